@@ -1,0 +1,45 @@
+// Package webapi holds the JavaScript that gives scripts their globals. It is plain text to Go: the isolate package compiles
+// it once a worker (with V8's code cache) and runs it in every new context.
+//
+// # Files
+//
+// Each file in js/ is one classic-script function expression, (function (core) { "use strict"; … return { … } }). Package
+// webapi joins them into one script whose value is an object {name: function}. boot.js comes first: it captures the
+// primordials, gets the natives and makes core. Every other file is called with core, once a context: the small and always
+// needed ones at boot, the others when one of their globals is first touched (core.lazy). What a file returns are its
+// exports, which other files reach as core.use("name").
+//
+// A file never uses a global that a script could have replaced: it takes what it needs from core.primordials, which boot.js
+// filled before any of the tenant's code ran, and keeps private state in closures, #fields or WeakMaps.
+//
+// # core
+//
+//	primordials                      the captured built-ins: uncurryThis'd methods (ArrayPrototypePush(a, v)), constructors,
+//	                                 SafeMap, SafeWeakMap, SafePromise helpers, JSONParse, JSONStringify …
+//	lazy(names, file)                defines globals that run file on first touch
+//	use(file)                        exports of a file, running it if need be
+//	native(op, text, bytes?)         synchronous call into the worker's Go code. Returns a string, or a Uint8Array for the ops
+//	                                 that are documented to. Throws {name, message} as an Error of that name. Ops:
+//	                                   "random"      text = byte count                       → Uint8Array
+//	                                   "uuid"                                                → string (v4)
+//	                                   "utf8.decode" bytes; text = "fatal" or ""             → string
+//	                                   "utf8.encode" text                                    → Uint8Array
+//	                                   "text.decode" text = {label, fatal}; bytes            → string (legacy encodings)
+//	                                   "url.toASCII" text = domain                           → string (IDNA, "" if invalid)
+//	                                   "crypto"      text = JSON {op, …}; bytes = the inputs → Uint8Array or JSON string
+//	hostCall(method, args, bytes?)   asynchronous call of the node. args is JSON-able. Resolves to {value, bytes, stream}: the
+//	                                 JSON payload, a Uint8Array or null, and for streamed bodies a pull source
+//	                                 {read(): Promise<Uint8Array|null>, cancel()}. Rejects with an Error of the node's name,
+//	                                 message, code and retryAfter. The promise has .cancel() beside it: {promise, cancel}.
+//	now()                            milliseconds since the execution began, as a float
+//	execution                        the current one: {id, trigger, attempt, deadline, params, signal …}, undefined at load time
+//	log(level, text)                 one line of the execution's log (0 debug … 3 error); bounded and truncated there
+//	inspect(value, opts?)            the text that console.log prints for a value (from console.js)
+//	reportError(error)               an error that nothing caught (a throwing timer or listener): fails the execution
+//
+// # ctx
+//
+// Load.Static and Run.Context are JSON objects whose members become those of ctx: organizationId, scriptId, scriptName,
+// version, limits from the former; executionId, trigger, attempt from the latter; tenantId and tenantSlug from Lease.
+// Input shapes that the node sends: scheduled {cron, scheduledTime, timezone}; event {id, type, time, data}; run any JSON.
+package webapi

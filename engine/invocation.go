@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Script is one version of a script, ready to run. It is immutable and shared.
+type Script struct {
+	ID             uuid.UUID
+	TenantID       uuid.UUID
+	TenantSlug     string
+	OrganizationID uuid.UUID
+	Name           string
+	Type           string // scheduled, http, event, oneoff, embedded
+	Version        int
+	Compiled       string // what the worker runs: see package compile
+	SourceMap      string // source map v3 of Compiled, empty if there is none
+	Handlers       []string
+	Limits         Limits
+}
+
+// Trigger says why an execution runs, as the data model names it.
+type Trigger string
+
+// Triggers.
+const (
+	TriggerCron   Trigger = "cron"
+	TriggerHTTP   Trigger = "http"
+	TriggerEvent  Trigger = "event"
+	TriggerManual Trigger = "manual"
+	TriggerAPI    Trigger = "api"
+)
+
+// Handler is the function of the script's default export that is called.
+type Handler string
+
+// Handlers.
+const (
+	HandlerFetch     Handler = "fetch"
+	HandlerScheduled Handler = "scheduled"
+	HandlerEvent     Handler = "event"
+	HandlerRun       Handler = "run"
+)
+
+// HandlerOf returns the handler that a script's type requires.
+func HandlerOf(scriptType string) Handler {
+	switch scriptType {
+	case "http":
+		return HandlerFetch
+	case "scheduled":
+		return HandlerScheduled
+	case "event":
+		return HandlerEvent
+	default:
+		return HandlerRun
+	}
+}
+
+// Invocation is one request to run a script.
+type Invocation struct {
+	ExecutionID uuid.UUID
+	Script      *Script
+	Trigger     Trigger
+	Handler     Handler
+	Attempt     int // 1 for the first
+	Depth       int // of the chain of events and invocations that led here
+	ParentID    uuid.UUID
+	QueuedAt    time.Time
+	TraceParent string // W3C trace context of the caller, empty if none
+
+	// Request is what a fetch handler gets; Input (JSON) what the others get.
+	Request *Request
+	Input   json.RawMessage
+
+	// Response, when set, gets a streamed response's head and chunks while the script still runs. A response that was complete
+	// at once is in the Result either way.
+	Response ResponseSink
+	// OnLog, when set, gets each log line as it comes.
+	OnLog func(LogLine)
+	// OnBegin, when set, is called once, when the worker is about to begin the execution.
+	OnBegin func()
+}
+
+// Request is an HTTP request as the script sees it.
+type Request struct {
+	Method  string
+	URL     string            // absolute; its path is what follows /t/{slug}
+	Params  map[string]string // of the endpoint's pattern
+	Headers []string          // name (lower case), value, name, value, …
+	Body    []byte
+	HasBody bool
+}
+
+// Response is what a fetch handler answered, cleaned of what no client may get.
+type Response struct {
+	Status  int
+	Headers []string // name, value, name, value, …
+	Body    []byte
+}
+
+// ResponseSink receives a streamed response. Both methods are called from one goroutine; an error cancels the execution.
+type ResponseSink interface {
+	Head(status int, headers []string) error
+	Write(chunk []byte) error
+}
+
+// LogLine is one line of an execution's log.
+type LogLine struct {
+	Seq     int
+	Level   string // debug, info, warn, error
+	Message string
+	At      time.Time
+}
+
+// Metrics are what an execution cost.
+type Metrics struct {
+	Duration        time.Duration // from the worker's begin to the end
+	CPU             time.Duration // of the worker process during the execution
+	Queue           time.Duration // from QueuedAt to the begin
+	ColdStart       bool          // the isolate was made for this execution
+	PeakMemoryBytes int64
+	APICalls        int
+	OutputBytes     int64
+	LogBytes        int64
+	EgressBytes     int64 // response body, plus what fetch sent
+}
+
+// Result says how an execution ended. Failures of the script are results, not errors.
+type Result struct {
+	Code      Code
+	Message   string // bounded (8 KiB); names limit, value and observed where a limit bit
+	Stack     string // mapped to the author's source; bounded (16 KiB)
+	NoRetry   bool   // the script threw NonRetryableError
+	Output    json.RawMessage
+	Response  *Response // fetch only
+	Streamed  bool      // the response went through Invocation.Response
+	Metrics   Metrics
+	Logs      []LogLine
+	Began     bool // false: the script's code never ran, so that running it elsewhere repeats nothing
+	StartedAt time.Time
+	EndedAt   time.Time
+}
+
+// Executor runs invocations. *Engine is one; tests have others.
+type Executor interface {
+	// Execute runs inv to its end. It returns an error only where the execution was not accepted: *RefusedError, or ctx's
+	// error before it was begun. A ctx that ends later cancels the execution, and the Result says so (CodeCancelled, with the
+	// message of context.Cause).
+	Execute(ctx context.Context, inv *Invocation) (*Result, error)
+}
+
+// RefusedError says that an execution was not accepted, and when to try again.
+type RefusedError struct {
+	Code       Code   // CodeOverloaded, CodeConcurrencyLimit, CodeQuarantined
+	Scope      string // "script", "tenant" or "node"
+	Limit      int
+	RetryAfter time.Duration
+	Detail     string
+}
+
+func (e *RefusedError) Error() string { return string(e.Code) + ": " + e.Detail }

@@ -1,0 +1,66 @@
+// Package migrations holds the schema: goose files, embedded, applied in order under a session lock so that any number of
+// nodes may start at once.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed *.sql
+var files embed.FS
+
+// State is one migration and whether the database has it.
+type State struct {
+	Version int64
+	Name    string
+	Applied bool
+}
+
+// Up brings the database to the newest schema.
+func Up(ctx context.Context, databaseURL string) error {
+	return with(databaseURL, func(p *goose.Provider) error {
+		if _, err := p.Up(ctx); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		return nil
+	})
+}
+
+// Status lists all migrations in order.
+func Status(ctx context.Context, databaseURL string) (states []State, err error) {
+	err = with(databaseURL, func(p *goose.Provider) error {
+		all, err := p.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("migration status: %w", err)
+		}
+		for _, s := range all {
+			states = append(states, State{Version: s.Source.Version, Name: s.Source.Path, Applied: s.State == goose.StateApplied})
+		}
+		return nil
+	})
+	return states, err
+}
+
+func with(databaseURL string, do func(*goose.Provider) error) error {
+	db, err := sql.Open("pgx", databaseURL)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	defer db.Close()
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("session lock: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	return do(p)
+}

@@ -1,0 +1,2 @@
+-- name: TenantGet :one
+SELECT * FROM tenants WHERE id = @id;
