@@ -1,0 +1,62 @@
+// Package host is what scripts may call outside of their worker: fetch, kv, events, scripts, and the tenant's secrets.
+//
+//	script ── webapi ── worker ──wire── engine ── Host.Call ─┬─ rate     max_api_calls_per_minute, every method
+//	                                                         ├─ fetch    resolver → guard → transport of the tenant
+//	                                                         ├─ kv       script_kv
+//	                                                         ├─ events   jsruntime_publish_event
+//	                                                         └─ scripts  engine.Executor, one level deeper
+//
+// # Invariants
+//
+//   - Who calls is in engine.Invocation, which the node made. No tenant, script or limit is ever read from the arguments.
+//   - Every query takes the tenant of the invocation.
+//   - fetch decides on the address that is dialled, on every dial of every hop, never on the URL's text alone.
+//   - A connection belongs to one tenant: pools, TLS sessions and HTTP/2 connections are never shared.
+//   - The text of an error that a script sees names no address and tells no blocked name from another blocked name.
+//
+// # Methods
+//
+// Arguments and replies are JSON objects; bytes go beside them. A member that is absent has its zero value; members that
+// are not listed are refused with a TypeError.
+//
+//	fetch           args  {url, method, headers: [[name, value], …], redirect: "follow"|"manual"|"error", hasBody, streamBody}
+//	                      body  the request's body where hasBody; streamBody: what follows it comes as a stream
+//	                reply {status, statusText, headers: [[name, value], …], url, redirected, hasBody}
+//	                      body  the response's body, decompressed, whole if it is known to be small; else a stream.
+//	                      Header names are lower case, Set-Cookie appears once a cookie. content-encoding and
+//	                      content-length are left out where the node decompressed. url is the last hop's, without fragment.
+//	                      hasBody is false for HEAD, 204, 205 and 304: Response.body is null then.
+//	                      redirect "manual" gives the 3xx response itself, with its Location.
+//	kv.get          args  {key}                              reply {present, value, expiration}
+//	kv.put          args  {key, value, expirationTtl}        reply {}
+//	kv.delete       args  {key}                              reply {deleted}
+//	kv.list         args  {prefix, limit, cursor}            reply {keys: [{name, expiration}, …], cursor, complete}
+//	kv.increment    args  {key, delta, expirationTtl}        reply {value}
+//	events.publish  args  {type, data, id, delaySeconds}     reply {eventId, executions, duplicate}
+//	scripts.invoke  args  {name, input}                      reply {output}
+//
+// kv values are any JSON value and come back byte for byte as they were stringified. expiration is in seconds since the
+// epoch, null if the key does not expire; expirationTtl is in seconds, 0 or absent for never, and for kv.increment it only
+// counts where the key is made. delta defaults to 1. limit defaults to 100 and is at most 1000; cursor is opaque, "" at the
+// start and once complete.
+//
+// # Failures
+//
+//	name                code                  when
+//	TypeError           -                     an argument of the wrong kind; message "kv.put: key …"
+//	TypeError           fetch_blocked         "fetch blocked": the guard refused the destination
+//	TypeError           fetch_failed          "fetch failed": no such host, refused, reset, TLS, protocol
+//	TypeError           fetch_redirect        too many redirects, redirect "error", a redirect to another scheme
+//	TimeoutError        fetch_timeout         30 s, or fetch's share of the execution's time
+//	RangeError          fetch_too_large       response headers, or a body known to exceed 10 MiB, or the upload
+//	RangeError          kv_value_too_large    more than 64 KiB of JSON
+//	QuotaExceededError  kv_quota              the tenant's kv is full
+//	RateLimitError      rate_limited          max_api_calls_per_minute; retryAfter in milliseconds
+//	RateLimitError      fetch_concurrency     more than 32 fetches at once in one execution
+//	NotFoundError       script_not_found      scripts.invoke of a name that the tenant has no active embedded script for
+//	ScriptError         its error_code        the invoked script did not complete
+//	Error               overloaded, …         the invoked script was not accepted; retryAfter in milliseconds
+//	Error               loop_detected         a chain deeper than 16; ends the calling execution, caught or not
+//
+// A body that breaks off after the head fails the stream with one of the texts above.
+package host
