@@ -1,0 +1,205 @@
+package compile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// Bounds in bytes.
+const (
+	MaxSourceBytes   = 1 << 20
+	MaxCompiledBytes = 4 << 20 // what a wire frame holds beside it
+)
+
+// Module is the one name that a script may import.
+const Module = "jsruntime"
+
+// The wrapper. It adds no line before the compiled text's own, and esbuild counts it in the source map.
+const (
+	wrapperPrefix = `(function(module,exports,require){"use strict";`
+	wrapperSuffix = `})`
+)
+
+// sourceFile names the source inside of source maps and messages of esbuild. Scripts' names may hold anything, so they are kept
+// out of the compiled text.
+const sourceFile = "source.ts"
+
+// Input is what is compiled.
+type Input struct {
+	Source string
+	// Handler is the one that the script's type requires: fetch, scheduled, event or run. A default export that is a function
+	// is taken for it.
+	Handler string
+}
+
+// Output is a compiled script. It is immutable and may be shared.
+type Output struct {
+	Compiled  string   // see doc.go
+	SourceMap string   // source map v3 of Compiled, without the source's text
+	SHA256    string   // of the source, hex
+	Handlers  []string // seen in the default export, in the order of fetch, scheduled, event, run
+	Open      bool     // the default export could not be seen through: Handlers may lack some
+	Warnings  []Diagnostic
+}
+
+// Missing reports whether the script certainly has no such handler.
+func (o *Output) Missing(handler string) bool {
+	return !o.Open && !slices.Contains(o.Handlers, handler)
+}
+
+// Diagnostic is one message about a place in the source. Line and Column count from 1; Column counts characters.
+type Diagnostic struct {
+	Line    int
+	Column  int
+	Message string
+}
+
+// Error says why a source was refused. It has at least one diagnostic, the first is the first in the source's order.
+type Error struct {
+	Diagnostics []Diagnostic
+}
+
+func (e *Error) Error() string {
+	d := e.Diagnostics[0]
+	return fmt.Sprintf("source:%d:%d: %s", d.Line, d.Column, d.Message)
+}
+
+// maxDiagnostics bounds the diagnostics of an Error; the first ones are those that help.
+const maxDiagnostics = 20
+
+func refuse(source string, at int, message string) error {
+	return &Error{Diagnostics: []Diagnostic{diagnosticAt(source, at, message)}}
+}
+
+func diagnosticAt(source string, at int, message string) Diagnostic {
+	before := source[:at]
+	line := strings.Count(before, "\n") + 1
+	return Diagnostic{Line: line, Column: utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1, Message: message}
+}
+
+// Compile compiles in this process, without a cache. Hostile sources can exhaust its stack: servers use a Compiler.
+func Compile(_ context.Context, in Input) (*Output, error) {
+	if err := check(in.Source); err != nil {
+		return nil, err
+	}
+	result, err := build(in.Source, api.LoaderTS)
+	if err != nil && strings.Contains(in.Source, "</") {
+		// JSX and TypeScript's <T>casts exclude each other; the latter are tried first, and their messages are the ones shown.
+		if tsx, tsxErr := build(in.Source, api.LoaderTSX); tsxErr == nil {
+			result, err = tsx, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(in.Source))
+	out := &Output{SHA256: hex.EncodeToString(sum[:])}
+	for _, f := range result.OutputFiles {
+		if strings.HasSuffix(f.Path, ".map") {
+			out.SourceMap = compactMap(string(f.Contents))
+		} else {
+			out.Compiled = strings.TrimSuffix(string(f.Contents), "\n")
+		}
+	}
+	if len(out.Compiled) > MaxCompiledBytes {
+		return nil, refuse(in.Source, 0, fmt.Sprintf("the compiled script has %d bytes, the limit is %d", len(out.Compiled), MaxCompiledBytes))
+	}
+	out.Warnings = diagnostics(result.Warnings)
+	out.Handlers, out.Open = handlers(out.Compiled, in.Handler)
+	return out, nil
+}
+
+func check(source string) error {
+	if len(source) > MaxSourceBytes {
+		return refuse("", 0, fmt.Sprintf("the source has %d bytes, the limit is %d", len(source), MaxSourceBytes))
+	}
+	if at := strings.IndexByte(source, 0); at >= 0 {
+		return refuse(source, at, "a NUL character is not allowed in a source")
+	}
+	if !utf8.ValidString(source) {
+		at := 0
+		for at < len(source) {
+			r, n := utf8.DecodeRuneInString(source[at:])
+			if r == utf8.RuneError && n == 1 {
+				break
+			}
+			at += n
+		}
+		return refuse(source, at, "the source is not valid UTF-8")
+	}
+	return nil
+}
+
+func build(source string, loader api.Loader) (*api.BuildResult, error) {
+	result := api.Build(api.BuildOptions{
+		Stdin:          &api.StdinOptions{Contents: source, Sourcefile: sourceFile, Loader: loader},
+		Bundle:         true, // so that every import passes through onlyModule, with its place
+		Format:         api.FormatCommonJS,
+		Platform:       api.PlatformNeutral,
+		Engines:        []api.Engine{{Name: api.EngineChrome, Version: "136"}}, // V8 13.6
+		Supported:      map[string]bool{"dynamic-import": false},               // import(name) becomes a call of require
+		Sourcemap:      api.SourceMapExternal,
+		SourcesContent: api.SourcesContentExclude,
+		Banner:         map[string]string{"js": wrapperPrefix},
+		Footer:         map[string]string{"js": wrapperSuffix},
+		Outfile:        "/script.js",
+		TsconfigRaw:    "{}", // none is looked for on disk
+		Charset:        api.CharsetUTF8,
+		LegalComments:  api.LegalCommentsNone,
+		LogLevel:       api.LogLevelSilent,
+		LogOverride:    map[string]api.LogLevel{"empty-import-meta": api.LogLevelError},
+		Plugins:        []api.Plugin{onlyModule()},
+	})
+	if len(result.Errors) > 0 {
+		return nil, &Error{Diagnostics: diagnostics(result.Errors)}
+	}
+	return &result, nil
+}
+
+// onlyModule refuses every import but Module's, so that nothing is read from disk.
+func onlyModule() api.Plugin {
+	return api.Plugin{Name: Module, Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: ".*"}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
+			if args.Path == Module {
+				return api.OnResolveResult{Path: Module, External: true}, nil
+			}
+			text := fmt.Sprintf("cannot import %q: only %q can be imported; bundle npm packages and other files before upload", args.Path, Module)
+			return api.OnResolveResult{Errors: []api.Message{{Text: text}}}, nil
+		})
+	}}
+}
+
+func diagnostics(messages []api.Message) []Diagnostic {
+	var out []Diagnostic
+	for _, m := range messages {
+		d := Diagnostic{Line: 1, Column: 1, Message: m.Text}
+		if l := m.Location; l != nil {
+			// esbuild's column counts bytes of the line from 0.
+			d.Line = l.Line
+			d.Column = utf8.RuneCountInString(l.LineText[:min(l.Column, len(l.LineText))]) + 1
+		}
+		if strings.HasPrefix(m.Text, "Top-level await") {
+			d.Message = "top-level await is not supported: await inside of a handler"
+		} else if strings.HasPrefix(m.Text, `"import.meta" is not available`) {
+			d.Message = "import.meta is not supported"
+		}
+		out = append(out, d)
+		if len(out) == maxDiagnostics {
+			break
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Diagnostic) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return out
+}

@@ -1,0 +1,169 @@
+package compile_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine/compile"
+)
+
+func TestCompileWrapsOneClassicScript(t *testing.T) {
+	t.Parallel()
+	out, err := compile.Compile(t.Context(), compile.Input{Handler: "fetch", Source: `import { kv } from "jsruntime";
+interface A { b: string }
+export default { async fetch(request: Request, env: A) { return Response.json(await kv.get("é")) } };`})
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(out.Compiled, `(function(module,exports,require){"use strict";`))
+	require.True(t, strings.HasSuffix(out.Compiled, "\n})"))
+	require.Contains(t, out.Compiled, `require("jsruntime")`)
+	require.NotContains(t, out.Compiled, "interface")
+	require.Equal(t, []string{"fetch"}, out.Handlers)
+	require.False(t, out.Open)
+	require.Len(t, out.SHA256, 64)
+}
+
+func TestCompileRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		source string
+		at     [2]int
+		says   string
+	}{
+		"syntax":          {"export default {\n  fetch( { }", [2]int{2, 13}, "Expected"},
+		"columns":         {"const é = 'é'; const x = ;", [2]int{1, 26}, "Unexpected"},
+		"npm package":     {"\nimport _ from \"lodash\";\nexport default _;", [2]int{2, 15}, "bundle npm packages"},
+		"node module":     {"const fs = require('fs');", [2]int{1, 20}, "bundle npm packages"},
+		"relative file":   {"export default () => import('./x.js')", [2]int{1, 29}, "bundle npm packages"},
+		"file URL":        {"import 'file:///etc/passwd'", [2]int{1, 8}, "bundle npm packages"},
+		"top-level await": {"\n\nawait 1;\nexport default {}", [2]int{3, 1}, "top-level await"},
+		"import.meta":     {"export default () => import.meta.url", [2]int{1, 22}, "import.meta"},
+		"NUL":             {"a\n\"b\x00\"", [2]int{2, 3}, "NUL"},
+		"UTF-8":           {"'é\xff'", [2]int{1, 3}, "UTF-8"},
+		"size":            {strings.Repeat(" ", compile.MaxSourceBytes+1), [2]int{1, 1}, "limit is 1048576"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := compile.Compile(context.Background(), compile.Input{Source: c.source, Handler: "fetch"})
+			var refused *compile.Error
+			require.ErrorAs(t, err, &refused)
+			require.Contains(t, refused.Diagnostics[0].Message, c.says)
+			require.Equal(t, c.at, [2]int{refused.Diagnostics[0].Line, refused.Diagnostics[0].Column})
+		})
+	}
+}
+
+func TestHandlers(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		`export default { fetch() {}, async run(x) { return {event: 1} } }`:                                         "fetch run",
+		"export default {\n  async *'scheduled'() {},\n  event: async () => { const run = 1 },\n}":                  "scheduled event",
+		"export default { get fetch() { return () => 1 }, async: 1, get: 2 }":                                       "fetch",
+		"const fetch = () => 1; export default { fetch }":                                                           "fetch",
+		"export default { a: `}${ {b: `,run:`} }`, b: /[/}]run:/g, c: 4 / 2, run() {} }":                            "run",
+		"export default function (input) { return input }":                                                          "fetch",
+		"export default async function handle(input) { return input }":                                              "fetch",
+		"export default async (input) => input":                                                                     "fetch",
+		"const h = { run() {} }; export default h;":                                                                 "run",
+		"const h = { run() {} } satisfies object; export default h as any;":                                         "run",
+		"function f() {}\nexport { f as default }":                                                                  "fetch",
+		"export const fetch = 1":                                                                                    "",
+		"":                                                                                                          "open",
+		"module.exports = { run() {} }":                                                                             "run",
+		"class App { fetch() {} }\nconst app = new App(); export default app":                                       "open",
+		"const base = {}; export default { ...base, run() {} }":                                                     "run open",
+		"const k = 'run'; export default { [k]() {} }":                                                              "open",
+		"const h = {}; h.fetch = () => 1; export default h":                                                         "open",
+		"export default Object.assign({}, { run() {} })":                                                            "open",
+		"export default {\n  // run() {}\n  /* event() {}, */\n  fetch: (r) => new Response(\"run: }\"),\n} as any": "fetch",
+	} {
+		out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "fetch"})
+		require.NoError(t, err, source)
+		got := out.Handlers
+		if out.Open {
+			got = append(got, "open")
+		}
+		require.Equal(t, want, strings.Join(got, " "), source)
+	}
+}
+
+func TestMapStack(t *testing.T) {
+	t.Parallel()
+	source := "interface A {}\n\nexport default {\n  fetch() {\n    throw new Error('x')\n  }\n}\n"
+	out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "fetch"})
+	require.NoError(t, err)
+	line := 0
+	for i, l := range strings.Split(out.Compiled, "\n") {
+		if strings.Contains(l, "throw new Error") {
+			require.Equal(t, "    throw new Error(\"x\");", l)
+			line = i + 1
+		}
+	}
+	require.Positive(t, line)
+	stack := "Error: x\n    at Object.fetch (my script.js:" + itoa(line) + ":11)\n    at my script.js:1:1\n    at <anonymous>"
+	require.Equal(t, "Error: x\n    at Object.fetch (my script.ts:5:11)\n    at my script.js:1:1\n    at <anonymous>", compile.MapStack(out.SourceMap, stack))
+	require.Equal(t, stack, compile.MapStack("", stack))
+	require.Equal(t, stack, compile.MapStack("{", stack))
+	require.Equal(t, stack, compile.MapStack(`{"version":3,"mappings":"!!!"}`, stack))
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + itoa(n%10)
+}
+
+func TestCompilerCaches(t *testing.T) {
+	t.Parallel()
+	c, err := compile.New(compile.Config{CacheBytes: 8 << 10})
+	require.NoError(t, err)
+	in := compile.Input{Source: "export default () => 1", Handler: "run"}
+	a, err := c.Compile(t.Context(), in)
+	require.NoError(t, err)
+	b, err := c.Compile(t.Context(), in)
+	require.NoError(t, err)
+	require.Same(t, a, b)
+	in.Handler = "event"
+	b, err = c.Compile(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, []string{"event"}, b.Handlers)
+	for i := range 20 {
+		_, err = c.Compile(t.Context(), compile.Input{Source: "export default () => " + itoa(i+2), Handler: "run"})
+		require.NoError(t, err)
+	}
+	in.Handler = "run"
+	b, err = c.Compile(t.Context(), in)
+	require.NoError(t, err)
+	require.NotSame(t, a, b)
+
+	_, err = c.Compile(t.Context(), compile.Input{Source: "export default {"})
+	var refused *compile.Error
+	require.True(t, errors.As(err, &refused))
+}
+
+func FuzzCompile(f *testing.F) {
+	f.Add("export default { fetch() {}, get run() { return `${`}`}` } }")
+	f.Add("module.exports = { a: /[/]/, 'run'() {} }")
+	f.Fuzz(func(t *testing.T, source string) {
+		out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "run"})
+		if err != nil {
+			var refused *compile.Error
+			require.ErrorAs(t, err, &refused)
+			require.NotEmpty(t, refused.Error())
+			return
+		}
+		require.NotContains(t, out.Compiled, "\x00")
+		compile.MapStack(out.SourceMap, "at x.js:5:7 at x.js:999999999:1")
+	})
+}
+
+func FuzzMapStack(f *testing.F) {
+	f.Add(`{"version":3,"mappings":";;AAAA,OAAO"}`, "at x.js:3:7 (x.js:0:0)")
+	f.Fuzz(func(_ *testing.T, sourceMap, stack string) {
+		compile.MapStack(sourceMap, stack)
+	})
+}

@@ -1,0 +1,33 @@
+// Package compile turns a script's source, TypeScript or JavaScript, into the one classic script that a worker runs, and maps
+// stack traces back to the source.
+//
+// # What comes out
+//
+// Output.Compiled is one expression whose value is a function:
+//
+//	(function(module,exports,require){"use strict";
+//	…CommonJS made by esbuild…
+//	})
+//
+// The worker evaluates it, calls it with module = {exports: {}}, its exports, and a require that knows "jsruntime" and throws
+// for every other name. The handlers are then members of module.exports.default, or of module.exports where the source was
+// CommonJS. The source map already counts the wrapper, so that a position in Compiled needs no correction: nobody may put
+// anything before Compiled on its first line.
+//
+// # What is refused
+//
+//	source over MaxSourceBytes, NUL, invalid UTF-8    Diagnostics at the place
+//	syntax errors                                     esbuild's words, at the place
+//	an import of anything but "jsruntime"             at the import: npm packages are bundled before upload
+//	top-level await                                   a handler can await, a module cannot
+//	output over MaxCompiledBytes                      at 1:1
+//	a source that no compiler finishes                nesting or backtracking beyond the child's time, stack or memory
+//
+// All of these are *Error: the author's. Any other error is ours.
+//
+// # Handlers
+//
+// Output.Handlers are the handlers that can be seen in the text of the default export: an object literal's members, the one
+// handler of the script's type for a function. Where the default export cannot be seen through (export default app, a spread,
+// a computed name), Output.Open is set, and only a run can say which handlers exist.
+package compile
