@@ -24,4 +24,16 @@
 //     limits are never read from a frame of the worker's.
 //   - A reader's first error is its last: the connection is not used again.
 //   - One writer a side. Frames are written whole.
+//   - The node sends one Load at a time and no Run for its slot before Loaded came without a code.
+//   - The worker writes frames of a Run in the order in which the script caused them, its Result last. A Result may wait for
+//     the Results of Runs that are already in the worker's memory, but for 1 ms at most, also while the next one runs: another
+//     thread flushes. A HostCall, Head or Chunk flushes at once.
+//   - Frames of the worker name the Run that it is executing: the first one without a Result. Only HostCancel, Credit and the
+//     Chunk of an upload may still name one that has ended, and the Result of a cancelled Run may come out of turn. The node
+//     kills a worker that names another. A worker ignores what the node sends for a Run that has ended.
+//   - Cancel reaches a Run in any state. One that was not begun is never begun: its Result, with Cancel's code and WallMicros 0,
+//     comes at once, from the reading thread, also when another one runs. One that runs is terminated, except with CodeRecalled:
+//     then the worker ignores the Cancel.
+//   - The worker keeps at most MaxOpenCalls HostCalls of a Run unanswered and makes the script's next ones wait; the node
+//     rejects what goes beyond.
 package wire

@@ -273,6 +273,13 @@ func ParseResult(p []byte) (m Result, err error) {
 	return m, d.Close()
 }
 
+// CodeRecalled is the code of a Cancel that takes a Run back, to send it to another worker. It ends only a Run that was not
+// begun.
+const CodeRecalled = "recalled"
+
+// MaxOpenCalls is how many HostCalls of one Run may be unanswered.
+const MaxOpenCalls = 32
+
 // Cancel asks the worker to end a Run: not to begin it, or to terminate it. Code is the error_code to report.
 type Cancel struct {
 	Seq  uint32
@@ -452,6 +459,9 @@ func ParseHead(p []byte) (m Head, err error) {
 
 // StreamWindow is how many bytes of a stream may be under way before the receiver's Credit.
 const StreamWindow = 256 << 10
+
+// ChunkSize is how much data a Chunk carries at most.
+const ChunkSize = 64 << 10
 
 // Chunk carries a part of a stream: Stream 0 is the response's body (worker to node), another number is the HostCall's.
 // The sender keeps at most StreamWindow bytes uncredited.

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Config says how an Engine runs scripts.
+type Config struct {
+	// WorkerPath is the worker's binary. It must be set.
+	WorkerPath string
+	// WorkerArgs are its arguments.
+	WorkerArgs []string
+	// Build is what the worker must name as its build in Hello; empty accepts any.
+	Build string
+	// Sandbox is the mode that the worker is started with: "auto" (what the kernel allows), "strict" (a worker that misses a
+	// layer is not used) or "off". Empty means "auto". It is passed to the worker as --sandbox=<mode>.
+	Sandbox string
+	// SysProcAttr returns the attributes that a worker is started with, for namespaces and the like; Pdeathsig and Setsid are
+	// set on top of it. Nil adds none.
+	SysProcAttr func() *syscall.SysProcAttr
+
+	// MaxWorkers bounds the workers that execute at one time; those whose execution waits for a host call are not counted.
+	// 0 means 4 × cores.
+	MaxWorkers int
+	// MaxParked bounds the workers whose execution waits for a host call. 0 means 8 × MaxWorkers.
+	MaxParked int
+	// Spares is how many workers are kept started and not yet leased. 0 means 2, less than 0 none.
+	Spares int
+	// QueueWait is how long an execution may wait for a worker before it is refused with CodeOverloaded. 0 means 5 s.
+	QueueWait time.Duration
+	// ConcurrencyWait is how long an execution of TriggerHTTP may wait because its script or tenant has reached its concurrency,
+	// before it is refused with CodeConcurrencyLimit; others may wait for QueueWait. 0 means 50 ms.
+	ConcurrencyWait time.Duration
+	// MaxMemoryCeiling is the largest max_memory_bytes that a worker may meet. 0 means CeilingLimits' 512 MiB.
+	MaxMemoryCeiling int64
+	// KillGrace is how long after its Cancel a worker may take to end an execution before it is killed. 0 means 250 ms.
+	KillGrace time.Duration
+	// DrainGrace is how long Run lets executions end by themselves once its context is done. 0 means 10 s.
+	DrainGrace time.Duration
+	// WorkerIdle is how long a worker may be idle before it is retired. 0 means 5 min.
+	WorkerIdle time.Duration
+	// WorkerAge is how old a worker may get. 0 means 1 h.
+	WorkerAge time.Duration
+	// WorkerRuns is how many executions a worker may serve. 0 means 1,000,000.
+	WorkerRuns int
+	// QuarantineAfter is how many executions of a script that killed their worker within QuarantineWindow put it in quarantine.
+	// 0 means 5; less than 0 never.
+	QuarantineAfter int
+	// QuarantineWindow is the time over which they are counted. 0 means 1 min.
+	QuarantineWindow time.Duration
+	// QuarantineFor is how long the script stays there. 0 means 5 min.
+	QuarantineFor time.Duration
+
+	// Host serves host calls. Nil rejects them all.
+	Host Host
+	// Env returns a tenant's secrets as a JSON object of strings. Nil means none. It is called once for every lease.
+	Env func(ctx context.Context, tenantID uuid.UUID) (json.RawMessage, error)
+	// LiveNodes returns how many nodes share the limits across nodes, at least 1. Nil means 1. It is called often.
+	LiveNodes func() int
+	// TenantConcurrency returns how many executions a tenant may have at one time across all nodes; 0 means no bound of its own.
+	// Nil means 0. It is called often.
+	TenantConcurrency func(tenantID uuid.UUID) int
+	// MapStack turns positions of a stack in compiled code into positions of the author's source. Nil leaves them.
+	MapStack func(sourceMap, stack string) string
+	// Observer is told what happens. Nil means nobody.
+	Observer Observer
+	// Logger gets the engine's log. Nil discards.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.WorkerPath == "" {
+		return c, errors.New("WorkerPath must be set")
+	}
+	c.Sandbox = cmp.Or(c.Sandbox, "auto")
+	switch c.Sandbox {
+	case "auto", "strict", "off":
+	default:
+		return c, fmt.Errorf("Sandbox must be auto, strict or off, not %q", c.Sandbox)
+	}
+	c.MaxWorkers = cmp.Or(c.MaxWorkers, 4*runtime.NumCPU())
+	if c.MaxWorkers < 1 {
+		return c, fmt.Errorf("MaxWorkers must be at least 1, not %d", c.MaxWorkers)
+	}
+	c.MaxParked = cmp.Or(c.MaxParked, 8*c.MaxWorkers)
+	c.Spares = max(cmp.Or(c.Spares, 2), 0)
+	c.QueueWait = cmp.Or(c.QueueWait, 5*time.Second)
+	c.ConcurrencyWait = cmp.Or(c.ConcurrencyWait, 50*time.Millisecond)
+	c.MaxMemoryCeiling = cmp.Or(c.MaxMemoryCeiling, CeilingLimits().MaxMemoryBytes)
+	c.KillGrace = cmp.Or(c.KillGrace, 250*time.Millisecond)
+	c.DrainGrace = cmp.Or(c.DrainGrace, 10*time.Second)
+	c.WorkerIdle = cmp.Or(c.WorkerIdle, 5*time.Minute)
+	c.WorkerAge = cmp.Or(c.WorkerAge, time.Hour)
+	c.WorkerRuns = cmp.Or(c.WorkerRuns, 1_000_000)
+	c.QuarantineAfter = cmp.Or(c.QuarantineAfter, 5)
+	c.QuarantineWindow = cmp.Or(c.QuarantineWindow, time.Minute)
+	c.QuarantineFor = cmp.Or(c.QuarantineFor, 5*time.Minute)
+	if c.LiveNodes == nil {
+		c.LiveNodes = func() int { return 1 }
+	}
+	if c.TenantConcurrency == nil {
+		c.TenantConcurrency = func(uuid.UUID) int { return 0 }
+	}
+	if c.Observer == nil {
+		c.Observer = NopObserver{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// Engine runs scripts in worker processes. It is safe for concurrent use. Execute may be called before Run, and waits for it.
+type Engine struct {
+	cfg Config
+
+	mu      sync.Mutex
+	running map[uuid.UUID]context.CancelCauseFunc
+}
+
+var _ Executor = (*Engine)(nil)
+
+// New returns an Engine that has started nothing yet.
+func New(cfg Config) (*Engine, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{cfg: cfg, running: map[uuid.UUID]context.CancelCauseFunc{}}, nil
+}
+
+// Run serves executions until ctx is done; then it accepts no further ones, lets the accepted ones end within DrainGrace,
+// cancels the rest, and returns when every process, descriptor and goroutine of the engine is gone.
+func (e *Engine) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Execute implements Executor.
+func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return nil, &RefusedError{Code: CodeOverloaded, Scope: "node", RetryAfter: time.Second, Detail: "the engine is not running"}
+}
+
+// Cancel ends an execution of this node: its Result has CodeCancelled and the message of cause. It reports whether the
+// execution was there.
+func (e *Engine) Cancel(executionID uuid.UUID, cause error) bool {
+	e.mu.Lock()
+	cancel := e.running[executionID]
+	e.mu.Unlock()
+	if cancel == nil {
+		return false
+	}
+	cancel(cause)
+	return true
+}
+
+// RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: no execution begins in one of
+// them once RetireTenant has returned. Those that run end by themselves.
+func (e *Engine) RetireTenant(tenantID uuid.UUID) {}
+
+// Release takes a script out of quarantine. A new version does that by itself.
+func (e *Engine) Release(scriptID uuid.UUID) {}
+
+// Quarantine is a script's stay there.
+type Quarantine struct {
+	TenantID uuid.UUID
+	ScriptID uuid.UUID
+	Version  int
+	Since    time.Time
+	Until    time.Time
+}
+
+// Quarantines returns the scripts that are in quarantine on this node.
+func (e *Engine) Quarantines() []Quarantine { return nil }
+
+// Stats are figures of the moment.
+type Stats struct {
+	Workers     int      // processes, spares included
+	Spares      int      // started and not leased
+	Idle        int      // leased, nothing to do
+	Busy        int      // executing
+	Parked      int      // executing, waiting for a host call
+	Tenants     int      // with a worker
+	Queued      int      // executions that wait for a worker
+	Running     int      // executions that were accepted and have not ended
+	Quarantined int      // scripts
+	V8          string   // version that the workers name; empty before the first
+	Layers      []string // sandbox layers that the workers name, "name=state"
+}
+
+// Stats returns the figures of the moment.
+func (e *Engine) Stats() Stats { return Stats{} }
