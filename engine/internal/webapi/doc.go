@@ -36,6 +36,36 @@
 //	log(level, text)                 one line of the execution's log (0 debug … 3 error); bounded and truncated there
 //	inspect(value, opts?)            the text that console.log prints for a value (from console.js)
 //	reportError(error)               an error that nothing caught (a throwing timer or listener): fails the execution
+//	report(error)                    the same
+//	setTimer(fn, ms, repeat)         runs fn in the worker's loop after ms milliseconds, every ms where repeat is true; returns a
+//	                                 positive number. Throws at load time, as hostCall does. fn is called without arguments.
+//	clearTimer(number)
+//	files                            the functions of all files by name
+//
+// Primordials are named as Node's: ArrayPrototypePush, ObjectKeys, MapPrototypeGetSize, SymbolIterator, TypedArrayPrototypeGetLength,
+// ArrayIteratorPrototypeNext; and the constructors and prototypes themselves (Array, ArrayPrototype). boot.js makes them with a loop
+// over the built-ins, so every method is there.
+//
+// # Files that boot.js calls
+//
+//	globals      run at boot, right after core is made: it calls core.lazy and core.use for all others
+//	fetchEvent   core.use("fetchEvent") exports, for the fetch handler:
+//	               makeRequest(head, bytes, text) → Request. head is Run.Head (HeadFields), its params line as well. bytes is a
+//	                 Uint8Array that the request may keep, or null; text is the body where it is valid UTF-8 without a byte
+//	                 order mark, or null. Both null: no body.
+//	               takeResponse(response) → {status, headers, body}. headers is "name\nvalue\n…" (each character a byte); body is a
+//	                 string, a Uint8Array, null, or a pull source {read(): Promise<Uint8Array|null>, cancel(reason)} for a body that
+//	                 is a stream or not known yet. Throws a TypeError where response is not a usable Response. A promise is
+//	                 awaited by the caller before.
+//	module       core.use("module") → the object that require("jsruntime") returns
+//	abort        core.use("abort").makeSignal() → {signal, abort(reason)} of ctx.signal
+//	domexception core.use("domexception").DOMException, the reason of ctx.signal (TimeoutError, AbortError)
+//	console      core.use("console").inspect(value, opts), behind core.inspect
+//
+// The crypto op is Go code of this package: func Crypto(text string, data []byte) (reply string, bytes []byte, err error), in
+// crypto.go. An *OpError{Name, Message} becomes an Error of that name. The other ops are the isolate package's.
+//
+// All files see globalThis as V8 makes it, less WebAssembly, SharedArrayBuffer and Atomics.wait, which boot.js removes first.
 //
 // # ctx
 //
