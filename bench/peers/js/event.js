@@ -1,0 +1,4 @@
+// The event handler that is run for each job.
+export default {
+  event() {},
+};
