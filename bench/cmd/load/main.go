@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string) error {
 		for _, n := range names {
 			u := after[n]
 			fmt.Printf("%-20s %3d processes, %.2f cores, %.1f MiB private\n", n, u.Processes,
-				(u.CPU - before[n].CPU).Seconds()/(cfg.Warmup+cfg.Duration).Seconds(), float64(u.Private)/(1<<20))
+				(u.CPU-before[n].CPU).Seconds()/(cfg.Warmup+cfg.Duration).Seconds(), float64(u.Private)/(1<<20))
 		}
 	}
 	return nil
