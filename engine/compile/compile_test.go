@@ -3,6 +3,7 @@ package compile_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -143,6 +144,41 @@ func TestCompilerCaches(t *testing.T) {
 	_, err = c.Compile(t.Context(), compile.Input{Source: "export default {"})
 	var refused *compile.Error
 	require.True(t, errors.As(err, &refused))
+}
+
+// TestMain lets the test binary be the compiler's child.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "compile-child" {
+		os.Exit(compile.Child(os.Stdin, os.Stdout))
+	}
+	os.Exit(m.Run())
+}
+
+func TestHostileSourcesEndTheChildOnly(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	c, err := compile.New(compile.Config{Command: []string{self, "compile-child"}})
+	require.NoError(t, err)
+	out, err := c.Compile(t.Context(), compile.Input{Source: "export default { run() {} }", Handler: "run"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"run"}, out.Handlers)
+	for source, says := range map[string]string{
+		strings.Repeat("(", 400_000) + "1" + strings.Repeat(")", 400_000): "nested too deeply",
+		strings.Repeat("!", 1_000_000) + "1":                              "nested too deeply",
+		"import 'x'":                                                      "bundle npm packages",
+	} {
+		_, err = c.Compile(t.Context(), compile.Input{Source: source, Handler: "run"})
+		var refused *compile.Error
+		require.ErrorAs(t, err, &refused)
+		require.Contains(t, refused.Diagnostics[0].Message, says)
+	}
+	c, err = compile.New(compile.Config{Command: []string{"/nonexistent"}})
+	require.NoError(t, err)
+	_, err = c.Compile(t.Context(), compile.Input{Source: "1", Handler: "run"})
+	var refused *compile.Error
+	require.Error(t, err)
+	require.False(t, errors.As(err, &refused))
 }
 
 func FuzzCompile(f *testing.F) {

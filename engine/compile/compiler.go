@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/sha256"
+	"slices"
 	"sync"
 )
 
@@ -15,10 +16,14 @@ type Config struct {
 	CacheBytes int
 	// Parallel bounds the compilations under way, each of which may need hundreds of megabytes for a hostile source; 0 means 2.
 	Parallel int
+	// Command starts a process that calls Child, one a source. Empty means to compile in this process, which a hostile source
+	// can kill.
+	Command []string
 }
 
 // Compiler compiles with a cache by the source's hash.
 type Compiler struct {
+	command    []string
 	cacheBytes int
 	slots      chan struct{}
 
@@ -38,6 +43,7 @@ type entry struct {
 // New returns a Compiler.
 func New(cfg Config) (*Compiler, error) {
 	return &Compiler{
+		command:    slices.Clone(cfg.Command),
 		cacheBytes: cmp.Or(cfg.CacheBytes, 32<<20),
 		slots:      make(chan struct{}, cmp.Or(cfg.Parallel, 2)),
 		order:      list.New(),
@@ -60,7 +66,11 @@ func (c *Compiler) Compile(ctx context.Context, in Input) (*Output, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	out, err := Compile(ctx, in)
+	compile := Compile
+	if len(c.command) > 0 {
+		compile = func(ctx context.Context, in Input) (*Output, error) { return compileInChild(ctx, c.command, in) }
+	}
+	out, err := compile(ctx, in)
 	if err != nil {
 		return nil, err
 	}
