@@ -4,9 +4,12 @@ package migrations
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"embed"
+	"encoding/hex"
 	"fmt"
+	"io/fs"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
 	"github.com/pressly/goose/v3"
@@ -21,6 +24,17 @@ type State struct {
 	Version int64
 	Name    string
 	Applied bool
+}
+
+// Fingerprint names the schema by its content: any change of a migration gives another.
+func Fingerprint() string {
+	sum := sha256.New()
+	names, _ := fs.Glob(files, "*.sql") // fails for a malformed pattern only
+	for _, name := range names {
+		text, _ := files.ReadFile(name) // embedded, and listed just now
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(text), text)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // Up brings the database to the newest schema.

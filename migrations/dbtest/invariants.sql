@@ -1,0 +1,66 @@
+-- What must hold in every database that a test leaves behind. One statement; each row is a violation: which invariant, which row.
+SELECT 'an ended execution holds no lease and has an end' AS invariant, e.id::text AS row
+FROM script_executions e
+WHERE e.status IN ('completed', 'failed', 'timeout', 'cancelled') AND (e.lease_token IS NOT NULL OR e.completed_at IS NULL)
+UNION ALL
+SELECT 'a pending execution holds no lease', e.id::text
+FROM script_executions e
+WHERE e.status = 'pending' AND (e.lease_token IS NOT NULL OR e.completed_at IS NOT NULL)
+UNION ALL
+SELECT 'a live lease of an execution belongs to a node', e.id::text
+FROM script_executions e
+WHERE e.lease_expires_at > now() AND NOT EXISTS (SELECT FROM nodes n WHERE n.id = e.node_id)
+UNION ALL
+SELECT 'a live lease of a schedule belongs to a node', j.id::text
+FROM script_scheduled_jobs j
+WHERE j.lease_expires_at > now() AND NOT EXISTS (SELECT FROM nodes n WHERE n.id = j.node_id)
+UNION ALL
+SELECT 'an execution is of its script''s tenant', e.id::text
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
+WHERE s.tenant_id <> e.tenant_id
+UNION ALL
+SELECT 'an execution ends after its start', e.id::text
+FROM script_executions e
+WHERE e.completed_at < e.started_at
+UNION ALL
+SELECT 'a log line is of its script''s tenant', l.execution_id::text || ' ' || l.seq::text
+FROM script_execution_logs l JOIN scripts s ON s.id = l.script_id
+WHERE s.tenant_id <> l.tenant_id
+UNION ALL
+SELECT 'a version is of its script''s tenant', v.id::text
+FROM script_versions v JOIN scripts s ON s.id = v.script_id
+WHERE s.tenant_id <> v.tenant_id
+UNION ALL
+SELECT 'no version is newer than its script says', v.id::text
+FROM script_versions v JOIN scripts s ON s.id = v.script_id
+WHERE v.version_number > s.version
+UNION ALL
+SELECT 'an endpoint is of its script''s tenant', p.id::text
+FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
+WHERE s.tenant_id <> p.tenant_id
+UNION ALL
+SELECT 'a schedule is of its script''s tenant', j.id::text
+FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id
+WHERE s.tenant_id <> j.tenant_id
+UNION ALL
+SELECT 'a subscription is of its script''s tenant', u.id::text
+FROM script_event_subscriptions u JOIN scripts s ON s.id = u.script_id
+WHERE s.tenant_id <> u.tenant_id
+UNION ALL
+SELECT 'a script is of its organization''s tenant', s.id::text
+FROM scripts s JOIN organizations o ON o.id = s.organization_id
+WHERE s.tenant_id <> o.tenant_id
+UNION ALL
+SELECT 'a tick starts at most one first attempt', t.script_id::text || ' ' || t.scheduled_for::text
+FROM script_schedule_ticks t
+JOIN script_executions e ON e.script_id = t.script_id AND e.scheduled_for = t.scheduled_for AND e.attempt = 1 AND e.lost_count = 0
+GROUP BY t.script_id, t.scheduled_for
+HAVING count(*) > 1
+UNION ALL
+SELECT 'a dead letter is of its script''s tenant', d.id::text
+FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
+WHERE s.tenant_id <> d.tenant_id
+UNION ALL
+SELECT 'usage is never negative', u.script_id::text || ' ' || u.day::text
+FROM script_usage_daily u
+WHERE least(u.executions, u.cpu_ms, u.duration_ms, u.memory_byte_ms, u.egress_bytes, u.api_calls) < 0
