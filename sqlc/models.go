@@ -186,7 +186,7 @@ type ScriptHttpEndpoint struct {
 type ScriptKv struct {
 	TenantID  uuid.UUID
 	Key       string
-	Value     json.RawMessage
+	Value     string
 	SizeBytes int32
 	ExpiresAt *time.Time
 	UpdatedAt time.Time

@@ -3,7 +3,7 @@
 //	script ── webapi ── worker ──wire── engine ── Host.Call ─┬─ rate     max_api_calls_per_minute, every method
 //	                                                         ├─ fetch    resolver → guard → transport of the tenant
 //	                                                         ├─ kv       script_kv
-//	                                                         ├─ events   jsruntime_publish_event
+//	                                                         ├─ events   jsruntime_enqueue_event
 //	                                                         └─ scripts  engine.Executor, one level deeper
 //
 // # Invariants
@@ -16,8 +16,8 @@
 //
 // # Methods
 //
-// Arguments and replies are JSON objects; bytes go beside them. A member that is absent has its zero value; members that
-// are not listed are refused with a TypeError.
+// Arguments and replies are JSON objects; bytes go beside them. A member that is absent has its zero value, one that
+// is not listed is ignored.
 //
 //	fetch           args  {url, method, headers: [[name, value], …], redirect: "follow"|"manual"|"error", hasBody, streamBody}
 //	                      body  the request's body where hasBody; streamBody: what follows it comes as a stream
@@ -52,11 +52,12 @@
 //	RangeError          kv_value_too_large    more than 64 KiB of JSON
 //	QuotaExceededError  kv_quota              the tenant's kv is full
 //	RateLimitError      rate_limited          max_api_calls_per_minute; retryAfter in milliseconds
-//	RateLimitError      fetch_concurrency     more than 32 fetches at once in one execution
+//	RangeError          event_too_large       more than 256 KiB of JSON
+//	QuotaExceededError  queue_full            the tenant has as many executions waiting as it may
 //	NotFoundError       script_not_found      scripts.invoke of a name that the tenant has no active embedded script for
 //	ScriptError         its error_code        the invoked script did not complete
 //	Error               overloaded, …         the invoked script was not accepted; retryAfter in milliseconds
 //	Error               loop_detected         a chain deeper than 16; ends the calling execution, caught or not
 //
-// A body that breaks off after the head fails the stream with one of the texts above.
+// A fetch beyond 32 at once in one execution waits for its turn. A body that breaks off after the head fails the stream with one of the texts above.
 package host

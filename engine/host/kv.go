@@ -1,0 +1,333 @@
+package host
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+const (
+	maxKVKeyBytes = 512 // script_kv.key
+	maxKVListKeys = 1000
+	kvListKeys    = 100
+	// maxKVTTL is ten years: far enough for a script, near enough that now() plus it is a timestamp.
+	maxKVTTL = 10 * 365 * 24 * 3600
+
+	kvSweepEvery = 10 * time.Second
+	// kvSweepRows keeps one sweep's transaction short.
+	kvSweepRows = 1000
+	// kvUsageAge is how old a tenant's usage may be when a put is judged by it.
+	kvUsageAge = 10 * time.Second
+)
+
+type kvGetReply struct {
+	Present    bool            `json:"present"`
+	Value      json.RawMessage `json:"value"`
+	Expiration *int64          `json:"expiration"`
+}
+
+func (h *Host) kvGet(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		Key string `json:"key"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	if err := checkKey(call.Method, args.Key); err != nil {
+		return nil, err
+	}
+	row, err := h.queries.KVGet(ctx, sqlc.KVGetParams{TenantID: call.Invocation.Script.TenantID, Key: args.Key})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return reply(kvGetReply{Value: json.RawMessage("null")})
+	case err != nil:
+		return nil, fmt.Errorf("kv get: %w", err)
+	}
+	return reply(kvGetReply{Present: true, Value: json.RawMessage(row.Value), Expiration: unix(row.ExpiresAt)})
+}
+
+func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		Key           string          `json:"key"`
+		Value         json.RawMessage `json:"value"`
+		ExpirationTTL float64         `json:"expirationTtl"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	if err := checkKey(call.Method, args.Key); err != nil {
+		return nil, err
+	}
+	if len(args.Value) == 0 {
+		return nil, typeError(call.Method, "value is missing")
+	}
+	ttl, err := checkTTL(call.Method, args.ExpirationTTL)
+	if err != nil {
+		return nil, err
+	}
+	if len(args.Value) > h.cfg.MaxKVValueBytes {
+		return nil, &engine.HostError{
+			Name: "RangeError", Code: "kv_value_too_large",
+			Message: fmt.Sprintf("kv.put: the value is %d bytes of JSON, the limit of a kv value is %d bytes", len(args.Value), h.cfg.MaxKVValueBytes),
+		}
+	}
+	tenant := call.Invocation.Script.TenantID
+	if err := h.reserveKV(ctx, call.Method, tenant, int64(len(args.Key)+len(args.Value))); err != nil {
+		return nil, err
+	}
+	err = h.queries.KVPut(ctx, sqlc.KVPutParams{
+		TenantID: tenant, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("kv put: %w", err)
+	}
+	return reply(struct{}{})
+}
+
+func (h *Host) kvDelete(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		Key string `json:"key"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	if err := checkKey(call.Method, args.Key); err != nil {
+		return nil, err
+	}
+	tenant := call.Invocation.Script.TenantID
+	deleted, err := h.queries.KVDelete(ctx, sqlc.KVDeleteParams{TenantID: tenant, Key: args.Key})
+	if err != nil {
+		return nil, fmt.Errorf("kv delete: %w", err)
+	}
+	return reply(struct {
+		Deleted bool `json:"deleted"`
+	}{deleted})
+}
+
+type kvListReply struct {
+	Keys     []kvListKey `json:"keys"`
+	Cursor   string      `json:"cursor"`
+	Complete bool        `json:"complete"`
+}
+
+type kvListKey struct {
+	Name       string `json:"name"`
+	Expiration *int64 `json:"expiration"`
+}
+
+func (h *Host) kvList(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		Prefix string  `json:"prefix"`
+		Limit  float64 `json:"limit"`
+		Cursor string  `json:"cursor"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	if args.Prefix != "" {
+		if detail := keyFault(args.Prefix); detail != "" {
+			return nil, typeError(call.Method, "prefix "+detail)
+		}
+	}
+	if args.Limit == 0 {
+		args.Limit = kvListKeys
+	}
+	if args.Limit < 1 || args.Limit > maxKVListKeys || args.Limit != math.Trunc(args.Limit) {
+		return nil, typeError(call.Method, fmt.Sprintf("limit must be a whole number from 1 to %d", maxKVListKeys))
+	}
+	after, err := base64.RawURLEncoding.DecodeString(args.Cursor)
+	if err != nil || (len(after) > 0 && keyFault(string(after)) != "") {
+		return nil, typeError(call.Method, "cursor must be one that kv.list gave")
+	}
+	limit := int(args.Limit)
+	rows, err := h.queries.KVList(ctx, sqlc.KVListParams{
+		TenantID: call.Invocation.Script.TenantID, After: string(after), Prefix: args.Prefix, MaxKeys: int32(limit + 1),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("kv list: %w", err)
+	}
+	out := kvListReply{Keys: make([]kvListKey, 0, min(len(rows), limit)), Complete: len(rows) <= limit}
+	for _, row := range rows[:min(len(rows), limit)] {
+		out.Keys = append(out.Keys, kvListKey{Name: row.Key, Expiration: unix(row.ExpiresAt)})
+	}
+	if !out.Complete {
+		out.Cursor = base64.RawURLEncoding.EncodeToString([]byte(rows[limit-1].Key))
+	}
+	return reply(out)
+}
+
+func (h *Host) kvIncrement(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		Key           string   `json:"key"`
+		Delta         *float64 `json:"delta"`
+		ExpirationTTL float64  `json:"expirationTtl"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	if err := checkKey(call.Method, args.Key); err != nil {
+		return nil, err
+	}
+	ttl, err := checkTTL(call.Method, args.ExpirationTTL)
+	if err != nil {
+		return nil, err
+	}
+	delta := 1.0
+	if args.Delta != nil {
+		delta = *args.Delta
+	}
+	tenant := call.Invocation.Script.TenantID
+	// 24 bytes is the longest text of a double.
+	if err := h.reserveKV(ctx, call.Method, tenant, int64(len(args.Key)+24)); err != nil {
+		return nil, err
+	}
+	value, err := h.queries.KVIncrement(ctx, sqlc.KVIncrementParams{TenantID: tenant, Key: args.Key, Delta: delta, TtlSeconds: ttl})
+	var refused *pgconn.PgError
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, typeError(call.Method, "the value of this key is not a number")
+	case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "22"):
+		return nil, &engine.HostError{Name: "RangeError", Message: "kv.increment: the sum is beyond what a number can hold"}
+	case err != nil:
+		return nil, fmt.Errorf("kv increment: %w", err)
+	}
+	return reply(struct {
+		Value json.RawMessage `json:"value"`
+	}{json.RawMessage(value)})
+}
+
+func (h *Host) sweepKV(ctx context.Context) {
+	for {
+		n, err := h.queries.KVSweep(ctx, kvSweepRows)
+		if err != nil {
+			if ctx.Err() == nil {
+				h.cfg.Log.Warn("kv sweep failed", "error", err)
+			}
+			return
+		}
+		if n < kvSweepRows {
+			return
+		}
+	}
+}
+
+func checkKey(method, key string) error {
+	if detail := keyFault(key); detail != "" {
+		return typeError(method, "key "+detail)
+	}
+	return nil
+}
+
+func keyFault(key string) string {
+	switch {
+	case key == "":
+		return "must be a string that is not empty"
+	case len(key) > maxKVKeyBytes:
+		return fmt.Sprintf("must be at most %d bytes of UTF-8", maxKVKeyBytes)
+	case !utf8.ValidString(key) || strings.ContainsAny(key, "\x00\U0010FFFF"):
+		return "must hold neither NUL nor U+10FFFF"
+	}
+	return ""
+}
+
+// checkTTL returns nil for "never".
+func checkTTL(method string, seconds float64) (*float64, error) {
+	switch {
+	case seconds == 0:
+		return nil, nil
+	case seconds < 0 || seconds > maxKVTTL:
+		return nil, typeError(method, fmt.Sprintf("expirationTtl must be a number of seconds, more than 0 and at most %d", maxKVTTL))
+	}
+	return &seconds, nil
+}
+
+func unix(at *time.Time) *int64 {
+	if at == nil {
+		return nil
+	}
+	s := at.Unix()
+	return &s
+}
+
+// reserveKV refuses a write that would take the tenant beyond its quota. An overwrite counts as if it were new until the
+// usage is read again.
+func (h *Host) reserveKV(ctx context.Context, method string, tenant uuid.UUID, bytes int64) error {
+	fits, known := h.usage.add(tenant, bytes, time.Now())
+	if known && fits {
+		return nil
+	}
+	// Unknown, old or full: the database's figure decides.
+	row, err := h.queries.KVUsage(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("kv usage: %w", err)
+	}
+	limit := h.cfg.MaxKVBytes
+	if row.MaxBytes > 0 {
+		limit = row.MaxBytes
+	}
+	if row.Bytes+bytes > limit {
+		return &engine.HostError{
+			Name: "QuotaExceededError", Code: "kv_quota",
+			Message: fmt.Sprintf("%s: the tenant's kv holds %d bytes, its quota is %d bytes", method, row.Bytes, limit),
+		}
+	}
+	h.usage.set(tenant, row.Bytes+bytes, limit, time.Now())
+	return nil
+}
+
+// usageCache spares a put the sum over its tenant's rows. It is an estimate between two readings, kvUsageAge apart.
+type usageCache struct {
+	mu      sync.Mutex
+	tenants map[uuid.UUID]*usage
+}
+
+type usage struct {
+	bytes, limit int64
+	readAt       time.Time
+}
+
+func newUsageCache() *usageCache { return &usageCache{tenants: map[uuid.UUID]*usage{}} }
+
+func (c *usageCache) add(tenant uuid.UUID, bytes int64, now time.Time) (fits, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.tenants[tenant]
+	if u == nil || now.Sub(u.readAt) > kvUsageAge {
+		return false, false
+	}
+	if u.bytes+bytes > u.limit {
+		return false, true
+	}
+	u.bytes += bytes
+	return true, true
+}
+
+func (c *usageCache) set(tenant uuid.UUID, bytes, limit int64, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tenants[tenant] = &usage{bytes: bytes, limit: limit, readAt: now}
+}
+
+func (c *usageCache) prune(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for tenant, u := range c.tenants {
+		if now.Sub(u.readAt) > kvUsageAge {
+			delete(c.tenants, tenant)
+		}
+	}
+}

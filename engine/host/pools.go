@@ -1,0 +1,101 @@
+package host
+
+import (
+	"container/list"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// maxHeaderBytes bounds a response's head, and a request's.
+	maxHeaderBytes = 64 << 10
+	// maxConnsPerHost lets one tenant's thousand executions wait on one host at once.
+	maxConnsPerHost     = 1024
+	maxIdleConns        = 64
+	maxIdleConnsPerHost = 32
+	// poolIdle is after how long without a fetch a tenant's pool is taken down.
+	poolIdle = 2 * time.Minute
+)
+
+// pools holds a transport for each tenant that fetched lately: connections and TLS sessions are never shared between tenants.
+type pools struct {
+	guard   *guard
+	rootCAs *x509.CertPool
+	most    int
+
+	mu      sync.Mutex
+	recent  *list.List // of *pool, the last used in front
+	tenants map[uuid.UUID]*list.Element
+}
+
+type pool struct {
+	tenant    uuid.UUID
+	transport *http.Transport
+	usedAt    time.Time
+}
+
+func newPools(cfg *Config, g *guard) *pools {
+	return &pools{guard: g, rootCAs: cfg.RootCAs, most: cfg.MaxTenantPools, recent: list.New(), tenants: map[uuid.UUID]*list.Element{}}
+}
+
+func (p *pools) of(tenant uuid.UUID) *http.Transport {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.tenants[tenant]; e != nil {
+		p.recent.MoveToFront(e)
+		e.Value.(*pool).usedAt = time.Now()
+		return e.Value.(*pool).transport
+	}
+	for p.recent.Len() >= p.most {
+		p.drop(p.recent.Back())
+	}
+	t := &http.Transport{
+		// No Proxy: one from the environment would dial out of the guard's sight.
+		DialContext: p.guard.dial,
+		TLSClientConfig: &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			RootCAs:            p.rootCAs,
+			ClientSessionCache: tls.NewLRUClientSessionCache(32),
+		},
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		IdleConnTimeout:        time.Minute,
+		MaxIdleConns:           maxIdleConns,
+		MaxIdleConnsPerHost:    maxIdleConnsPerHost,
+		MaxConnsPerHost:        maxConnsPerHost,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		// Bodies are decompressed in fetch, under its cap.
+		DisableCompression: true,
+	}
+	p.tenants[tenant] = p.recent.PushFront(&pool{tenant: tenant, transport: t, usedAt: time.Now()})
+	return t
+}
+
+// drop forgets a pool. What it has under way goes on; its idle connections are closed, and those that become idle later
+// are closed by IdleConnTimeout.
+func (p *pools) drop(e *list.Element) {
+	gone := p.recent.Remove(e).(*pool)
+	delete(p.tenants, gone.tenant)
+	gone.transport.CloseIdleConnections()
+}
+
+func (p *pools) closeIdle(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for e := p.recent.Back(); e != nil && now.Sub(e.Value.(*pool).usedAt) > poolIdle; e = p.recent.Back() {
+		p.drop(e)
+	}
+}
+
+func (p *pools) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.recent.Len() > 0 {
+		p.drop(p.recent.Back())
+	}
+}

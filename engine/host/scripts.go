@@ -1,0 +1,115 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/engine"
+)
+
+// maxDepth is the longest chain of events and invocations.
+const maxDepth = 16
+
+// invoke runs an embedded or one-off script of the caller's tenant to its end. It ends when the caller does: ctx is the
+// caller's, so the inner execution never outlives the outer one.
+func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		Name  string          `json:"name"`
+		Input json.RawMessage `json:"input"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	if args.Name == "" {
+		return nil, typeError(call.Method, "name must be a string that is not empty")
+	}
+	if len(args.Input) == 0 {
+		args.Input = json.RawMessage("null")
+	}
+	outer := call.Invocation
+	if err := checkDepth(outer); err != nil {
+		return nil, err
+	}
+	if h.cfg.Execute == nil {
+		return nil, errors.New("scripts.invoke: no executor")
+	}
+
+	script, err := h.cfg.Scripts.ScriptByName(ctx, outer.Script.TenantID, args.Name)
+	switch {
+	case errors.Is(err, ErrScriptNotFound), err == nil && script == nil,
+		err == nil && script.TenantID != outer.Script.TenantID,
+		err == nil && script.Type != "embedded" && script.Type != "oneoff":
+		return nil, &engine.HostError{
+			Name: "NotFoundError", Code: "script_not_found",
+			Message: fmt.Sprintf("scripts.invoke: there is no active embedded or oneoff script named %q", args.Name),
+		}
+	case err != nil:
+		return nil, fmt.Errorf("find script: %w", err)
+	}
+
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make execution id: %w", err)
+	}
+	inner := &engine.Invocation{
+		ExecutionID: id,
+		Script:      script,
+		Trigger:     engine.TriggerAPI,
+		Handler:     engine.HandlerRun,
+		Attempt:     1,
+		Depth:       outer.Depth + 1,
+		ParentID:    outer.ExecutionID,
+		QueuedAt:    time.Now(),
+		TraceParent: outer.TraceParent,
+		Input:       args.Input,
+	}
+	res, err := h.cfg.Execute(ctx, inner)
+	var refused *engine.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return nil, &engine.HostError{
+			Name: "Error", Code: string(refused.Code), RetryAfter: refused.RetryAfter.Milliseconds(),
+			Message: fmt.Sprintf("scripts.invoke: %s was not accepted: %s", args.Name, refused.Detail),
+		}
+	case err != nil:
+		return nil, fmt.Errorf("execute %s: %w", args.Name, err)
+	}
+	// The caller may be gone by now; what ran is recorded all the same. Record applies back pressure, never drops.
+	if err := h.cfg.Recorder.Record(context.WithoutCancel(ctx), inner, res); err != nil {
+		return nil, fmt.Errorf("record invoked execution: %w", err)
+	}
+	if res.Code == engine.CodeNone {
+		output := res.Output
+		if len(output) == 0 {
+			output = json.RawMessage("null")
+		}
+		return reply(struct {
+			Output json.RawMessage `json:"output"`
+		}{output})
+	}
+	failure := &engine.HostError{
+		Name: "ScriptError", Code: string(res.Code),
+		Message: fmt.Sprintf("scripts.invoke: %s ended with %s: %s", args.Name, res.Code, res.Message),
+	}
+	if res.Code == engine.CodeLoopDetected {
+		// The whole chain ends, not only its deepest link.
+		failure.Fatal = engine.CodeLoopDetected
+	}
+	return nil, failure
+}
+
+// checkDepth refuses to make a chain longer than maxDepth.
+func checkDepth(inv *engine.Invocation) error {
+	if inv.Depth < maxDepth {
+		return nil
+	}
+	return &engine.HostError{
+		Name: "Error", Code: string(engine.CodeLoopDetected), Fatal: engine.CodeLoopDetected,
+		Message: fmt.Sprintf("a chain of events and invocations is at most %d long", maxDepth),
+	}
+}

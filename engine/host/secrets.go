@@ -1,0 +1,190 @@
+package host
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"jsruntime/sqlc"
+)
+
+// What a Secrets refuses.
+var (
+	ErrNoSecretKey        = errors.New("no secret key is set (JSRUNTIME_SECRET_KEY)")
+	ErrSecretName         = errors.New("a secret's name has letters, digits and underscores, does not start with a digit and is at most 128 long")
+	ErrSecretValue        = errors.New("a secret's value is 1 byte to 32 KiB of UTF-8 without NUL")
+	ErrTooManySecrets     = errors.New("a tenant has at most 100 secrets")
+	ErrSecretUndeciphered = errors.New("a secret cannot be deciphered with any of the secret keys")
+)
+
+const (
+	maxSecretBytes = 32 << 10
+	maxSecrets     = 100 // a tenant; with maxSecretBytes, what a worker's lease carries stays under 4 MiB
+	secretKeyBytes = 32
+)
+
+var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// Secrets keeps the tenants' secrets, enciphered with AES-256-GCM. The additional data is the tenant's id and the secret's
+// name, so that a row that is moved to another tenant or name does not open.
+type Secrets struct {
+	queries *sqlc.Queries
+	keys    []cipher.AEAD // the first enciphers, all decipher
+}
+
+// SecretInfo is what may be shown of a secret.
+type SecretInfo struct {
+	Name      string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// NewSecrets makes a Secrets of the keys in text, as JSRUNTIME_SECRET_KEY has them: each 32 bytes as base64 or hex, several
+// separated by commas. The first enciphers; the others are older ones that still decipher. With an empty text nothing can be
+// put, and a tenant that has secrets has no environment.
+func NewSecrets(db sqlc.DBTX, text string) (*Secrets, error) {
+	s := &Secrets{queries: sqlc.New(db)}
+	if strings.TrimSpace(text) == "" {
+		return s, nil
+	}
+	for i, part := range strings.Split(text, ",") {
+		key, err := decodeKey(strings.TrimSpace(part))
+		if err != nil {
+			return nil, fmt.Errorf("secret key %d: %w", i+1, err)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, fmt.Errorf("secret key %d: %w", i+1, err)
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, fmt.Errorf("secret key %d: %w", i+1, err)
+		}
+		s.keys = append(s.keys, aead)
+	}
+	return s, nil
+}
+
+func decodeKey(text string) ([]byte, error) {
+	if len(text) == hex.EncodedLen(secretKeyBytes) {
+		if key, err := hex.DecodeString(text); err == nil {
+			return key, nil
+		}
+	}
+	for _, form := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		if key, err := form.DecodeString(text); err == nil && len(key) == secretKeyBytes {
+			return key, nil
+		}
+	}
+	return nil, errors.New("must be 32 bytes as base64 or hex, for instance from: openssl rand -base64 32")
+}
+
+// Put makes or replaces a secret.
+func (s *Secrets) Put(ctx context.Context, tenantID uuid.UUID, name, value string) error {
+	switch {
+	case len(s.keys) == 0:
+		return ErrNoSecretKey
+	case !secretName.MatchString(name):
+		return ErrSecretName
+	case value == "" || len(value) > maxSecretBytes || !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+		return ErrSecretValue
+	}
+	others, err := s.queries.SecretCountOthers(ctx, sqlc.SecretCountOthersParams{TenantID: tenantID, Name: name})
+	if err != nil {
+		return fmt.Errorf("count secrets: %w", err)
+	}
+	if others >= maxSecrets {
+		return ErrTooManySecrets
+	}
+	nonce := make([]byte, s.keys[0].NonceSize())
+	rand.Read(nonce)
+	err = s.queries.SecretPut(ctx, sqlc.SecretPutParams{
+		TenantID: tenantID, Name: name, Nonce: nonce,
+		Ciphertext: s.keys[0].Seal(nil, nonce, []byte(value), secretAAD(tenantID, name)),
+	})
+	if err != nil {
+		return fmt.Errorf("put secret: %w", err)
+	}
+	return nil
+}
+
+// Delete takes a secret away and reports whether there was one.
+func (s *Secrets) Delete(ctx context.Context, tenantID uuid.UUID, name string) (bool, error) {
+	n, err := s.queries.SecretDelete(ctx, sqlc.SecretDeleteParams{TenantID: tenantID, Name: name})
+	if err != nil {
+		return false, fmt.Errorf("delete secret: %w", err)
+	}
+	return n > 0, nil
+}
+
+// List returns the tenant's secrets by name, without their values.
+func (s *Secrets) List(ctx context.Context, tenantID uuid.UUID) ([]SecretInfo, error) {
+	rows, err := s.queries.SecretList(ctx, tenantID)
+	if err != nil {
+		return nil, fmt.Errorf("list secrets: %w", err)
+	}
+	list := make([]SecretInfo, len(rows))
+	for i, row := range rows {
+		list[i] = SecretInfo(row)
+	}
+	return list, nil
+}
+
+// Env returns the tenant's secrets, name to value: what a script sees as env.
+func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (map[string]string, error) {
+	rows, err := s.queries.SecretEnv(ctx, tenantID)
+	if err != nil {
+		return nil, fmt.Errorf("read secrets: %w", err)
+	}
+	env := make(map[string]string, len(rows))
+	for _, row := range rows {
+		value, err := s.open(tenantID, row)
+		if err != nil {
+			return nil, fmt.Errorf("secret %s: %w", row.Name, err)
+		}
+		env[row.Name] = value
+	}
+	return env, nil
+}
+
+// EnvJSON is Env as a JSON object: what engine.Config.Env wants.
+func (s *Secrets) EnvJSON(ctx context.Context, tenantID uuid.UUID) (json.RawMessage, error) {
+	env, err := s.Env(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(env)
+	if err != nil {
+		return nil, fmt.Errorf("encode secrets: %w", err)
+	}
+	return text, nil
+}
+
+func (s *Secrets) open(tenantID uuid.UUID, row sqlc.SecretEnvRow) (string, error) {
+	if len(s.keys) == 0 {
+		return "", ErrNoSecretKey
+	}
+	for _, key := range s.keys {
+		if len(row.Nonce) != key.NonceSize() {
+			break
+		}
+		if value, err := key.Open(nil, row.Nonce, row.Ciphertext, secretAAD(tenantID, row.Name)); err == nil {
+			return string(value), nil
+		}
+	}
+	return "", ErrSecretUndeciphered
+}
+
+func secretAAD(tenantID uuid.UUID, name string) []byte { return append(tenantID[:], name...) }
