@@ -192,6 +192,12 @@ type ScriptKv struct {
 	UpdatedAt time.Time
 }
 
+type ScriptQueueDepth struct {
+	TenantID  uuid.UUID
+	Pending   int32
+	CountedAt time.Time
+}
+
 type ScriptScheduleTick struct {
 	ScriptID     uuid.UUID
 	ScheduledFor time.Time
@@ -223,6 +229,7 @@ type ScriptScheduledJob struct {
 	LeaseToken          *uuid.UUID
 	LeaseExpiresAt      *time.Time
 	NodeID              *uuid.UUID
+	LastFinishedAt      *time.Time
 }
 
 type ScriptSecret struct {
