@@ -34,6 +34,8 @@
 //   - Cancel reaches a Run in any state. One that was not begun is never begun: its Result, with Cancel's code and WallMicros 0,
 //     comes at once, from the reading thread, also when another one runs. One that runs is terminated, except with CodeRecalled:
 //     then the worker ignores the Cancel.
+//   - A Loaded with a code and a Result with Condemned mean that the worker has dropped the slot. Runs for it that were written
+//     before the node knew come back, not executed, as Result with CodeRecalled.
 //   - The worker keeps at most MaxOpenCalls HostCalls of a Run unanswered and makes the script's next ones wait; the node
 //     rejects what goes beyond.
 package wire

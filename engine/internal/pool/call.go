@@ -1,0 +1,151 @@
+package pool
+
+import (
+	"time"
+
+	"jsruntime/engine/internal/wire"
+)
+
+// Key is the id of a tenant or script.
+type Key = [16]byte
+
+// Program is a script version as a worker gets it. It is immutable; the same version is the same *Program, else it is loaded
+// again.
+type Program struct {
+	Script      Key
+	Tenant      Key
+	TenantSlug  string
+	Name        string // for stack traces
+	Version     int
+	Static      []byte // see wire.Load
+	Source      []byte
+	MaxMemory   int64
+	LoadTime    time.Duration // how long Load may take
+	Concurrency int           // max_concurrent_runs; 0 means no bound
+}
+
+// Handler follows a call. Its methods are called from the pool's goroutines: they return at once and call nothing of the pool.
+type Handler interface {
+	// Begin is called when the worker is about to execute the call. It may come again if the worker gave the call back.
+	Begin(now time.Time)
+	// Frame is called for each of the call's frames that is not its Result: HostCall, HostCancel, Log, Head, Chunk, Credit. The
+	// payload is valid during the call only. An error is a breach of the protocol; the worker is killed for it.
+	Frame(ref Ref, k wire.Kind, payload []byte) error
+}
+
+// Ref names a call at a worker, for answers to its frames. It stays valid: what is sent for a call that has ended is ignored.
+type Ref struct {
+	worker *worker
+	seq    uint32
+}
+
+// Seq is the call's number at its worker.
+func (r Ref) Seq() uint32 { return r.seq }
+
+// Call is one request to execute. It may be used again after its Ending was received.
+type Call struct {
+	Program  *Program
+	Run      wire.Run // Seq and Slot are the pool's
+	Wall     time.Duration
+	CPU      time.Duration // 0: none
+	Patience time.Duration // how long it may wait for a worker
+	// LimitPatience is how long it may wait where only its script's or tenant's concurrency is in the way.
+	LimitPatience time.Duration
+	Handler       Handler
+
+	// Done is signalled once, when Ending is set. It has room for one.
+	Done   chan struct{}
+	Ending Ending
+
+	submitted  time.Time
+	prev, next *Call // while pending
+	script     *script
+	worker     *worker
+	seq        uint32
+	state      callState
+	tries      int // workers that it lost before it began
+	recalls    int
+	began      time.Time
+	cpuBegan   time.Duration // of the worker's process, when CPU is set
+	cold       bool
+	hosted     bool // made a host call
+	open       int  // host calls without an answer
+	cancel     string
+	killAt     time.Time // set with cancel
+}
+
+type callState uint8
+
+const (
+	callNew callState = iota
+	callPending
+	callHeld    // at a worker, not written
+	callWritten // at a worker
+	callEnded
+)
+
+// EndKind says what ended a call.
+type EndKind uint8
+
+// Kinds of endings.
+const (
+	EndResult    EndKind = iota + 1 // the worker answered: Ending.Result
+	EndLoad                         // the script could not be loaded: Ending.Loaded
+	EndDeath                        // the worker died: Ending.Death
+	EndRefused                      // no worker was free in time: Ending.Refusal
+	EndCancelled                    // it was cancelled before it began
+)
+
+// Refusal says why a call got no worker.
+type Refusal struct {
+	Scope string // script, tenant: the concurrency Limit is reached; node: no worker is free; closing: the pool shuts down; lease: Err
+	Limit int
+	Err   error
+	// Wait is when to try again.
+	Wait time.Duration
+}
+
+// Ending says how a call ended.
+type Ending struct {
+	Kind    EndKind
+	Result  wire.Result // Headers and Body are its own memory
+	Loaded  wire.Loaded
+	Death   *Death
+	Refusal Refusal
+	// Cancel is the code that the pool or a caller sent in Cancel; empty if none was.
+	Cancel string
+	Began  time.Time // zero: never
+	Ended  time.Time
+	Cold   bool // the script was loaded for it
+	PID    int
+}
+
+// Death says how a worker ended.
+type Death struct {
+	Cause    string // one of Cause…
+	Signal   int    // that ended the process; 0 if none
+	ExitCode int    // -1 if a signal ended it
+	Output   string // the end of what it wrote to stdout and stderr
+	Reason   string // of a breach of the protocol
+}
+
+// Causes of a worker's end.
+const (
+	CauseRetired   = "retired"
+	CauseEvicted   = "evicted"
+	CauseTenant    = "tenant_changed"
+	CauseShutdown  = "shutdown"
+	CauseDeadline  = "deadline"
+	CauseCPU       = "cpu"
+	CauseCancelled = "cancelled"
+	CauseProtocol  = "protocol"
+	CauseStart     = "start_failed"
+	CauseDied      = "died" // by itself
+)
+
+// Codes that the pool sends in Cancel. They are error codes of package engine.
+const (
+	codeWallTime  = "exceeded_wall_time"
+	codeCPU       = "exceeded_cpu"
+	codeCancelled = "cancelled"
+)

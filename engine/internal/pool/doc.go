@@ -1,0 +1,36 @@
+// Package pool keeps worker processes and gives them work. It knows processes, frames, tenants and scripts; it knows no
+// JavaScript, and nothing of why an execution runs.
+//
+//	Submit ──► a worker that has the script: idle, or with a short queue ──► Run frame, written without waiting
+//	   │                                                                          │
+//	   └─► pending, by script ◄── grow: spare, spawn, idle worker of another  ◄───┤ one reader a worker:
+//	                               tenant retired                                 │ Result → next waiting call
+//	                                                                              ▼
+//	            starting ─hello─► spare ─lease─► idle ⇄ busy (⇄ parked) ─► retiring ─► dead
+//
+// # Invariants
+//
+//   - A worker serves one tenant from its lease to its death, and one script at a time: its queue holds calls of one script.
+//   - The first call of a queue is the one that executes, or that waits for its Load. Its clock starts when it is written to an
+//     idle worker, or when the Result before it came.
+//   - Every submitted call gets exactly one Ending, whatever happens to workers.
+//   - The reader of a worker never waits for a write: a frame that the socket does not take is left to the worker's writer.
+//   - Processes are started by one goroutine that holds its thread for good: PR_SET_PDEATHSIG fires when the parent thread ends.
+//
+// # Who kills whom
+//
+//	what happened                                   what follows
+//	no Hello in time, or of another build           killed; further spawns wait (back-off, doubled up to 10 s)
+//	the deadline of the running call                Cancel; after the grace SIGKILL: Death.Cause = deadline
+//	its CPU limit, and twice the grace              the same, Death.Cause = cpu
+//	its caller is gone                              Cancel; after the grace SIGKILL: Death.Cause = cancelled
+//	a Load takes longer than the script may run     SIGKILL, Death.Cause = deadline
+//	a malformed frame, an unknown number, a window  SIGKILL, Death.Cause = protocol
+//	overrun, a peer that does not read
+//	the process ends by itself                      Death has its signal or exit code and the end of its stderr
+//	age, runs, memory, idleness, changed tenant     no further call; SIGKILL once it has nothing to do
+//	the node dies                                   EOF on fd 3, and SIGKILL by PDEATHSIG
+//
+// When a worker dies, the call that executed ends with the Death. Those behind it had not begun and are pending again, before
+// all others; a call that met that five times ends with Death and Began false.
+package pool

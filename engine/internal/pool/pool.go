@@ -1,0 +1,1435 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"jsruntime/engine/admission"
+	"jsruntime/engine/internal/wire"
+)
+
+const longRun = admission.Long
+
+// maxTries is how many workers a call may lose before it began.
+const maxTries = 5
+
+// maxRecalls is how often a worker may give a call back: far more than scripts of mixed durations cause, so that a worker that
+// gives everything back ends the call and not the node's patience.
+const maxRecalls = 100
+
+// Config says how a Pool keeps its workers. Zero values of durations and counts are errors of the caller: package engine fills
+// in its own defaults.
+type Config struct {
+	Path        string
+	Args        []string
+	Build       string // empty accepts any
+	SysProcAttr func() *syscall.SysProcAttr
+
+	MaxWorkers int
+	MaxParked  int
+	Spares     int
+	MaxPending int
+	Grace      time.Duration // between Cancel and SIGKILL
+	DrainGrace time.Duration
+	Idle       time.Duration
+	Age        time.Duration
+	Runs       int
+	IdleMemory int64 // resident bytes from which on an idle worker is retired
+
+	HelloTimeout time.Duration // 0 means 10 s
+	MaxMemory    int64         // see wire.Lease
+
+	Env         func(ctx context.Context, tenant Key) (json.RawMessage, error)
+	Nodes       func() int
+	TenantLimit func(tenant Key) int
+	Started     func(took time.Duration)
+	Ended       func(cause string, death *Death)
+	Logger      *slog.Logger
+}
+
+type tenant struct {
+	id      Key
+	slug    string
+	gen     uint64
+	workers []*worker
+	idle    []*worker // most recently used last
+	waiting []*script // with pending calls, next first
+	busy    int       // workers that serve a script
+	leasing int
+	active  int
+	served  int64
+	pending int
+}
+
+func (t *tenant) load() admission.Load { return admission.Load{Active: t.active, Served: t.served} }
+
+type script struct {
+	id      Key
+	tenant  *tenant
+	limit   int // of its newest program
+	est     admission.Estimate
+	workers []*worker // that serve it
+	first   *Call     // pending
+	last    *Call
+	waiting int
+	used    time.Time
+}
+
+// Pool runs calls in worker processes.
+type Pool struct {
+	cfg Config
+
+	mu       sync.Mutex
+	running  bool
+	closing  bool
+	workers  map[*worker]struct{}
+	tenants  map[Key]*tenant
+	scripts  map[Key]*script
+	waiting  []*tenant // with pending calls
+	spares   []*worker
+	dirty    []*worker
+	starting int
+	leased   int
+	active   int
+	parked   int
+	pending  int
+	calls    int // submitted and not ended
+	served   int64
+	full     bool // grow found no room, and nothing has changed since
+	failures int  // starts that failed, in a row
+	notUntil time.Time
+	v8       string
+	layers   []string
+
+	spawns  chan spawnRequest
+	wake    chan struct{} // to Run: something to look at
+	wg      sync.WaitGroup
+	ctx     context.Context // of Run's goroutines
+	limited bool            // grow wants processes that back-off denies
+}
+
+// New returns a Pool that has started nothing yet.
+func New(cfg Config) (*Pool, error) {
+	if cfg.Path == "" {
+		return nil, errors.New("Path must be set")
+	}
+	cfg.HelloTimeout = cmp.Or(cfg.HelloTimeout, 10*time.Second)
+	if cfg.Ended == nil {
+		cfg.Ended = func(string, *Death) {}
+	}
+	if cfg.Started == nil {
+		cfg.Started = func(time.Duration) {}
+	}
+	return &Pool{
+		cfg:     cfg,
+		workers: map[*worker]struct{}{},
+		tenants: map[Key]*tenant{},
+		scripts: map[Key]*script{},
+		wake:    make(chan struct{}, 1),
+	}, nil
+}
+
+// unlock releases the lock and writes what was appended under it. Frames of self are left to its reader, which flushes once it
+// has handled all that has arrived.
+func (p *Pool) unlock(self *worker) {
+	if len(p.dirty) == 0 {
+		p.mu.Unlock()
+		return
+	}
+	var few [4]*worker
+	dirty := append(few[:0], p.dirty...)
+	for i, w := range dirty {
+		w.dirty = false
+		p.dirty[i] = nil
+	}
+	p.dirty = p.dirty[:0]
+	p.mu.Unlock()
+	for _, w := range dirty {
+		if w != self {
+			w.out.flush()
+		}
+	}
+}
+
+func (p *Pool) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Pool) scriptOf(prog *Program) *script {
+	s := p.scripts[prog.Script]
+	if s == nil {
+		t := p.tenants[prog.Tenant]
+		if t == nil {
+			t = &tenant{id: prog.Tenant, slug: prog.TenantSlug}
+			p.tenants[prog.Tenant] = t
+		}
+		s = &script{id: prog.Script, tenant: t}
+		p.scripts[prog.Script] = s
+	}
+	s.limit = prog.Concurrency
+	return s
+}
+
+// room reports whether the script may be served by one more worker, and if not, whose limit says so.
+func (p *Pool) room(s *script) (scope string, limit int) {
+	if limit := admission.Share(s.limit, p.cfg.Nodes()); limit > 0 && len(s.workers) >= limit {
+		return "script", limit
+	}
+	if limit := admission.Share(p.cfg.TenantLimit(s.tenant.id), p.cfg.Nodes()); limit > 0 && s.tenant.busy >= limit {
+		return "tenant", limit
+	}
+	return "", 0
+}
+
+// Submit hands a call over. Its Ending is signalled by Done.
+func (p *Pool) Submit(c *Call) {
+	now := time.Now()
+	p.mu.Lock()
+	s := p.scriptOf(c.Program)
+	c.script, c.worker, c.state, c.tries, c.recalls = s, nil, callNew, 0, 0
+	c.began, c.cold, c.hosted, c.open, c.cancel = time.Time{}, false, false, 0, ""
+	s.used = now
+	p.calls++
+	if p.closing {
+		p.refuse(c, Refusal{Scope: "closing", Wait: time.Second}, now)
+		p.unlock(nil)
+		return
+	}
+	if s.waiting == 0 {
+		if w := p.place(s, now); w != nil {
+			p.assign(w, c, now)
+			p.unlock(nil)
+			return
+		}
+	}
+	if r, ok := p.hopeless(s, c); ok {
+		p.refuse(c, r, now)
+		p.unlock(nil)
+		return
+	}
+	c.submitted = now
+	p.enqueue(c, false)
+	if p.pending == 1 {
+		p.poke() // Run watches over how long calls wait
+	}
+	for _, w := range s.workers {
+		if h := w.head(); h != nil && !h.began.IsZero() && !w.parked {
+			if ran := now.Sub(h.began); ran >= longRun {
+				s.est.AtLeast(ran)
+			} else {
+				w.arm(h.began.Add(longRun))
+			}
+		}
+	}
+	p.grow(now)
+	p.unlock(nil)
+}
+
+// hopeless refuses at once what would be refused after its wait.
+func (p *Pool) hopeless(s *script, c *Call) (Refusal, bool) {
+	if p.pending >= p.cfg.MaxPending || s.tenant.pending >= max(1, p.cfg.MaxPending/2) {
+		return Refusal{Scope: "node", Limit: p.cfg.MaxPending, Wait: time.Second}, true
+	}
+	if len(s.workers) == 0 || !s.est.Known() {
+		return Refusal{}, false
+	}
+	wait := s.est.Wait(s.waiting+1, len(s.workers))
+	if scope, limit := p.room(s); scope != "" && wait > c.LimitPatience {
+		return Refusal{Scope: scope, Limit: limit, Wait: wait}, true
+	}
+	if wait > 2*c.Patience {
+		return Refusal{Scope: "node", Wait: wait}, true
+	}
+	return Refusal{}, false
+}
+
+// place finds a worker that can take a call of the script now.
+func (p *Pool) place(s *script, now time.Time) *worker {
+	if w := p.queueAt(s, now); w != nil {
+		return w
+	}
+	t := s.tenant
+	if len(t.idle) == 0 {
+		return nil
+	}
+	if scope, _ := p.room(s); scope != "" {
+		return nil
+	}
+	for i := len(t.idle) - 1; i >= 0; i-- {
+		if sl := t.idle[i].slots[s.id]; sl != nil {
+			return t.idle[i]
+		}
+	}
+	return t.idle[len(t.idle)-1]
+}
+
+// queueAt finds a busy worker of the script whose queue is short enough.
+func (p *Pool) queueAt(s *script, now time.Time) *worker {
+	if len(s.workers) == 0 {
+		return nil
+	}
+	depth := s.est.Depth()
+	if depth == 1 {
+		return nil
+	}
+	var best *worker
+	for _, w := range s.workers {
+		if len(w.queue) < depth && w.state == stateReady && !w.stalled(now) && !p.mustYield(w, now) &&
+			(best == nil || len(w.queue) < len(best.queue)) {
+			best = w
+		}
+	}
+	return best
+}
+
+// turn is how long a worker serves one script while other scripts or tenants wait for a worker.
+const turn = 10 * time.Millisecond
+
+// mustYield reports whether the worker is to serve somebody else next.
+func (p *Pool) mustYield(w *worker, now time.Time) bool {
+	if p.pending == 0 || now.Sub(w.serving) < turn {
+		return false
+	}
+	t := w.tenant
+	if p.full && len(p.waiting) > 0 && t.active > admission.FairShare(p.cfg.MaxWorkers, p.contenders()) {
+		return true
+	}
+	for _, s := range t.waiting {
+		if s != w.script {
+			if scope, _ := p.room(s); scope != "script" && len(s.workers) == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// contenders is the number of tenants that have or want a worker.
+func (p *Pool) contenders() int {
+	n := 0
+	for _, t := range p.tenants {
+		if t.active > 0 || t.pending > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// assign puts the call into the worker's queue, which it may find idle.
+func (p *Pool) assign(w *worker, c *Call, now time.Time) {
+	if w.script == nil {
+		p.unidle(w)
+		w.script, w.serving = c.script, now
+		c.script.workers = append(c.script.workers, w)
+		w.tenant.busy++
+		p.setActive(w, true)
+	}
+	w.push(c)
+	w.pump(now)
+}
+
+// leave detaches a worker with an empty queue from the script that it served.
+func (p *Pool) leave(w *worker) {
+	if w.script == nil {
+		return
+	}
+	s := w.script
+	s.workers = slices.DeleteFunc(s.workers, func(o *worker) bool { return o == w })
+	w.script = nil
+	w.tenant.busy--
+	p.setActive(w, false)
+}
+
+func (p *Pool) setActive(w *worker, active bool) {
+	if w.active == active {
+		return
+	}
+	w.active = active
+	if active {
+		p.active++
+		w.tenant.active++
+	} else {
+		p.active--
+		w.tenant.active--
+		p.full = false
+	}
+}
+
+// unidle takes the worker out of the lists of those that wait for work.
+func (p *Pool) unidle(w *worker) {
+	if w.state == stateSpare || w.tenant == nil {
+		p.spares = slices.DeleteFunc(p.spares, func(o *worker) bool { return o == w })
+	}
+	if t := w.tenant; t != nil {
+		if i := slices.Index(t.idle, w); i >= 0 {
+			t.idle = slices.Delete(t.idle, i, i+1)
+		}
+	}
+}
+
+// park takes a worker whose execution waits for a host call out of the count, or puts it back.
+func (p *Pool) park(w *worker, parked bool) {
+	if w.parked == parked || parked && p.parked >= p.cfg.MaxParked {
+		return
+	}
+	w.parked = parked
+	if parked {
+		p.parked++
+	} else {
+		p.parked--
+	}
+	p.setActive(w, !parked)
+}
+
+// enqueue makes the call pending: last of its script, or first.
+func (p *Pool) enqueue(c *Call, front bool) {
+	s := c.script
+	t := s.tenant
+	c.state, c.worker = callPending, nil
+	switch {
+	case s.first == nil:
+		s.first, s.last = c, c
+		t.waiting = append(t.waiting, s)
+	case front:
+		c.next, s.first.prev = s.first, c
+		s.first = c
+	default:
+		c.prev, s.last.next = s.last, c
+		s.last = c
+	}
+	s.waiting++
+	p.pending++
+	if t.pending++; t.pending == 1 {
+		p.waiting = append(p.waiting, t)
+	}
+}
+
+// dequeue takes a pending call out.
+func (p *Pool) dequeue(c *Call) {
+	s := c.script
+	t := s.tenant
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		s.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		s.last = c.prev
+	}
+	c.prev, c.next = nil, nil
+	s.waiting--
+	p.pending--
+	if s.waiting == 0 {
+		t.waiting = slices.DeleteFunc(t.waiting, func(o *script) bool { return o == s })
+	}
+	if t.pending--; t.pending == 0 {
+		p.waiting = slices.DeleteFunc(p.waiting, func(o *tenant) bool { return o == t })
+	}
+}
+
+// requeue makes a call pending that a worker had and did not begin.
+func (p *Pool) requeue(c *Call, now time.Time) {
+	c.began, c.cancel, c.cold, c.submitted = time.Time{}, "", false, now
+	p.enqueue(c, true)
+	p.poke()
+}
+
+// end signals the call's Ending, which is set.
+func (p *Pool) end(c *Call) {
+	c.state, c.worker = callEnded, nil
+	p.calls--
+	if p.calls == 0 && p.closing {
+		p.poke()
+	}
+	c.Done <- struct{}{}
+}
+
+func (p *Pool) refuse(c *Call, r Refusal, now time.Time) {
+	if c.state == callPending {
+		p.dequeue(c)
+	}
+	c.Ending = Ending{Kind: EndRefused, Refusal: r, Ended: now}
+	p.end(c)
+}
+
+// offer gives a worker with an empty queue the next calls of its tenant, or makes it idle.
+func (p *Pool) offer(w *worker, now time.Time) {
+	p.leave(w)
+	t := w.tenant
+	if w.state != stateReady {
+		if w.state == stateRetiring {
+			w.kill(cmp.Or(w.reason, CauseRetired), "")
+		}
+		return
+	}
+	if w.gen != t.gen {
+		w.kill(CauseTenant, "")
+		return
+	}
+	if w.runs >= p.cfg.Runs || w.niced && !w.renice(0) {
+		w.kill(CauseRetired, "")
+		p.grow(now)
+		return
+	}
+	w.niced = false
+	if p.full && t.active >= admission.FairShare(p.cfg.MaxWorkers, p.contenders()) && p.othersWait(t) {
+		w.kill(CauseEvicted, "")
+		p.full = false
+		p.grow(now)
+		return
+	}
+	for i, s := range t.waiting {
+		if scope, _ := p.room(s); scope != "" {
+			continue
+		}
+		// The script goes to the end of its tenant's line.
+		copy(t.waiting[i:], t.waiting[i+1:])
+		t.waiting[len(t.waiting)-1] = s
+		p.take(w, s, now)
+		return
+	}
+	if p.closing {
+		w.kill(CauseShutdown, "")
+		return
+	}
+	w.idleSince = now
+	if !slices.Contains(t.idle, w) {
+		t.idle = append(t.idle, w)
+	}
+	if p.pending > 0 {
+		p.full = false
+		p.grow(now)
+	}
+}
+
+func (p *Pool) othersWait(t *tenant) bool {
+	return len(p.waiting) > 1 || len(p.waiting) == 1 && p.waiting[0] != t
+}
+
+// take moves pending calls of s to w, at least one, up to the depth of its queue.
+func (p *Pool) take(w *worker, s *script, now time.Time) {
+	depth := s.est.Depth()
+	for first := true; s.first != nil && (first || len(w.queue) < depth); first = false {
+		c := s.first
+		p.dequeue(c)
+		p.assign(w, c, now)
+	}
+}
+
+// want is how many further workers the tenant's pending calls are worth.
+func (p *Pool) want(t *tenant) int {
+	n := 0
+	nodes := p.cfg.Nodes()
+	for _, s := range t.waiting {
+		k := s.est.Workers(s.waiting, len(s.workers))
+		if limit := admission.Share(s.limit, nodes); limit > 0 {
+			k = min(k, limit-len(s.workers))
+		}
+		if len(s.workers) == 0 {
+			k = max(k, 1)
+		}
+		n += max(k, 0)
+	}
+	n -= t.leasing
+	if limit := admission.Share(p.cfg.TenantLimit(t.id), nodes); limit > 0 {
+		n = min(n, limit-t.busy-t.leasing)
+	}
+	return n
+}
+
+// grow finds workers for the tenants whose calls are pending, fairest first, and keeps the spares up.
+func (p *Pool) grow(now time.Time) {
+	if !p.running || p.full {
+		return
+	}
+	missing := 0
+	if p.pending > 0 {
+		missing = p.distribute(now)
+	}
+	p.limited = false
+	spares := p.cfg.Spares
+	if p.closing {
+		spares = 0
+	}
+	need := missing + max(0, spares-len(p.spares)) - p.starting
+	for ; need > 0 && p.starting < max(2, runtime.NumCPU()); need-- {
+		if now.Before(p.notUntil) || p.failures > 0 && p.starting > 0 {
+			p.limited = true
+			p.poke()
+			return
+		}
+		p.startOne()
+	}
+}
+
+// distribute leases spares to tenants and returns how many further workers they may have.
+func (p *Pool) distribute(now time.Time) (missing int) {
+	var (
+		contenders = p.contenders()
+		extra      = map[*tenant]int{} // promised to the tenant, still to be started
+	)
+	for {
+		var best *tenant
+		var load admission.Load
+		for _, t := range p.waiting {
+			l := t.load()
+			l.Active += extra[t]
+			if p.want(t)-extra[t] > 0 && (best == nil || admission.Before(l, load)) {
+				best, load = t, l
+			}
+		}
+		if best == nil {
+			return missing
+		}
+		if n := len(best.idle); n > 0 {
+			// Idle workers with calls pending: the calls' limits were in the way, or are still. offer decides.
+			w := best.idle[n-1]
+			before := best.pending
+			p.unidle(w)
+			p.offerNow(w, now)
+			if best.pending < before {
+				continue
+			}
+		}
+		if !admission.Allow(load.Active, p.active+missing, p.cfg.MaxWorkers, contenders) {
+			p.full = true
+			return missing
+		}
+		if p.leased-p.parked+missing >= p.cfg.MaxWorkers {
+			p.evict(best)
+		}
+		if n := len(p.spares); n > 0 {
+			w := p.spares[n-1]
+			p.spares = p.spares[:n-1]
+			p.lease(w, best)
+			continue
+		}
+		extra[best]++
+		missing++
+	}
+}
+
+// offerNow gives an idle worker pending calls of its tenant if their limits allow, else leaves it idle.
+func (p *Pool) offerNow(w *worker, now time.Time) {
+	t := w.tenant
+	for _, s := range t.waiting {
+		if scope, _ := p.room(s); scope == "" {
+			p.take(w, s, now)
+			return
+		}
+	}
+	t.idle = append(t.idle, w)
+}
+
+// evict retires the worker that has been idle longest, of a tenant other than t.
+func (p *Pool) evict(t *tenant) {
+	var oldest *worker
+	for _, o := range p.tenants {
+		if o != t && len(o.idle) > 0 && (oldest == nil || o.idle[0].idleSince.Before(oldest.idleSince)) {
+			oldest = o.idle[0]
+		}
+	}
+	if oldest != nil {
+		oldest.kill(CauseEvicted, "")
+	}
+}
+
+// lease gives a spare to a tenant, for life.
+func (p *Pool) lease(w *worker, t *tenant) {
+	p.served++
+	t.served = p.served
+	t.leasing++
+	t.workers = append(t.workers, w)
+	w.tenant, w.state = t, stateLeasing
+	p.leased++
+	p.setActive(w, true)
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		p.finishLease(w, t)
+	}()
+}
+
+func (p *Pool) finishLease(w *worker, t *tenant) {
+	for {
+		p.mu.Lock()
+		gen := t.gen
+		p.mu.Unlock()
+		env := json.RawMessage("{}")
+		var err error
+		if p.cfg.Env != nil {
+			env, err = p.cfg.Env(p.ctx, t.id)
+		}
+		p.mu.Lock()
+		now := time.Now()
+		if err == nil && gen != t.gen && w.state == stateLeasing {
+			p.unlock(nil)
+			continue
+		}
+		t.leasing--
+		if w.state != stateLeasing { // it died, or was killed
+			p.setActive(w, false)
+			p.unlock(nil)
+			return
+		}
+		if err != nil {
+			p.cfg.Logger.Error("tenant's environment unavailable", "tenant_id", keyText(t.id), "error", err)
+			for _, s := range slices.Clone(t.waiting) {
+				for s.first != nil {
+					p.refuse(s.first, Refusal{Scope: "lease", Err: err, Wait: time.Second}, now)
+				}
+			}
+			w.kill(CauseStart, "no environment")
+			p.setActive(w, false)
+			p.unlock(nil)
+			return
+		}
+		w.state, w.gen = stateReady, gen
+		w.send(&wire.Lease{TenantID: keyText(t.id), TenantSlug: t.slug, MaxMemory: uint64(p.cfg.MaxMemory), Env: env})
+		p.setActive(w, false)
+		p.offer(w, now)
+		p.unlock(nil)
+		return
+	}
+}
+
+// startOne starts a process, which becomes a spare.
+func (p *Pool) startOne() {
+	p.starting++
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		started := time.Now()
+		reply := make(chan spawnReply, 1)
+		p.spawns <- spawnRequest{reply}
+		r := <-reply
+		if r.err != nil {
+			p.mu.Lock()
+			p.starting--
+			p.startFailed(r.err)
+			p.unlock(nil)
+			return
+		}
+		p.serve(r.process, started)
+	}()
+}
+
+// startFailed makes further starts wait. The log gets the first failure in a row and every tenth.
+func (p *Pool) startFailed(err error) {
+	p.failures++
+	wait := min(100*time.Millisecond<<min(p.failures-1, 10), 10*time.Second)
+	p.notUntil = time.Now().Add(wait)
+	if p.failures%10 == 1 {
+		p.cfg.Logger.Error("worker did not start", "error", err, "failures", p.failures, "wait", wait)
+	}
+	p.full = false
+	p.poke()
+}
+
+// serve follows a worker process from its start to its end.
+func (p *Pool) serve(proc *process, started time.Time) {
+	w := &worker{
+		pool: p, process: proc, pid: proc.proc.Pid, started: started,
+		slots: map[Key]*slot{}, exited: make(chan struct{}),
+	}
+	log := p.cfg.Logger.With("worker_pid", w.pid)
+	out, err := newOutbox(proc.conn)
+	if err != nil {
+		log.Error("worker's socket", "error", err)
+		_ = proc.proc.Kill()
+	}
+	w.out = out
+	p.mu.Lock()
+	p.workers[w] = struct{}{}
+	p.mu.Unlock()
+
+	var wg sync.WaitGroup
+	printed := make(chan struct{})
+	wg.Go(func() {
+		defer close(printed)
+		w.printed.follow(proc.output, log)
+	})
+	wg.Go(func() {
+		defer close(w.exited)
+		w.exit, _ = proc.proc.Wait()
+	})
+	if out != nil {
+		wg.Go(out.run)
+		err = w.read()
+	}
+	p.gone(w, err, printed)
+	_ = proc.conn.Close()
+	if out != nil {
+		out.close()
+	}
+	_ = proc.output.Close() // ends follow, should a stray process hold the other end
+	wg.Wait()
+}
+
+// gone ends the process of a worker whose reader has ended, and its calls.
+func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
+	p.mu.Lock()
+	starting := w.state == stateStarting
+	if w.cause == "" {
+		lost := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+		switch {
+		case starting:
+			w.cause = CauseStart
+			if !lost {
+				w.reason = fmt.Sprint(err)
+			}
+		case lost:
+			w.cause = CauseDied
+		default:
+			w.cause, w.reason = CauseProtocol, fmt.Sprint(err)
+		}
+	}
+	w.doom()
+	p.mu.Unlock()
+
+	_ = w.proc.Kill()
+	<-w.exited
+	select {
+	case <-printed:
+	case <-time.After(time.Second):
+	}
+
+	p.mu.Lock()
+	defer p.unlock(nil)
+	now := time.Now()
+	death := w.death()
+	if w.state == stateDead {
+		return
+	}
+	w.state = stateDead
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	delete(p.workers, w)
+	if starting {
+		p.starting--
+		if p.closing {
+			p.poke()
+		} else {
+			p.startFailed(fmt.Errorf("%s: exit %d, signal %d, output %q, %s", death.Cause, death.ExitCode, death.Signal, death.Output, death.Reason))
+		}
+	}
+	if w.parked {
+		w.parked = false
+		p.parked--
+	}
+	if t := w.tenant; t != nil {
+		t.workers = slices.DeleteFunc(t.workers, func(o *worker) bool { return o == w })
+		p.unidle(w)
+		p.endQueue(w, death, now)
+		p.leave(w)
+		p.setActive(w, false)
+	}
+	p.cfg.Ended(death.Cause, death)
+	switch death.Cause {
+	case CauseRetired, CauseEvicted, CauseTenant, CauseShutdown:
+	default:
+		p.cfg.Logger.Warn("worker ended", "worker_pid", w.pid, "cause", death.Cause, "signal", death.Signal,
+			"exit_code", death.ExitCode, "reason", death.Reason, "tenant_id", w.tenantText())
+	}
+	p.full = false
+	p.grow(now)
+	p.poke()
+}
+
+// endQueue ends the call that was executing, or being loaded, and makes the others pending again, in their order.
+func (p *Pool) endQueue(w *worker, death *Death, now time.Time) {
+	queue := slices.Clone(w.queue)
+	w.queue, w.seqs, w.written = nil, nil, 0
+	for i, c := range slices.Backward(queue) {
+		if c == nil {
+			continue
+		}
+		began := c.began
+		if i == 0 && w.loading != nil {
+			began = w.loadAt
+		}
+		if !began.IsZero() {
+			c.Ending = Ending{Kind: EndDeath, Death: death, Cancel: c.cancel, Began: began, Ended: now, Cold: c.cold, PID: w.pid}
+			p.end(c)
+			continue
+		}
+		p.again(c, death, now)
+	}
+}
+
+// again makes a call pending that a worker lost before it began, unless it has lost too many.
+func (p *Pool) again(c *Call, death *Death, now time.Time) {
+	c.tries++
+	switch {
+	case c.cancel != "" && c.cancel != wire.CodeRecalled:
+		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
+		p.end(c)
+	case c.tries >= maxTries:
+		c.Ending = Ending{Kind: EndDeath, Death: death, Ended: now}
+		p.end(c)
+	default:
+		p.requeue(c, now)
+	}
+}
+
+func (w *worker) tenantText() string {
+	if w.tenant == nil {
+		return ""
+	}
+	return keyText(w.tenant.id)
+}
+
+// greet makes a worker that said Hello a spare.
+func (p *Pool) greet(w *worker, h *wire.Hello) error {
+	switch {
+	case h.Protocol != wire.Protocol:
+		return protocolError(fmt.Sprintf("the worker speaks protocol %d, not %d", h.Protocol, wire.Protocol))
+	case p.cfg.Build != "" && h.Build != p.cfg.Build:
+		return protocolError(fmt.Sprintf("the worker is of build %.100q, not %q", h.Build, p.cfg.Build))
+	}
+	now := time.Now()
+	p.mu.Lock()
+	defer p.unlock(nil)
+	if w.state != stateStarting {
+		return nil // killed by shutdown: the reader sees the end
+	}
+	p.starting--
+	p.failures = 0
+	p.v8, p.layers = h.V8, h.Layers
+	w.state = stateSpare
+	p.spares = append(p.spares, w)
+	p.full = false
+	p.cfg.Started(now.Sub(w.started))
+	if p.closing && p.pending == 0 {
+		w.kill(CauseShutdown, "")
+		return nil
+	}
+	p.grow(now)
+	return nil
+}
+
+// loaded handles the answer to a Load.
+func (p *Pool) loaded(w *worker, payload []byte) error {
+	m, err := wire.ParseLoaded(payload)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.unlock(w)
+	sl := w.loading
+	if sl == nil || sl.number != m.Slot {
+		return protocolError("Loaded for a slot that is not being loaded")
+	}
+	w.loading = nil
+	now := time.Now()
+	if m.Code == "" {
+		w.pump(now)
+		if len(w.queue) == 0 {
+			p.offer(w, now)
+		}
+		return nil
+	}
+	delete(w.slots, sl.script) // the worker has dropped it
+	prog := sl.program
+	for i := 0; i < len(w.queue); {
+		c := w.queue[i]
+		if c == nil || c.Program != prog {
+			i++
+			continue
+		}
+		w.remove(i)
+		c.Ending = Ending{Kind: EndLoad, Loaded: m, Began: w.loadAt, Ended: now, Cold: true, PID: w.pid}
+		p.end(c)
+	}
+	w.pump(now)
+	if len(w.queue) == 0 {
+		p.offer(w, now)
+	}
+	return nil
+}
+
+// result handles the end of a call.
+func (p *Pool) result(w *worker, payload []byte) error {
+	m, err := wire.ParseResult(payload)
+	if err != nil {
+		return err
+	}
+	m.Headers, m.Body = slices.Clone(m.Headers), slices.Clone(m.Body)
+	now := time.Now()
+	p.mu.Lock()
+	i := 0
+	if w.written == 0 || w.seqs[0] != m.Seq {
+		if i = slices.Index(w.seqs[:w.written], m.Seq); i < 0 || m.Seq == 0 {
+			p.unlock(w)
+			return protocolError("Result for a Run that the worker does not have")
+		}
+	}
+	c := w.queue[i]
+	if i > 0 && c != nil && (c.cancel == "" || c.cancel == wire.CodeRecalled && m.Code != wire.CodeRecalled) {
+		p.unlock(w)
+		return protocolError("Result out of turn")
+	}
+	w.remove(i)
+	w.runs++
+	if m.Condemned && w.script != nil {
+		delete(w.slots, w.script.id)
+	}
+	if m.Exiting && w.state == stateReady {
+		w.state, w.reason = stateRetiring, CauseRetired
+	}
+	if i == 0 {
+		p.park(w, false)
+	}
+	ended := false
+	switch {
+	case c == nil:
+	case m.Code == wire.CodeRecalled && (c.cancel == "" || c.cancel == wire.CodeRecalled):
+		if c.recalls++; c.recalls > maxRecalls {
+			c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: "node", Wait: time.Second}, Ended: now}
+			p.end(c)
+		} else {
+			p.requeue(c, now)
+		}
+	case i > 0, c.cancel != "" && m.Code == c.cancel && m.WallMicros == 0: // cancelled before it began
+		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
+		p.end(c)
+	default:
+		c.script.est.Observe(now.Sub(c.began), c.hosted)
+		if c.cancel == wire.CodeRecalled {
+			c.cancel = ""
+		}
+		c.Ending = Ending{Kind: EndResult, Result: m, Cancel: c.cancel, Began: c.began, Ended: now, Cold: c.cold, PID: w.pid}
+		c.state, c.worker = callEnded, nil
+		p.calls--
+		if p.calls == 0 && p.closing {
+			p.poke()
+		}
+		ended = true
+	}
+	p.advance(w, i == 0, now)
+	p.unlock(w)
+	if ended {
+		c.Done <- struct{}{}
+	}
+	return nil
+}
+
+// advance goes on after a call has left the worker's queue.
+func (p *Pool) advance(w *worker, front bool, now time.Time) {
+	if front && w.written > 0 {
+		if c := w.queue[0]; c != nil {
+			w.begin(c, now)
+		}
+	}
+	if len(w.queue) == 0 {
+		if w.loading == nil {
+			p.offer(w, now)
+		}
+		return
+	}
+	w.pump(now)
+	if s := w.script; w.state == stateReady && s.waiting > 0 && !w.stalled(now) && !p.mustYield(w, now) {
+		for depth := s.est.Depth(); s.first != nil && len(w.queue) < depth; {
+			c := s.first
+			p.dequeue(c)
+			p.assign(w, c, now)
+		}
+	}
+}
+
+// frame hands any other frame to the call that it names.
+func (p *Pool) frame(w *worker, k wire.Kind, payload []byte) error {
+	d := wire.NewDecoder(payload)
+	seq := uint32(d.Uint(1<<32 - 1))
+	p.mu.Lock()
+	var c *Call
+	if w.written > 0 && w.seqs[0] == seq {
+		c = w.queue[0]
+		if c == nil {
+			p.mu.Unlock()
+			return nil // given up
+		}
+	} else {
+		oldest := w.seq + 1
+		if w.written > 0 {
+			oldest = w.seqs[0]
+		}
+		p.mu.Unlock()
+		late := k == wire.KindHostCancel || k == wire.KindCredit || k == wire.KindChunk
+		if seq == 0 || seq >= oldest || !late {
+			return protocolError(fmt.Sprintf("frame of kind %d for Run %d, which does not execute", k, seq))
+		}
+		return nil
+	}
+	if k == wire.KindHostCall {
+		now := time.Now()
+		c.hosted = true
+		c.open++
+		if c.open == 1 {
+			p.park(w, true)
+			if len(w.queue) > 1 {
+				w.recall(now)
+			}
+			if p.pending > 0 {
+				p.grow(now)
+			}
+		}
+	}
+	h := c.Handler
+	p.unlock(w)
+	return h.Frame(Ref{w, seq}, k, payload)
+}
+
+// Send writes a frame to the worker of the call that ref names.
+func (p *Pool) Send(ref Ref, m wire.Message) {
+	if err := ref.worker.out.append(m); err != nil {
+		if errors.Is(err, errNotReading) {
+			p.mu.Lock()
+			ref.worker.kill(CauseProtocol, err.Error())
+			p.unlock(nil)
+		}
+		return
+	}
+	ref.worker.out.flush()
+}
+
+// Answered says that a HostCall of the call was answered, so that its execution may go on.
+func (p *Pool) Answered(ref Ref) {
+	w := ref.worker
+	p.mu.Lock()
+	defer p.unlock(nil)
+	if w.written == 0 || w.seqs[0] != ref.seq || w.queue[0] == nil {
+		return
+	}
+	if c := w.queue[0]; c.open > 0 {
+		if c.open--; c.open == 0 {
+			p.park(w, false)
+		}
+	}
+}
+
+// Breach kills the worker of a call for a breach of the protocol that was found outside of Handler.Frame.
+func (p *Pool) Breach(ref Ref, reason string) {
+	p.mu.Lock()
+	defer p.unlock(nil)
+	ref.worker.kill(CauseProtocol, reason)
+}
+
+// Cancel ends the call with the given code. One that was not begun ends with EndCancelled.
+func (p *Pool) Cancel(c *Call, code string) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.unlock(nil)
+	p.cancel(c, code, now)
+}
+
+func (p *Pool) cancel(c *Call, code string, now time.Time) {
+	switch c.state {
+	case callPending:
+		p.dequeue(c)
+	case callHeld:
+		w := c.worker
+		i := slices.Index(w.queue, c)
+		w.remove(i)
+		c.Ending = Ending{Kind: EndCancelled, Cancel: code, Ended: now}
+		p.end(c)
+		p.advance(w, false, now)
+		return
+	case callWritten:
+		if c.cancel == "" || c.cancel == wire.CodeRecalled {
+			c.worker.cancel(c, code, now)
+		}
+		return
+	default:
+		return
+	}
+	c.Ending = Ending{Kind: EndCancelled, Cancel: code, Ended: now}
+	p.end(c)
+}
+
+// RetireTenant replaces the tenant's workers: those that are idle at once, the others when the call that they execute has ended.
+func (p *Pool) RetireTenant(id Key) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.unlock(nil)
+	t := p.tenants[id]
+	if t == nil {
+		return
+	}
+	t.gen++
+	for _, w := range slices.Clone(t.workers) {
+		if w.state == stateReady {
+			w.retire(CauseTenant)
+			w.recall(now)
+		}
+	}
+	p.full = false
+	p.grow(now)
+}
+
+// Stats are the pool's figures of the moment.
+type Stats struct {
+	Workers, Spares, Idle, Busy, Parked, Tenants, Pending, Calls int
+	V8                                                           string
+	Layers                                                       []string
+}
+
+// Stats returns the figures of the moment.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Stats{
+		Workers: len(p.workers), Spares: len(p.spares), Parked: p.parked, Pending: p.pending, Calls: p.calls,
+		V8: p.v8, Layers: slices.Clone(p.layers),
+	}
+	for _, t := range p.tenants {
+		s.Idle += len(t.idle)
+		s.Busy += t.busy
+		if len(t.workers) > 0 {
+			s.Tenants++
+		}
+	}
+	return s
+}
+
+// Run keeps the workers until ctx is done, then lets the calls end within DrainGrace, cancels the rest, and returns when all
+// processes are gone.
+func (p *Pool) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	spawns := make(chan spawnRequest)
+	var spawner sync.WaitGroup
+	spawner.Go(func() { p.spawner(spawns) })
+
+	p.mu.Lock()
+	if p.running || p.closing {
+		p.mu.Unlock()
+		close(spawns)
+		return errors.New("pool: Run was called before")
+	}
+	p.running, p.ctx, p.spawns = true, inner, spawns
+	p.grow(time.Now())
+	p.unlock(nil)
+
+	p.watch(ctx.Done(), nil)
+	p.drain(cancel)
+	p.wg.Wait()
+	close(spawns)
+	spawner.Wait()
+	return nil
+}
+
+// watch does the pool's regular work until stop is closed or done says so.
+func (p *Pool) watch(stop <-chan struct{}, done func() bool) {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	chores := time.Now()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-p.wake:
+		case <-timer.C:
+		}
+		now := time.Now()
+		p.mu.Lock()
+		next := time.Second
+		if p.pending > 0 {
+			next = p.expire(now)
+		}
+		if now.Sub(chores) >= time.Second {
+			chores = now
+			p.chores(now)
+		}
+		if p.limited {
+			if now.Before(p.notUntil) {
+				next = min(next, p.notUntil.Sub(now))
+			}
+		}
+		p.grow(now)
+		finished := done != nil && done()
+		p.unlock(nil)
+		if finished {
+			return
+		}
+		timer.Reset(max(next, time.Millisecond))
+	}
+}
+
+// expire refuses the calls that have waited long enough, and returns when to look again.
+func (p *Pool) expire(now time.Time) time.Duration {
+	next := time.Second
+	for _, t := range slices.Clone(p.waiting) {
+		for _, s := range slices.Clone(t.waiting) {
+			scope, limit := p.room(s)
+			for c := s.first; c != nil; {
+				following := c.next
+				waited := now.Sub(c.submitted)
+				patience, r := c.Patience, Refusal{Scope: "node", Wait: time.Second}
+				if scope != "" && c.LimitPatience < patience {
+					patience, r = c.LimitPatience, Refusal{Scope: scope, Limit: limit, Wait: max(s.est.Time(), 100*time.Millisecond)}
+				}
+				if waited >= patience {
+					p.refuse(c, r, now)
+				} else {
+					next = min(next, patience-waited, max(c.LimitPatience, 10*time.Millisecond))
+				}
+				c = following
+			}
+		}
+	}
+	return next
+}
+
+// chores retires workers by age, idleness and memory, and forgets scripts and tenants that nobody uses.
+func (p *Pool) chores(now time.Time) {
+	for _, t := range p.tenants {
+		for _, w := range slices.Clone(t.idle) {
+			switch {
+			case now.Sub(w.started) >= p.cfg.Age, now.Sub(w.idleSince) >= p.cfg.Idle:
+				w.kill(CauseRetired, "")
+			case p.cfg.IdleMemory > 0 && residentBytes(w.pid) > p.cfg.IdleMemory:
+				w.kill(CauseRetired, "memory")
+			}
+		}
+		for _, w := range t.workers {
+			if w.state == stateReady && now.Sub(w.started) >= p.cfg.Age {
+				w.retire(CauseRetired)
+			}
+		}
+	}
+	for id, s := range p.scripts {
+		if s.waiting == 0 && len(s.workers) == 0 && now.Sub(s.used) > 10*time.Minute {
+			delete(p.scripts, id)
+			if t := s.tenant; len(t.workers) == 0 && t.pending == 0 && t.leasing == 0 && !p.tenantUsed(t) {
+				delete(p.tenants, t.id)
+			}
+		}
+	}
+}
+
+// tenantUsed reports whether a script of the tenant is still known.
+func (p *Pool) tenantUsed(t *tenant) bool {
+	for _, s := range p.scripts {
+		if s.tenant == t {
+			return true
+		}
+	}
+	return false
+}
+
+// drain ends everything: see Run.
+func (p *Pool) drain(cancel context.CancelFunc) {
+	p.mu.Lock()
+	p.closing, p.full = true, false
+	for _, w := range slices.Clone(p.spares) {
+		if p.pending == 0 {
+			w.kill(CauseShutdown, "")
+		}
+	}
+	for _, t := range p.tenants {
+		for _, w := range slices.Clone(t.idle) {
+			w.kill(CauseShutdown, "")
+		}
+	}
+	p.unlock(nil)
+
+	idle := func() bool { return p.calls == 0 }
+	p.until(p.cfg.DrainGrace, idle)
+
+	p.mu.Lock()
+	now := time.Now()
+	for _, t := range slices.Clone(p.waiting) {
+		for _, s := range slices.Clone(t.waiting) {
+			for s.first != nil {
+				p.refuse(s.first, Refusal{Scope: "closing", Wait: time.Second}, now)
+			}
+		}
+	}
+	for w := range p.workers {
+		for _, c := range slices.Clone(w.queue) {
+			if c != nil {
+				p.cancel(c, codeCancelled, now)
+			}
+		}
+	}
+	p.unlock(nil)
+	p.until(p.cfg.Grace+time.Second, idle)
+
+	cancel()
+	p.mu.Lock()
+	for w := range p.workers {
+		w.kill(CauseShutdown, "")
+	}
+	p.unlock(nil)
+	p.until(10*time.Second, func() bool {
+		for w := range p.workers { // those that were being started
+			if w.state != stateDead && w.cause == "" {
+				w.kill(CauseShutdown, "")
+			}
+		}
+		return len(p.workers) == 0 && p.starting == 0
+	})
+}
+
+// until does the regular work for at most d, or until done.
+func (p *Pool) until(d time.Duration, done func() bool) {
+	p.mu.Lock()
+	finished := done()
+	p.mu.Unlock()
+	if finished {
+		return
+	}
+	stop := make(chan struct{})
+	timer := time.AfterFunc(d, func() { close(stop) })
+	defer timer.Stop()
+	p.watch(stop, done)
+}
+
+// residentBytes is the process's resident set, 0 if unknown.
+func residentBytes(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+func keyText(k Key) string {
+	const hex = "0123456789abcdef"
+	b := make([]byte, 0, 36)
+	for i, c := range k {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			b = append(b, '-')
+		}
+		b = append(b, hex[c>>4], hex[c&15])
+	}
+	return string(b)
+}

@@ -1,0 +1,91 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// workerEnv is all of a worker's environment. GOMAXPROCS keeps Go from re-reading cgroup files, which the sandbox forbids; without
+// TZ the first use of Intl opens /etc/localtime; without GOTRACEBACK a crash prints goroutines with addresses.
+func workerEnv() []string {
+	return []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "TZ=UTC", "LANG=C"}
+}
+
+// process is a started worker: its socket and the pipe of its output.
+type process struct {
+	proc   *os.Process
+	conn   *os.File // non-blocking
+	output *os.File
+}
+
+type spawnRequest struct {
+	reply chan spawnReply
+}
+
+type spawnReply struct {
+	process *process
+	err     error
+}
+
+// spawner starts processes for as long as requests is open. It never gives its thread back: the kernel sends PDEATHSIG to a
+// worker when the thread that started it ends.
+func (p *Pool) spawner(requests <-chan spawnRequest) {
+	runtime.LockOSThread()
+	for r := range requests {
+		proc, err := p.spawn()
+		r.reply <- spawnReply{proc, err}
+	}
+}
+
+// spawn starts one worker with a socketpair as fd 3. Everything else that this process has open is close-on-exec.
+func (p *Pool) spawn() (_ *process, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "worker")
+	defer theirs.Close()
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		return nil, errors.Join(err, unix.Close(pair[0]))
+	}
+	ours := os.NewFile(uintptr(pair[0]), "node")
+	defer func() {
+		if err != nil {
+			_ = ours.Close()
+		}
+	}()
+	output, input, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("pipe: %w", err)
+	}
+	defer input.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, errors.Join(err, output.Close())
+	}
+	defer null.Close()
+
+	attr := &syscall.SysProcAttr{}
+	if p.cfg.SysProcAttr != nil {
+		if a := p.cfg.SysProcAttr(); a != nil {
+			attr = a
+		}
+	}
+	attr.Pdeathsig = syscall.SIGKILL
+	attr.Setsid = true
+	proc, err := os.StartProcess(p.cfg.Path, append([]string{p.cfg.Path}, p.cfg.Args...), &os.ProcAttr{
+		Dir:   "/",
+		Env:   workerEnv(),
+		Files: []*os.File{null, input, input, theirs},
+		Sys:   attr,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", p.cfg.Path, err), output.Close())
+	}
+	return &process{proc: proc, conn: ours, output: output}, nil
+}

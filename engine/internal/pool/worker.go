@@ -1,0 +1,467 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jsruntime/engine/internal/wire"
+)
+
+type workerState uint8
+
+const (
+	stateStarting workerState = iota // no Hello yet
+	stateSpare
+	stateLeasing // given to a tenant, its Lease not written
+	stateReady
+	stateRetiring // gets no further call
+	stateDead
+)
+
+// maxSlots bounds the scripts that are loaded in one worker.
+const maxSlots = 16
+
+// burnAfter is the CPU time of one execution after which its worker yields to others.
+const burnAfter = 100 * time.Millisecond
+
+// burnNice is the niceness of a worker that burns: about a tenth of the weight of one that does not.
+const burnNice = 10
+
+type slot struct {
+	number  uint32
+	script  Key
+	program *Program // nil while it is not loaded
+	used    uint64
+}
+
+// worker is one process. Its fields are guarded by Pool.mu, except where they say otherwise.
+type worker struct {
+	pool *Pool
+	*process
+	pid     int // constant
+	out     *outbox
+	printed output
+	started time.Time
+
+	state  workerState
+	tenant *tenant
+	gen    uint64 // of the tenant when leased
+	script *script
+	active bool
+	parked bool
+	dirty  bool
+	niced  bool
+	doomed bool
+
+	queue   []*Call // nil: a call that was given up; its Result is still to come
+	seqs    []uint32
+	written int // calls at the front that were written
+
+	slots    map[Key]*slot
+	nextSlot uint32
+	loading  *slot
+	loadAt   time.Time
+
+	seq       uint32
+	runs      int
+	idleSince time.Time
+	serving   time.Time // since when it serves script
+	mark      time.Time // of markCPU
+	markCPU   time.Duration
+
+	timer   *time.Timer
+	timerAt time.Time // when it fires; zero: not armed
+
+	cause  string // why it is to end; the first one counts
+	reason string
+	err    error // of the reader
+
+	exited chan struct{} // closed when the process is reaped
+	exit   *os.ProcessState
+}
+
+func (w *worker) head() *Call {
+	if len(w.queue) == 0 {
+		return nil
+	}
+	return w.queue[0]
+}
+
+// accepts reports whether the worker may be given calls.
+func (w *worker) accepts() bool {
+	return w.state == stateReady || w.state == stateLeasing
+}
+
+// stalled reports whether the running call takes so long that nothing should wait behind it.
+func (w *worker) stalled(now time.Time) bool {
+	c := w.head()
+	if c == nil || w.parked || w.loading != nil {
+		return true
+	}
+	return !c.began.IsZero() && now.Sub(c.began) > max(4*c.script.est.Time(), time.Millisecond)
+}
+
+func (w *worker) send(m wire.Message) {
+	if err := w.out.append(m); err != nil {
+		if errors.Is(err, errNotReading) {
+			w.kill(CauseProtocol, err.Error())
+		}
+		return // the reader learns of a broken socket by itself
+	}
+	if !w.dirty {
+		w.dirty = true
+		w.pool.dirty = append(w.pool.dirty, w)
+	}
+}
+
+func (w *worker) push(c *Call) {
+	c.worker, c.state, c.seq = w, callHeld, 0
+	w.queue = append(w.queue, c)
+	w.seqs = append(w.seqs, 0)
+}
+
+// remove takes the call at i out of the queue.
+func (w *worker) remove(i int) {
+	n := len(w.queue) - 1
+	copy(w.queue[i:], w.queue[i+1:])
+	copy(w.seqs[i:], w.seqs[i+1:])
+	w.queue[n] = nil
+	w.queue, w.seqs = w.queue[:n], w.seqs[:n]
+	if i < w.written {
+		w.written--
+	}
+}
+
+// pump writes what the worker can take now: the Load of the script, or its calls.
+func (w *worker) pump(now time.Time) {
+	if w.state == stateLeasing {
+		return
+	}
+	for w.loading == nil && w.written < len(w.queue) {
+		c := w.queue[w.written]
+		sl := w.slots[c.Program.Script]
+		if sl == nil || sl.program != c.Program {
+			if w.written == 0 {
+				c.cold = true
+				w.load(sl, c.Program, now)
+			}
+			return
+		}
+		w.seq++
+		sl.used = uint64(w.seq)
+		c.seq, c.state = w.seq, callWritten
+		w.seqs[w.written] = w.seq
+		c.Run.Seq, c.Run.Slot = w.seq, sl.number
+		w.send(&c.Run)
+		w.written++
+		if w.written == 1 {
+			w.begin(c, now)
+		}
+	}
+}
+
+func (w *worker) load(sl *slot, prog *Program, now time.Time) {
+	if sl == nil {
+		if len(w.slots) >= maxSlots {
+			w.dropOldest()
+		}
+		sl = &slot{number: w.nextSlot, script: prog.Script}
+		w.nextSlot++
+		w.slots[prog.Script] = sl
+	}
+	sl.program, sl.used = prog, uint64(w.seq)
+	w.loading, w.loadAt = sl, now
+	w.send(&wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source})
+	w.arm(now.Add(prog.LoadTime))
+}
+
+func (w *worker) dropOldest() {
+	var oldest *slot
+	for _, sl := range w.slots {
+		if oldest == nil || sl.used < oldest.used {
+			oldest = sl
+		}
+	}
+	delete(w.slots, oldest.script)
+	w.send(&wire.Drop{Slot: oldest.number})
+}
+
+// begin starts the clock of the call at the front.
+func (w *worker) begin(c *Call, now time.Time) {
+	c.began = now
+	if c.CPU > 0 {
+		c.cpuBegan = processCPU(w.pid)
+		w.arm(now.Add(c.CPU / 2))
+	}
+	w.mark = time.Time{}
+	c.Handler.Begin(now)
+	w.arm(now.Add(min(c.Wall, burnAfter)))
+	if len(w.queue) > 1 || c.script.waiting > 0 {
+		w.arm(now.Add(longRun))
+	}
+}
+
+// arm makes tick run at the given time or before. A timer that fires early costs less than one that is set for each call.
+func (w *worker) arm(at time.Time) {
+	if !w.timerAt.IsZero() && !at.Before(w.timerAt) {
+		return
+	}
+	w.timerAt = at
+	d := time.Until(at)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.tick)
+	} else {
+		w.timer.Reset(d)
+	}
+}
+
+// tick does what is due at this worker.
+func (w *worker) tick() {
+	p := w.pool
+	p.mu.Lock()
+	defer p.unlock(nil)
+	w.timerAt = time.Time{}
+	if w.state == stateDead {
+		return
+	}
+	now := time.Now()
+	if w.loading != nil {
+		end := w.loadAt.Add(w.loading.program.LoadTime)
+		if !now.Before(end) {
+			w.kill(CauseDeadline, "load")
+			return
+		}
+		w.arm(end)
+	}
+	w.giveUp(now)
+	c := w.head()
+	if c == nil || c.began.IsZero() {
+		return
+	}
+	if c.cancel != "" {
+		if !now.Before(c.killAt) {
+			w.kill(causeOf(c.cancel), "")
+			return
+		}
+		w.arm(c.killAt)
+		return
+	}
+	ran := now.Sub(c.began)
+	if ran >= c.Wall {
+		w.cancel(c, codeWallTime, now)
+		return
+	}
+	w.arm(c.began.Add(c.Wall))
+	if c.CPU > 0 {
+		// The worker ends it at the limit by itself; this is for one that cannot.
+		left := c.CPU + 2*p.cfg.Grace - (processCPU(w.pid) - c.cpuBegan)
+		if left <= 0 {
+			w.cancel(c, codeCPU, now)
+			return
+		}
+		w.arm(now.Add(max(left/2, 10*time.Millisecond)))
+	}
+	if ran >= longRun {
+		c.script.est.AtLeast(ran)
+		if len(w.queue) > 1 {
+			w.recall(now)
+		}
+		if c.script.waiting > 0 {
+			p.full = false
+			p.grow(now)
+		}
+	} else if len(w.queue) > 1 || c.script.waiting > 0 {
+		w.arm(c.began.Add(longRun))
+	}
+	if ran < burnAfter {
+		w.arm(c.began.Add(burnAfter))
+	} else {
+		w.yieldCPU(now)
+	}
+}
+
+// yieldCPU lowers the worker's weight once its execution has burnt burnAfter of CPU time.
+func (w *worker) yieldCPU(now time.Time) {
+	if w.niced || w.parked {
+		return
+	}
+	used := processCPU(w.pid)
+	if w.mark.IsZero() {
+		w.mark, w.markCPU = now, used
+	} else if used-w.markCPU >= burnAfter {
+		w.niced = w.renice(burnNice)
+		return
+	}
+	w.arm(now.Add(burnAfter))
+}
+
+// renice sets the niceness of all threads of the worker, which leads a process group of its own.
+func (w *worker) renice(n int) bool {
+	return unix.Setpriority(unix.PRIO_PGRP, w.pid, n) == nil
+}
+
+func causeOf(code string) string {
+	switch code {
+	case codeWallTime:
+		return CauseDeadline
+	case codeCPU:
+		return CauseCPU
+	default:
+		return CauseCancelled
+	}
+}
+
+// cancel asks the worker to end the call; if it is not gone after the grace, tick kills the worker, or gives the call up if it
+// was not begun.
+func (w *worker) cancel(c *Call, code string, now time.Time) {
+	c.cancel, c.killAt = code, now.Add(w.pool.cfg.Grace)
+	w.send(&wire.Cancel{Seq: c.seq, Code: code})
+	w.arm(c.killAt)
+}
+
+// giveUp ends the cancelled calls behind the front whose Result did not come. Their Runs stay in the queue without a call.
+func (w *worker) giveUp(now time.Time) {
+	for i := 1; i < w.written; i++ {
+		c := w.queue[i]
+		if c == nil || c.cancel == "" || c.cancel == wire.CodeRecalled {
+			continue
+		}
+		if now.Before(c.killAt) {
+			w.arm(c.killAt)
+			continue
+		}
+		w.queue[i] = nil
+		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
+		w.pool.end(c)
+	}
+}
+
+// recall takes back what waits behind the front. Runs that were written come back by a Result with CodeRecalled.
+func (w *worker) recall(now time.Time) {
+	for len(w.queue) > max(w.written, 1) {
+		i := len(w.queue) - 1
+		c := w.queue[i]
+		w.remove(i)
+		w.pool.requeue(c, now)
+	}
+	for i := 1; i < w.written; i++ {
+		if c := w.queue[i]; c != nil && c.cancel == "" {
+			c.cancel = wire.CodeRecalled
+			w.send(&wire.Cancel{Seq: c.seq, Code: wire.CodeRecalled})
+		}
+	}
+}
+
+// kill ends the process. The reader then sees the end of the socket and does the rest.
+func (w *worker) kill(cause, reason string) {
+	if w.cause == "" {
+		w.cause, w.reason = cause, reason
+	}
+	w.doom()
+	_ = w.proc.Kill() // fails only for a process that is gone
+}
+
+// doom makes a worker that is about to end get no further call and take no room.
+func (w *worker) doom() {
+	if w.state == stateDead || w.doomed {
+		return
+	}
+	w.doomed, w.state = true, stateRetiring
+	w.pool.unidle(w)
+	if w.tenant != nil {
+		w.pool.leased--
+	}
+}
+
+// retire ends the worker as soon as it has nothing to do.
+func (w *worker) retire(cause string) {
+	if w.state == stateDead || w.state == stateRetiring {
+		return
+	}
+	if len(w.queue) == 0 && w.loading == nil {
+		w.kill(cause, "")
+		return
+	}
+	w.state = stateRetiring
+	if w.cause == "" {
+		w.reason = cause
+	}
+}
+
+// read handles the worker's frames until the socket ends.
+func (w *worker) read() error {
+	p := w.pool
+	r := wire.NewReader(w.conn, 0)
+	if err := w.conn.SetReadDeadline(time.Now().Add(p.cfg.HelloTimeout)); err != nil {
+		return err
+	}
+	k, payload, err := r.Next()
+	if err != nil {
+		return fmt.Errorf("hello: %w", err)
+	}
+	if k != wire.KindHello {
+		return protocolError("first frame is not Hello")
+	}
+	hello, err := wire.ParseHello(payload)
+	if err != nil {
+		return err
+	}
+	if err := w.conn.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	if err := p.greet(w, &hello); err != nil {
+		return err
+	}
+	for {
+		k, payload, err := r.Next()
+		if err != nil {
+			return err
+		}
+		switch k {
+		case wire.KindResult:
+			err = p.result(w, payload)
+		case wire.KindLoaded:
+			err = p.loaded(w, payload)
+		case wire.KindHostCall, wire.KindHostCancel, wire.KindLog, wire.KindHead, wire.KindChunk, wire.KindCredit:
+			err = p.frame(w, k, payload)
+		default:
+			err = protocolError("a worker does not send this kind of frame")
+		}
+		if err != nil {
+			return err
+		}
+		if !r.Buffered() {
+			w.out.flush()
+		}
+	}
+}
+
+type protocolError string
+
+func (e protocolError) Error() string { return string(e) }
+
+// processCPU is the CPU time of a process, 0 if it is gone. The clock's number is what clock_getcpuclockid(3) makes of a pid.
+func processCPU(pid int) time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
+func (w *worker) death() *Death {
+	d := &Death{Cause: w.cause, Reason: w.reason, ExitCode: -1, Output: w.printed.String()}
+	if w.exit != nil {
+		if ws, ok := w.exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			d.Signal = int(ws.Signal())
+		} else {
+			d.ExitCode = w.exit.ExitCode()
+		}
+	}
+	return d
+}
