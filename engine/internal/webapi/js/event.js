@@ -1,0 +1,299 @@
+// Event, EventTarget and the events that scripts may make. There is no tree: an event has one target.
+(function (core) {
+  "use strict";
+  const {
+    ArrayPrototypePush, ArrayPrototypeSlice, ArrayPrototypeSplice, FunctionPrototypeCall, ObjectDefineProperty, ReflectApply, SafeMap, TypeError,
+  } = core.primordials;
+  const { str, usv, isObject, required, dictionary, define, constants, integer } = core.use("webidl");
+  const { DOMException } = core.use("domexception");
+
+  let setTarget, dispatch, markTrusted;
+  class Event {
+    #type; #bubbles = false; #cancelable = false; #composed = false;
+    #target = null; #current = null; #phase = 0; #stop = false; #stopNow = false; #canceled = false;
+    #passive = false; #dispatching = false; #initialized = true; #trusted = false; #time = core.now();
+    constructor(type, init = undefined) {
+      required(arguments.length, 1, "Event");
+      this.#type = str(type);
+      init = dictionary(init, "Event's second argument");
+      if (init !== undefined) {
+        this.#bubbles = !!init.bubbles;
+        this.#cancelable = !!init.cancelable;
+        this.#composed = !!init.composed;
+      }
+    }
+    get type() { return this.#type; }
+    get target() { return this.#target; }
+    get srcElement() { return this.#target; }
+    get currentTarget() { return this.#current; }
+    composedPath() { return this.#current === null ? [] : [this.#current]; }
+    get eventPhase() { return this.#phase; }
+    stopPropagation() { this.#stop = true; }
+    get cancelBubble() { return this.#stop; }
+    set cancelBubble(v) { if (v) this.#stop = true; }
+    stopImmediatePropagation() { this.#stop = true; this.#stopNow = true; }
+    get bubbles() { return this.#bubbles; }
+    get cancelable() { return this.#cancelable; }
+    get returnValue() { return !this.#canceled; }
+    set returnValue(v) { if (!v) this.preventDefault(); }
+    preventDefault() { if (this.#cancelable && !this.#passive) this.#canceled = true; }
+    get defaultPrevented() { return this.#canceled; }
+    get composed() { return this.#composed; }
+    get isTrusted() { return this.#trusted; }
+    get timeStamp() { return this.#time; }
+    initEvent(type, bubbles = false, cancelable = false) {
+      required(arguments.length, 1, "initEvent");
+      type = str(type);
+      if (this.#dispatching) return;
+      this.#initialized = true;
+      this.#stop = this.#stopNow = this.#canceled = this.#trusted = false;
+      this.#target = null;
+      this.#type = type;
+      this.#bubbles = !!bubbles;
+      this.#cancelable = !!cancelable;
+    }
+    static {
+      markTrusted = (e) => { e.#trusted = true; };
+      dispatch = (target, event, listeners) => {
+        event.#dispatching = true;
+        event.#target = target;
+        const list = listeners?.get(event.#type);
+        if (list !== undefined && !event.#stop) {
+          event.#current = target;
+          // AT_TARGET; capturing listeners come first.
+          event.#phase = 2;
+          const snapshot = ArrayPrototypeSlice(list);
+          for (let pass = 0; pass < 2; pass++) {
+            if (event.#stop && pass === 1) break;
+            for (let i = 0; i < snapshot.length; i++) {
+              const l = snapshot[i];
+              if (l.removed || l.capture !== (pass === 0)) continue;
+              if (l.once) remove(list, l, listeners, event.#type);
+              if (l.passive) event.#passive = true;
+              try {
+                const cb = l.callback;
+                if (l.handler) {
+                  const r = ReflectApply(cb, target, l.errorArgs?.(event) ?? [event]);
+                  if (r === false) event.preventDefault();
+                } else if (typeof cb === "function") ReflectApply(cb, target, [event]);
+                else {
+                  const fn = cb.handleEvent;
+                  if (typeof fn !== "function") throw new TypeError("The listener has no handleEvent function");
+                  ReflectApply(fn, cb, [event]);
+                }
+              } catch (e) {
+                core.reportError(e);
+              }
+              event.#passive = false;
+              if (event.#stopNow) break;
+            }
+            if (event.#stopNow) break;
+          }
+        }
+        event.#phase = 0;
+        event.#current = null;
+        event.#dispatching = false;
+        event.#stop = event.#stopNow = false;
+        return !event.#canceled;
+      };
+      setTarget = (e) => {
+        if (!isObject(e) || !(#type in e)) throw new TypeError("dispatchEvent: parameter 1 is not an Event");
+        if (e.#dispatching || !e.#initialized) throw new DOMException("The event is already being dispatched", "InvalidStateError");
+        e.#trusted = false;
+      };
+    }
+  }
+  define(Event, "Event");
+  constants(Event, { NONE: 0, CAPTURING_PHASE: 1, AT_TARGET: 2, BUBBLING_PHASE: 3 });
+
+  function remove(list, l, listeners, type) {
+    l.removed = true;
+    for (let i = 0; i < list.length; i++) {
+      if (list[i] === l) {
+        ArrayPrototypeSplice(list, i, 1);
+        break;
+      }
+    }
+    if (list.length === 0) listeners.delete(type);
+  }
+
+  let listenersOf, fire, setHandler, getHandler;
+  class EventTarget {
+    #listeners;
+    #handlers;
+    addEventListener(type, callback, options = undefined) {
+      const self = this ?? globalTarget();
+      #listeners in self;
+      required(arguments.length, 2, "addEventListener");
+      type = str(type);
+      let capture = false, once = false, passive = false, signal;
+      if (isObject(options)) {
+        capture = !!options.capture;
+        once = !!options.once;
+        passive = !!options.passive;
+        signal = options.signal;
+        if (signal !== undefined && !core.use("abort").isAbortSignal(signal)) {
+          throw new TypeError("addEventListener: signal is not an AbortSignal");
+        }
+      } else capture = !!options;
+      if (callback === null || callback === undefined) return;
+      if (!isObject(callback)) throw new TypeError("addEventListener: the listener is neither a function nor an object");
+      if (signal !== undefined && core.use("abort").isAborted(signal)) return;
+      self.#listeners ??= new SafeMap();
+      let list = self.#listeners.get(type);
+      if (list === undefined) self.#listeners.set(type, (list = []));
+      for (let i = 0; i < list.length; i++) if (list[i].callback === callback && list[i].capture === capture && !list[i].handler) return;
+      const l = { callback, capture, once, passive, removed: false, handler: false, errorArgs: undefined };
+      ArrayPrototypePush(list, l);
+      if (signal !== undefined) {
+        core.use("abort").addAlgorithm(signal, () => {
+          if (l.removed) return;
+          const now = self.#listeners.get(type);
+          if (now !== undefined) remove(now, l, self.#listeners, type);
+        });
+      }
+    }
+    removeEventListener(type, callback, options = undefined) {
+      const self = this ?? globalTarget();
+      #listeners in self;
+      required(arguments.length, 2, "removeEventListener");
+      type = str(type);
+      const capture = isObject(options) ? !!options.capture : !!options;
+      if (callback !== null && callback !== undefined && !isObject(callback)) throw new TypeError("removeEventListener: the listener is neither a function nor an object");
+      const list = self.#listeners?.get(type);
+      if (list === undefined) return;
+      for (let i = 0; i < list.length; i++) {
+        if (list[i].callback === callback && list[i].capture === capture && !list[i].handler) {
+          remove(list, list[i], self.#listeners, type);
+          return;
+        }
+      }
+    }
+    dispatchEvent(event) {
+      const self = this ?? globalTarget();
+      const listeners = self.#listeners;
+      required(arguments.length, 1, "dispatchEvent");
+      setTarget(event);
+      return dispatch(self, event, listeners);
+    }
+    static {
+      listenersOf = (t, type) => t.#listeners?.get(type);
+      fire = (t, event) => {
+        markTrusted(event);
+        return dispatch(t, event, t.#listeners);
+      };
+      getHandler = (t, type) => t.#handlers?.get(type)?.callback ?? null;
+      setHandler = (t, type, fn, errorArgs) => {
+        if (!isObject(fn)) fn = null;
+        t.#handlers ??= new SafeMap();
+        const old = t.#handlers.get(type);
+        if (fn === null) {
+          if (old !== undefined) {
+            t.#handlers.delete(type);
+            const list = t.#listeners?.get(type);
+            if (list !== undefined) remove(list, old, t.#listeners, type);
+          }
+          return;
+        }
+        if (old !== undefined) {
+          old.callback = fn;
+          return;
+        }
+        const l = { callback: fn, capture: false, once: false, passive: false, removed: false, handler: true, errorArgs };
+        t.#handlers.set(type, l);
+        t.#listeners ??= new SafeMap();
+        let list = t.#listeners.get(type);
+        if (list === undefined) t.#listeners.set(type, (list = []));
+        ArrayPrototypePush(list, l);
+      };
+    }
+  }
+  define(EventTarget, "EventTarget");
+
+  // Functions of the global object are called without this.
+  let onGlobal;
+  function globalTarget() {
+    return (onGlobal ??= new EventTarget());
+  }
+
+  // handlerAttribute defines an event handler attribute such as onabort on Class.
+  function handlerAttribute(Class, type) {
+    const name = "on" + type;
+    const d = core.primordials.ObjectGetOwnPropertyDescriptor({
+      get [name]() { return getHandler(this, type); },
+      set [name](v) { setHandler(this, type, v); },
+    }, name);
+    ObjectDefineProperty(Class.prototype, name, { __proto__: null, get: d.get, set: d.set, enumerable: true, configurable: true });
+  }
+
+  class CustomEvent extends Event {
+    #detail = null;
+    constructor(type, init = undefined) {
+      required(arguments.length, 1, "CustomEvent");
+      super(type, init);
+      if (init?.detail !== undefined) this.#detail = init.detail;
+    }
+    get detail() { return this.#detail; }
+    initCustomEvent(type, bubbles = false, cancelable = false, detail = null) {
+      required(arguments.length, 1, "initCustomEvent");
+      this.initEvent(type, bubbles, cancelable);
+      this.#detail = detail;
+    }
+  }
+  define(CustomEvent, "CustomEvent");
+
+  class ErrorEvent extends Event {
+    #message = ""; #filename = ""; #lineno = 0; #colno = 0; #error;
+    constructor(type, init = undefined) {
+      required(arguments.length, 1, "ErrorEvent");
+      super(type, init);
+      if (init === undefined || init === null) return;
+      if (init.message !== undefined) this.#message = str(init.message);
+      if (init.filename !== undefined) this.#filename = usv(init.filename);
+      if (init.lineno !== undefined) this.#lineno = integer(init.lineno, 32, false);
+      if (init.colno !== undefined) this.#colno = integer(init.colno, 32, false);
+      this.#error = init.error;
+    }
+    get message() { return this.#message; }
+    get filename() { return this.#filename; }
+    get lineno() { return this.#lineno; }
+    get colno() { return this.#colno; }
+    get error() { return this.#error; }
+  }
+  define(ErrorEvent, "ErrorEvent");
+
+  class PromiseRejectionEvent extends Event {
+    #promise; #reason;
+    constructor(type, init) {
+      required(arguments.length, 2, "PromiseRejectionEvent");
+      super(type, init);
+      if (!isObject(init?.promise)) throw new TypeError("PromiseRejectionEvent: promise is required");
+      this.#promise = init.promise;
+      this.#reason = init.reason;
+    }
+    get promise() { return this.#promise; }
+    get reason() { return this.#reason; }
+  }
+  define(PromiseRejectionEvent, "PromiseRejectionEvent");
+
+  class MessageEvent extends Event {
+    #data = null; #origin = ""; #lastEventId = ""; #source = null; #ports = core.primordials.ObjectFreeze([]);
+    constructor(type, init = undefined) {
+      required(arguments.length, 1, "MessageEvent");
+      super(type, init);
+      if (init === undefined || init === null) return;
+      if (init.data !== undefined) this.#data = init.data;
+      if (init.origin !== undefined) this.#origin = usv(init.origin);
+      if (init.lastEventId !== undefined) this.#lastEventId = str(init.lastEventId);
+      if (init.source !== undefined) this.#source = init.source;
+    }
+    get data() { return this.#data; }
+    get origin() { return this.#origin; }
+    get lastEventId() { return this.#lastEventId; }
+    get source() { return this.#source; }
+    get ports() { return this.#ports; }
+  }
+  define(MessageEvent, "MessageEvent");
+
+  return { Event, EventTarget, CustomEvent, ErrorEvent, PromiseRejectionEvent, MessageEvent, fire, handlerAttribute, listenersOf };
+});
