@@ -123,5 +123,11 @@
   }
   define(AbortController, "AbortController");
 
-  return { AbortController, AbortSignal, isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal, anySignal };
+  // makeSignal is for ctx.signal.
+  function makeSignal() {
+    const signal = newSignal();
+    return { signal, abort: (reason) => abortSignal(signal, reason) };
+  }
+
+  return { AbortController, AbortSignal, isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal, anySignal, makeSignal };
 });

@@ -122,7 +122,7 @@
     #listeners;
     #handlers;
     addEventListener(type, callback, options = undefined) {
-      const self = this ?? globalTarget();
+      const self = this;
       #listeners in self;
       required(arguments.length, 2, "addEventListener");
       type = str(type);
@@ -154,7 +154,7 @@
       }
     }
     removeEventListener(type, callback, options = undefined) {
-      const self = this ?? globalTarget();
+      const self = this;
       #listeners in self;
       required(arguments.length, 2, "removeEventListener");
       type = str(type);
@@ -170,7 +170,7 @@
       }
     }
     dispatchEvent(event) {
-      const self = this ?? globalTarget();
+      const self = this;
       const listeners = self.#listeners;
       required(arguments.length, 1, "dispatchEvent");
       setTarget(event);
@@ -209,12 +209,6 @@
     }
   }
   define(EventTarget, "EventTarget");
-
-  // Functions of the global object are called without this.
-  let onGlobal;
-  function globalTarget() {
-    return (onGlobal ??= new EventTarget());
-  }
 
   // handlerAttribute defines an event handler attribute such as onabort on Class.
   function handlerAttribute(Class, type) {

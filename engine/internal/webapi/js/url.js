@@ -1032,9 +1032,11 @@
     return r === null ? null : { href: serialize(r), credentials: r.username !== "" || r.password !== "", scheme: r.scheme };
   }
 
-  return {
+  const exports = {
     URL, URLSearchParams, isURLSearchParams, paramsList, parseForm, serializeForm, percentEncode, percentDecode, resolve, parse, parseAny, segments, record,
     serialize, pathOf, specialPorts, sets: { C0, FRAGMENT, QUERY, SPECIAL_QUERY, PATH, USERINFO, COMPONENT },
     states: { SCHEME_START, HOSTNAME, PORT, PATH_START, OPAQUE_PATH, QUERY_STATE, FRAGMENT_STATE }, isSpecialScheme: (s) => s + ":" in specialPorts,
   };
+  core.use("webidl").loaded.url = exports;
+  return exports;
 });

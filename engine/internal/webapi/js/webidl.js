@@ -8,10 +8,14 @@
     TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteOffset,
     TypedArrayPrototypeGetByteLength, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteOffset, DataViewPrototypeGetByteLength,
     ArrayBufferPrototypeGetByteLength, ArrayIteratorPrototype, Uint8Array, Uint8ArrayPrototypeSlice, ReflectGetOwnPropertyDescriptor,
-    BigInt, Number,
+    BigInt, Number, SafeMap,
   } = core.primordials;
 
   const illegal = core.primordials.Symbol("illegal constructor");
+
+  // loaded has the exports of those files that put themselves in, so that others can ask whether a value is of a class that nobody
+  // has touched yet without running its file.
+  const loaded = { __proto__: null };
 
   function str(v) {
     if (typeof v === "string") return v;
@@ -176,6 +180,9 @@
     return Uint8ArrayPrototypeSlice(bytesOf(v));
   }
 
+  // interfaces has the prototypes of our own classes, with their names; console prints their attributes.
+  const interfaces = new SafeMap();
+
   // define gives a class the property attributes that Web IDL wants: members enumerable, Symbol.toStringTag its name.
   function define(Class, name, statics) {
     const proto = Class.prototype;
@@ -190,6 +197,7 @@
       for (let i = 0; i < statics.length; i++) ObjectDefineProperty(Class, statics[i], { __proto__: null, enumerable: true });
     }
     ObjectDefineProperty(Class, "prototype", { __proto__: null, writable: false });
+    interfaces.set(proto, name);
     return Class;
   }
 
@@ -254,6 +262,6 @@
 
   return {
     illegal, str, usv, byteString, isObject, required, integer, dictionary, callback, enumeration, sequence, sequenceFrom, pairs,
-    isBufferSource, isArrayBuffer, bytesOf, copyBytes, define, constants, pairIterable, IteratorPrototype,
+    isBufferSource, isArrayBuffer, bytesOf, copyBytes, define, constants, pairIterable, IteratorPrototype, loaded, interfaces,
   };
 });
