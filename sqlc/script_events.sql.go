@@ -57,6 +57,48 @@ func (q *Queries) EventPublish(ctx context.Context, arg EventPublishParams) (Eve
 	return i, err
 }
 
+const eventPublishAfter = `-- name: EventPublishAfter :one
+SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full
+FROM jsruntime_enqueue_event($1::uuid, $2::text, $3::jsonb, $4::text,
+    now() + make_interval(secs => $5::float8), $6::integer) AS e
+`
+
+type EventPublishAfterParams struct {
+	TenantID     uuid.UUID
+	Type         string
+	Data         json.RawMessage
+	ID           *string
+	DelaySeconds float64
+	Depth        int32
+}
+
+type EventPublishAfterRow struct {
+	EventID    string
+	Executions int32
+	Duplicate  bool
+	QueueFull  bool
+}
+
+// Of engine/host: EventPublish with a delay by the database's clock.
+func (q *Queries) EventPublishAfter(ctx context.Context, arg EventPublishAfterParams) (EventPublishAfterRow, error) {
+	row := q.db.QueryRow(ctx, eventPublishAfter,
+		arg.TenantID,
+		arg.Type,
+		arg.Data,
+		arg.ID,
+		arg.DelaySeconds,
+		arg.Depth,
+	)
+	var i EventPublishAfterRow
+	err := row.Scan(
+		&i.EventID,
+		&i.Executions,
+		&i.Duplicate,
+		&i.QueueFull,
+	)
+	return i, err
+}
+
 const queueNotify = `-- name: QueueNotify :exec
 SELECT pg_notify('jsruntime_queue', '')
 `

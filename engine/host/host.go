@@ -197,6 +197,8 @@ func (h *Host) method(name string) (func(context.Context, *engine.HostCall) (*en
 		return h.kvList, true
 	case "kv.increment":
 		return h.kvIncrement, true
+	case "events.publish":
+		return h.publish, true
 	case "scripts.invoke":
 		return h.invoke, true
 	}

@@ -1,0 +1,152 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+// maxEventDelay is what the node's publishing function allows.
+const maxEventDelay = 366 * 24 * time.Hour
+
+type publishReply struct {
+	EventID    string `json:"eventId"`
+	Executions int32  `json:"executions"`
+	Duplicate  bool   `json:"duplicate"`
+}
+
+// publish hands an event to jsruntime_enqueue_event, one level deeper in the chain than the caller: an execution at the
+// deepest level publishes nothing, and ends.
+func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		Type         string          `json:"type"`
+		Data         json.RawMessage `json:"data"`
+		ID           string          `json:"id"`
+		DelaySeconds float64         `json:"delaySeconds"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	inv := call.Invocation
+	if err := checkDepth(inv); err != nil {
+		return nil, err
+	}
+	if len(args.Data) == 0 {
+		args.Data = json.RawMessage("null")
+	}
+	if limit := h.cfg.MaxEventBytes; len(args.Data) > limit {
+		return nil, &engine.HostError{
+			Name: "RangeError", Code: "event_too_large",
+			Message: fmt.Sprintf("events.publish: the data is %d bytes of JSON, the limit of an event is %d bytes", len(args.Data), limit),
+		}
+	}
+	if args.DelaySeconds < 0 || args.DelaySeconds > maxEventDelay.Seconds() {
+		return nil, typeError(call.Method, fmt.Sprintf("delaySeconds must be a number from 0 to %d", int64(maxEventDelay.Seconds())))
+	}
+	var id *string
+	if args.ID != "" {
+		id = &args.ID
+	}
+	row, err := h.queries.EventPublishAfter(ctx, sqlc.EventPublishAfterParams{
+		TenantID: inv.Script.TenantID, Type: args.Type, Data: postgresJSON(args.Data), ID: id,
+		DelaySeconds: args.DelaySeconds, Depth: int32(inv.Depth + 1),
+	})
+	if err != nil {
+		return nil, explainPublish(call.Method, err)
+	}
+	if row.QueueFull {
+		return nil, queueFull(call.Method, "the tenant has as many executions waiting as it may")
+	}
+	if row.Executions > 0 && !row.Duplicate && h.cfg.Wake != nil {
+		h.cfg.Wake()
+	}
+	return reply(publishReply{EventID: row.EventID, Executions: row.Executions, Duplicate: row.Duplicate})
+}
+
+// explainPublish tells the refusals of jsruntime_enqueue_event, which have states of their own, from failures of ours.
+func explainPublish(method string, err error) error {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("publish event: %w", err)
+	}
+	switch {
+	case refused.Code == "JSR03":
+		return queueFull(method, refused.Message)
+	case refused.Code == "JSR05":
+		return &engine.HostError{Name: "Error", Code: string(engine.CodeLoopDetected), Fatal: engine.CodeLoopDetected, Message: refused.Message}
+	case strings.HasPrefix(refused.Code, "JSR"):
+		return typeError(method, refused.Message)
+	case refused.Code == "54001", strings.HasPrefix(refused.Code, "22"):
+		// statement_too_complex: nested too deeply for jsonb; class 22: a number or text that it has no form for.
+		return typeError(method, "data cannot be stored: it is nested too deeply, or has a number beyond all bounds")
+	}
+	return fmt.Errorf("publish event: %w", err)
+}
+
+func queueFull(method, detail string) *engine.HostError {
+	return &engine.HostError{Name: "QuotaExceededError", Code: "queue_full", Message: method + ": " + detail, RetryAfter: 1000}
+}
+
+// postgresJSON replaces in a JSON text what jsonb refuses: NUL and surrogates that are not paired become U+FFFD. It expects
+// valid JSON, where both can only be written as escapes.
+func postgresJSON(text json.RawMessage) json.RawMessage {
+	const replacement = `\ufffd`
+	var out []byte // nil as long as nothing was replaced
+	copied := 0
+	for i := 0; i < len(text); {
+		if text[i] != '\\' {
+			i++
+			continue
+		}
+		if i+6 > len(text) || text[i+1] != 'u' {
+			i += 2
+			continue
+		}
+		unit := hex4(text[i+2 : i+6])
+		width := 6
+		bad := unit == 0
+		switch {
+		case unit >= 0xdc00 && unit <= 0xdfff:
+			bad = true
+		case unit >= 0xd800 && unit <= 0xdbff:
+			bad = true
+			if i+12 <= len(text) && text[i+6] == '\\' && text[i+7] == 'u' {
+				if low := hex4(text[i+8 : i+12]); low >= 0xdc00 && low <= 0xdfff {
+					bad, width = false, 12
+				}
+			}
+		}
+		if bad {
+			out = append(append(out, text[copied:i]...), replacement...)
+			copied = i + width
+		}
+		i += width
+	}
+	if out == nil {
+		return text
+	}
+	return append(out, text[copied:]...)
+}
+
+func hex4(digits []byte) (n int) {
+	for _, d := range digits {
+		switch {
+		case d >= '0' && d <= '9':
+			d -= '0'
+		case d >= 'a' && d <= 'f':
+			d -= 'a' - 10
+		case d >= 'A' && d <= 'F':
+			d -= 'A' - 10
+		}
+		n = n<<4 | int(d&0xf)
+	}
+	return n
+}

@@ -1,0 +1,86 @@
+package host
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine"
+	"jsruntime/migrations/dbtest"
+)
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	woken := 0
+	h := newTestHost(t, Config{DB: db, Wake: func() { woken++ }})
+	inv, other := newTenant(t, db, "a"), newTenant(t, db, "b")
+	inv.Depth = 2
+	_, err := db.Exec(t.Context(), `
+		WITH o AS (INSERT INTO organizations (tenant_id, name) VALUES ($1, 'o') RETURNING id),
+		s AS (INSERT INTO scripts (tenant_id, organization_id, name, source, type, status) SELECT $1, id, 'on', '', 'event', 'active' FROM o RETURNING id)
+		INSERT INTO script_event_subscriptions (script_id, tenant_id, event_type) SELECT id, $1, 'order.*' FROM s`, inv.Script.TenantID)
+	require.NoError(t, err)
+
+	require.Equal(t, `{"eventId":"e1","executions":1,"duplicate":false}`,
+		call(t, h, inv, "events.publish", `{"type":"order.paid","data":{"n":"a\u0000b\ud800","ok":"\ud83d\ude00"},"id":"e1","delaySeconds":60}`))
+	require.Equal(t, `{"eventId":"e1","executions":1,"duplicate":true}`, call(t, h, inv, "events.publish", `{"type":"order.paid","id":"e1"}`))
+	require.Equal(t, 1, woken)
+	var depth int
+	var delayed bool
+	var text string
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT depth, run_at > now() + interval '50 s', input->'data'->>'n' FROM script_executions`).Scan(&depth, &delayed, &text))
+	require.Equal(t, 3, depth)
+	require.True(t, delayed)
+	require.Equal(t, "a\ufffdb\ufffd", text)
+	require.Contains(t, call(t, h, other, "events.publish", `{"type":"order.paid"}`), `"executions":0`)
+
+	for _, args := range []string{`{}`, `{"type":"a b"}`, `{"type":"a","delaySeconds":-1}`, `{"type":"a","id":"` + strings.Repeat("x", 256) + `"}`, `{"type":"a","data":1e999999}`} {
+		_, err := tryCall(t.Context(), h, inv, "events.publish", args)
+		var he *engine.HostError
+		require.ErrorAs(t, err, &he, "%.100s", args)
+		require.Equal(t, "TypeError", he.Name)
+	}
+	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a","data":"`+strings.Repeat("x", 256<<10)+`"}`)
+	requireHostError(t, err, "event_too_large")
+	inv.Depth = 16
+	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a"}`)
+	require.Equal(t, engine.CodeLoopDetected, requireHostError(t, err, "loop_detected").Fatal)
+	inv.Depth = 0
+	_, err = db.Exec(t.Context(), `UPDATE tenants SET settings = '{"max_queue_depth": 1}'`)
+	require.NoError(t, err)
+	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"order.x"}`)
+	requireHostError(t, err, "queue_full")
+}
+
+func TestPostgresJSON(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		`"plain"`:                        `"plain"`,
+		`"a\u0000b"`:                     `"a\ufffdb"`,
+		`"\\u0000"`:                      `"\\u0000"`,
+		`"\\\u0000"`:                     `"\\\ufffd"`,
+		`"\ud83d\ude00\uD83D\uDE00"`:     `"\ud83d\ude00\uD83D\uDE00"`,
+		`"\ud83d"`:                       `"\ufffd"`,
+		`"\ude00\ud83d"`:                 `"\ufffd\ufffd"`,
+		`"\ud83dx\ude00"`:                `"\ufffdx\ufffd"`,
+		`"\ud83d\ud83d\ude00"`:           `"\ufffd\ud83d\ude00"`,
+		`{"\u0000":["\n\"","\u00e9\\"]}`: `{"\ufffd":["\n\"","\u00e9\\"]}`,
+	} {
+		require.Equal(t, want, string(postgresJSON(json.RawMessage(in))), in)
+	}
+}
+
+func FuzzPostgresJSON(f *testing.F) {
+	f.Add(`"\ud83d\u0000\\"`)
+	f.Fuzz(func(t *testing.T, in string) {
+		if !json.Valid([]byte(in)) {
+			t.Skip()
+		}
+		out := postgresJSON(json.RawMessage(in))
+		require.True(t, json.Valid(out))
+		require.NotContains(t, strings.ReplaceAll(string(out), `\\`, ""), `\u0000`)
+	})
+}
