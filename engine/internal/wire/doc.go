@@ -36,6 +36,7 @@
 //     then the worker ignores the Cancel.
 //   - A Loaded with a code and a Result with Condemned mean that the worker has dropped the slot. Runs for it that were written
 //     before the node knew come back, not executed, as Result with CodeRecalled.
+//   - A worker that ends by itself has one of the Exit statuses.
 //   - The worker keeps at most MaxOpenCalls HostCalls of a Run unanswered and makes the script's next ones wait; the node
 //     rejects what goes beyond.
 package wire

@@ -523,3 +523,12 @@ func ParseCredit(p []byte) (m Credit, err error) {
 // HeadFields is the order of the newline-separated strings of Run.Head: method, url, params as JSON, then header names
 // (lower case) and values in turn. None of them can contain a newline: net/http refuses it in a request's head.
 const HeadFields = "method\nurl\nparams\n(name\nvalue\n)*"
+
+// Exit statuses of a worker that ended by itself. Any other status, and any signal that the node did not send, is a crash too;
+// SIGSYS is a forbidden system call.
+const (
+	ExitLeft   = 0  // fd 3 was closed by the node
+	ExitError  = 1  // the worker could not start or talk; stderr says why
+	ExitMemory = 87 // V8 or the kernel refused memory: the execution that ran exceeded its limit
+	ExitCrash  = 88 // a fatal signal in native code that memory does not explain
+)

@@ -1,0 +1,601 @@
+package isolate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+
+	v8 "rogchap.com/v8go"
+)
+
+// Members of the control block, as in boot.js.
+const (
+	ctlState       = 0
+	ctlReplyKind   = 1
+	ctlBytes       = 2
+	ctlPending     = 3
+	ctlRejections  = 4
+	ctlHandler     = 5
+	ctlBodyMode    = 6
+	ctlWall        = 8
+	ctlOutputLimit = 9
+	ctlResult      = 11
+	ctlStatus      = 12
+	ctlHeaderLines = 13
+	ctlStreamed    = 15
+	ctlCall        = 16
+	ctlOK          = 17
+	ctlStream      = 18
+	ctlLast        = 19
+	ctlLogClosed   = 20
+	ctlNoWasm      = 21
+	ctlDue         = 128 // byte offset of a float64
+)
+
+const (
+	stateIdle    = 0
+	stateRunning = 1
+	stateDone    = 2
+)
+
+// Functions of boot.js.
+const (
+	fnLoad = iota
+	fnLoaded
+	fnBegin
+	fnTake
+	fnEnd
+	fnTick
+	fnReply
+	fnChunk
+	fnCredit
+	fnUnsettled
+	fnStop
+	fnRejected
+	fnEnsure
+	fnShrink
+	fnCount
+)
+
+var fnNames = [fnCount]string{"load", "loaded", "begin", "take", "end", "tick", "reply", "chunk", "credit", "unsettled", "stop", "rejected", "ensure", "shrink"}
+
+// Isolate is a V8 isolate that belongs to one script.
+type Isolate struct {
+	// MaxHeap is the heap limit that it was made with.
+	MaxHeap uint64
+
+	runtime   *Runtime
+	host      Host
+	v8        *v8.Isolate
+	ctx       *v8.Context
+	native    *v8.FunctionTemplate
+	unbound   *v8.UnboundScript
+	heapLimit uint64 // as V8 names it before the near-limit callback ever fired
+
+	fns             [fnCount]*v8.Function
+	recv            *v8.Value
+	control         []int32
+	due             *float64
+	releaseControl  func()
+	exchange        []byte
+	releaseExchange func()
+
+	held   []*v8.Value // what callbacks returned: V8 reads it after the callback, so it is released at the next call
+	prefix int         // length of what stands before the source on its first line
+	name   string
+}
+
+func (i *Isolate) newContext() error {
+	ctx := v8.NewContext(i.v8)
+	i.ctx = ctx
+	files, err := i.unbound.Run(ctx)
+	if err != nil {
+		return fmt.Errorf("run web API: %w", err)
+	}
+	defer files.Release()
+	obj, err := files.AsObject()
+	if err != nil {
+		return fmt.Errorf("web API: %w", err)
+	}
+	bootValue, err := obj.Get("boot")
+	if err != nil {
+		return fmt.Errorf("web API: %w", err)
+	}
+	defer bootValue.Release()
+	boot, err := bootValue.AsFunction()
+	if err != nil {
+		return fmt.Errorf("web API: boot: %w", err)
+	}
+	native := i.native.GetFunction(ctx)
+	defer native.Release()
+	i.recv = v8.Undefined(i.v8)
+	facesValue, err := boot.Call(i.recv, files, native)
+	i.releaseHeld()
+	if err != nil {
+		return fmt.Errorf("boot: %w", stackError(err))
+	}
+	defer facesValue.Release()
+	faces, err := facesValue.AsObject()
+	if err != nil {
+		return fmt.Errorf("boot: %w", err)
+	}
+	for n, name := range fnNames {
+		v, err := faces.Get(name)
+		if err != nil {
+			return fmt.Errorf("boot: %s: %w", name, err)
+		}
+		if i.fns[n], err = v.AsFunction(); err != nil {
+			return fmt.Errorf("boot: %s: %w", name, err)
+		}
+	}
+	control, err := faces.Get("control")
+	if err != nil {
+		return fmt.Errorf("boot: control: %w", err)
+	}
+	defer control.Release()
+	b, release, err := control.SharedArrayBufferGetContents()
+	if err != nil {
+		return fmt.Errorf("boot: control: %w", err)
+	}
+	i.releaseControl = release
+	i.control = unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(b))), ctlDue/4)
+	i.due = (*float64)(unsafe.Pointer(&b[ctlDue]))
+	exchange, err := faces.Get("exchange")
+	if err != nil {
+		return fmt.Errorf("boot: exchange: %w", err)
+	}
+	defer exchange.Release()
+	return i.setExchange(exchange)
+}
+
+func stackError(err error) error {
+	var js *v8.JSError
+	if errors.As(err, &js) && js.StackTrace != "" {
+		return errors.New(js.StackTrace)
+	}
+	return err
+}
+
+func (i *Isolate) setExchange(v *v8.Value) error {
+	b, release, err := v.SharedArrayBufferGetContents()
+	if err != nil {
+		return fmt.Errorf("exchange: %w", err)
+	}
+	if i.releaseExchange != nil {
+		i.releaseExchange()
+	}
+	i.exchange, i.releaseExchange = b, release
+	return nil
+}
+
+func (i *Isolate) closeContext() {
+	if i.ctx == nil {
+		return
+	}
+	i.releaseHeld()
+	if i.releaseControl != nil {
+		i.releaseControl()
+		i.releaseControl = nil
+	}
+	if i.releaseExchange != nil {
+		i.releaseExchange()
+		i.releaseExchange = nil
+	}
+	i.control, i.due, i.exchange = nil, nil, nil
+	i.fns = [fnCount]*v8.Function{}
+	i.ctx.Close()
+	i.ctx = nil
+}
+
+// Close disposes of the isolate.
+func (i *Isolate) Close() {
+	i.closeContext()
+	i.v8.Dispose()
+}
+
+// Terminate ends the JavaScript that runs. It may be called from any thread, but only while a call is under way: otherwise the next
+// call dies of it. Once may not be enough: repeat it until the call has returned.
+func (i *Isolate) Terminate() { i.v8.TerminateExecution() }
+
+// HeapExceeded reports whether V8's heap limit was reached at any time. The isolate must then not be used again.
+func (i *Isolate) HeapExceeded() bool {
+	return i.v8.GetHeapStatistics().HeapSizeLimit != i.heapLimit
+}
+
+// Usage is an isolate's memory.
+type Usage struct {
+	Heap     uint64 // bytes in V8's heap that are in use
+	Native   uint64 // bytes outside of it: array buffers and the like
+	Exceeded bool   // the heap limit was reached at some time
+}
+
+// Usage asks V8 for the isolate's memory.
+func (i *Isolate) Usage() Usage {
+	hs := i.v8.GetHeapStatistics()
+	return Usage{Heap: hs.UsedHeapSize, Native: hs.ExternalMemory + hs.MallocedMemory, Exceeded: hs.HeapSizeLimit != i.heapLimit}
+}
+
+// RetainedValues is how many values the binding holds for the context.
+func (i *Isolate) RetainedValues() int { return i.ctx.RetainedValueCount() }
+
+// Failure says why a script or an execution failed.
+type Failure struct {
+	Code    string
+	Message string
+	Stack   string
+	NoRetry bool
+}
+
+// call calls a function of boot.js with strings. The error is errTerminated or an exception that boot.js let through, such as a
+// stack overflow in its own code.
+func (i *Isolate) call(fn int, args ...string) (string, error) {
+	var values [5]v8.Valuer
+	for n, a := range args {
+		v, err := v8.NewValue(i.v8, a)
+		if err != nil {
+			return "", fmt.Errorf("argument: %w", err)
+		}
+		values[n] = v
+	}
+	result, err := i.fns[fn].Call(i.recv, values[:len(args)]...)
+	for n := range args {
+		values[n].(*v8.Value).Release()
+	}
+	i.releaseHeld()
+	if err != nil {
+		var js *v8.JSError
+		if errors.As(err, &js) && strings.HasPrefix(js.Message, "ExecutionTerminated") {
+			return "", errTerminated
+		}
+		return "", err
+	}
+	defer result.Release()
+	if result.IsString() {
+		return result.String(), nil
+	}
+	return "", nil
+}
+
+func (i *Isolate) releaseHeld() {
+	for _, v := range i.held {
+		v.Release()
+	}
+	i.held = i.held[:0]
+}
+
+const wrapper = "(function (module, exports, require) {"
+
+// Load evaluates a script in a new context, or in the one that New made. A Failure says why it does not load; an error is
+// errTerminated's kind: the isolate is to be dropped.
+func (i *Isolate) Load(name, source, static, env, tenantID, tenantSlug string) (*Failure, error) {
+	if i.name != "" {
+		i.closeContext()
+		if err := i.newContext(); err != nil {
+			return nil, err
+		}
+	}
+	i.name = name + ".js"
+	if strings.IndexByte(source, 0) >= 0 {
+		return &Failure{Code: "boot_error", Message: "the source contains a NUL character"}, nil
+	}
+	define, err := i.ctx.RunScript(wrapper+source+"\n})", i.name)
+	if err != nil {
+		var js *v8.JSError
+		if errors.As(err, &js) {
+			if strings.HasPrefix(js.Message, "ExecutionTerminated") {
+				return nil, errTerminated
+			}
+			return &Failure{Code: "boot_error", Message: Bound(js.Message, MaxMessage), Stack: i.cleanStack(js.StackTrace)}, nil
+		}
+		return nil, err
+	}
+	defer define.Release()
+	if !define.IsFunction() {
+		return &Failure{Code: "boot_error", Message: "the source is not one script"}, nil
+	}
+	strs := []string{static, env, tenantID, tenantSlug}
+	var values [5]v8.Valuer
+	values[0] = define
+	for n, s := range strs {
+		v, err := v8.NewValue(i.v8, s)
+		if err != nil {
+			return nil, fmt.Errorf("argument: %w", err)
+		}
+		defer v.Release()
+		values[n+1] = v
+	}
+	result, err := i.fns[fnLoad].Call(i.recv, values[:]...)
+	i.releaseHeld()
+	if err != nil {
+		var js *v8.JSError
+		if errors.As(err, &js) && strings.HasPrefix(js.Message, "ExecutionTerminated") {
+			return nil, errTerminated
+		}
+		return &Failure{Code: "boot_error", Message: Bound(err.Error(), MaxMessage)}, nil
+	}
+	text := result.String()
+	result.Release()
+	if text == "" && i.control[ctlRejections] > 0 {
+		if text, err = i.call(fnLoaded); err != nil {
+			return nil, err
+		}
+	}
+	if text != "" {
+		f := i.failure(text)
+		return &f, nil
+	}
+	return nil, nil
+}
+
+// Bounds of what a failure carries.
+const (
+	MaxMessage = 8 << 10
+	MaxStack   = 16 << 10
+)
+
+// Bound cuts s to at most limit bytes, at a character's end, and makes it valid UTF-8.
+func Bound(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
+		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+		if r, size := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && size <= 1 && len(s) > 0 {
+			s = s[:len(s)-1]
+		}
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+func (i *Isolate) failure(text string) Failure {
+	var parts [4]any
+	if err := json.Unmarshal([]byte(text), &parts); err != nil {
+		return Failure{Code: "exception", Message: "a failure that cannot be shown"}
+	}
+	code, _ := parts[0].(string)
+	message, _ := parts[1].(string)
+	stack, _ := parts[2].(string)
+	noRetry, _ := parts[3].(bool)
+	return Failure{Code: code, Message: Bound(message, MaxMessage), Stack: i.cleanStack(stack), NoRetry: noRetry}
+}
+
+var firstLine = regexp.MustCompile(`\.js:1:(\d+)`)
+
+// cleanStack drops frames of the web API's own code and moves positions of the first line to those of the source.
+func (i *Isolate) cleanStack(stack string) string {
+	if strings.Contains(stack, "jsruntime:webapi") {
+		lines := strings.Split(stack, "\n")
+		kept := lines[:0]
+		for _, l := range lines {
+			if !strings.Contains(l, "jsruntime:webapi") {
+				kept = append(kept, l)
+			}
+		}
+		stack = strings.Join(kept, "\n")
+	}
+	stack = firstLine.ReplaceAllStringFunc(stack, func(m string) string {
+		column, err := strconv.Atoi(m[len(".js:1:"):])
+		if err != nil || column <= len(wrapper) {
+			return m
+		}
+		return ".js:1:" + strconv.Itoa(column-len(wrapper))
+	})
+	return Bound(stack, MaxStack)
+}
+
+// Start of an execution.
+type Start struct {
+	Handler     int32
+	WallMillis  int32
+	OutputLimit int32
+	Context     string // JSON
+	Head        string
+	Body        []byte
+	HasBody     bool
+	BodyIsText  bool // pass the body as a string: it is JSON, or valid UTF-8 without a byte order mark
+}
+
+// Begin begins an execution and runs it as far as it goes without waiting.
+func (i *Isolate) Begin(s *Start) error {
+	i.control[ctlHandler] = s.Handler
+	i.control[ctlWall] = s.WallMillis
+	i.control[ctlOutputLimit] = s.OutputLimit
+	text := ""
+	switch {
+	case !s.HasBody:
+		i.control[ctlBodyMode] = 0
+		i.control[ctlBytes] = -1
+	case s.BodyIsText:
+		i.control[ctlBodyMode] = 1
+		text = unsafe.String(unsafe.SliceData(s.Body), len(s.Body))
+	default:
+		if err := i.put(s.Body); err != nil {
+			return err
+		}
+		i.control[ctlBodyMode] = 2
+	}
+	_, err := i.call(fnBegin, s.Context, s.Head, text)
+	if err != nil && i.control[ctlState] == stateIdle {
+		i.control[ctlState] = stateRunning
+	}
+	return i.drain(err)
+}
+
+// drain follows up a call: rejections that nobody handled by the end of the microtasks fail the execution.
+func (i *Isolate) drain(err error) error {
+	if err != nil {
+		return err
+	}
+	if i.control[ctlRejections] > 0 {
+		_, err = i.call(fnRejected)
+	}
+	return err
+}
+
+// put copies bytes to the exchange buffer.
+func (i *Isolate) put(b []byte) error {
+	if len(b) > len(i.exchange) {
+		v, err := v8.NewValue(i.v8, float64(len(b)))
+		if err != nil {
+			return err
+		}
+		r, err := i.fns[fnEnsure].Call(i.recv, v)
+		v.Release()
+		if err != nil {
+			return fmt.Errorf("exchange: %w", err)
+		}
+		r.Release()
+		i.releaseHeld()
+		if len(b) > len(i.exchange) {
+			return errors.New("exchange: too small")
+		}
+	}
+	copy(i.exchange, b)
+	i.control[ctlBytes] = int32(len(b))
+	return nil
+}
+
+// Done reports whether the execution has ended.
+func (i *Isolate) Done() bool { return i.control[ctlState] == stateDone }
+
+// Waiting says what a running execution waits for: whether anything of the outside can go on with it, and when its next timer is
+// due, in milliseconds since it began (+Inf: none).
+func (i *Isolate) Waiting() (pending bool, due float64) {
+	return i.control[ctlPending] > 0, *i.due
+}
+
+// Idle reports whether nothing is left that could go on with the execution.
+func (i *Isolate) Idle() bool { return i.control[ctlPending] <= 0 && math.IsInf(*i.due, 1) }
+
+// Tick runs the first timer if it is due.
+func (i *Isolate) Tick() error {
+	_, err := i.call(fnTick)
+	return i.drain(err)
+}
+
+// Reply settles a host call. body is nil where there is none.
+func (i *Isolate) Reply(call uint32, ok bool, payload string, body []byte, stream bool) error {
+	if len(body) > 0 || stream {
+		if err := i.put(body); err != nil {
+			return err
+		}
+	} else {
+		i.control[ctlBytes] = -1
+	}
+	i.control[ctlCall] = int32(call)
+	i.control[ctlOK] = flag(ok)
+	i.control[ctlStream] = flag(stream)
+	_, err := i.call(fnReply, payload)
+	return i.drain(err)
+}
+
+// Chunk hands over a part of a reply's body.
+func (i *Isolate) Chunk(call uint32, data []byte, last bool, message string) error {
+	if err := i.put(data); err != nil {
+		return err
+	}
+	i.control[ctlCall] = int32(call)
+	i.control[ctlLast] = flag(last)
+	_, err := i.call(fnChunk, message)
+	return i.drain(err)
+}
+
+// Credit lets the streamed response go on.
+func (i *Isolate) Credit(n uint32) error {
+	i.control[ctlBytes] = int32(min(n, math.MaxInt32))
+	_, err := i.call(fnCredit)
+	return i.drain(err)
+}
+
+// Unsettled ends an execution for which nothing is left that could go on with it.
+func (i *Isolate) Unsettled() error {
+	_, err := i.call(fnUnsettled)
+	return err
+}
+
+// Stop aborts ctx.signal with a DOMException of that name.
+func (i *Isolate) Stop(name, message string) error {
+	_, err := i.call(fnStop, name, message)
+	return err
+}
+
+// Outcome is how a finished execution ended.
+type Outcome struct {
+	Failure  *Failure
+	Streamed bool
+	Status   uint32
+	Headers  string // "name\nvalue\n…"
+	Text     string // the output as JSON, or the response's body
+	Bytes    []byte // the response's body where it was bytes; valid until the next call
+}
+
+// Take takes the outcome of an execution that is Done, and ends it.
+func (i *Isolate) Take(o *Outcome) error {
+	*o = Outcome{}
+	kind := i.control[ctlResult]
+	o.Streamed = i.control[ctlStreamed] == 1
+	text, err := i.call(fnTake)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case 1:
+		o.Status = uint32(i.control[ctlStatus])
+		rest := 0
+		lines := int(i.control[ctlHeaderLines])
+		for n := 0; n < lines; n++ {
+			at := strings.IndexByte(text[rest:], '\n')
+			if at < 0 {
+				rest = len(text) + 1
+				break
+			}
+			rest += at + 1
+		}
+		if lines > 0 {
+			o.Headers = text[:rest-1]
+			if rest > len(text) {
+				text = ""
+			} else {
+				text = text[rest:]
+			}
+		}
+		o.Text = text
+		if n := i.control[ctlBytes]; n >= 0 && int(n) <= len(i.exchange) {
+			o.Bytes = i.exchange[:n]
+		}
+	case 3:
+		f := i.failure(text)
+		o.Failure = &f
+	default:
+		o.Text = text
+	}
+	return nil
+}
+
+// End drops what is left of an execution whose outcome is not taken.
+func (i *Isolate) End() error {
+	_, err := i.call(fnEnd)
+	return err
+}
+
+// Shrink gives memory back that only a large body needed.
+func (i *Isolate) Shrink() error {
+	if len(i.exchange) <= 1<<20 {
+		return nil
+	}
+	_, err := i.call(fnShrink)
+	return err
+}
+
+func flag(b bool) int32 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,103 @@
+package isolate
+
+import (
+	"errors"
+	"fmt"
+
+	v8 "rogchap.com/v8go"
+
+	"jsruntime/engine/internal/webapi"
+)
+
+// Config of a Runtime.
+type Config struct {
+	// NoJIT makes V8 run without generating machine code: slower, but no executable memory is needed.
+	NoJIT bool
+	// Crypto does the crypto op (see package webapi); nil refuses it.
+	Crypto func(text string, data []byte) (reply string, bytes []byte, err error)
+}
+
+// Runtime is what all isolates of the process share.
+type Runtime struct {
+	source string
+	cache  *v8.CompilerCachedData
+	noJIT  bool
+	crypto func(text string, data []byte) (reply string, bytes []byte, err error)
+}
+
+// Version returns V8's version.
+func Version() string { return v8.Version() }
+
+// New sets V8's flags and reads the web API's files. V8's flags are the process's: call it once.
+func New(cfg Config) (*Runtime, error) {
+	flags := []string{
+		"--disallow-code-generation-from-strings",
+		// No helper threads: one tenant's garbage collection then costs that tenant's worker, and is counted as its CPU time.
+		"--single-threaded",
+	}
+	if cfg.NoJIT {
+		flags = append(flags, "--jitless")
+	}
+	v8.SetFlags(flags...)
+	source, err := webapi.Source()
+	if err != nil {
+		return nil, err
+	}
+	return &Runtime{source: source, noJIT: cfg.NoJIT, crypto: cfg.Crypto}, nil
+}
+
+// errTerminated is what a call returns that Terminate or the heap limit ended.
+var errTerminated = errors.New("terminated")
+
+// Host is where an isolate's calls to the outside go. The methods are called on the isolate's thread, in the middle of the script's
+// run. Bytes are valid during the call only.
+type Host interface {
+	HostCall(call uint32, method string, args string, body []byte) error
+	HostCancel(call uint32)
+	Credit(call uint32, n uint32)
+	// Head begins a streamed response, Chunk goes on with it.
+	Head(status uint32, headers string)
+	Chunk(data []byte)
+	// Log takes a line and reports whether more may follow.
+	Log(level int, text string) bool
+}
+
+// New makes an isolate with a context in it, ready for Load. maxHeap is the limit of V8's heap in bytes.
+func (r *Runtime) New(maxHeap uint64, host Host) (*Isolate, error) {
+	i := &Isolate{runtime: r, host: host, MaxHeap: maxHeap}
+	i.v8 = v8.NewIsolate(v8.WithResourceConstraints(0, maxHeap))
+	i.heapLimit = i.v8.GetHeapStatistics().HeapSizeLimit
+	i.native = v8.NewFunctionTemplateWithError(i.v8, i.callback)
+	opts := v8.CompileOptions{CachedData: r.cache}
+	unbound, err := i.v8.CompileUnboundScript(r.source, webapi.Origin, opts)
+	if err != nil {
+		i.v8.Dispose()
+		return nil, fmt.Errorf("compile web API: %w", err)
+	}
+	i.unbound = unbound
+	if err := i.newContext(); err != nil {
+		i.Close()
+		return nil, err
+	}
+	if r.cache == nil {
+		// Made after the first run, the cache holds the functions that boot needed too.
+		r.cache = unbound.CreateCodeCache()
+	}
+	return i, nil
+}
+
+// Check shows that V8 took the flags: it ignores unknown ones with no more than a printed line.
+func (r *Runtime) Check(i *Isolate) error {
+	v, err := i.ctx.RunScript(`(() => { try { new Function("") } catch (e) { return e instanceof EvalError } return false })()`, "check.js")
+	if err != nil {
+		return fmt.Errorf("check flags: %w", err)
+	}
+	defer v.Release()
+	if !v.Boolean() {
+		return errors.New("V8 ignored --disallow-code-generation-from-strings")
+	}
+	if noJIT := i.control[ctlNoWasm] == 1; noJIT != r.noJIT {
+		return fmt.Errorf("V8 ignored --jitless (jitless: %v)", noJIT)
+	}
+	return nil
+}

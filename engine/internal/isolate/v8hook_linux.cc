@@ -1,0 +1,152 @@
+// V8 functions that the Go binding does not reach: the promise reject hook, and what happens when V8 runs out of memory. Only what is
+// called is declared here, as V8's headers have it; the classes are never laid out by this file, only passed on. A change of V8's
+// signatures fails at link time.
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+namespace v8 {
+
+class Context;
+class Isolate;
+class Promise;
+class String;
+class Value;
+class Function;
+enum class NewStringType { kNormal, kInternalized };
+
+template <class T>
+class Local {
+ public:
+  uintptr_t* slot;
+};
+
+template <class T>
+class MaybeLocal {
+ public:
+  uintptr_t* slot;
+};
+
+class PromiseRejectMessage {
+ public:
+  Local<Promise> promise;
+  int event;
+  Local<Value> value;
+};
+
+struct OOMDetails {
+  bool is_heap_oom;
+  const char* detail;
+};
+
+class HandleScope {
+ public:
+  explicit HandleScope(Isolate* isolate);
+  ~HandleScope();
+
+ private:
+  void* space_[16];
+};
+
+class TryCatch {
+ public:
+  explicit TryCatch(Isolate* isolate);
+  ~TryCatch();
+
+ private:
+  void* space_[32];
+};
+
+class Isolate {
+ public:
+  static Isolate* GetCurrent();
+  Local<Context> GetCurrentContext();
+  void SetPromiseRejectCallback(void (*callback)(PromiseRejectMessage));
+  void SetOOMErrorHandler(void (*callback)(const char*, const OOMDetails&));
+};
+
+class Object {
+ public:
+  MaybeLocal<Value> Get(Local<Context> context, Local<Value> key);
+};
+
+class Context {
+ public:
+  Local<Object> Global();
+  void SetEmbedderData(int index, Local<Value> value);
+  Local<Value> SlowGetEmbedderData(int index);
+};
+
+class Value {
+ public:
+  bool IsFunction() const;
+};
+
+class String {
+ public:
+  static MaybeLocal<String> NewFromUtf8(Isolate* isolate, const char* data, NewStringType type, int length);
+};
+
+class Integer {
+ public:
+  static Local<Integer> New(Isolate* isolate, int value);
+};
+
+class Function {
+ public:
+  MaybeLocal<Value> Call(Isolate* isolate, Local<Context> context, Local<Value> recv, int argc, Local<Value> argv[]);
+};
+
+}  // namespace v8
+
+namespace {
+
+// The binding keeps its own data at index 1.
+const int kHookIndex = 2;
+
+template <class T, class U>
+v8::Local<T> as(v8::Local<U> v) {
+  return v8::Local<T>{v.slot};
+}
+
+// A Local points at a slot that holds the object's address; V8's methods take that slot as this.
+template <class T>
+T* raw(v8::Local<T> v) {
+  return reinterpret_cast<T*>(v.slot);
+}
+
+void onReject(v8::PromiseRejectMessage message) {
+  if (message.event > 1) return;
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::HandleScope scope(isolate);
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  if (context.slot == nullptr) return;
+  v8::Local<v8::Value> hook = raw(context)->SlowGetEmbedderData(kHookIndex);
+  if (hook.slot == nullptr || !raw(hook)->IsFunction()) return;
+  v8::TryCatch quiet(isolate);
+  v8::Local<v8::Value> promise = as<v8::Value>(message.promise);
+  v8::Local<v8::Value> args[3] = {
+      as<v8::Value>(v8::Integer::New(isolate, message.event)),
+      promise,
+      message.value.slot != nullptr ? message.value : promise,
+  };
+  raw(as<v8::Function>(hook))->Call(isolate, context, as<v8::Value>(raw(context)->Global()), 3, args);
+}
+
+void onOutOfMemory(const char*, const v8::OOMDetails&) { _exit(87); }
+
+}  // namespace
+
+extern "C" int jsr_hook(const char* name) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::HandleScope scope(isolate);
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, name, v8::NewStringType::kNormal, -1);
+  if (key.slot == nullptr) return 0;
+  v8::MaybeLocal<v8::Value> hook = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
+  if (hook.slot == nullptr || !raw(v8::Local<v8::Value>{hook.slot})->IsFunction()) return 0;
+  raw(context)->SetEmbedderData(kHookIndex, v8::Local<v8::Value>{hook.slot});
+  isolate->SetPromiseRejectCallback(onReject);
+  isolate->SetOOMErrorHandler(onOutOfMemory);
+  return 1;
+}

@@ -1,0 +1,1255 @@
+// boot.js runs first in every context: it captures the built-ins, takes away what scripts must not have, makes core for the other
+// files, and returns the functions that the worker calls. files holds the other files' functions by name, native is the one door
+// to the worker's Go code.
+(function (files, native) {
+  "use strict";
+
+  // ---- primordials ----
+
+  const { ownKeys, getOwnPropertyDescriptor, defineProperty, setPrototypeOf, getPrototypeOf, apply } = Reflect;
+  const uncurryThis = Function.prototype.bind.bind(Function.prototype.call);
+  const primordials = { __proto__: null, uncurryThis };
+
+  function keyName(key) {
+    const name = typeof key === "symbol" ? "Symbol" + key.description[7].toUpperCase() + key.description.slice(8) : key;
+    return name[0].toUpperCase() + name.slice(1);
+  }
+
+  // capture copies the members of source to primordials. self is what functions are bound to; undefined uncurries them.
+  function capture(source, prefix, self) {
+    const keys = ownKeys(source);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i];
+      if (key === "constructor" || key === "caller" || key === "arguments" || key === "callee") continue;
+      const d = getOwnPropertyDescriptor(source, key);
+      const name = keyName(key);
+      if (d.get !== undefined) {
+        if (self === undefined) {
+          primordials[prefix + "Get" + name] = uncurryThis(d.get);
+          if (d.set !== undefined) primordials[prefix + "Set" + name] = uncurryThis(d.set);
+        }
+      } else if (typeof d.value === "function") {
+        primordials[prefix + name] = self === undefined ? uncurryThis(d.value) : self === null ? d.value : d.value.bind(self);
+      } else {
+        primordials[prefix + name] = d.value;
+      }
+    }
+  }
+
+  capture(Reflect, "Reflect", null);
+  capture(Math, "Math", null);
+  capture(JSON, "JSON", null);
+  capture(Proxy, "Proxy", null);
+  primordials.Proxy = Proxy;
+  const constructors = [
+    "AggregateError", "Array", "ArrayBuffer", "BigInt", "BigInt64Array", "BigUint64Array", "Boolean", "DataView", "Date", "Error",
+    "EvalError", "FinalizationRegistry", "Float32Array", "Float64Array", "Function", "Int16Array", "Int32Array", "Int8Array", "Map",
+    "Number", "Object", "Promise", "RangeError", "ReferenceError", "RegExp", "Set", "String", "Symbol", "SyntaxError", "TypeError",
+    "URIError", "Uint16Array", "Uint32Array", "Uint8Array", "Uint8ClampedArray", "WeakMap", "WeakRef", "WeakSet",
+  ];
+  for (let i = 0; i < constructors.length; i++) {
+    const name = constructors[i], C = globalThis[name];
+    primordials[name] = C;
+    primordials[name + "Prototype"] = C.prototype;
+    capture(C, name, name === "Promise" || name === "Array" ? C : null);
+    primordials[name + "Prototype"] = C.prototype;
+    capture(C.prototype, name + "Prototype", undefined);
+  }
+  const typedArray = getPrototypeOf(Uint8Array);
+  primordials.TypedArray = typedArray;
+  primordials.TypedArrayPrototype = typedArray.prototype;
+  capture(typedArray.prototype, "TypedArrayPrototype", undefined);
+  capture(typedArray.prototype, "Uint8ArrayPrototype", undefined);
+  const arrayIterator = getPrototypeOf([][Symbol.iterator]());
+  const prototypes = {
+    __proto__: null,
+    Iterator: getPrototypeOf(arrayIterator),
+    ArrayIterator: arrayIterator,
+    StringIterator: getPrototypeOf(""[Symbol.iterator]()),
+    MapIterator: getPrototypeOf(new Map()[Symbol.iterator]()),
+    SetIterator: getPrototypeOf(new Set()[Symbol.iterator]()),
+    Generator: getPrototypeOf(getPrototypeOf((function* () {})())),
+    AsyncIterator: getPrototypeOf(getPrototypeOf(getPrototypeOf((async function* () {})()))),
+    AsyncGenerator: getPrototypeOf(getPrototypeOf((async function* () {})())),
+    AsyncFunction: getPrototypeOf(async function () {}),
+    GeneratorFunction: getPrototypeOf(function* () {}),
+    AsyncGeneratorFunction: getPrototypeOf(async function* () {}),
+  };
+  for (const name in prototypes) {
+    primordials[name + "Prototype"] = prototypes[name];
+    capture(prototypes[name], name + "Prototype", undefined);
+  }
+  const functions = ["decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "isFinite", "isNaN", "parseFloat", "parseInt",
+    "escape", "unescape", "queueMicrotask"];
+  for (let i = 0; i < functions.length; i++) {
+    if (typeof globalThis[functions[i]] === "function") primordials[functions[i]] = globalThis[functions[i]];
+  }
+  primordials.Intl = globalThis.Intl;
+  primordials.Math = Math;
+  primordials.JSON = JSON;
+  primordials.Reflect = Reflect;
+  primordials.globalThis = globalThis;
+
+  // safe makes a subclass whose instances keep the built-in's methods whatever a script does to its prototype.
+  function safe(Base) {
+    const Safe = class extends Base {};
+    for (let p = Base.prototype; p !== Object.prototype && p !== null; p = getPrototypeOf(p)) {
+      const keys = ownKeys(p);
+      for (let i = 0; i < keys.length; i++) {
+        if (getOwnPropertyDescriptor(Safe.prototype, keys[i]) === undefined) {
+          defineProperty(Safe.prototype, keys[i], { __proto__: null, ...getOwnPropertyDescriptor(p, keys[i]) });
+        }
+      }
+    }
+    setPrototypeOf(Safe.prototype, null);
+    Object.freeze(Safe.prototype);
+    Object.freeze(Safe);
+    return Safe;
+  }
+  primordials.SafeMap = safe(Map);
+  primordials.SafeSet = safe(Set);
+  primordials.SafeWeakMap = safe(WeakMap);
+  primordials.SafeWeakSet = safe(WeakSet);
+  primordials.SafePromise = safe(Promise);
+
+  const {
+    Array: ArrayCtor, ArrayPrototypePush, ArrayPrototypeShift, ArrayPrototypeJoin, DateNow, Error: ErrorCtor, Float64Array: F64, Int32Array: I32, JSONParse,
+    JSONStringify, MathMax, MathMin, Number: NumberCtor, ObjectDefineProperty, ObjectFreeze, ObjectHasOwn, ObjectKeys,
+    ObjectPrototypeToString, Promise: PromiseCtor, PromisePrototypeThen, RangeError: RangeErrorCtor, ReflectApply, SafeMap,
+    MapPrototypeGet, MapPrototypeSet, MapPrototypeDelete, MapPrototypeHas, MapPrototypeClear, MapPrototypeGetSize, MapPrototypeForEach,
+    StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeIncludes, SymbolPrototypeToString,
+    TypeError: TypeErrorCtor, TypedArrayPrototypeGetLength, TypedArrayPrototypeSet, Uint8Array: U8, EvalError: EvalErrorCtor, SyntaxError: SyntaxErrorCtor,
+    ReferenceError: ReferenceErrorCtor, URIError: URIErrorCtor,
+  } = primordials;
+
+  function isObject(v) {
+    return (typeof v === "object" && v !== null) || typeof v === "function";
+  }
+
+  // ---- shared memory with the worker, and what scripts must not have ----
+
+  // Members of control. The worker's Go code has the same list.
+  const STATE = 0, REPLY_KIND = 1, BYTES = 2, PENDING = 3, REJECTIONS = 4, HANDLER = 5, BODY_MODE = 6, WALL = 8, OUTPUT_LIMIT = 9,
+    RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21;
+  const IDLE = 0, RUNNING = 1, DONE = 2;
+  const REPLY_BYTES = 1, REPLY_ERROR = 2;
+  const RESPONSE = 1, OUTPUT = 2, FAILURE = 3;
+  const FETCH = 1, SCHEDULED = 2, EVENT = 3, RUN = 4;
+
+  const Shared = globalThis.SharedArrayBuffer;
+  const controlBuffer = new Shared(256);
+  const control = new I32(controlBuffer);
+  const nextDue = new F64(controlBuffer, 128, 1);
+  let exchange = new Shared(64 << 10);
+  let exchangeSize = 64 << 10;
+
+  control[NO_WASM] = typeof globalThis.WebAssembly === "undefined" ? 1 : 0; // how the worker knows that --jitless was taken
+  delete globalThis.SharedArrayBuffer;
+  delete globalThis.WebAssembly;
+  delete globalThis.Atomics.wait;
+  delete globalThis.Atomics.waitAsync;
+  delete globalThis.console; // V8's own, which speaks to an inspector
+
+  // ensure makes the exchange buffer hold n bytes and tells the worker of it.
+  function ensure(n) {
+    if (n <= exchangeSize) return;
+    let size = exchangeSize;
+    while (size < n) size *= 2;
+    exchange = new Shared(size);
+    exchangeSize = size;
+    native("exchange", "", exchange);
+  }
+
+  // shrink gives back a large exchange buffer after an execution.
+  function shrink() {
+    if (exchangeSize > 1 << 20) {
+      exchange = new Shared(64 << 10);
+      exchangeSize = 64 << 10;
+      native("exchange", "", exchange);
+    }
+  }
+
+  function putBytes(bytes) {
+    if (bytes === undefined || bytes === null) {
+      control[BYTES] = -1;
+      return;
+    }
+    const n = TypedArrayPrototypeGetLength(bytes);
+    ensure(n);
+    if (n > 0) TypedArrayPrototypeSet(new U8(exchange, 0, n), bytes);
+    control[BYTES] = n;
+  }
+
+  function takeBytes() {
+    const n = control[BYTES];
+    if (n < 0) return null;
+    const out = new U8(n);
+    if (n > 0) TypedArrayPrototypeSet(out, new U8(exchange, 0, n));
+    return out;
+  }
+
+  // ---- errors ----
+
+  // The message of a boundary error: what a native op or the node reports.
+  function makeError(json) {
+    const r = JSONParse(json);
+    const own = (k) => (ObjectHasOwn(r, k) ? r[k] : undefined);
+    const name = own("name"), message = own("message") ?? "";
+    let error;
+    switch (name) {
+      case "TypeError": error = new TypeErrorCtor(message); break;
+      case "RangeError": error = new RangeErrorCtor(message); break;
+      case "SyntaxError": error = new SyntaxErrorCtor(message); break;
+      case undefined: case "Error": error = new ErrorCtor(message); break;
+      default:
+        if (files.domexception !== undefined && domNames[name] === true) {
+          error = new (use("domexception").DOMException)(message, name);
+        } else {
+          error = new ErrorCtor(message);
+          ObjectDefineProperty(error, "name", { __proto__: null, value: name, writable: true, configurable: true });
+        }
+    }
+    const code = own("code"), retryAfter = own("retryAfter");
+    if (typeof code === "string" && code !== "") {
+      ObjectDefineProperty(error, "code", { __proto__: null, value: code, writable: true, enumerable: true, configurable: true });
+    }
+    if (typeof retryAfter === "number" && retryAfter > 0) {
+      ObjectDefineProperty(error, "retryAfter", { __proto__: null, value: retryAfter, writable: true, enumerable: true, configurable: true });
+    }
+    return error;
+  }
+  const domNames = {
+    __proto__: null, AbortError: true, TimeoutError: true, OperationError: true, DataError: true, InvalidAccessError: true, NotSupportedError: true,
+    SyntaxError: true, QuotaExceededError: true, DataCloneError: true, InvalidCharacterError: true, NetworkError: true, EncodingError: true,
+    InvalidStateError: true, NotAllowedError: true, NotFoundError: true, TypeMismatchError: true,
+  };
+
+  const maxMessage = 8192, maxStack = 16384;
+
+  function cut(text, limit) {
+    return text.length > limit ? StringPrototypeSlice(text, 0, limit) : text;
+  }
+
+  function property(v, key) {
+    try {
+      return v[key];
+    } catch {
+      return undefined;
+    }
+  }
+
+  // messageOf says what was thrown, whatever it is.
+  function messageOf(v) {
+    try {
+      switch (typeof v) {
+        case "string": return cut(v, maxMessage) || "(empty string)";
+        case "symbol": return cut(SymbolPrototypeToString(v), maxMessage);
+        case "undefined": return "undefined";
+        case "bigint": return "a BigInt";
+        case "number": case "boolean": return `${v}`;
+        case "function": return "a function";
+      }
+      if (v === null) return "null";
+      const message = property(v, "message"), name = property(v, "name");
+      if (typeof message === "string") {
+        if (typeof name !== "string" || name === "") return cut(message, maxMessage) || "(no message)";
+        return message === "" ? cut(name, maxMessage) : cut(name, 256) + ": " + cut(message, maxMessage);
+      }
+      if (typeof name === "string" && name !== "") return cut(name, maxMessage);
+      let text;
+      try {
+        text = JSONStringify(v);
+      } catch {
+        text = undefined;
+      }
+      return typeof text === "string" ? cut(text, maxMessage) : "an object";
+    } catch {
+      return "a value that cannot be shown";
+    }
+  }
+
+  function stackOf(v) {
+    let stack = "";
+    try {
+      for (let depth = 0; depth < 4 && isObject(v); depth++) {
+        const s = property(v, "stack");
+        if (typeof s !== "string") break;
+        stack += (depth === 0 ? "" : "\nCaused by: ") + cut(s, maxStack);
+        v = property(v, "cause");
+      }
+    } catch {
+      // a stack that cannot be read is no stack
+    }
+    return cut(stack, maxStack);
+  }
+
+  // failure makes the text of a failed execution's result. It is put together by hand: JSON.stringify would look for toJSON
+  // methods on prototypes that belong to the script.
+  function failure(code, message, stack, noRetry) {
+    return `[${JSONStringify(code)},${JSONStringify(cut(message, maxMessage))},${JSONStringify(stack)},${noRetry ? "true" : "false"}]`;
+  }
+
+  function thrown(code, prefix, v) {
+    return failure(code, prefix + messageOf(v), stackOf(v), isObject(v) && property(v, "name") === "NonRetryableError");
+  }
+
+  // ---- core ----
+
+  const used = { __proto__: null };
+
+  function use(name) {
+    let exports = used[name];
+    if (exports === undefined) {
+      const file = files[name];
+      if (file === undefined) throw new ErrorCtor(`no file ${name}`);
+      exports = used[name] = file(core) ?? {};
+    }
+    return exports;
+  }
+
+  function lazy(names, file) {
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i];
+      ObjectDefineProperty(globalThis, name, {
+        __proto__: null,
+        get() {
+          const value = use(file)[name];
+          ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable: true, configurable: true, enumerable: false });
+          return value;
+        },
+        set(value) {
+          ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable: true, configurable: true, enumerable: true });
+        },
+        configurable: true,
+        enumerable: false,
+      });
+    }
+  }
+
+  function nativeOp(op, text, bytes) {
+    putBytes(bytes);
+    control[REPLY_KIND] = 0;
+    const reply = native(op, typeof text === "string" ? text : text === undefined ? "" : `${text}`);
+    switch (control[REPLY_KIND]) {
+      case REPLY_BYTES: return takeBytes();
+      case REPLY_ERROR: throw makeError(reply);
+      default: return reply;
+    }
+  }
+
+  function notWhileLoading(what) {
+    throw new ErrorCtor(`${what} is not available while the script loads: call it in a handler`);
+  }
+
+  const levels = ["0", "1", "2", "3"];
+  function log(level, text) {
+    if (execution === undefined || control[LOG_CLOSED] !== 0) return;
+    native("log", levels[level] + cut(text, 8192));
+  }
+
+  const core = {
+    __proto__: null,
+    primordials,
+    files,
+    lazy,
+    use,
+    native: nativeOp,
+    hostCall,
+    now,
+    execution: undefined,
+    log,
+    inspect(value, options) {
+      return use("console").inspect(value, options);
+    },
+    reportError,
+    report: reportError,
+    setTimer,
+    clearTimer,
+  };
+
+  // ---- time ----
+
+  let beganAt = DateNow();
+  let lastNow = 0;
+
+  function now() {
+    const t = DateNow() - beganAt;
+    if (t > lastNow) lastNow = t;
+    return lastNow;
+  }
+
+  // Timers are a binary heap by due time, then number.
+  const maxTimers = 100000;
+  let timers = [];
+  let timerById = new SafeMap();
+  let lastTimer = 0;
+
+  function before(a, b) {
+    return a.due < b.due || (a.due === b.due && a.order < b.order);
+  }
+
+  function heapSet(i, t) {
+    timers[i] = t;
+    t.index = i;
+  }
+
+  function siftUp(i, t) {
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (!before(t, timers[parent])) break;
+      heapSet(i, timers[parent]);
+      i = parent;
+    }
+    heapSet(i, t);
+  }
+
+  function siftDown(i, t) {
+    const n = timers.length;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= n) break;
+      if (child + 1 < n && before(timers[child + 1], timers[child])) child++;
+      if (!before(timers[child], t)) break;
+      heapSet(i, timers[child]);
+      i = child;
+    }
+    heapSet(i, t);
+  }
+
+  function heapPush(t) {
+    const n = timers.length;
+    ObjectDefineProperty(timers, n, { __proto__: null, value: t, writable: true, configurable: true, enumerable: true });
+    siftUp(n, t);
+    nextDue[0] = timers[0].due;
+  }
+
+  function heapRemove(i) {
+    const n = timers.length - 1;
+    const last = timers[n];
+    timers.length = n;
+    if (i < n) {
+      siftDown(i, last);
+      if (last.index === i) siftUp(i, last);
+    }
+    nextDue[0] = n > 0 ? timers[0].due : Infinity;
+  }
+
+  let lastOrder = 0;
+
+  function setTimer(fn, ms, repeat) {
+    if (execution === undefined) notWhileLoading("a timer");
+    if (timers.length >= maxTimers) throw new RangeErrorCtor(`too many timers (limit ${maxTimers})`);
+    if (!(ms > 0)) ms = 0;
+    const t = { __proto__: null, id: ++lastTimer, due: now() + ms, order: ++lastOrder, fn, every: repeat === true ? MathMax(ms, 1) : 0, index: 0 };
+    MapPrototypeSet(timerById, t.id, t);
+    heapPush(t);
+    return t.id;
+  }
+
+  function clearTimer(id) {
+    const t = MapPrototypeGet(timerById, id);
+    if (t === undefined) return;
+    MapPrototypeDelete(timerById, id);
+    if (t.index >= 0) heapRemove(t.index);
+  }
+
+  // tick runs the first timer if it is due. The worker calls it once a timer, so that microtasks run between two.
+  function tick() {
+    if (timers.length === 0) return;
+    const t = timers[0];
+    if (t.due > now()) return;
+    heapRemove(0);
+    t.index = -1;
+    if (t.every === 0) MapPrototypeDelete(timerById, t.id);
+    const running = execution;
+    try {
+      ReflectApply(t.fn, undefined, []);
+    } catch (e) {
+      if (execution === running) reportError(e);
+    }
+    if (t.every > 0 && MapPrototypeHas(timerById, t.id)) {
+      t.due = MathMax(t.due + t.every, now());
+      t.order = ++lastOrder;
+      heapPush(t);
+    }
+  }
+
+  function clearTimers() {
+    if (timers.length > 0) timers = [];
+    if (MapPrototypeGetSize(timerById) > 0) MapPrototypeClear(timerById);
+    nextDue[0] = Infinity;
+  }
+
+  // ---- host calls ----
+
+  const maxOpenCalls = 32, maxWaitingCalls = 10000;
+  const calls = new SafeMap(); // number → call that waits for its reply, or whose body still comes
+  let waiting = []; // calls beyond maxOpenCalls, in order
+  let waitingAt = 0;
+  let open = 0; // calls without a reply
+  let lastCall = 0;
+
+  function setPending() {
+    control[PENDING] = MapPrototypeGetSize(calls) + (creditWaiter === undefined ? 0 : 1);
+  }
+
+  function hostCall(method, args, bytes) {
+    if (execution === undefined) notWhileLoading(method);
+    const json = args === undefined ? "null" : JSONStringify(args);
+    const call = { __proto__: null, id: ++lastCall, method, json, bytes, sent: false, settled: false, resolve: undefined, reject: undefined, stream: undefined };
+    const promise = new PromiseCtor((resolve, reject) => {
+      call.resolve = resolve;
+      call.reject = reject;
+    });
+    const cancel = () => cancelCall(call);
+    if (waiting.length - waitingAt >= maxWaitingCalls) {
+      call.settled = true;
+      call.reject(new RangeErrorCtor(`too many calls under way (limit ${maxOpenCalls}, and ${maxWaitingCalls} waiting)`));
+      return { __proto__: null, promise, cancel };
+    }
+    MapPrototypeSet(calls, call.id, call);
+    if (open < maxOpenCalls) sendCall(call);
+    else ArrayPrototypePush(waiting, call);
+    setPending();
+    return { __proto__: null, promise, cancel };
+  }
+
+  function sendCall(call) {
+    open++;
+    call.sent = true;
+    try {
+      nativeOp("hostCall", `${call.id}\n${call.method}\n${call.json}`, call.bytes);
+    } catch (e) {
+      open--;
+      endCall(call);
+      call.settled = true;
+      call.reject(e);
+    }
+    call.json = call.bytes = undefined;
+  }
+
+  function sendWaiting() {
+    while (open < maxOpenCalls && waitingAt < waiting.length) {
+      const call = waiting[waitingAt];
+      waiting[waitingAt++] = undefined;
+      if (!call.settled) sendCall(call);
+    }
+    if (waitingAt === waiting.length && waitingAt > 0) {
+      waiting = [];
+      waitingAt = 0;
+    }
+  }
+
+  function endCall(call) {
+    MapPrototypeDelete(calls, call.id);
+    setPending();
+  }
+
+  function cancelCall(call) {
+    if (!MapPrototypeHas(calls, call.id)) return;
+    endCall(call);
+    if (call.sent) native("hostCancel", `${call.id}`);
+    if (!call.settled) {
+      if (call.sent) open--;
+      call.settled = true;
+      sendWaiting();
+    }
+    call.stream?.end("cancelled");
+  }
+
+  // reply settles a call. control has its number, whether it went well, whether its body goes on, and the bytes.
+  function reply(payload) {
+    const call = MapPrototypeGet(calls, control[CALL]);
+    if (call === undefined || call.settled) return;
+    const streams = control[STREAM] === 1;
+    call.settled = true;
+    open--;
+    if (control[OK] !== 1) {
+      endCall(call);
+      call.reject(makeError(payload));
+    } else {
+      let value, bytes;
+      try {
+        bytes = takeBytes();
+        value = payload === "" ? null : JSONParse(payload);
+        if (streams) call.stream = new Source(call);
+        else endCall(call);
+        call.resolve({ __proto__: null, value, bytes, stream: streams ? call.stream.face : null });
+      } catch (e) {
+        endCall(call);
+        call.reject(e);
+      }
+    }
+    sendWaiting();
+    setPending();
+  }
+
+  // Source is the body of a reply that comes in chunks.
+  class Source {
+    call; chunks = []; at = 0; ended = false; error = undefined; waiter = undefined; face;
+    constructor(call) {
+      this.call = call;
+      this.face = { __proto__: null, read: () => this.read(), cancel: () => cancelCall(this.call) };
+    }
+    read() {
+      return new PromiseCtor((resolve, reject) => {
+        if (this.waiter !== undefined) {
+          reject(new TypeErrorCtor("a read is under way already"));
+        } else if (this.at < this.chunks.length) {
+          const chunk = this.chunks[this.at];
+          this.chunks[this.at++] = undefined;
+          if (this.at === this.chunks.length) {
+            this.chunks = [];
+            this.at = 0;
+          }
+          this.credit(TypedArrayPrototypeGetLength(chunk));
+          resolve(chunk);
+        } else if (this.ended) {
+          if (this.error === undefined) resolve(null);
+          else reject(this.error);
+        } else {
+          this.waiter = { __proto__: null, resolve, reject };
+        }
+      });
+    }
+    credit(n) {
+      if (!this.ended && n > 0) native("credit", `${this.call.id}\n${n}`);
+    }
+    push(chunk) {
+      if (this.ended || TypedArrayPrototypeGetLength(chunk) === 0) return;
+      if (this.waiter !== undefined) {
+        const w = this.waiter;
+        this.waiter = undefined;
+        this.credit(TypedArrayPrototypeGetLength(chunk));
+        w.resolve(chunk);
+      } else {
+        ArrayPrototypePush(this.chunks, chunk);
+      }
+    }
+    end(message) {
+      if (this.ended) return;
+      this.ended = true;
+      if (message !== "") this.error = new TypeErrorCtor(message);
+      if (this.waiter !== undefined) {
+        const w = this.waiter;
+        this.waiter = undefined;
+        if (this.error === undefined) w.resolve(null);
+        else w.reject(this.error);
+      }
+    }
+  }
+
+  // chunk takes a part of a reply's body.
+  function chunk(message) {
+    const call = MapPrototypeGet(calls, control[CALL]);
+    if (call === undefined || call.stream === undefined) return;
+    const bytes = takeBytes();
+    if (bytes !== null) call.stream.push(bytes);
+    if (control[LAST] === 1) {
+      endCall(call);
+      call.stream.end(message);
+    }
+  }
+
+  // ---- streamed response ----
+
+  const window_ = 256 << 10, chunkSize = 64 << 10;
+  let credits = 0;
+  let creditWaiter;
+
+  // credit takes the node's word that it has taken control[BYTES] bytes of the response's body.
+  function credit() {
+    credits += control[BYTES];
+    if (creditWaiter !== undefined && credits > 0) {
+      const w = creditWaiter;
+      creditWaiter = undefined;
+      setPending();
+      w();
+    }
+  }
+
+  async function pump(ex, source) {
+    let total = 0;
+    for (;;) {
+      const part = await source.read();
+      if (execution !== ex) return;
+      if (part === null) break;
+      const n = TypedArrayPrototypeGetLength(part);
+      total += n;
+      if (total > control[OUTPUT_LIMIT]) {
+        tooLarge(total);
+        source.cancel();
+        return;
+      }
+      for (let at = 0; at < n; ) {
+        while (credits <= 0) {
+          await new PromiseCtor((resolve) => {
+            creditWaiter = resolve;
+            setPending();
+          });
+          if (execution !== ex) return;
+        }
+        const m = MathMin(n - at, chunkSize, credits);
+        credits -= m;
+        nativeOp("chunk", "", new U8(primordials.TypedArrayPrototypeGetBuffer(part), primordials.TypedArrayPrototypeGetByteOffset(part) + at, m));
+        at += m;
+      }
+    }
+    ex.bodyPending = false;
+    complete(ex);
+  }
+
+  // ---- executions ----
+
+  let execution; // the current one, undefined while none runs
+  let result = ""; // its text once control[STATE] is DONE
+  const rejections = new SafeMap(); // promises that were rejected and that nobody handles
+
+  // The script.
+  let app;
+  let scriptType = "";
+  let statics;
+  let env;
+
+  class Execution {
+    handler; context; settled = false; waits = 0; failed = false; bodyPending = false; streamed = false; abort = undefined; text = ""; kind = 0;
+  }
+
+  // Context is ctx: what a handler gets beside its input and env.
+  class Context {
+    #ex; #deadline; #signal;
+    constructor(ex, own, params) {
+      this.#ex = ex;
+      this.#deadline = beganAt + control[WALL];
+      const keys = ObjectKeys(statics);
+      for (let i = 0; i < keys.length; i++) this[keys[i]] = statics[keys[i]];
+      const more = ObjectKeys(own);
+      for (let i = 0; i < more.length; i++) this[more[i]] = own[more[i]];
+      this.params = params;
+      this.waitUntil = (promise) => waitUntil(ex, promise);
+      this.remainingTimeMs = () => MathMax(0, this.#deadline - DateNow());
+    }
+    get signal() {
+      if (this.#signal === undefined) {
+        const made = use("abort").makeSignal();
+        this.#signal = made.signal;
+        this.#ex.abort = made.abort;
+      }
+      return this.#signal;
+    }
+    passThroughOnException() {}
+  }
+
+  function waitUntil(ex, promise) {
+    if (execution !== ex) throw new ErrorCtor("waitUntil: the execution has ended");
+    ex.waits++;
+    const done = () => {
+      ex.waits--;
+      complete(ex);
+    };
+    PromisePrototypeThen(new PromiseCtor((resolve) => resolve(promise)), done, (e) => {
+      fail(ex, thrown("exception", "waitUntil: ", e));
+      done();
+    });
+  }
+
+  // load evaluates a script. define is the CommonJS function around it. Returns "" or a failure's text.
+  function load(define, staticJSON, envJSON, tenantId, tenantSlug) {
+    statics = JSONParse(staticJSON);
+    scriptType = statics.scriptType ?? "";
+    delete statics.scriptType;
+    statics.tenantId = tenantId;
+    statics.tenantSlug = tenantSlug;
+    if (isObject(statics.limits)) ObjectFreeze(statics.limits);
+    env = ObjectFreeze(JSONParse(envJSON === "" ? "{}" : envJSON));
+    const module = { exports: {} };
+    try {
+      ReflectApply(define, undefined, [module, module.exports, require]);
+      const exports = module.exports;
+      app = isObject(exports) && exports.default !== undefined ? exports.default : exports;
+      if (isObject(app) && typeof app !== "function" && ObjectHasOwn(app, "default") && isObject(app.default)) app = app.default;
+    } catch (e) {
+      return thrown("boot_error", "", e);
+    }
+    if (!isObject(app)) return failure("boot_error", "the script has no default export", "", false);
+    return "";
+  }
+
+  // loaded says whether the load left a rejection behind.
+  function loaded() {
+    return takeRejection("boot_error") ?? "";
+  }
+
+  function require(name) {
+    if (name === "jsruntime") return use("module");
+    throw new ErrorCtor(`cannot find module ${typeof name === "string" ? JSONStringify(name) : ""}: only "jsruntime" is built in, bundle the others`);
+  }
+
+  function handlerOf(name) {
+    if (typeof app === "function") {
+      const h = app[name];
+      if (typeof h === "function") return { fn: h, self: app };
+      return name === ownHandler() ? { fn: app, self: undefined } : undefined;
+    }
+    const h = app[name];
+    return typeof h === "function" ? { fn: h, self: app } : undefined;
+  }
+
+  function ownHandler() {
+    switch (scriptType) {
+      case "http": return "fetch";
+      case "scheduled": return "scheduled";
+      case "event": return "event";
+      default: return "run";
+    }
+  }
+
+  const names = [undefined, "fetch", "scheduled", "event", "run"];
+
+  // begin starts an execution: control has the handler, the body's mode and the limits. It is done when control[STATE] says so.
+  function begin(context, head, body) {
+    beganAt = DateNow();
+    lastNow = 0;
+    lastTimer = lastOrder = 0;
+    credits = window_;
+    control[STATE] = RUNNING;
+    control[STREAMED] = 0;
+    control[LOG_CLOSED] = 0;
+    control[PENDING] = 0;
+    const ex = new Execution();
+    execution = ex;
+    core.execution = undefined;
+    let value;
+    try {
+      value = invoke(ex, context, head, body);
+    } catch (e) {
+      settle(ex, undefined, e, true);
+      return;
+    }
+    wait(ex, value);
+  }
+
+  function wait(ex, value) {
+    let thenable;
+    try {
+      thenable = isObject(value) && typeof value.then === "function";
+    } catch (e) {
+      settle(ex, undefined, e, true);
+      return;
+    }
+    if (!thenable) {
+      settle(ex, value, undefined, false);
+      return;
+    }
+    const good = (v) => settle(ex, v, undefined, false), bad = (e) => settle(ex, undefined, e, true);
+    try {
+      PromisePrototypeThen(value, good, bad);
+      return;
+    } catch {
+      // not a promise, only something with a then method; or one whose constructor was tampered with
+    }
+    try {
+      PromisePrototypeThen(new PromiseCtor((resolve) => resolve(value)), good, bad);
+    } catch (e) {
+      settle(ex, undefined, e, true);
+    }
+  }
+
+  function invoke(ex, contextJSON, head, body) {
+    let number = control[HANDLER];
+    let name = names[number];
+    let handler = handlerOf(name);
+    ex.kind = number;
+    let input;
+    if (handler === undefined && number === RUN && ownHandler() !== "run") {
+      name = ownHandler();
+      handler = handlerOf(name);
+      if (name === "fetch" && handler !== undefined) {
+        ex.kind = RUN + 1; // a manual run of an http script: its response becomes the output
+        const made = requestFromInput(body);
+        head = made.head;
+        body = made.body;
+        number = FETCH;
+        control[BODY_MODE] = body === null ? 0 : 1;
+      }
+    }
+    const own = JSONParse(contextJSON);
+    let params;
+    if (number === FETCH) {
+      const at = StringPrototypeIndexOf(head, "\n"), to = StringPrototypeIndexOf(head, "\n", at + 1), end = StringPrototypeIndexOf(head, "\n", to + 1);
+      const text = end < 0 ? StringPrototypeSlice(head, to + 1) : StringPrototypeSlice(head, to + 1, end);
+      params = text === "" || text === "{}" ? {} : JSONParse(text);
+    } else {
+      params = {};
+    }
+    const ctx = new Context(ex, own, params);
+    ex.context = ctx;
+    core.execution = ctx;
+    if (handler === undefined) {
+      fail(ex, failure("handler_missing", `the script has no ${name} handler`, "", false));
+      ex.settled = true;
+      complete(ex);
+      return undefined;
+    }
+    switch (number) {
+      case FETCH: {
+        const mode = control[BODY_MODE];
+        input = use("fetchEvent").makeRequest(head, mode === 2 ? takeBytes() : null, mode === 1 ? body : null);
+        break;
+      }
+      case EVENT:
+        input = body === "" ? null : JSONParse(body);
+        if (isObject(input) && !ObjectHasOwn(input, "attempt")) input.attempt = ctx.attempt;
+        break;
+      default:
+        input = body === "" ? null : JSONParse(body);
+    }
+    return ReflectApply(handler.fn, handler.self, [input, env, ctx]);
+  }
+
+  // requestFromInput makes a request of the input of a manual run: {method, path, headers, query, body}.
+  function requestFromInput(body) {
+    const input = (body === "" ? null : JSONParse(body)) ?? {};
+    const clean = (v) => ArrayPrototypeJoin(StringPrototypeSplit(`${v}`, "\n"), "");
+    const method = clean(input.method ?? "GET");
+    let path = clean(input.path ?? "/");
+    if (!StringPrototypeStartsWith(path, "/")) path = "/" + path;
+    let query = "";
+    if (typeof input.query === "string") query = clean(input.query);
+    else if (isObject(input.query)) {
+      const keys = ObjectKeys(input.query);
+      for (let i = 0; i < keys.length; i++) {
+        query += (i > 0 ? "&" : "") + primordials.encodeURIComponent(keys[i]) + "=" + primordials.encodeURIComponent(`${input.query[keys[i]]}`);
+      }
+    }
+    if (query !== "") path += (StringPrototypeIncludes(path, "?") ? "&" : "?") + query;
+    let head = `${method}\nhttp://localhost${path}\n{}`;
+    let text = input.body === undefined || input.body === null ? null : typeof input.body === "string" ? input.body : JSONStringify(input.body);
+    let typed = false;
+    if (isObject(input.headers)) {
+      const keys = ObjectKeys(input.headers);
+      for (let i = 0; i < keys.length; i++) {
+        const key = primordials.StringPrototypeToLowerCase(clean(keys[i]));
+        typed ||= key === "content-type";
+        head += `\n${key}\n${clean(input.headers[keys[i]])}`;
+      }
+    }
+    if (!typed && text !== null && typeof input.body !== "string") head += "\ncontent-type\napplication/json";
+    if (method === "GET" || method === "HEAD") text = null;
+    return { head, body: text };
+  }
+
+  // settle takes what the handler returned, or what it threw.
+  function settle(ex, value, error, threw) {
+    if (execution !== ex || ex.settled) return;
+    ex.settled = true;
+    if (threw) {
+      fail(ex, thrown("exception", "", error));
+    } else {
+      switch (ex.kind) {
+        case FETCH: respond(ex, value); break;
+        case RUN + 1: respondAsOutput(ex, value); break;
+        default: output(ex, value);
+      }
+    }
+    complete(ex);
+  }
+
+  function tooLarge(observed) {
+    fail(execution, failure("output_too_large", `max_output_size_bytes: limit ${control[OUTPUT_LIMIT]}, observed ${observed}`, "", false));
+  }
+
+  function output(ex, value) {
+    let text;
+    try {
+      text = value === undefined ? "null" : JSONStringify(value);
+    } catch (e) {
+      const message = messageOf(e);
+      if (StringPrototypeIncludes(message, "Invalid string length")) {
+        fail(ex, failure("output_too_large", `max_output_size_bytes: limit ${control[OUTPUT_LIMIT]}, observed more than 536870888`, "", false));
+        return;
+      }
+      const ours = StringPrototypeStartsWith(message, "TypeError: Converting circular") || StringPrototypeStartsWith(message, "TypeError: Do not know how to serialize") ||
+        StringPrototypeStartsWith(message, "RangeError: Maximum call stack");
+      if (ours) fail(ex, failure("invalid_output", "the output is not JSON: " + message, "", false));
+      else fail(ex, thrown("exception", "while the output was made JSON: ", e));
+      return;
+    }
+    if (typeof text !== "string") {
+      fail(ex, failure("invalid_output", `the output is not JSON: a ${typeof value}`, "", false));
+      return;
+    }
+    if (text.length > control[OUTPUT_LIMIT]) {
+      tooLarge(text.length);
+      return;
+    }
+    ex.text = text;
+    control[RESULT] = OUTPUT;
+    control[BYTES] = -1;
+  }
+
+  function headerLines(headers) {
+    if (headers === "") return 0;
+    let n = 1;
+    for (let at = StringPrototypeIndexOf(headers, "\n"); at >= 0; at = StringPrototypeIndexOf(headers, "\n", at + 1)) n++;
+    return n;
+  }
+
+  function respond(ex, value) {
+    let r;
+    try {
+      r = use("fetchEvent").takeResponse(value);
+    } catch (e) {
+      fail(ex, failure("invalid_output", messageOf(e), stackOf(e), false));
+      return;
+    }
+    control[STATUS] = r.status;
+    const headers = r.headers, body = r.body;
+    const lines = headerLines(headers);
+    control[HEADER_LINES] = lines;
+    if (body === null || typeof body === "string") {
+      if (body !== null && body.length > control[OUTPUT_LIMIT]) {
+        tooLarge(body.length);
+        return;
+      }
+      if (ex.waits > 0) {
+        nativeOp("head", headers);
+        if (body !== null && body !== "") nativeOp("text", body);
+        ex.streamed = true;
+        return;
+      }
+      ex.text = body === null || body === "" ? headers : lines === 0 ? body : headers + "\n" + body;
+      control[RESULT] = RESPONSE;
+      control[BYTES] = -1;
+      return;
+    }
+    let isBytes = true, n = 0;
+    try {
+      n = TypedArrayPrototypeGetLength(body);
+    } catch {
+      isBytes = false;
+    }
+    if (isBytes) {
+      if (n > control[OUTPUT_LIMIT]) {
+        tooLarge(n);
+        return;
+      }
+      if (ex.waits > 0) {
+        nativeOp("head", headers);
+        nativeOp("body", "", body);
+        ex.streamed = true;
+        return;
+      }
+      ex.text = headers;
+      ex.bytes = body;
+      control[RESULT] = RESPONSE;
+      return;
+    }
+    nativeOp("head", headers);
+    ex.streamed = true;
+    ex.bodyPending = true;
+    PromisePrototypeThen(pump(ex, body), undefined, (e) => {
+      if (execution !== ex) return;
+      ex.bodyPending = false;
+      fail(ex, thrown("exception", "while the response's body was read: ", e));
+      complete(ex);
+    });
+  }
+
+  // respondAsOutput makes {status, headers, body} of a Response.
+  function respondAsOutput(ex, value) {
+    let r;
+    try {
+      r = use("fetchEvent").takeResponse(value);
+    } catch (e) {
+      fail(ex, failure("invalid_output", messageOf(e), stackOf(e), false));
+      return;
+    }
+    const headers = { __proto__: null };
+    const parts = r.headers === "" ? [] : StringPrototypeSplit(r.headers, "\n");
+    for (let i = 0; i + 1 < parts.length; i += 2) {
+      headers[parts[i]] = headers[parts[i]] === undefined ? parts[i + 1] : headers[parts[i]] + ", " + parts[i + 1];
+    }
+    const finish = (body) => output(ex, { __proto__: null, status: r.status, headers, body });
+    if (r.body === null || typeof r.body === "string") {
+      finish(r.body);
+      return;
+    }
+    let isBytes = true;
+    try {
+      TypedArrayPrototypeGetLength(r.body);
+    } catch {
+      isBytes = false;
+    }
+    if (isBytes) {
+      finish(nativeOp("utf8.decode", "", r.body));
+      return;
+    }
+    ex.bodyPending = true;
+    (async () => {
+      let text = "", total = 0;
+      for (;;) {
+        const part = await r.body.read();
+        if (part === null || execution !== ex) break;
+        total += TypedArrayPrototypeGetLength(part);
+        if (total > control[OUTPUT_LIMIT]) {
+          tooLarge(total);
+          r.body.cancel();
+          break;
+        }
+        text += nativeOp("utf8.decode", "", part);
+      }
+      ex.bodyPending = false;
+      if (execution === ex && !ex.failed) finish(text);
+      complete(ex);
+    })().then(undefined, (e) => {
+      ex.bodyPending = false;
+      fail(ex, thrown("exception", "while the response's body was read: ", e));
+      complete(ex);
+    });
+  }
+
+  // fail records the first failure of the execution.
+  function fail(ex, text) {
+    if (execution !== ex || ex === undefined || ex.failed) return;
+    ex.failed = true;
+    ex.text = text;
+    control[RESULT] = FAILURE;
+    control[BYTES] = -1;
+  }
+
+  function reportError(error) {
+    if (execution === undefined) return;
+    fail(execution, thrown("exception", "", error));
+    execution.settled = true;
+    execution.waits = 0;
+    complete(execution);
+  }
+
+  // complete ends the execution when nothing of it is left.
+  function complete(ex) {
+    if (execution !== ex || control[STATE] !== RUNNING) return;
+    if (!ex.failed && (!ex.settled || ex.waits > 0 || ex.bodyPending)) return;
+    if (ex.failed && ex.waits > 0 && ex.settled && !ex.bodyPending && ex.streamed) return;
+    if (ex.streamed) {
+      control[STREAMED] = 1;
+      if (!ex.failed) {
+        ex.text = "";
+        control[RESULT] = RESPONSE;
+        control[BYTES] = -1;
+        control[HEADER_LINES] = 0;
+      }
+    }
+    control[STATE] = DONE;
+  }
+
+  // take returns the result's text and ends the execution: what is left of it is cancelled.
+  function take() {
+    const ex = execution;
+    const text = ex.text;
+    if (control[RESULT] === RESPONSE && ex.bytes !== undefined) putBytes(ex.bytes);
+    end();
+    return text;
+  }
+
+  function end() {
+    if (MapPrototypeGetSize(calls) > 0) {
+      MapPrototypeForEach(calls, (call) => {
+        if (call.sent) native("hostCancel", `${call.id}`);
+      });
+      MapPrototypeClear(calls);
+    }
+    if (waiting.length > 0) waiting = [];
+    waitingAt = open = 0;
+    lastCall = 0;
+    creditWaiter = undefined;
+    execution = undefined;
+    core.execution = undefined;
+    control[PENDING] = 0;
+    control[STATE] = IDLE;
+    clearTimers();
+    if (MapPrototypeGetSize(rejections) > 0) MapPrototypeClear(rejections);
+    control[REJECTIONS] = 0;
+  }
+
+  // unsettled is called when nothing is left that could run: no timer, no call, no stream.
+  function unsettled() {
+    const ex = execution;
+    if (ex === undefined) return;
+    if (!ex.settled || ex.bodyPending) {
+      fail(ex, failure("unsettled", "the handler's promise can never settle: no timer, host call or stream is left that could settle it", "", false));
+    }
+    ex.settled = true;
+    ex.bodyPending = false;
+    ex.waits = 0;
+    complete(ex);
+  }
+
+  // stop tells ctx.signal that the execution ends, and why. What its listeners do counts until the worker's next call.
+  function stop(name, message) {
+    const ex = execution;
+    if (ex === undefined || ex.abort === undefined) return;
+    try {
+      ex.abort(new (use("domexception").DOMException)(message, name));
+    } catch {
+      // a listener's error changes nothing any more
+    }
+  }
+
+  // ---- unhandled rejections ----
+
+  // onReject is V8's promise hook: event 0 is a rejection without a handler, 1 a handler that came later.
+  function onReject(event, promise, reason) {
+    if (event === 0) {
+      MapPrototypeSet(rejections, promise, reason);
+    } else if (event === 1) {
+      MapPrototypeDelete(rejections, promise);
+    } else {
+      return;
+    }
+    control[REJECTIONS] = MapPrototypeGetSize(rejections);
+  }
+
+  function takeRejection(code) {
+    let text;
+    MapPrototypeForEach(rejections, (reason) => {
+      text ??= thrown(code, "Unhandled rejection: ", reason);
+    });
+    MapPrototypeClear(rejections);
+    control[REJECTIONS] = 0;
+    return text;
+  }
+
+  // rejected fails the execution for a rejection that nobody handled by the end of the microtasks.
+  function rejected() {
+    const ex = execution;
+    const text = takeRejection("exception");
+    if (text === undefined || ex === undefined) return;
+    if (control[STATE] === DONE) {
+      if (ex.failed) return;
+      ex.failed = true;
+      ex.text = text;
+      ex.bytes = undefined;
+      control[RESULT] = FAILURE;
+      control[BYTES] = -1;
+      return;
+    }
+    fail(ex, text);
+    ex.settled = true;
+    ex.waits = 0;
+    ex.bodyPending = false;
+    complete(ex);
+  }
+
+  const hookName = "jsruntime:hook";
+  ObjectDefineProperty(globalThis, hookName, { __proto__: null, value: onReject, configurable: true });
+  native("hook", hookName);
+  delete globalThis[hookName];
+
+  nextDue[0] = Infinity;
+  if (files.globals !== undefined) use("globals");
+
+  return {
+    control: controlBuffer, exchange, ensure, shrink, load, loaded, begin, take, end, tick, reply, chunk, credit, unsettled, stop, rejected,
+  };
+})

@@ -1,0 +1,37 @@
+package webapi
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+//go:embed js/*.js
+var files embed.FS
+
+// Origin is the script name of the joined files in stack traces. Frames of it are not shown to authors.
+const Origin = "jsruntime:webapi"
+
+// Source returns the joined script. Its value is an object {name: function} with a member for each file in js/.
+func Source() (string, error) {
+	entries, err := fs.ReadDir(files, "js")
+	if err != nil {
+		return "", fmt.Errorf("read js: %w", err)
+	}
+	var b strings.Builder
+	b.WriteString("({__proto__:null\n")
+	for _, e := range entries {
+		src, err := files.ReadFile("js/" + e.Name())
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", e.Name(), err)
+		}
+		text := strings.TrimSuffix(strings.TrimSpace(string(src)), ";")
+		if strings.IndexByte(text, 0) >= 0 {
+			return "", fmt.Errorf("%s: contains NUL", e.Name())
+		}
+		fmt.Fprintf(&b, ",%q:%s\n", strings.TrimSuffix(e.Name(), ".js"), text)
+	}
+	b.WriteString("})")
+	return b.String(), nil
+}
