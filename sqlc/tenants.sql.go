@@ -29,3 +29,75 @@ func (q *Queries) TenantGet(ctx context.Context, id uuid.UUID) (Tenant, error) {
 	)
 	return i, err
 }
+
+const tenantListAll = `-- name: TenantListAll :many
+
+SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id > $1 ORDER BY id LIMIT $2
+`
+
+type TenantListAllParams struct {
+	AfterID uuid.UUID
+	MaxRows int32
+}
+
+// For the catalog.
+// In pages by id.
+func (q *Queries) TenantListAll(ctx context.Context, arg TenantListAllParams) ([]Tenant, error) {
+	rows, err := q.db.Query(ctx, tenantListAll, arg.AfterID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Tenant{}
+	for rows.Next() {
+		var i Tenant
+		if err := rows.Scan(
+			&i.ID,
+			&i.Slug,
+			&i.Name,
+			&i.Status,
+			&i.Settings,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const tenantListByIDs = `-- name: TenantListByIDs :many
+SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id = ANY($1::uuid[])
+`
+
+func (q *Queries) TenantListByIDs(ctx context.Context, ids []uuid.UUID) ([]Tenant, error) {
+	rows, err := q.db.Query(ctx, tenantListByIDs, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Tenant{}
+	for rows.Next() {
+		var i Tenant
+		if err := rows.Scan(
+			&i.ID,
+			&i.Slug,
+			&i.Name,
+			&i.Status,
+			&i.Settings,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -1,0 +1,430 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/maypok86/otter/v2"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+// Errors of Route and Script.
+var (
+	ErrNotReady        = errors.New("catalog: not loaded yet")
+	ErrTenantUnknown   = errors.New("catalog: no such tenant")
+	ErrTenantSuspended = errors.New("catalog: tenant is suspended")
+	ErrNoRoute         = errors.New("catalog: no endpoint has this path")
+	ErrScriptUnknown   = errors.New("catalog: no such script or version")
+)
+
+// MethodError says that the path is known and its endpoint does not take the method.
+type MethodError struct {
+	Allow string // value of the Allow header
+}
+
+func (e *MethodError) Error() string { return "catalog: method not allowed, only " + e.Allow }
+
+// pageRows bounds what is read at once, and so what a page costs in memory: about 0.5 KB a row.
+const pageRows = 5000
+
+// Config says what a Catalog reads and holds.
+type Config struct {
+	// Pool is read from. Required. The LISTEN connection is made of its settings, beside the pool.
+	Pool *pgxpool.Pool
+	// Ceiling is the most that scripts get of each limit. Zero: engine.CeilingLimits().
+	Ceiling engine.Limits
+	// CompiledBytes bounds the compiled versions (with source maps) in memory. 0: 256 MiB.
+	CompiledBytes int64
+	// Heads bounds the scripts whose status and limits are in memory. 0: 200,000, about 100 MB.
+	Heads int
+	// Poll is how often changes are looked for without a notification. 0: 3 seconds.
+	Poll time.Duration
+	// PollOnly leaves out the LISTEN connection, for poolers that cannot pass it on.
+	PollOnly bool
+	// Channels are further channels to LISTEN on; the function gets each payload, and "" after a connection was made anew,
+	// when notifications may have been missed. It must not block.
+	Channels map[string]func(payload string)
+	// Log gets failures to read. nil: slog.Default().
+	Log *slog.Logger
+}
+
+// Catalog is the node's memory of tenants, routes and scripts. Its methods may be called from any goroutine.
+type Catalog struct {
+	cfg     Config
+	log     *slog.Logger
+	queries *sqlc.Queries
+
+	byID   sync.Map // uuid.UUID → *tenantEntry
+	bySlug sync.Map // string → *tenantEntry
+	heads  *otter.Cache[headKey, *Head]
+	names  *otter.Cache[nameKey, uuid.UUID]
+	bodies *otter.Cache[bodyKey, *engine.Script]
+	// generation numbers heads: a body is of one head, so that new limits make a new engine.Script.
+	generation atomic.Uint64
+
+	hooks atomic.Pointer[[]func(Change)]
+
+	ready    chan struct{}
+	isReady  atomic.Bool
+	lastRead atomic.Int64 // Unix nanoseconds of the last successful reading
+	wake     chan struct{}
+
+	mu    sync.Mutex // of the writer: everything below, and the publishing of snapshots
+	bound int64      // transactions below it have been read
+	seen  map[int64]struct{}
+}
+
+// Tenant is a tenant as the node knows it.
+type Tenant struct {
+	ID        uuid.UUID
+	Slug      string
+	Name      string
+	Suspended bool
+	Settings  json.RawMessage
+}
+
+// tenantEntry is one tenant's place. The snapshot is what readers see, endpoints is the writer's own.
+type tenantEntry struct {
+	snapshot  atomic.Pointer[tenantSnapshot]
+	endpoints map[uuid.UUID]*Endpoint // by script
+}
+
+type tenantSnapshot struct {
+	tenant Tenant
+	routes routes
+}
+
+type (
+	headKey struct{ tenant, script uuid.UUID }
+	nameKey struct {
+		tenant uuid.UUID
+		name   string
+	}
+	bodyKey struct {
+		script     uuid.UUID
+		version    int
+		generation uint64
+	}
+)
+
+// Head is a script without its source.
+type Head struct {
+	ID               uuid.UUID
+	TenantID         uuid.UUID
+	TenantSlug       string
+	OrganizationID   uuid.UUID
+	Name             string
+	Type             string
+	Status           string
+	Version          int // the newest
+	Limits           engine.Limits
+	Metadata         json.RawMessage
+	QuarantinedUntil time.Time // zero: not quarantined
+
+	generation uint64
+}
+
+// Change says that a row changed of which a node may hold something.
+type Change struct {
+	Table    string // tenants, scripts, script_http_endpoints, script_secrets, api_keys, script_scheduled_jobs; "" after a whole re-reading
+	TenantID uuid.UUID
+	ScriptID uuid.UUID // zero where the row is of no script
+}
+
+// New makes a Catalog that is empty until Run has loaded it.
+func New(cfg Config) (*Catalog, error) {
+	if cfg.Pool == nil {
+		return nil, errors.New("Pool: must be set")
+	}
+	if cfg.Ceiling == (engine.Limits{}) {
+		cfg.Ceiling = engine.CeilingLimits()
+	}
+	cfg.CompiledBytes = cmp.Or(cfg.CompiledBytes, 256<<20)
+	cfg.Heads = cmp.Or(cfg.Heads, 200_000)
+	cfg.Poll = cmp.Or(cfg.Poll, 3*time.Second)
+	c := &Catalog{
+		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
+		ready: make(chan struct{}), wake: make(chan struct{}, 1), seen: make(map[int64]struct{}),
+	}
+	var err error
+	if c.heads, err = otter.New(&otter.Options[headKey, *Head]{MaximumSize: cfg.Heads}); err != nil {
+		return nil, fmt.Errorf("Heads: %w", err)
+	}
+	if c.names, err = otter.New(&otter.Options[nameKey, uuid.UUID]{MaximumSize: cfg.Heads}); err != nil {
+		return nil, fmt.Errorf("Heads: %w", err)
+	}
+	c.bodies, err = otter.New(&otter.Options[bodyKey, *engine.Script]{
+		MaximumWeight: uint64(cfg.CompiledBytes),
+		Weigher: func(_ bodyKey, s *engine.Script) uint32 {
+			const overhead = 1024 // the struct, its strings' headers and the cache's own entry, rounded up
+			return uint32(len(s.Compiled) + len(s.SourceMap) + overhead)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("CompiledBytes: %w", err)
+	}
+	return c, nil
+}
+
+// Ready is closed when everything has been loaded once.
+func (c *Catalog) Ready() <-chan struct{} { return c.ready }
+
+// LastRead is when the catalog last knew that it was true; zero before Ready. A node whose Postgres is away keeps serving with
+// what it has.
+func (c *Catalog) LastRead() time.Time {
+	if ns := c.lastRead.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// OnChange calls hook for every change after the catalog itself has followed it, one call at a time. A change may be told
+// more than once. Set hooks before Run.
+func (c *Catalog) OnChange(hook func(Change)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []func(Change)
+	if set := c.hooks.Load(); set != nil {
+		all = append(all, *set...)
+	}
+	all = append(all, hook)
+	c.hooks.Store(&all)
+}
+
+// OnTenantChange calls hook when a tenant's own row, its secrets or its keys changed: new settings, suspended, deleted. After
+// a whole re-reading it is called once with uuid.Nil, which stands for all tenants.
+func (c *Catalog) OnTenantChange(hook func(tenantID uuid.UUID)) {
+	c.OnChange(func(change Change) {
+		switch change.Table {
+		case "tenants", "script_secrets", "api_keys", "":
+			hook(change.TenantID)
+		}
+	})
+}
+
+// Match is the endpoint that answers a request.
+type Match struct {
+	Endpoint *Endpoint
+	Params   map[string]string // of the pattern; nil: it has none
+	// Preflight: the request is an OPTIONS that the endpoint's CORS answers and not its script.
+	Preflight bool
+}
+
+// Route finds the endpoint for a request to /t/{slug}{path}. path is percent-encoded, as the client sent it. The error is
+// ErrNotReady, ErrTenantUnknown, ErrTenantSuspended, ErrNoRoute or a *MethodError.
+func (c *Catalog) Route(slug, method, path string) (Match, error) {
+	found, ok := c.bySlug.Load(slug)
+	if !ok {
+		if !c.isReady.Load() {
+			return Match{}, ErrNotReady
+		}
+		return Match{}, ErrTenantUnknown
+	}
+	snapshot := found.(*tenantEntry).snapshot.Load()
+	if snapshot.tenant.Suspended {
+		return Match{}, ErrTenantSuspended
+	}
+	endpoint, params := snapshot.routes.find(method, path)
+	switch {
+	case endpoint == nil && !c.isReady.Load():
+		return Match{}, ErrNotReady
+	case endpoint == nil:
+		return Match{}, ErrNoRoute
+	case endpoint.allows(method):
+		return Match{Endpoint: endpoint, Params: params}, nil
+	case method == "OPTIONS" && endpoint.CORS != nil:
+		return Match{Endpoint: endpoint, Params: params, Preflight: true}, nil
+	default:
+		return Match{}, endpoint.method
+	}
+}
+
+// Tenant returns a tenant by id, or ErrTenantUnknown. Suspended tenants are returned.
+func (c *Catalog) Tenant(id uuid.UUID) (Tenant, error) { return lookup(&c.byID, id) }
+
+// TenantBySlug is Tenant by slug.
+func (c *Catalog) TenantBySlug(slug string) (Tenant, error) { return lookup(&c.bySlug, slug) }
+
+func lookup(in *sync.Map, key any) (Tenant, error) {
+	found, ok := in.Load(key)
+	if !ok {
+		return Tenant{}, ErrTenantUnknown
+	}
+	return found.(*tenantEntry).snapshot.Load().tenant, nil
+}
+
+// Head returns a script without its source, whatever its status, or ErrScriptUnknown.
+func (c *Catalog) Head(ctx context.Context, tenantID, scriptID uuid.UUID) (*Head, error) {
+	head, err := c.heads.Get(ctx, headKey{tenantID, scriptID}, otter.LoaderFunc[headKey, *Head](c.loadHead))
+	return head, wrap("read script", err)
+}
+
+// Script returns a version of a script, ready to run; version 0 is the newest. The result is shared. ErrScriptUnknown covers
+// scripts of other tenants too.
+func (c *Catalog) Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error) {
+	head, err := c.Head(ctx, tenantID, scriptID)
+	if err != nil {
+		return nil, err
+	}
+	return c.ofHead(ctx, head, version)
+}
+
+// ScriptByName is Script by name, at its newest version.
+func (c *Catalog) ScriptByName(ctx context.Context, tenantID uuid.UUID, name string) (*engine.Script, error) {
+	head, err := c.HeadByName(ctx, tenantID, name)
+	if err != nil {
+		return nil, err
+	}
+	return c.ofHead(ctx, head, 0)
+}
+
+// HeadByName is Head by name.
+func (c *Catalog) HeadByName(ctx context.Context, tenantID uuid.UUID, name string) (*Head, error) {
+	key := nameKey{tenantID, name}
+	// The second round is for a name that has moved to another script since it was looked up.
+	for range 2 {
+		id, err := c.names.Get(ctx, key, otter.LoaderFunc[nameKey, uuid.UUID](c.loadName))
+		if err != nil {
+			return nil, wrap("find script by name", err)
+		}
+		head, err := c.Head(ctx, tenantID, id)
+		if err == nil && head.Name == name {
+			return head, nil
+		}
+		if err != nil && !errors.Is(err, ErrScriptUnknown) {
+			return nil, err
+		}
+		c.names.Invalidate(key)
+	}
+	return nil, ErrScriptUnknown
+}
+
+func (c *Catalog) ofHead(ctx context.Context, head *Head, version int) (*engine.Script, error) {
+	key := bodyKey{head.ID, cmp.Or(version, head.Version), head.generation}
+	if script, ok := c.bodies.GetIfPresent(key); ok {
+		return script, nil
+	}
+	script, err := c.bodies.Get(ctx, key, otter.LoaderFunc[bodyKey, *engine.Script](func(ctx context.Context, key bodyKey) (*engine.Script, error) {
+		return c.loadBody(ctx, head, key.version)
+	}))
+	return script, wrap("read script version", err)
+}
+
+// wrap makes otter's "not found" ours.
+func wrap(operation string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, otter.ErrNotFound):
+		return ErrScriptUnknown
+	default:
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+}
+
+// orNotFound tells otter not to keep the absence of a row.
+func orNotFound(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return otter.ErrNotFound
+	}
+	return err
+}
+
+func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
+	row, err := c.queries.ScriptHead(ctx, sqlc.ScriptHeadParams{ID: key.script, TenantID: key.tenant})
+	if err != nil {
+		return nil, orNotFound(err)
+	}
+	head := &Head{
+		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
+		Type: row.Type, Status: row.Status, Version: int(row.Version), Metadata: row.Metadata,
+		Limits: EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), generation: c.generation.Add(1),
+	}
+	if row.QuarantinedUntil != nil {
+		head.QuarantinedUntil = *row.QuarantinedUntil
+	}
+	return head, nil
+}
+
+func (c *Catalog) loadName(ctx context.Context, key nameKey) (uuid.UUID, error) {
+	id, err := c.queries.ScriptIDByName(ctx, sqlc.ScriptIDByNameParams{TenantID: key.tenant, Name: key.name})
+	return id, orNotFound(err)
+}
+
+func (c *Catalog) loadBody(ctx context.Context, head *Head, version int) (*engine.Script, error) {
+	row, err := c.queries.ScriptVersionCompiled(ctx, sqlc.ScriptVersionCompiledParams{
+		ScriptID: head.ID, TenantID: head.TenantID, VersionNumber: int32(version),
+	})
+	if err != nil {
+		return nil, orNotFound(err)
+	}
+	return &engine.Script{
+		ID: head.ID, TenantID: head.TenantID, TenantSlug: head.TenantSlug, OrganizationID: head.OrganizationID,
+		Name: head.Name, Type: head.Type, Version: version, Compiled: row.Compiled, SourceMap: row.SourceMap,
+		Handlers: row.Handlers, Limits: head.Limits,
+	}, nil
+}
+
+// publish replaces the tenant's snapshot. The caller holds mu.
+func (e *tenantEntry) publish(tenant Tenant, r routes) {
+	e.snapshot.Store(&tenantSnapshot{tenant: tenant, routes: r})
+}
+
+// build makes routes of all endpoints of the tenant.
+func (e *tenantEntry) build() routes {
+	r := routes{static: make(map[string]*Endpoint)}
+	var patterns []*Endpoint
+	for _, endpoint := range e.endpoints {
+		if isStatic(endpoint.Pattern) {
+			r.static[endpoint.Pattern] = endpoint
+		} else {
+			patterns = append(patterns, endpoint)
+		}
+	}
+	r.tree = newTree(patterns)
+	return r
+}
+
+// with makes routes of the present ones and changed scripts: what each had before, and has now (nil: nothing).
+func (e *tenantEntry) with(present routes, before, after map[uuid.UUID]*Endpoint) routes {
+	next := present
+	next.static = maps.Clone(present.static)
+	treeChanged := false
+	for _, endpoint := range before {
+		if !isStatic(endpoint.Pattern) {
+			treeChanged = true
+		} else if next.static[endpoint.Pattern] == endpoint {
+			delete(next.static, endpoint.Pattern)
+		}
+	}
+	for _, endpoint := range after {
+		if !isStatic(endpoint.Pattern) {
+			treeChanged = true
+		} else {
+			next.static[endpoint.Pattern] = endpoint
+		}
+	}
+	if treeChanged {
+		var patterns []*Endpoint
+		for _, endpoint := range e.endpoints {
+			if !isStatic(endpoint.Pattern) {
+				patterns = append(patterns, endpoint)
+			}
+		}
+		next.tree = newTree(patterns)
+	}
+	return next
+}

@@ -1,0 +1,25 @@
+// Package catalog holds what a node must know to run a script without asking Postgres: tenants, the routes of their endpoints,
+// scripts and their compiled versions.
+//
+//	                      jsruntime_changes (written by triggers, in the changing transaction)
+//	NOTIFY (a wake-up) ─┐          │
+//	every Config.Poll ──┴─► read changes ─► re-read those rows ─► new snapshot of that tenant ─► hooks
+//
+//	Route   tenant by slug (lock-free map) → one atomic load of its snapshot → map of static paths, else pattern tree
+//	Script  head (status, limits, version; dropped when the script changes) → compiled version (immutable, bounded by bytes)
+//
+// # Rules
+//
+//   - Readers take no lock and see one consistent snapshot of a tenant. A change replaces the snapshot of its own tenant only.
+//   - Everything in memory can be read again: losing a notification, the LISTEN connection or Postgres costs freshness only.
+//   - While Postgres is away the catalog keeps answering from what it has; LastRead tells how old that is.
+//   - Sources are never held, compiled versions only while they are used.
+//
+// # Which pattern wins
+//
+// Segment by segment from the left: a static segment before :name, :name before *rest. :name takes one segment that is not
+// empty, *rest takes what is left, slashes and emptiness included. /a and /a/ are two paths. Where two patterns of a tenant
+// differ in the names of their parameters only, the older endpoint wins, unless only the younger takes the method.
+//
+// Paths are compared segment by segment after percent-decoding, so that %2F in a request never makes a segment of its own.
+package catalog

@@ -1,0 +1,196 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/engine"
+)
+
+// Auth says whom an endpoint admits.
+type Auth string
+
+// Kinds of Auth.
+const (
+	AuthNone   Auth = "none"    // everybody
+	AuthAPIKey Auth = "api_key" // whoever holds a key of the endpoint's tenant
+)
+
+// CORS is an endpoint's metadata.http.cors: which other origins a browser lets read its answers.
+type CORS struct {
+	Origins       []string // "*" stands for any
+	Methods       []string // empty: those of the endpoint
+	Headers       []string // request headers; empty: those that the browser asks for
+	ExposeHeaders []string
+	Credentials   bool
+	MaxAge        time.Duration
+}
+
+// Allows reports whether origin is among the origins.
+func (c *CORS) Allows(origin string) bool {
+	return slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, origin)
+}
+
+// HTTPOptions are a script's metadata.http.
+type HTTPOptions struct {
+	Auth Auth
+	CORS *CORS // nil: none
+}
+
+// Endpoint is a live endpoint of a tenant. It is shared and never changed.
+type Endpoint struct {
+	TenantID         uuid.UUID
+	TenantSlug       string
+	OrganizationID   uuid.UUID
+	ScriptID         uuid.UUID
+	ScriptName       string
+	Version          int
+	Pattern          string   // http_path
+	Methods          []string // as the script's author gave them, in capitals
+	Allow            string   // value of an Allow header
+	Auth             Auth
+	CORS             *CORS
+	Limits           engine.Limits
+	QuarantinedUntil time.Time // zero: not quarantined
+
+	createdAt time.Time
+	names     []string // of the parameters, in order
+	any       bool
+	method    *MethodError
+}
+
+// allows reports whether the endpoint answers the method, HEAD by its GET included.
+func (e *Endpoint) allows(method string) bool {
+	if e.any || slices.Contains(e.Methods, method) {
+		return true
+	}
+	return method == "HEAD" && slices.Contains(e.Methods, "GET")
+}
+
+// finish fills what is derived from the rest.
+func (e *Endpoint) finish() {
+	for i, m := range e.Methods {
+		e.Methods[i] = strings.ToUpper(m)
+	}
+	e.any = slices.Contains(e.Methods, "*")
+	allow := slices.Clone(e.Methods)
+	if e.any {
+		allow = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+	}
+	if slices.Contains(allow, "GET") && !slices.Contains(allow, "HEAD") {
+		allow = append(allow, "HEAD")
+	}
+	if e.CORS != nil && !slices.Contains(allow, "OPTIONS") {
+		allow = append(allow, "OPTIONS")
+	}
+	slices.Sort(allow)
+	e.Allow = strings.Join(slices.Compact(allow), ", ")
+	e.method = &MethodError{Allow: e.Allow}
+	e.names = nil
+	for _, segment := range strings.Split(e.Pattern, "/") {
+		switch {
+		case strings.HasPrefix(segment, ":"):
+			e.names = append(e.names, segment[1:])
+		case strings.HasPrefix(segment, "*"):
+			e.names = append(e.names, segment[1:])
+			return // nothing can follow
+		}
+	}
+}
+
+// HTTPFromMetadata reads metadata.http of a script. It returns the defaults beside an error that names the field:
+//
+//	{"http": {"auth": "none" | "api_key",
+//	          "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
+//	                          "credentials": false, "max_age_seconds": 600}}}
+func HTTPFromMetadata(metadata json.RawMessage) (HTTPOptions, error) {
+	options := HTTPOptions{Auth: AuthNone}
+	if len(metadata) == 0 {
+		return options, nil
+	}
+	var all struct {
+		HTTP *struct {
+			Auth *string         `json:"auth"`
+			CORS json.RawMessage `json:"cors"`
+		} `json:"http"`
+	}
+	if err := json.Unmarshal(metadata, &all); err != nil {
+		return options, fmt.Errorf("metadata.http: %w", err)
+	}
+	if all.HTTP == nil {
+		return options, nil
+	}
+	if all.HTTP.Auth != nil {
+		switch auth := Auth(*all.HTTP.Auth); auth {
+		case AuthNone, AuthAPIKey:
+			options.Auth = auth
+		default:
+			// Whoever misspells it wanted a lock: the safe reading is the stricter one.
+			options.Auth = AuthAPIKey
+			return options, fmt.Errorf("metadata.http.auth: %q is neither %q nor %q", auth, AuthNone, AuthAPIKey)
+		}
+	}
+	cors, err := corsFrom(all.HTTP.CORS)
+	if err != nil {
+		return options, fmt.Errorf("metadata.http.cors: %w", err)
+	}
+	options.CORS = cors
+	return options, nil
+}
+
+func corsFrom(raw json.RawMessage) (*CORS, error) {
+	switch string(raw) {
+	case "", "null", "false":
+		return nil, nil
+	case "true":
+		return &CORS{Origins: []string{"*"}}, nil
+	}
+	var given struct {
+		Origins       stringOrList `json:"origins"`
+		Methods       stringOrList `json:"methods"`
+		Headers       stringOrList `json:"headers"`
+		ExposeHeaders stringOrList `json:"expose_headers"`
+		Credentials   bool         `json:"credentials"`
+		MaxAgeSeconds int64        `json:"max_age_seconds"`
+	}
+	if err := json.Unmarshal(raw, &given); err != nil {
+		return nil, err
+	}
+	if given.MaxAgeSeconds < 0 || given.MaxAgeSeconds > 86400 {
+		return nil, fmt.Errorf("max_age_seconds: %d is not within 0 and 86400", given.MaxAgeSeconds)
+	}
+	cors := &CORS{
+		Origins: given.Origins, Methods: given.Methods, Headers: given.Headers, ExposeHeaders: given.ExposeHeaders,
+		Credentials: given.Credentials, MaxAge: time.Duration(given.MaxAgeSeconds) * time.Second,
+	}
+	if len(cors.Origins) == 0 {
+		cors.Origins = []string{"*"}
+	}
+	if cors.Credentials && slices.Contains(cors.Origins, "*") {
+		return nil, fmt.Errorf("credentials: need origins that are named")
+	}
+	for _, list := range [][]string{cors.Origins, cors.Methods, cors.Headers, cors.ExposeHeaders} {
+		for _, word := range list {
+			if word == "" || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ',' }) {
+				return nil, fmt.Errorf("%q cannot stand in a header", word)
+			}
+		}
+	}
+	return cors, nil
+}
+
+type stringOrList []string
+
+func (s *stringOrList) UnmarshalJSON(raw []byte) error {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		*s = []string{one}
+		return nil
+	}
+	return json.Unmarshal(raw, (*[]string)(s))
+}

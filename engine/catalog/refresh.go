@@ -1,0 +1,479 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"jsruntime/sqlc"
+)
+
+const (
+	// rereadAfter is how many changed scripts of one tenant make it cheaper to read all of its endpoints.
+	rereadAfter = 1000
+
+	// keepChanges is how long jsruntime_changes holds a row, and so how long a node may be cut off before it has to read
+	// everything anew.
+	keepChanges = 24 * time.Hour
+
+	pruneEvery = 10 * time.Minute
+
+	// settle lets the notifications of one burst be answered by one reading. It adds that much to a change's way.
+	settle = 5 * time.Millisecond
+
+	retryAfter = 500 * time.Millisecond
+
+	// checkListen is how long a LISTEN connection may be silent before it is tried: a half-open one never says anything.
+	checkListen = 15 * time.Second
+
+	queryTimeout = 10 * time.Second
+	loadTimeout  = 5 * time.Minute
+)
+
+// Run loads everything and then follows the changes, until ctx ends. It waits through outages of Postgres.
+func (c *Catalog) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if !c.cfg.PollOnly {
+		group.Go(func() error { c.listen(ctx); return nil })
+	}
+	group.Go(func() error { c.follow(ctx); return nil })
+	group.Go(func() error { c.prune(ctx); return nil })
+	return group.Wait()
+}
+
+func (c *Catalog) follow(ctx context.Context) {
+	for {
+		next := c.cfg.Poll
+		if err := c.Refresh(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("catalog cannot read changes, serving what it has", "error", err, "last_read", c.LastRead())
+			next = min(next, retryAfter)
+		}
+		if !pause(ctx, next, c.wake) {
+			return
+		}
+		if !pause(ctx, settle, nil) {
+			return
+		}
+	}
+}
+
+// pause waits for d or for early, and reports whether ctx still lives.
+func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-early:
+	}
+	return ctx.Err() == nil
+}
+
+// Refresh follows all changes that are committed by now. Run does it by itself; a caller that has just changed something and
+// wants its own node to know calls it too.
+func (c *Catalog) Refresh(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := time.Now()
+	if err := c.refresh(ctx); err != nil {
+		return err
+	}
+	c.lastRead.Store(at.UnixNano())
+	if c.isReady.CompareAndSwap(false, true) {
+		close(c.ready)
+	}
+	return nil
+}
+
+func (c *Catalog) refresh(ctx context.Context) error {
+	if last := c.LastRead(); last.IsZero() || time.Since(last) > keepChanges/2 {
+		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+		defer cancel()
+		return c.loadAll(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	bound, err := c.queries.ChangeBound(ctx)
+	if err != nil {
+		return fmt.Errorf("read change bound: %w", err)
+	}
+	var fresh []Change
+	listed := make(map[int64]struct{})
+	for after := int64(0); ; {
+		rows, err := c.queries.ChangeList(ctx, sqlc.ChangeListParams{SinceTxid: c.bound, AfterID: after, MaxRows: pageRows})
+		if err != nil {
+			return fmt.Errorf("read changes: %w", err)
+		}
+		for _, row := range rows {
+			after = row.ID
+			listed[row.ID] = struct{}{}
+			if _, known := c.seen[row.ID]; known {
+				continue
+			}
+			change := Change{Table: row.TableName}
+			if row.TenantID != nil {
+				change.TenantID = *row.TenantID
+			}
+			if row.ScriptID != nil {
+				change.ScriptID = *row.ScriptID
+			}
+			fresh = append(fresh, change)
+		}
+		if len(rows) < pageRows {
+			break
+		}
+	}
+	if len(fresh) > 0 {
+		if err := c.apply(ctx, fresh); err != nil {
+			return err
+		}
+	}
+	c.bound, c.seen = bound, listed
+	return nil
+}
+
+// apply reads again what the changes name, publishes it and calls the hooks.
+func (c *Catalog) apply(ctx context.Context, changes []Change) error {
+	tenants := make(map[uuid.UUID]struct{})
+	scripts := make(map[uuid.UUID]map[uuid.UUID]struct{}) // of each tenant
+	for _, change := range changes {
+		switch change.Table {
+		case "tenants":
+			tenants[change.TenantID] = struct{}{}
+		case "scripts", "script_http_endpoints":
+			if scripts[change.TenantID] == nil {
+				scripts[change.TenantID] = make(map[uuid.UUID]struct{})
+			}
+			scripts[change.TenantID][change.ScriptID] = struct{}{}
+			c.heads.Invalidate(headKey{change.TenantID, change.ScriptID})
+		}
+	}
+	if err := c.reloadTenants(ctx, tenants); err != nil {
+		return err
+	}
+	for tenant, changed := range scripts {
+		if err := c.reloadEndpoints(ctx, tenant, changed); err != nil {
+			return err
+		}
+	}
+	told := make(map[Change]struct{}, len(changes))
+	for _, change := range changes {
+		if _, again := told[change]; !again {
+			told[change] = struct{}{}
+			c.tell(change)
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) tell(change Change) {
+	if hooks := c.hooks.Load(); hooks != nil {
+		for _, hook := range *hooks {
+			hook(change)
+		}
+	}
+}
+
+func (c *Catalog) reloadTenants(ctx context.Context, ids map[uuid.UUID]struct{}) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list := make([]uuid.UUID, 0, len(ids))
+	for id := range ids {
+		list = append(list, id)
+	}
+	rows, err := c.queries.TenantListByIDs(ctx, list)
+	if err != nil {
+		return fmt.Errorf("read tenants: %w", err)
+	}
+	for _, row := range rows {
+		c.putTenant(row)
+		delete(ids, row.ID)
+	}
+	for id := range ids {
+		c.removeTenant(id)
+	}
+	return nil
+}
+
+func tenantOf(row sqlc.Tenant) Tenant {
+	return Tenant{ID: row.ID, Slug: row.Slug, Name: row.Name, Suspended: row.Status != "active", Settings: row.Settings}
+}
+
+func (c *Catalog) putTenant(row sqlc.Tenant) {
+	tenant := tenantOf(row)
+	if found, ok := c.byID.Load(row.ID); ok {
+		entry := found.(*tenantEntry)
+		before := entry.snapshot.Load()
+		r := before.routes
+		if before.tenant.Slug != tenant.Slug {
+			// The slug is in every endpoint and head.
+			for id, endpoint := range entry.endpoints {
+				moved := *endpoint
+				moved.TenantSlug = tenant.Slug
+				entry.endpoints[id] = &moved
+			}
+			r = entry.build()
+			c.heads.InvalidateAll()
+			c.bySlug.CompareAndDelete(before.tenant.Slug, entry)
+		}
+		entry.publish(tenant, r)
+		c.bySlug.Store(tenant.Slug, entry)
+		return
+	}
+	entry := &tenantEntry{endpoints: make(map[uuid.UUID]*Endpoint)}
+	entry.publish(tenant, entry.build())
+	c.byID.Store(tenant.ID, entry)
+	c.bySlug.Store(tenant.Slug, entry)
+}
+
+func (c *Catalog) removeTenant(id uuid.UUID) {
+	found, ok := c.byID.LoadAndDelete(id)
+	if !ok {
+		return
+	}
+	entry := found.(*tenantEntry)
+	c.bySlug.CompareAndDelete(entry.snapshot.Load().tenant.Slug, entry)
+	for key := range c.heads.Keys() {
+		if key.tenant == id {
+			c.heads.Invalidate(key)
+		}
+	}
+}
+
+func (c *Catalog) reloadEndpoints(ctx context.Context, tenantID uuid.UUID, changed map[uuid.UUID]struct{}) error {
+	found, ok := c.byID.Load(tenantID)
+	if !ok {
+		return nil // deleted together with its scripts
+	}
+	entry := found.(*tenantEntry)
+	snapshot := entry.snapshot.Load()
+	if len(changed) > rereadAfter {
+		all, err := c.readTenant(ctx, snapshot.tenant)
+		if err != nil {
+			return err
+		}
+		entry.endpoints = all
+		entry.publish(snapshot.tenant, entry.build())
+		return nil
+	}
+	ids := make([]uuid.UUID, 0, len(changed))
+	for id := range changed {
+		ids = append(ids, id)
+	}
+	rows, err := c.queries.EndpointListLiveOfScripts(ctx, sqlc.EndpointListLiveOfScriptsParams{TenantID: tenantID, ScriptIds: ids})
+	if err != nil {
+		return fmt.Errorf("read endpoints: %w", err)
+	}
+	before, after := make(map[uuid.UUID]*Endpoint), make(map[uuid.UUID]*Endpoint)
+	for _, id := range ids {
+		if endpoint := entry.endpoints[id]; endpoint != nil {
+			before[id] = endpoint
+			delete(entry.endpoints, id)
+		}
+	}
+	for _, row := range rows {
+		endpoint := c.endpointOf(snapshot.tenant.Slug, sqlc.EndpointListLiveRow(row))
+		after[row.ScriptID] = endpoint
+		entry.endpoints[row.ScriptID] = endpoint
+	}
+	if len(before)+len(after) > 0 {
+		entry.publish(snapshot.tenant, entry.with(snapshot.routes, before, after))
+	}
+	return nil
+}
+
+func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]*Endpoint, error) {
+	all := make(map[uuid.UUID]*Endpoint)
+	for after := uuid.Nil; ; {
+		rows, err := c.queries.EndpointListLiveOfTenant(ctx, sqlc.EndpointListLiveOfTenantParams{TenantID: tenant.ID, AfterID: after, MaxRows: pageRows})
+		if err != nil {
+			return nil, fmt.Errorf("read endpoints: %w", err)
+		}
+		for _, row := range rows {
+			after = row.ID
+			all[row.ScriptID] = c.endpointOf(tenant.Slug, sqlc.EndpointListLiveRow(row))
+		}
+		if len(rows) < pageRows {
+			return all, nil
+		}
+	}
+}
+
+func (c *Catalog) endpointOf(slug string, row sqlc.EndpointListLiveRow) *Endpoint {
+	options, err := HTTPFromMetadata(row.Metadata)
+	if err != nil {
+		c.log.Warn("script has odd metadata", "tenant_id", row.TenantID, "script_id", row.ScriptID, "error", err)
+	}
+	endpoint := &Endpoint{
+		TenantID: row.TenantID, TenantSlug: slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
+		Version: int(row.Version), Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, CORS: options.CORS,
+		Limits: EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling),
+	}
+	if row.QuarantinedUntil != nil {
+		endpoint.QuarantinedUntil = *row.QuarantinedUntil
+	}
+	if row.CreatedAt != nil {
+		endpoint.createdAt = *row.CreatedAt
+	}
+	endpoint.finish()
+	return endpoint
+}
+
+// loadAll reads everything: at the start, and after so long an absence that changes may have been pruned. The bound is taken
+// first, so that what changes meanwhile is read again.
+func (c *Catalog) loadAll(ctx context.Context) error {
+	started := time.Now()
+	bound, err := c.queries.ChangeBound(ctx)
+	if err != nil {
+		return fmt.Errorf("read change bound: %w", err)
+	}
+	alive := make(map[uuid.UUID]sqlc.Tenant)
+	for after := uuid.Nil; ; {
+		rows, err := c.queries.TenantListAll(ctx, sqlc.TenantListAllParams{AfterID: after, MaxRows: pageRows})
+		if err != nil {
+			return fmt.Errorf("read tenants: %w", err)
+		}
+		for _, row := range rows {
+			after = row.ID
+			alive[row.ID] = row
+		}
+		if len(rows) < pageRows {
+			break
+		}
+	}
+	endpoints := make(map[uuid.UUID]map[uuid.UUID]*Endpoint)
+	count := 0
+	for after := uuid.Nil; ; {
+		rows, err := c.queries.EndpointListLive(ctx, sqlc.EndpointListLiveParams{AfterID: after, MaxRows: pageRows})
+		if err != nil {
+			return fmt.Errorf("read endpoints: %w", err)
+		}
+		for _, row := range rows {
+			after = row.ID
+			tenant, ok := alive[row.TenantID]
+			if !ok {
+				continue // made since the tenants were read: it comes with the changes
+			}
+			if endpoints[row.TenantID] == nil {
+				endpoints[row.TenantID] = make(map[uuid.UUID]*Endpoint)
+			}
+			endpoints[row.TenantID][row.ScriptID] = c.endpointOf(tenant.Slug, row)
+			count++
+		}
+		if len(rows) < pageRows {
+			break
+		}
+	}
+	c.heads.InvalidateAll()
+	for key := range c.byID.Range {
+		if _, ok := alive[key.(uuid.UUID)]; !ok {
+			c.removeTenant(key.(uuid.UUID))
+		}
+	}
+	for id, row := range alive {
+		c.putTenant(row)
+		found, _ := c.byID.Load(id)
+		entry := found.(*tenantEntry)
+		if len(endpoints[id])+len(entry.endpoints) > 0 {
+			entry.endpoints = endpoints[id]
+			if entry.endpoints == nil {
+				entry.endpoints = make(map[uuid.UUID]*Endpoint)
+			}
+			entry.publish(tenantOf(row), entry.build())
+		}
+	}
+	c.bound, c.seen = bound, make(map[int64]struct{})
+	c.log.Info("catalog loaded", "tenants", len(alive), "endpoints", count, "took", time.Since(started))
+	c.tell(Change{})
+	return nil
+}
+
+// listen keeps a connection that hears notifications, and wakes follow.
+func (c *Catalog) listen(ctx context.Context) {
+	for {
+		err := c.listenOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		c.log.Warn("catalog lost its LISTEN connection, polling until it is back", "error", err)
+		if !pause(ctx, retryAfter, nil) {
+			return
+		}
+	}
+}
+
+func (c *Catalog) listenOnce(ctx context.Context) error {
+	connecting, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	cfg := c.cfg.Pool.Config().ConnConfig.Copy()
+	if cfg.RuntimeParams == nil {
+		cfg.RuntimeParams = make(map[string]string)
+	}
+	cfg.RuntimeParams["application_name"] = "jsruntime listen"
+	conn, err := pgx.ConnectConfig(connecting, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
+	channels := map[string]func(string){"jsruntime_changed": func(string) { c.poke() }}
+	for name, heard := range c.cfg.Channels {
+		channels[name] = heard
+	}
+	for name := range channels {
+		if _, err := conn.Exec(connecting, "LISTEN "+pgx.Identifier{name}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	// Whatever was said while nobody listened.
+	for _, heard := range channels {
+		heard("")
+	}
+	for {
+		waiting, cancel := context.WithTimeout(ctx, checkListen)
+		notification, err := conn.WaitForNotification(waiting)
+		silent := waiting.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case err == nil:
+			if heard := channels[notification.Channel]; heard != nil {
+				heard(notification.Payload)
+			}
+		case silent:
+			checking, cancel := context.WithTimeout(ctx, queryTimeout)
+			err := conn.Ping(checking)
+			cancel()
+			if err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func (c *Catalog) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // follow has been told already
+	}
+}
+
+func (c *Catalog) prune(ctx context.Context) {
+	for pause(ctx, pruneEvery, nil) {
+		once, cancel := context.WithTimeout(ctx, queryTimeout)
+		if _, err := c.queries.ChangePrune(once, keepChanges.Seconds()); err != nil && ctx.Err() == nil {
+			c.log.Warn("catalog cannot prune changes", "error", err)
+		}
+		cancel()
+	}
+}

@@ -1,0 +1,156 @@
+package catalog
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// routes are the endpoints of one tenant. Never changed once published.
+type routes struct {
+	static map[string]*Endpoint // patterns without parameters, by the path itself
+	tree   *node                // patterns with parameters; nil: there are none
+}
+
+// node is one segment of the patterns. Its endpoints are those whose pattern ends here, older first.
+type node struct {
+	static    map[string]*node
+	param     *node
+	rest      []*Endpoint
+	endpoints []*Endpoint
+}
+
+// isStatic reports whether the pattern has no parameters.
+func isStatic(pattern string) bool {
+	return !strings.Contains(pattern, "/:") && !strings.Contains(pattern, "/*")
+}
+
+func newTree(endpoints []*Endpoint) *node {
+	if len(endpoints) == 0 {
+		return nil
+	}
+	slices.SortFunc(endpoints, func(a, b *Endpoint) int {
+		if c := a.createdAt.Compare(b.createdAt); c != 0 {
+			return c
+		}
+		return slices.Compare(a.ScriptID[:], b.ScriptID[:])
+	})
+	root := &node{}
+	for _, e := range endpoints {
+		root.insert(e)
+	}
+	return root
+}
+
+func (n *node) insert(e *Endpoint) {
+	for _, segment := range strings.Split(strings.TrimPrefix(e.Pattern, "/"), "/") {
+		switch {
+		case strings.HasPrefix(segment, "*"):
+			// Nothing can follow: the rest is all that there is.
+			n.rest = append(n.rest, e)
+			return
+		case strings.HasPrefix(segment, ":"):
+			if n.param == nil {
+				n.param = &node{}
+			}
+			n = n.param
+		default:
+			next := n.static[segment]
+			if next == nil {
+				next = &node{}
+				if n.static == nil {
+					n.static = make(map[string]*node)
+				}
+				n.static[segment] = next
+			}
+			n = next
+		}
+	}
+	n.endpoints = append(n.endpoints, e)
+}
+
+// find returns the endpoint of the most specific pattern that matches, and the values of its parameters. method decides only
+// between endpoints of one shape. Each node is visited at most once, since its place in the tree fixes what led to it.
+func (r *routes) find(method, path string) (*Endpoint, map[string]string) {
+	if e := r.static[path]; e != nil {
+		return e, nil
+	}
+	escaped := strings.IndexByte(path, '%') >= 0
+	if !strings.HasPrefix(path, "/") || (r.tree == nil && !escaped) {
+		return nil, nil
+	}
+	var buffer [16]string
+	segments := appendSegments(buffer[:0], path[1:])
+	if escaped {
+		slashed := false
+		for i, segment := range segments {
+			decoded, err := url.PathUnescape(segment)
+			if err != nil {
+				return nil, nil
+			}
+			segments[i] = decoded
+			slashed = slashed || strings.IndexByte(decoded, '/') >= 0
+		}
+		if !slashed {
+			if e := r.static["/"+strings.Join(segments, "/")]; e != nil {
+				return e, nil
+			}
+		}
+		if r.tree == nil {
+			return nil, nil
+		}
+	}
+	var values [16]string
+	e, taken := r.tree.walk(method, segments, values[:0])
+	if e == nil {
+		return nil, nil
+	}
+	params := make(map[string]string, len(e.names))
+	for i, name := range e.names {
+		params[name] = taken[i]
+	}
+	return e, params
+}
+
+func appendSegments(segments []string, path string) []string {
+	for {
+		segment, rest, more := strings.Cut(path, "/")
+		segments = append(segments, segment)
+		if !more {
+			return segments
+		}
+		path = rest
+	}
+}
+
+func (n *node) walk(method string, segments, values []string) (*Endpoint, []string) {
+	if len(segments) == 0 {
+		return choose(n.endpoints, method), values
+	}
+	if next := n.static[segments[0]]; next != nil {
+		if e, taken := next.walk(method, segments[1:], values); e != nil {
+			return e, taken
+		}
+	}
+	if n.param != nil && segments[0] != "" {
+		if e, taken := n.param.walk(method, segments[1:], append(values, segments[0])); e != nil {
+			return e, taken
+		}
+	}
+	if e := choose(n.rest, method); e != nil {
+		return e, append(values, strings.Join(segments, "/"))
+	}
+	return nil, nil
+}
+
+func choose(endpoints []*Endpoint, method string) *Endpoint {
+	for _, e := range endpoints {
+		if e.allows(method) {
+			return e
+		}
+	}
+	if len(endpoints) > 0 {
+		return endpoints[0]
+	}
+	return nil
+}

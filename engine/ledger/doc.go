@@ -1,0 +1,27 @@
+// Package ledger writes synchronous executions down: what ran for an HTTP request, an invoke or a manual run that was waited for.
+// (Queued executions are rows before they run; the scheduler ends those itself, with the JSON that this package makes.)
+//
+//	Record ──► buffer (bounded by bytes) ──► batch ──► one transaction: COPY executions, COPY logs, add to the day's usage
+//	  │            │                           every FlushInterval, or at BatchRows, or when Flush asks
+//	  │            └ full: Record waits, until its ctx ends
+//	  └ makes the row at once, so that the caller may reuse its buffers
+//
+// # Rules
+//
+//   - A row is never dropped for lack of room or of Postgres: rows wait in the buffer, callers wait for the buffer.
+//   - A batch is a transaction, so a row, its logs and its share of usage are there together or not at all. A batch whose
+//     COMMIT got no answer is tried again; ids that are there by then are left out of the second try, with their usage.
+//   - No row can hold up the others for ever: a batch that Postgres refuses for what is in it is halved until the row is
+//     alone, which is then written without what a script could have put into it, or dropped with a log line and a count.
+//   - Everything a script or client made passes SafeJSON or SafeText: no NUL, no lone surrogates, no invalid UTF-8, no nesting
+//     or number that jsonb cannot hold.
+//   - Secrets of callers stay out: see redacted.
+//
+// # What goes wrong, and what happens then
+//
+//	Postgres away, read-only, out of disk or connections   the batch waits and is tried again (50 ms … 2 s), for as long as it takes
+//	deadlock, serialization failure                        tried again
+//	script deleted while it ran                            its rows are dropped and counted
+//	node killed with -9                                    at most the last FlushInterval and the transaction under way are lost
+//	shutdown                                               everything is written, for at most ShutdownGrace
+package ledger

@@ -1,0 +1,361 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+// ErrClosed is Record's answer after Run has ended: nobody would write the row.
+var ErrClosed = errors.New("ledger: closed")
+
+// rowOverhead is what a row costs beside its texts: its structs, 600 bytes, rounded up for slices and allocator.
+const rowOverhead = 1024
+
+// Config says where a Ledger writes and how much it holds.
+type Config struct {
+	// Pool is written to. Required. Writers connections of it are in use at most.
+	Pool *pgxpool.Pool
+	// NodeID is kept with each execution. Zero: none is.
+	NodeID uuid.UUID
+	// FlushInterval is how long a row waits for others. 0: 40 ms, so that it is on record within 100 ms.
+	FlushInterval time.Duration
+	// BatchRows makes a batch at once, and is the most that one transaction writes. 0: 2,000.
+	BatchRows int
+	// BufferBytes bounds the rows that wait. 0: 64 MiB, about 40,000 small requests.
+	BufferBytes int64
+	// Writers is how many transactions may be under way at once. 0: 2.
+	Writers int
+	// ShutdownGrace is how long Run still tries to write what waits after its ctx has ended. 0: 15 seconds.
+	ShutdownGrace time.Duration
+	// Log gets outages and dropped rows. nil: slog.Default().
+	Log *slog.Logger
+}
+
+// Ledger writes executions down. Its methods may be called from any goroutine.
+type Ledger struct {
+	cfg     Config
+	log     *slog.Logger
+	queries *sqlc.Queries
+
+	room *semaphore.Weighted // bytes of BufferBytes
+	wake chan struct{}       // to Run: there is a first row, a full batch, or somebody in Flush
+
+	mu       sync.Mutex
+	closed   bool
+	waiting  []*row // in the order of their numbers
+	since    time.Time
+	next     uint64              // number of the next row
+	inFlight map[uint64]struct{} // first numbers of the batches being written
+	flushing []flushWait
+
+	counts counts
+}
+
+// row is an execution as it will stand in Postgres.
+type row struct {
+	execution sqlc.ExecutionRecordParams
+	logs      []sqlc.ExecutionLogRecordParams
+	usage     usageKey
+	sum       usageSum
+	size      int64
+	number    uint64
+}
+
+// flushWait is a caller of Flush: done closes when all rows below the number are written or dropped.
+type flushWait struct {
+	below uint64
+	done  chan struct{}
+}
+
+type counts struct {
+	recorded, written, dropped, batches, retries atomic.Int64
+	waitingRows, waitingBytes                    atomic.Int64
+	outage                                       atomic.Bool
+}
+
+// Stats are a Ledger's figures since its start.
+type Stats struct {
+	Recorded     int64 // rows taken
+	Written      int64 // rows committed
+	Dropped      int64 // rows of deleted scripts, and rows that Postgres refused for what is in them
+	Batches      int64 // transactions committed
+	Retries      int64 // transactions tried again
+	BacklogRows  int64 // taken and neither written nor dropped
+	BacklogBytes int64
+	Outage       bool // the last transaction failed because Postgres is away
+}
+
+// New makes a Ledger. Record works at once; Run writes.
+func New(cfg Config) (*Ledger, error) {
+	if cfg.Pool == nil {
+		return nil, errors.New("Pool: must be set")
+	}
+	cfg.FlushInterval = cmp.Or(cfg.FlushInterval, 40*time.Millisecond)
+	cfg.BatchRows = cmp.Or(cfg.BatchRows, 2000)
+	cfg.BufferBytes = cmp.Or(cfg.BufferBytes, 64<<20)
+	cfg.Writers = cmp.Or(cfg.Writers, 2)
+	cfg.ShutdownGrace = cmp.Or(cfg.ShutdownGrace, 15*time.Second)
+	for name, n := range map[string]int64{
+		"FlushInterval": int64(cfg.FlushInterval), "BatchRows": int64(cfg.BatchRows), "BufferBytes": cfg.BufferBytes, "Writers": int64(cfg.Writers),
+	} {
+		if n < 0 {
+			return nil, fmt.Errorf("%s: must not be negative", name)
+		}
+	}
+	return &Ledger{
+		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
+		room: semaphore.NewWeighted(cfg.BufferBytes), wake: make(chan struct{}, 1), inFlight: make(map[uint64]struct{}),
+	}, nil
+}
+
+// Record takes an execution that has ended. It returns at once while there is room, and otherwise waits for room until ctx
+// ends; its error means that the execution is not on record, and its caller must not answer as if it were. It copies what it
+// keeps.
+func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine.Result) error {
+	r := l.rowOf(inv, res)
+	if !l.room.TryAcquire(r.size) {
+		if err := l.room.Acquire(ctx, r.size); err != nil {
+			return fmt.Errorf("ledger is full: %w", cmp.Or(context.Cause(ctx), err))
+		}
+	}
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		l.room.Release(r.size)
+		return ErrClosed
+	}
+	r.number = l.next
+	l.next++
+	if len(l.waiting) == 0 {
+		l.since = time.Now()
+	}
+	l.waiting = append(l.waiting, r)
+	poke := len(l.waiting) == 1 || len(l.waiting) == l.cfg.BatchRows
+	l.mu.Unlock()
+	l.counts.recorded.Add(1)
+	l.counts.waitingRows.Add(1)
+	l.counts.waitingBytes.Add(r.size)
+	if poke {
+		l.poke()
+	}
+	return nil
+}
+
+// Flush writes what has been recorded by now, and returns when it is on record: for callers that want to read their writes.
+func (l *Ledger) Flush(ctx context.Context) error {
+	l.mu.Lock()
+	wait := flushWait{below: l.next, done: make(chan struct{})}
+	l.flushing = append(l.flushing, wait)
+	l.settleFlushes()
+	l.mu.Unlock()
+	l.poke()
+	select {
+	case <-wait.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("flush ledger: %w", context.Cause(ctx))
+	}
+}
+
+// Stats returns the figures of now.
+func (l *Ledger) Stats() Stats {
+	return Stats{
+		Recorded: l.counts.recorded.Load(), Written: l.counts.written.Load(), Dropped: l.counts.dropped.Load(),
+		Batches: l.counts.batches.Load(), Retries: l.counts.retries.Load(),
+		BacklogRows: l.counts.waitingRows.Load(), BacklogBytes: l.counts.waitingBytes.Load(), Outage: l.counts.outage.Load(),
+	}
+}
+
+func (l *Ledger) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // Run has been told already
+	}
+}
+
+// Run writes until ctx ends, and then what still waits, for at most ShutdownGrace. End what calls Record before. Its error
+// says how many rows could not be written.
+func (l *Ledger) Run(ctx context.Context) error {
+	// Writing goes on beyond ctx.
+	writing, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(l.cfg.ShutdownGrace, func() { giveUp(errors.New("shutdown grace has passed")) })
+		l.poke()
+	})()
+	var writers sync.WaitGroup
+	slots := make(chan struct{}, l.cfg.Writers)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		ending := ctx.Err() != nil
+		batch, wait := l.take(ending)
+		if batch == nil {
+			if ending {
+				break
+			}
+			timer.Reset(wait)
+			select {
+			case <-l.wake:
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		slots <- struct{}{}
+		writers.Go(func() {
+			l.write(writing, batch)
+			l.settle(batch)
+			<-slots
+		})
+	}
+	writers.Wait()
+	if lost := l.counts.waitingRows.Load(); lost > 0 {
+		return fmt.Errorf("ledger: %d executions could not be written: %w", lost, context.Cause(writing))
+	}
+	return nil
+}
+
+// take returns the next batch, or how long to wait for one. When ending, it closes the ledger once nothing waits.
+func (l *Ledger) take(ending bool) (batch []*row, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 {
+		l.closed = l.closed || ending
+		return nil, time.Hour
+	}
+	if rest := l.cfg.FlushInterval - time.Since(l.since); rest > 0 && len(l.waiting) < l.cfg.BatchRows && len(l.flushing) == 0 && !ending {
+		return nil, rest
+	}
+	n := min(len(l.waiting), l.cfg.BatchRows)
+	batch = l.waiting[:n:n]
+	l.waiting = l.waiting[n:]
+	if len(l.waiting) == 0 {
+		l.waiting = nil // the batch has the array
+	}
+	l.since = time.Now()
+	l.inFlight[batch[0].number] = struct{}{}
+	return batch, 0
+}
+
+// settle gives the batch's room free and answers those in Flush.
+func (l *Ledger) settle(batch []*row) {
+	var size int64
+	for _, r := range batch {
+		size += r.size
+	}
+	l.room.Release(size)
+	l.counts.waitingBytes.Add(-size)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.inFlight, batch[0].number)
+	l.settleFlushes()
+}
+
+// settleFlushes answers those in Flush whose rows are all done. The caller holds mu.
+func (l *Ledger) settleFlushes() {
+	oldest := l.next
+	if len(l.waiting) > 0 {
+		oldest = l.waiting[0].number
+	}
+	for number := range l.inFlight {
+		oldest = min(oldest, number)
+	}
+	open := l.flushing[:0]
+	for _, wait := range l.flushing {
+		if wait.below <= oldest {
+			close(wait.done)
+		} else {
+			open = append(open, wait)
+		}
+	}
+	l.flushing = open
+}
+
+func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
+	endedAt := res.EndedAt
+	if endedAt.IsZero() {
+		endedAt = time.Now()
+	}
+	startedAt := res.StartedAt
+	if startedAt.IsZero() || startedAt.After(endedAt) {
+		startedAt = endedAt
+	}
+	queuedAt := inv.QueuedAt
+	if queuedAt.IsZero() || queuedAt.After(startedAt) {
+		queuedAt = startedAt
+	}
+	script := inv.Script
+	r := &row{
+		execution: sqlc.ExecutionRecordParams{
+			ID: inv.ExecutionID, ScriptID: script.ID, TenantID: script.TenantID, Status: string(res.Code.Status()),
+			TriggerType: string(inv.Trigger), TriggerData: TriggerDataOf(inv), Input: InputOf(inv), Output: OutputOf(res),
+			Error: textOrNil(res.Message), Metrics: MetricsJSON(res.Metrics), StartedAt: &startedAt, CompletedAt: &endedAt,
+			Version: int32(script.Version), Attempt: int32(max(inv.Attempt, 1)), ErrorCode: textOrNil(string(res.Code)),
+			ErrorStack: textOrNil(res.Stack), QueuedAt: queuedAt, RunAt: queuedAt, Handler: string(inv.Handler), Depth: int32(inv.Depth),
+		},
+		usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
+		sum:   sumOf(res.Metrics),
+	}
+	if inv.Request == nil {
+		// SafeJSON shares memory with its argument.
+		r.execution.Input = append([]byte(nil), r.execution.Input...)
+	}
+	if res.Response == nil {
+		r.execution.Output = append([]byte(nil), r.execution.Output...)
+	}
+	if inv.ParentID != uuid.Nil {
+		r.execution.ParentID = &inv.ParentID
+	}
+	if l.cfg.NodeID != uuid.Nil {
+		r.execution.NodeID = &l.cfg.NodeID
+	}
+	e := &r.execution
+	r.size = rowOverhead + int64(len(e.TriggerData)+len(e.Input)+len(e.Output)+len(e.Metrics)+len(res.Message)+len(res.Stack))
+	last := 0
+	for i, line := range res.Logs {
+		seq := line.Seq
+		if i > 0 && seq <= last {
+			seq = last + 1 // the number is half of the key
+		}
+		last = seq
+		level := line.Level
+		switch level {
+		case "debug", "info", "warn", "error":
+		default:
+			level = "info"
+		}
+		at := line.At
+		if at.IsZero() {
+			at = endedAt
+		}
+		r.logs = append(r.logs, sqlc.ExecutionLogRecordParams{
+			ExecutionID: inv.ExecutionID, Seq: int32(seq), TenantID: script.TenantID, ScriptID: script.ID,
+			Level: level, Message: SafeText(line.Message), At: at,
+		})
+		r.size += 128 + int64(len(line.Message))
+	}
+	r.size = min(r.size, l.cfg.BufferBytes) // one that is larger than all goes alone
+	return r
+}
+
+func textOrNil(text string) *string {
+	if text == "" {
+		return nil
+	}
+	text = SafeText(text)
+	return &text
+}

@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+// Usage adds up executions by tenant, day, script and outcome, so that many cost one statement. The zero value is ready.
+type Usage struct {
+	sums map[usageKey]usageSum
+}
+
+type usageKey struct {
+	tenant, script uuid.UUID
+	day            time.Time
+	outcome        string
+}
+
+type usageSum struct {
+	executions, egressBytes, apiCalls   int64
+	cpuMs, durationMs, memoryByteMillis float64
+}
+
+// Add counts one execution that ended at endedAt.
+func (u *Usage) Add(tenantID, scriptID uuid.UUID, endedAt time.Time, code engine.Code, m engine.Metrics) {
+	u.add(usageKey{tenantID, scriptID, endedAt.UTC().Truncate(24 * time.Hour), code.Outcome()}, sumOf(m))
+}
+
+func sumOf(m engine.Metrics) usageSum {
+	duration := float64(m.Duration) / 1e6
+	return usageSum{
+		executions: 1, egressBytes: m.EgressBytes, apiCalls: int64(m.APICalls),
+		cpuMs: float64(m.CPU) / 1e6, durationMs: duration, memoryByteMillis: float64(m.PeakMemoryBytes) * duration,
+	}
+}
+
+func (u *Usage) add(key usageKey, s usageSum) {
+	if u.sums == nil {
+		u.sums = make(map[usageKey]usageSum)
+	}
+	sum := u.sums[key]
+	sum.executions += s.executions
+	sum.egressBytes += s.egressBytes
+	sum.apiCalls += s.apiCalls
+	sum.cpuMs += s.cpuMs
+	sum.durationMs += s.durationMs
+	sum.memoryByteMillis += s.memoryByteMillis
+	u.sums[key] = sum
+}
+
+// Write adds the sums to script_usage_daily. Make it the last statement of its transaction: other nodes that ran the same scripts
+// wait for these rows until it ends.
+func (u *Usage) Write(ctx context.Context, queries *sqlc.Queries) error {
+	if len(u.sums) == 0 {
+		return nil
+	}
+	keys := slices.SortedFunc(maps.Keys(u.sums), func(a, b usageKey) int {
+		if c := bytes.Compare(a.tenant[:], b.tenant[:]); c != 0 {
+			return c
+		}
+		if c := a.day.Compare(b.day); c != 0 {
+			return c
+		}
+		if c := bytes.Compare(a.script[:], b.script[:]); c != 0 {
+			return c
+		}
+		return strings.Compare(a.outcome, b.outcome)
+	})
+	var p sqlc.UsageAddParams
+	for _, key := range keys {
+		sum := u.sums[key]
+		p.TenantIds = append(p.TenantIds, key.tenant)
+		p.ScriptIds = append(p.ScriptIds, key.script)
+		p.Days = append(p.Days, key.day)
+		p.Outcomes = append(p.Outcomes, key.outcome)
+		p.Executions = append(p.Executions, sum.executions)
+		p.CpuMs = append(p.CpuMs, sum.cpuMs)
+		p.DurationMs = append(p.DurationMs, sum.durationMs)
+		p.MemoryByteMs = append(p.MemoryByteMs, sum.memoryByteMillis)
+		p.EgressBytes = append(p.EgressBytes, sum.egressBytes)
+		p.ApiCalls = append(p.ApiCalls, sum.apiCalls)
+	}
+	return queries.UsageAdd(ctx, p)
+}

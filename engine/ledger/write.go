@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"jsruntime/sqlc"
+)
+
+const (
+	// writeTimeout bounds one transaction: a connection that is half open never answers.
+	writeTimeout = 30 * time.Second
+
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+
+	// suspectAfter is how many failures in a row that have no known cause make the batch itself suspect, provided that Postgres
+	// answers otherwise. They take about 8 seconds, more than a restart or failover of Postgres does.
+	suspectAfter = 8
+)
+
+// write writes a batch, whatever it takes, until ctx ends. What is left then stays counted as backlog.
+func (l *Ledger) write(ctx context.Context, batch []*row) {
+	pause := firstPause
+	for failures := 0; len(batch) > 0; {
+		err := l.writeOnce(ctx, batch)
+		if err == nil {
+			l.counts.written.Add(int64(len(batch)))
+			l.counts.waitingRows.Add(-int64(len(batch)))
+			l.counts.batches.Add(1)
+			l.recovered()
+			return
+		}
+		if ctx.Err() != nil {
+			l.log.Error("executions lost at shutdown", "executions", len(batch), "error", err)
+			return
+		}
+		l.counts.retries.Add(1)
+		verdict := judge(err)
+		if verdict == unclear {
+			verdict = tryAgain
+			if failures++; failures >= suspectAfter && l.answers(ctx) {
+				verdict = refused
+			}
+		}
+		switch verdict {
+		case missingParent, duplicate:
+			left, changed := l.withoutConflicts(ctx, batch, verdict)
+			if changed {
+				batch = left
+				continue
+			}
+			l.refuse(ctx, batch, err)
+			return
+		case refused:
+			l.refuse(ctx, batch, err)
+			return
+		case tryAgain:
+			l.outage(err, len(batch))
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			pause = min(2*pause, lastPause)
+		}
+	}
+}
+
+// refuse halves a batch that Postgres does not take; a row that is alone is written without what came from script or client,
+// or dropped.
+func (l *Ledger) refuse(ctx context.Context, batch []*row, err error) {
+	if len(batch) > 1 {
+		half := len(batch) / 2
+		l.write(ctx, batch[:half])
+		l.write(ctx, batch[half:])
+		return
+	}
+	r := batch[0]
+	if !r.stripped() {
+		l.log.Error("execution written without its input, output and logs, which postgres refuses",
+			"execution_id", r.execution.ID, "tenant_id", r.execution.TenantID, "script_id", r.execution.ScriptID, "error", err)
+		r.strip(err)
+		l.write(ctx, batch)
+		return
+	}
+	l.drop(r, err)
+}
+
+func (l *Ledger) drop(r *row, err error) {
+	l.counts.dropped.Add(1)
+	l.counts.waitingRows.Add(-1)
+	l.log.Error("execution dropped", "execution_id", r.execution.ID, "tenant_id", r.execution.TenantID, "script_id", r.execution.ScriptID,
+		"error", err)
+}
+
+func (r *row) stripped() bool { return r.execution.TriggerData == nil }
+
+func (r *row) strip(err error) {
+	why := unstorable(err.Error())
+	e := &r.execution
+	e.TriggerData, e.Input, e.Output, e.ErrorStack, r.logs = nil, why, why, nil, nil
+	if e.Error != nil {
+		plain := strings.Map(func(c rune) rune {
+			if c < ' ' || c > '~' {
+				return '?'
+			}
+			return c
+		}, truncate(*e.Error, 1000))
+		e.Error = &plain
+	}
+}
+
+func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	var usage Usage
+	executions := make([]sqlc.ExecutionRecordParams, len(batch))
+	var logs []sqlc.ExecutionLogRecordParams
+	for i, r := range batch {
+		executions[i] = r.execution
+		logs = append(logs, r.logs...)
+		usage.add(r.usage, r.sum)
+	}
+	return pgx.BeginFunc(ctx, l.cfg.Pool, func(tx pgx.Tx) error {
+		queries := l.queries.WithTx(tx)
+		if _, err := queries.ExecutionRecord(ctx, executions); err != nil {
+			return err
+		}
+		if len(logs) > 0 {
+			if _, err := queries.ExecutionLogRecord(ctx, logs); err != nil {
+				return err
+			}
+		}
+		return usage.Write(ctx, queries)
+	})
+}
+
+// withoutConflicts leaves out rows whose script or tenant is gone, or which are on record already, and reports whether there
+// were any.
+func (l *Ledger) withoutConflicts(ctx context.Context, batch []*row, kind verdict) (left []*row, changed bool) {
+	ids := make([]uuid.UUID, len(batch))
+	for i, r := range batch {
+		if ids[i] = r.execution.ScriptID; kind == duplicate {
+			ids[i] = r.execution.ID
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	find := l.queries.ScriptIDsExisting
+	if kind == duplicate {
+		find = l.queries.ExecutionIDsExisting
+	}
+	found, err := find(ctx, ids)
+	if err != nil {
+		return batch, judge(err) <= unclear // the next try sees for itself
+	}
+	exists := make(map[uuid.UUID]bool, len(found))
+	for _, id := range found {
+		exists[id] = true
+	}
+	for i, r := range batch {
+		switch {
+		case kind == missingParent && !exists[ids[i]]:
+			l.drop(r, errScriptDeleted)
+		case kind == duplicate && exists[ids[i]]:
+			// Committed by a try whose answer was lost, or earlier in this batch: the same id twice is one execution.
+			l.counts.written.Add(1)
+			l.counts.waitingRows.Add(-1)
+		default:
+			if kind == duplicate {
+				exists[ids[i]] = true
+			}
+			left = append(left, r)
+		}
+	}
+	return left, len(left) < len(batch)
+}
+
+var errScriptDeleted = errors.New("its script was deleted meanwhile")
+
+type verdict int
+
+const (
+	tryAgain      verdict = iota // Postgres is away or busy
+	unclear                      // the connection broke, or time ran out: Postgres is away, or the batch breaks it
+	missingParent                // script or tenant is gone
+	duplicate                    // an id is there already
+	refused                      // something in a row
+)
+
+// judge tells an outage from a row that can never be written, by SQLSTATE.
+func judge(err error) verdict {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || len(pg.Code) != 5 {
+		return unclear
+	}
+	switch pg.Code {
+	case "23503":
+		return missingParent
+	case "23505":
+		return duplicate
+	case "25006", "55P03": // read-only after a failover; lock not available
+		return tryAgain
+	case "57014": // canceled, by a statement_timeout perhaps
+		return unclear
+	}
+	switch pg.Code[:2] {
+	case "08", "40", "53", "57", "58": // connection, rollback, resources, operator, system
+		return tryAgain
+	case "XX": // internal
+		return unclear
+	default:
+		return refused
+	}
+}
+
+// answers reports whether Postgres can be reached, so that a batch which keeps failing is itself the cause.
+func (l *Ledger) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return l.cfg.Pool.Ping(ctx) == nil
+}
+
+func (l *Ledger) outage(err error, rows int) {
+	if l.counts.outage.CompareAndSwap(false, true) {
+		l.log.Warn("ledger cannot write, executions wait", "executions", rows, "error", err)
+	}
+}
+
+func (l *Ledger) recovered() {
+	if l.counts.outage.CompareAndSwap(true, false) {
+		l.log.Info("ledger writes again", "backlog", l.counts.waitingRows.Load())
+	}
+}

@@ -1,0 +1,18 @@
+-- For the ledger and the scheduler.
+
+-- name: UsageAdd :exec
+-- Adds to the day's usage. Locks the rows it adds to, in the order given until the end of the transaction: callers sort by
+-- tenant_id, day, script_id, outcome, so that two of them never wait for each other in a circle.
+INSERT INTO script_usage_daily AS u (
+    tenant_id, script_id, day, outcome, executions, cpu_ms, duration_ms, memory_byte_ms, egress_bytes, api_calls
+)
+SELECT unnest(@tenant_ids::uuid[]), unnest(@script_ids::uuid[]), unnest(@days::date[]), unnest(@outcomes::text[]),
+       unnest(@executions::bigint[]), unnest(@cpu_ms::double precision[]), unnest(@duration_ms::double precision[]),
+       unnest(@memory_byte_ms::double precision[]), unnest(@egress_bytes::bigint[]), unnest(@api_calls::bigint[])
+ON CONFLICT (tenant_id, day, script_id, outcome) DO UPDATE SET
+    executions = u.executions + EXCLUDED.executions,
+    cpu_ms = u.cpu_ms + EXCLUDED.cpu_ms,
+    duration_ms = u.duration_ms + EXCLUDED.duration_ms,
+    memory_byte_ms = u.memory_byte_ms + EXCLUDED.memory_byte_ms,
+    egress_bytes = u.egress_bytes + EXCLUDED.egress_bytes,
+    api_calls = u.api_calls + EXCLUDED.api_calls;
