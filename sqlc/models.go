@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 type ApiKey struct {
@@ -47,6 +48,15 @@ type IdempotencyKey struct {
 	Headers     json.RawMessage
 	Body        []byte
 	CreatedAt   time.Time
+}
+
+type JsruntimeChange struct {
+	ID        int64
+	Txid      pgtype.Uint64
+	TableName string
+	TenantID  *uuid.UUID
+	ScriptID  *uuid.UUID
+	At        time.Time
 }
 
 type Node struct {
