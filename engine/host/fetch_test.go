@@ -35,7 +35,10 @@ func (noDB) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
 	return pgconn.CommandTag{}, errNoDB
 }
 func (noDB) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errNoDB }
-func (noDB) QueryRow(context.Context, string, ...any) pgx.Row        { panic(errNoDB) }
+func (noDB) CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error) {
+	return 0, errNoDB
+}
+func (noDB) QueryRow(context.Context, string, ...any) pgx.Row { panic(errNoDB) }
 
 // names is a resolver with fixed answers; a name that it does not have does not exist.
 type names map[string][]netip.Addr
