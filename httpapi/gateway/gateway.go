@@ -1,0 +1,277 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+)
+
+// Prefix is the path below which all tenants' endpoints are.
+const Prefix = "/t/"
+
+// Router finds endpoints and their scripts in memory: *catalog.Catalog is one. Its methods are called for every request.
+type Router interface {
+	// Route takes the path percent-encoded, from the slash that follows the slug. Its errors are catalog's.
+	Route(slug, method, path string) (catalog.Match, error)
+	Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error)
+}
+
+// Recorder writes executions down. Record returns once the ledger has taken the run (which may wait for room), or an error.
+type Recorder interface {
+	Record(ctx context.Context, inv *engine.Invocation, result *engine.Result) error
+}
+
+// Authenticator checks an API key and returns the tenant that it belongs to. ErrBadKey says that there is no such key.
+type Authenticator interface {
+	Authenticate(ctx context.Context, key string) (tenantID uuid.UUID, err error)
+}
+
+// ErrBadKey is an Authenticator's answer to a key that is unknown, expired or revoked.
+var ErrBadKey = errors.New("unknown api key")
+
+// Config is a Gateway's.
+type Config struct {
+	Router   Router
+	Executor engine.Executor
+	Recorder Recorder
+	Keys     Authenticator
+	Log      *slog.Logger // nil means slog.Default
+	// TrustedProxies may say who the client is, by X-Forwarded-For, -Proto and -Host. Empty means nobody.
+	TrustedProxies []netip.Prefix
+	// RecordTimeout bounds the wait for room in the ledger; 0 means 10 s.
+	RecordTimeout time.Duration
+	// BodyTimeout bounds the reading of a request's body; 0 means 30 s.
+	BodyTimeout time.Duration
+	// WriteTimeout bounds the sending of an answer, or of one chunk of a streamed one; 0 means 30 s.
+	WriteTimeout time.Duration
+	// OwnOrigin says that tenants' endpoints have a host of their own, so that their documents need no sandbox.
+	OwnOrigin bool
+}
+
+// Gateway is the http.Handler of the paths below Prefix.
+type Gateway struct {
+	cfg Config
+}
+
+// New returns a Gateway.
+func New(cfg Config) (*Gateway, error) {
+	switch {
+	case cfg.Router == nil:
+		return nil, errors.New("Router is missing")
+	case cfg.Executor == nil:
+		return nil, errors.New("Executor is missing")
+	case cfg.Recorder == nil:
+		return nil, errors.New("Recorder is missing")
+	case cfg.Keys == nil:
+		return nil, errors.New("Keys is missing")
+	}
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	cfg.RecordTimeout = cmp.Or(cfg.RecordTimeout, 10*time.Second)
+	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, 30*time.Second)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 30*time.Second)
+	return &Gateway{cfg: cfg}, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	queued := time.Now()
+	id, err := uuid.NewV7()
+	if err != nil {
+		g.cfg.Log.Error("making an execution id", "error", err)
+		http.Error(w, "", http.StatusInternalServerError)
+		return
+	}
+	a := answer{g: g, w: w, r: r, id: id}
+	h := w.Header()
+	h["X-Execution-Id"] = []string{id.String()}
+	h["X-Content-Type-Options"] = nosniff
+
+	slug, path, query, ok := split(r)
+	if !ok {
+		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
+		return
+	}
+	match, err := g.cfg.Router.Route(slug, r.Method, path)
+	if err != nil {
+		a.unrouted(err)
+		return
+	}
+	endpoint := match.Endpoint
+	if endpoint.CORS != nil {
+		setCORS(h, endpoint, r, match.Preflight)
+		if match.Preflight {
+			h["Allow"] = []string{endpoint.Allow}
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
+	if !g.admit(&a, endpoint) {
+		return
+	}
+	ctx := r.Context()
+	script, err := g.cfg.Router.Script(ctx, endpoint.TenantID, endpoint.ScriptID, endpoint.Version)
+	if err != nil {
+		a.unrouted(err)
+		return
+	}
+	body, ok := g.body(&a, script.Limits.MaxRequestBodyBytes)
+	if !ok {
+		return
+	}
+	method := r.Method
+	if method == http.MethodHead && !slices.Contains(endpoint.Methods, http.MethodHead) && !slices.Contains(endpoint.Methods, "*") {
+		method = http.MethodGet
+	}
+	target, headers, ok := g.request(r, path, query, endpoint.Auth == catalog.AuthAPIKey)
+	if !ok {
+		a.problem(http.StatusBadRequest, "bad_request", "The Host header is not a host name.")
+		return
+	}
+	inv := &engine.Invocation{
+		ExecutionID: id,
+		Script:      script,
+		Trigger:     engine.TriggerHTTP,
+		Handler:     engine.HandlerFetch,
+		Attempt:     1,
+		QueuedAt:    queued,
+		TraceParent: first(r.Header["Traceparent"]),
+		Request: &engine.Request{
+			Method: method, URL: target, Params: match.Params, Headers: headers, Body: body, HasBody: body != nil,
+		},
+	}
+	sink := &sink{answer: &a, head: r.Method == http.MethodHead}
+	inv.Response = sink
+
+	result, err := g.cfg.Executor.Execute(ctx, inv)
+	if err != nil {
+		a.refused(err)
+		return
+	}
+	recorded := g.record(inv, result)
+	if sink.begun {
+		// The status is out. What is left to say is whether the body is whole.
+		if result.Code != engine.CodeNone || recorded != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return
+	}
+	if ctx.Err() != nil {
+		return // nobody is there to read an answer
+	}
+	switch {
+	case recorded != nil:
+		h["Retry-After"] = retryAfterOne
+		a.problem(http.StatusServiceUnavailable, "overloaded", "The run could not be written down in time.")
+	case result.Code != engine.CodeNone:
+		a.failed(result)
+	case result.Response == nil:
+		a.problem(http.StatusInternalServerError, string(engine.CodeInvalidOutput), "The script gave no response.")
+	default:
+		a.respond(result.Response, r.Method == http.MethodHead)
+	}
+}
+
+// record hands the run to the ledger. It does not end with the client: a run that happened is written down.
+func (g *Gateway) record(inv *engine.Invocation, result *engine.Result) error {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.RecordTimeout)
+	defer cancel()
+	err := g.cfg.Recorder.Record(ctx, inv, result)
+	if err != nil {
+		g.cfg.Log.Error("recording an execution", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID,
+			"execution_id", inv.ExecutionID, "error", err)
+	}
+	return err
+}
+
+// admit checks the endpoint's auth, and answers where it fails.
+func (g *Gateway) admit(a *answer, e *catalog.Endpoint) bool {
+	if e.Auth == catalog.AuthNone {
+		return true
+	}
+	scheme, key, _ := strings.Cut(first(a.r.Header["Authorization"]), " ")
+	key = strings.TrimSpace(key)
+	if key != "" && strings.EqualFold(scheme, "Bearer") {
+		tenant, err := g.cfg.Keys.Authenticate(a.r.Context(), key)
+		if err == nil && tenant == e.TenantID {
+			return true
+		}
+		if err != nil && !errors.Is(err, ErrBadKey) {
+			g.cfg.Log.Error("checking an api key", "tenant_id", e.TenantID, "error", err)
+			a.w.Header()["Retry-After"] = retryAfterOne
+			a.problem(http.StatusServiceUnavailable, "overloaded", "The key could not be checked.")
+			return false
+		}
+	}
+	a.w.Header()["Www-Authenticate"] = []string{`Bearer realm="jsruntime"`}
+	a.problem(http.StatusUnauthorized, "unauthorized", "The endpoint takes an api key of its tenant as a bearer token.")
+	return false
+}
+
+// split takes the slug, the path that the script sees, and the query (with its question mark) out of the request's target,
+// without decoding. Dot segments are not found: a client resolves them, and the script's URL parser would see another path
+// than the one that was matched.
+func split(r *http.Request) (slug, path, query string, ok bool) {
+	target := r.RequestURI
+	if target == "" || target[0] != '/' { // absolute form, or a test's request
+		target = r.URL.EscapedPath()
+		if r.URL.RawQuery != "" {
+			query = "?" + r.URL.RawQuery
+		}
+	} else if i := strings.IndexByte(target, '?'); i >= 0 {
+		target, query = target[:i], target[i:]
+	}
+	rest, ok := strings.CutPrefix(target, Prefix)
+	if !ok {
+		return "", "", "", false
+	}
+	slug = rest
+	path = "/"
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		slug, path = rest[:i], rest[i:]
+	}
+	if slug == "" || strings.IndexByte(path, '\\') >= 0 || dotSegment(path) {
+		return "", "", "", false
+	}
+	return slug, path, query, true
+}
+
+func dotSegment(path string) bool {
+	if !strings.Contains(path, "/.") && !strings.Contains(path, "/%2") {
+		return false
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+		case ".", "..":
+			return true
+		}
+	}
+	return false
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
+}
+
+var (
+	nosniff       = []string{"nosniff"}
+	retryAfterOne = []string{"1"}
+)

@@ -1,0 +1,456 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+	"jsruntime/httpapi/gateway"
+)
+
+// parts is a gateway's surroundings, each part replaceable.
+type parts struct {
+	route   func(slug, method, path string) (catalog.Match, error)
+	script  engine.Script
+	execute func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error)
+	record  func(inv *engine.Invocation, res *engine.Result) error
+}
+
+func (p *parts) Route(slug, method, path string) (catalog.Match, error) {
+	return p.route(slug, method, path)
+}
+
+func (p *parts) Script(context.Context, uuid.UUID, uuid.UUID, int) (*engine.Script, error) {
+	return &p.script, nil
+}
+
+func (p *parts) Execute(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
+	return p.execute(ctx, inv)
+}
+
+func (p *parts) Record(_ context.Context, inv *engine.Invocation, res *engine.Result) error {
+	if p.record == nil {
+		return nil
+	}
+	return p.record(inv, res)
+}
+
+var tenantID = uuid.MustParse("01890000-0000-7000-8000-000000000001")
+
+func (p *parts) Authenticate(_ context.Context, key string) (uuid.UUID, error) {
+	switch key {
+	case "own":
+		return tenantID, nil
+	case "other":
+		return uuid.New(), nil
+	case "broken":
+		return uuid.Nil, errors.New("database is away")
+	}
+	return uuid.Nil, gateway.ErrBadKey
+}
+
+// start serves a gateway with one endpoint at every path of tenant acme.
+func start(t *testing.T, p *parts, endpoint catalog.Endpoint, change func(*gateway.Config)) *httptest.Server {
+	t.Helper()
+	endpoint.TenantID = tenantID
+	if endpoint.Auth == "" {
+		endpoint.Auth = catalog.AuthNone
+	}
+	if p.route == nil {
+		p.route = func(slug, method, _ string) (catalog.Match, error) {
+			switch {
+			case slug != "acme":
+				return catalog.Match{}, catalog.ErrTenantUnknown
+			case method == "OPTIONS" && endpoint.CORS != nil:
+				return catalog.Match{Endpoint: &endpoint, Preflight: true}, nil
+			case method == "TRACE":
+				return catalog.Match{}, &catalog.MethodError{Allow: "GET, HEAD"}
+			}
+			return catalog.Match{Endpoint: &endpoint, Params: map[string]string{"a": "b"}}, nil
+		}
+	}
+	if p.script.Limits == (engine.Limits{}) {
+		p.script.Limits = engine.DefaultLimits()
+	}
+	cfg := gateway.Config{Router: p, Executor: p, Recorder: p, Keys: p}
+	if change != nil {
+		change(&cfg)
+	}
+	g, err := gateway.New(cfg)
+	require.NoError(t, err)
+	s := httptest.NewServer(g)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func answering(resp engine.Response) func(context.Context, *engine.Invocation) (*engine.Result, error) {
+	return func(context.Context, *engine.Invocation) (*engine.Result, error) {
+		return &engine.Result{Response: &resp}, nil
+	}
+}
+
+func do(t *testing.T, s *httptest.Server, method, path string, header http.Header, body io.Reader) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
+	require.NoError(t, err)
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp, string(text)
+}
+
+func code(t *testing.T, resp *http.Response, body string) string {
+	t.Helper()
+	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))
+	var p struct {
+		Type, Title, Code string
+		Status            int
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &p), body)
+	require.Equal(t, resp.StatusCode, p.Status)
+	require.NotEmpty(t, p.Title)
+	return p.Code
+}
+
+func TestRequestReachesTheScriptAndItsAnswerTheClient(t *testing.T) {
+	t.Parallel()
+	var got *engine.Invocation
+	var recorded *engine.Invocation
+	p := &parts{
+		execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+			got = inv
+			return &engine.Result{Response: &engine.Response{Status: 201, Headers: []string{"x-own", "1", "x-own", "2"}, Body: []byte("hello")}}, nil
+		},
+		record: func(inv *engine.Invocation, _ *engine.Result) error { recorded = inv; return nil },
+	}
+	s := start(t, p, catalog.Endpoint{Methods: []string{"POST"}}, nil)
+	resp, body := do(t, s, "POST", "/t/acme/a%2Fb/c?x=%20&y", http.Header{
+		"X-Custom": {"one", "two"}, "Connection": {"x-hop"}, "X-Hop": {"1"}, "X-Forwarded-For": {"1.2.3.4"}, "Authorization": {"Bearer mine"},
+	}, strings.NewReader("bytes\x00"))
+	require.Equal(t, 201, resp.StatusCode)
+	require.Equal(t, "hello", body)
+	require.Equal(t, []string{"1", "2"}, resp.Header["X-Own"])
+	require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+	require.Equal(t, got.ExecutionID.String(), resp.Header.Get("X-Execution-Id"))
+	require.Same(t, got, recorded)
+	require.Equal(t, engine.TriggerHTTP, got.Trigger)
+	require.Equal(t, engine.HandlerFetch, got.Handler)
+	require.Equal(t, s.URL+"/a%2Fb/c?x=%20&y", got.Request.URL)
+	require.Equal(t, "POST", got.Request.Method)
+	require.Equal(t, "bytes\x00", string(got.Request.Body))
+	require.Equal(t, "b", got.Request.Params["a"])
+	headers := map[string][]string{}
+	for i := 0; i < len(got.Request.Headers); i += 2 {
+		headers[got.Request.Headers[i]] = append(headers[got.Request.Headers[i]], got.Request.Headers[i+1])
+	}
+	require.Equal(t, []string{"one", "two"}, headers["x-custom"])
+	require.Equal(t, []string{"Bearer mine"}, headers["authorization"])
+	require.Equal(t, []string{"127.0.0.1"}, headers["x-forwarded-for"])
+	require.NotContains(t, headers, "x-hop")
+	require.NotContains(t, headers, "connection")
+}
+
+func TestTrustedProxySaysWhoTheClientIs(t *testing.T) {
+	t.Parallel()
+	var got *engine.Request
+	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		got = inv.Request
+		return &engine.Result{Response: &engine.Response{Status: 200}}, nil
+	}}
+	s := start(t, p, catalog.Endpoint{}, func(c *gateway.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	do(t, s, "GET", "/t/acme", http.Header{"X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"api.example.com"}, "X-Forwarded-For": {"1.2.3.4"}}, nil)
+	require.Equal(t, "https://api.example.com/", got.URL)
+	require.Contains(t, got.Headers, "1.2.3.4")
+	require.False(t, got.HasBody)
+}
+
+func TestErrorTable(t *testing.T) {
+	t.Parallel()
+	for c, status := range map[engine.Code]int{
+		engine.CodeException: 500, engine.CodeUnsettled: 500, engine.CodeInvalidOutput: 500, engine.CodeOutputTooLarge: 500,
+		engine.CodeHandlerMissing: 500, engine.CodeLoopDetected: 508, engine.CodeExceededMemory: 503, engine.CodeExceededCPU: 503,
+		engine.CodeBootError: 503, engine.CodeWorkerLost: 503, engine.CodeSandboxViolation: 503, engine.CodeQuarantined: 503,
+		engine.CodeExceededWallTime: 504,
+	} {
+		p := &parts{execute: func(context.Context, *engine.Invocation) (*engine.Result, error) {
+			return &engine.Result{Code: c, Message: "because", Stack: "at secret.ts:1:1"}, nil
+		}}
+		resp, body := do(t, start(t, p, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+		require.Equal(t, status, resp.StatusCode, c)
+		require.Equal(t, string(c), code(t, resp, body))
+		require.Contains(t, body, "because")
+		require.NotContains(t, body, "secret.ts")
+		require.NotEmpty(t, resp.Header.Get("X-Execution-Id"))
+	}
+	for c, status := range map[engine.Code]int{engine.CodeConcurrencyLimit: 429, engine.CodeOverloaded: 503, engine.CodeQuarantined: 503} {
+		p := &parts{execute: func(context.Context, *engine.Invocation) (*engine.Result, error) {
+			return nil, &engine.RefusedError{Code: c, RetryAfter: 1500 * time.Millisecond, Detail: "because"}
+		}}
+		resp, body := do(t, start(t, p, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+		require.Equal(t, status, resp.StatusCode, c)
+		require.Equal(t, string(c), code(t, resp, body))
+		require.Equal(t, "2", resp.Header.Get("Retry-After"))
+	}
+}
+
+func TestUnroutedRequests(t *testing.T) {
+	t.Parallel()
+	p := &parts{}
+	p.route = func(string, string, string) (catalog.Match, error) {
+		return catalog.Match{}, catalog.ErrTenantSuspended
+	}
+	resp, body := do(t, start(t, p, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+	require.Equal(t, 403, resp.StatusCode)
+	require.Equal(t, "tenant_suspended", code(t, resp, body))
+
+	s := start(t, &parts{execute: answering(engine.Response{Status: 200})}, catalog.Endpoint{}, nil)
+	resp, body = do(t, s, "TRACE", "/t/acme/x", nil, nil)
+	require.Equal(t, 405, resp.StatusCode)
+	require.Equal(t, "GET, HEAD", resp.Header.Get("Allow"))
+	require.Equal(t, "method_not_allowed", code(t, resp, body))
+	for _, path := range []string{"/t/nobody/x", "/t/", "/t//x", "/t/acme/%2e%2e/x", "/t/acme/a/.%2E"} {
+		resp, body = do(t, s, "GET", path, nil, nil)
+		require.Equal(t, 404, resp.StatusCode, path)
+		require.Equal(t, "not_found", code(t, resp, body))
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	t.Parallel()
+	var length int
+	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		length = len(inv.Request.Body)
+		return &engine.Result{Response: &engine.Response{Status: 200}}, nil
+	}}
+	p.script.Limits = engine.DefaultLimits()
+	p.script.Limits.MaxRequestBodyBytes = 100_000
+	s := start(t, p, catalog.Endpoint{}, nil)
+	resp, _ := do(t, s, "POST", "/t/acme/x", nil, strings.NewReader(strings.Repeat("x", 100_000)))
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, 100_000, length)
+	for _, body := range []io.Reader{
+		strings.NewReader(strings.Repeat("x", 100_001)),
+		io.MultiReader(strings.NewReader(strings.Repeat("x", 100_001))), // chunked
+	} {
+		resp, text := do(t, s, "POST", "/t/acme/x", nil, body)
+		require.Equal(t, 413, resp.StatusCode)
+		require.Equal(t, "body_too_large", code(t, resp, text))
+		require.Contains(t, text, "100000")
+	}
+}
+
+func TestAuth(t *testing.T) {
+	t.Parallel()
+	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		return &engine.Result{Response: &engine.Response{Status: 200, Body: []byte(fmt.Sprint(inv.Request.Headers))}}, nil
+	}}
+	s := start(t, p, catalog.Endpoint{Auth: catalog.AuthAPIKey}, nil)
+	for header, status := range map[string]int{"": 401, "Bearer wrong": 401, "Bearer other": 401, "Basic own": 401, "Bearer broken": 503, "bearer own": 200} {
+		resp, body := do(t, s, "GET", "/t/acme/x", http.Header{"Authorization": {header}}, nil)
+		require.Equal(t, status, resp.StatusCode, header)
+		require.NotContains(t, body, "own")
+		if status == 401 {
+			require.NotEmpty(t, resp.Header.Get("WWW-Authenticate"))
+		}
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	p := &parts{execute: answering(engine.Response{Status: 200, Headers: []string{"Access-Control-Allow-Origin", "https://evil.example"}})}
+	s := start(t, p, catalog.Endpoint{
+		Auth: catalog.AuthAPIKey, Methods: []string{"GET"}, Allow: "GET, HEAD, OPTIONS",
+		CORS: &catalog.CORS{Origins: []string{"https://a.example"}, Credentials: true, MaxAge: time.Minute},
+	}, nil)
+	resp, _ := do(t, s, "OPTIONS", "/t/acme/x", http.Header{"Origin": {"https://a.example"}, "Access-Control-Request-Headers": {"x-a"}}, nil)
+	require.Equal(t, 204, resp.StatusCode)
+	require.Equal(t, "https://a.example", resp.Header.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, "true", resp.Header.Get("Access-Control-Allow-Credentials"))
+	require.Equal(t, "x-a", resp.Header.Get("Access-Control-Allow-Headers"))
+	require.Equal(t, "60", resp.Header.Get("Access-Control-Max-Age"))
+	require.Contains(t, resp.Header.Get("Access-Control-Allow-Methods"), "GET")
+	resp, _ = do(t, s, "OPTIONS", "/t/acme/x", http.Header{"Origin": {"https://b.example"}}, nil)
+	require.Empty(t, resp.Header.Get("Access-Control-Allow-Origin"))
+	resp, _ = do(t, s, "GET", "/t/acme/x", http.Header{"Origin": {"https://a.example"}, "Authorization": {"Bearer own"}}, nil)
+	require.Equal(t, []string{"https://a.example"}, resp.Header["Access-Control-Allow-Origin"])
+	require.Equal(t, "Origin", resp.Header.Get("Vary"))
+}
+
+func TestHead(t *testing.T) {
+	t.Parallel()
+	var method string
+	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		method = inv.Request.Method
+		return &engine.Result{Response: &engine.Response{Status: 200, Body: []byte("hello")}}, nil
+	}}
+	resp, body := do(t, start(t, p, catalog.Endpoint{Methods: []string{"GET"}}, nil), "HEAD", "/t/acme/x", nil, nil)
+	require.Equal(t, "GET", method)
+	require.Equal(t, int64(5), resp.ContentLength)
+	require.Empty(t, body)
+	p.route = nil
+	do(t, start(t, p, catalog.Endpoint{Methods: []string{"HEAD"}}, nil), "HEAD", "/t/acme/x", nil, nil)
+	require.Equal(t, "HEAD", method)
+}
+
+func TestResponsesThatWouldBreakTheNode(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 99, 100, 101, 199, 600, 1000} {
+		p := &parts{execute: answering(engine.Response{Status: status})}
+		resp, body := do(t, start(t, p, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+		require.Equal(t, 500, resp.StatusCode, status)
+		require.Equal(t, "invalid_output", code(t, resp, body))
+	}
+	huge := answering(engine.Response{Status: 200, Headers: []string{"x-a", "1", "x-huge", strings.Repeat("x", 2<<20)}})
+	resp, body := do(t, start(t, &parts{execute: huge}, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+	require.Equal(t, "invalid_output", code(t, resp, body))
+	require.Empty(t, resp.Header.Get("X-A"))
+
+	p := &parts{execute: answering(engine.Response{Status: 200, Body: []byte("<b>"), Headers: []string{
+		"connection", "upgrade", "upgrade", "h2c", "transfer-encoding", "chunked", "content-length", "100000", "trailer", "x", "Trailer:x-late", "1",
+		"x-crlf", "a\r\nx-injected: 1", "x-nul", "a\x00b", "bad name", "1", "strict-transport-security", "max-age=1", "x-execution-id", "forged",
+		"x-content-type-options", "off", "content-type", "text/html; charset=utf-8",
+		"set-cookie", "a=1; Domain=evil.example", "set-cookie", "b=2; Path=/", "set-cookie", "c=3; domain=.127.0.0.1",
+	}})}
+	s := start(t, p, catalog.Endpoint{}, nil)
+	resp, body = do(t, s, "GET", "/t/acme/x", nil, nil)
+	require.Equal(t, "<b>", body)
+	require.Equal(t, int64(3), resp.ContentLength)
+	for _, name := range []string{"Connection", "Upgrade", "Trailer", "X-Late", "X-Crlf", "X-Injected", "X-Nul", "Strict-Transport-Security"} {
+		require.Empty(t, resp.Header[name], name)
+	}
+	require.Equal(t, []string{"b=2; Path=/", "c=3; domain=.127.0.0.1"}, resp.Header["Set-Cookie"])
+	require.NotEqual(t, "forged", resp.Header.Get("X-Execution-Id"))
+	require.Equal(t, []string{"nosniff"}, resp.Header["X-Content-Type-Options"])
+	require.Contains(t, resp.Header.Get("Content-Security-Policy"), "sandbox")
+}
+
+func TestBodylessStatusAndNoGuessedType(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{204, 304} {
+		resp, body := do(t, start(t, &parts{execute: answering(engine.Response{Status: status, Body: []byte("x")})}, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+		require.Equal(t, status, resp.StatusCode)
+		require.Empty(t, body)
+	}
+	resp, _ := do(t, start(t, &parts{execute: answering(engine.Response{Status: 200, Body: []byte("<html>")})}, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+	require.Empty(t, resp.Header["Content-Type"])
+}
+
+func TestStreamedResponse(t *testing.T) {
+	t.Parallel()
+	more := make(chan struct{})
+	fail := false
+	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		if err := inv.Response.Head(200, []string{"content-type", "text/event-stream"}); err != nil {
+			return nil, err
+		}
+		if err := inv.Response.Write([]byte("one\n")); err != nil {
+			return nil, err
+		}
+		<-more
+		_ = inv.Response.Write([]byte("two\n"))
+		res := &engine.Result{Streamed: true}
+		if fail {
+			res.Code = engine.CodeException
+		}
+		return res, nil
+	}}
+	s := start(t, p, catalog.Endpoint{}, nil)
+	for range 2 {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/t/acme/x", nil)
+		require.NoError(t, err)
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		body := bufio.NewReader(resp.Body)
+		line, err := body.ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, "one\n", line)
+		more <- struct{}{}
+		rest, err := io.ReadAll(body)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, "two\n", string(rest))
+		if fail {
+			require.Error(t, err, "a stream that broke must not look whole")
+		} else {
+			require.NoError(t, err)
+		}
+		fail = true
+	}
+}
+
+func TestClientThatGoesAwayCancels(t *testing.T) {
+	t.Parallel()
+	began, ended, recorded := make(chan struct{}), make(chan error, 1), make(chan engine.Code, 1)
+	p := &parts{
+		execute: func(ctx context.Context, _ *engine.Invocation) (*engine.Result, error) {
+			close(began)
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return &engine.Result{Code: engine.CodeCancelled}, nil
+		},
+		record: func(_ *engine.Invocation, res *engine.Result) error { recorded <- res.Code; return nil },
+	}
+	s := start(t, p, catalog.Endpoint{}, nil)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "GET /t/acme/x HTTP/1.1\r\nHost: a\r\n\r\n")
+	require.NoError(t, err)
+	<-began
+	require.NoError(t, conn.Close())
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.Equal(t, engine.CodeCancelled, <-recorded)
+}
+
+func TestRunThatCannotBeWrittenDownIs503(t *testing.T) {
+	t.Parallel()
+	p := &parts{execute: answering(engine.Response{Status: 200}), record: func(*engine.Invocation, *engine.Result) error { return errors.New("full") }}
+	resp, body := do(t, start(t, p, catalog.Endpoint{}, nil), "GET", "/t/acme/x", nil, nil)
+	require.Equal(t, 503, resp.StatusCode)
+	require.Equal(t, "overloaded", code(t, resp, body))
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
+}
+
+func BenchmarkGateway(b *testing.B) {
+	endpoint := catalog.Endpoint{Auth: catalog.AuthNone, Methods: []string{"GET"}}
+	p := &parts{
+		route:   func(string, string, string) (catalog.Match, error) { return catalog.Match{Endpoint: &endpoint}, nil },
+		execute: answering(engine.Response{Status: 200, Headers: []string{"content-type", "application/json"}, Body: []byte(`{"hello":"world"}`)}),
+	}
+	g, err := gateway.New(gateway.Config{Router: p, Executor: p, Recorder: p, Keys: p})
+	require.NoError(b, err)
+	req := httptest.NewRequestWithContext(b.Context(), "GET", "/t/acme/hello?x=1", nil)
+	req.Header.Set("User-Agent", "bench")
+	req.Header.Set("Accept", "*/*")
+	b.ReportAllocs()
+	for b.Loop() {
+		g.ServeHTTP(&discard{header: http.Header{}}, req)
+	}
+}
+
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header              { return d.header }
+func (d *discard) Write(b []byte) (int, error)      { return len(b), nil }
+func (d *discard) WriteHeader(int)                  {}
+func (d *discard) SetWriteDeadline(time.Time) error { return nil }
