@@ -1,0 +1,26 @@
+// Package faults breaks real nodes and a real Postgres, one fault at a time, and looks whether what the runtime promises still
+// holds. It has tests only: `make test-faults`, which sets JSRUNTIME_FAULTS=1; without it they are skipped.
+//
+//	           sink  ◄── every run of a script says that it began and ended: the truth that is not the queue's own
+//	            ▲
+//	load ──► node 1 ──┐
+//	   └───► node 2 ──┴─► relay ─► Postgres       the relay cuts, stalls and delays; network namespaces partition
+//
+// A fault has a world of its own: a database, two nodes, a tenant with scripts of every kind, and a load that runs before,
+// during and after it. Then the world settles, and the invariants are checked:
+//
+//	I1   every accepted execution has an ending
+//	I2   a late attempt changes nothing: no ended execution changes its status, none began more often than its attempts say
+//	I3   a cron tick starts at most once
+//	I4   nothing is running without a live lease
+//	I5   attempts stay within their bound, and an exhausted event has exactly one dead letter
+//	I6   a write that was acknowledged is there
+//	I7   no worker outlives its node by more than 2 s, and there are no zombies
+//	I8   no row belongs to two tenants
+//	I9   goroutines, descriptors and connections return to where they were
+//	I10  no node ends by itself; /healthz stays up and /readyz tells the truth
+//	H    every answered request is in the history, but for the last 100 ms before a kill -9
+//
+// A fault that cannot be injected on this machine (no root, no ip) is skipped and says so in the table that ends the run.
+// CRASH_DURATION=10m repeats kills at random for that long; JSRUNTIME_FAULTS_ONLY=F1,F6 picks faults.
+package faults
