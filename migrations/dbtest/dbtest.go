@@ -41,16 +41,23 @@ const (
 var server = sync.OnceValues(func() (*template, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	serverURL, err := ServerURL(ctx)
+	serverURL, stop, err := Server(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return prepareTemplate(ctx, serverURL)
+	tmpl, err := prepareTemplate(ctx, serverURL)
+	if err != nil {
+		return nil, err
+	}
+	tmpl.stop = stop
+	return tmpl, nil
 })
 
 type template struct {
 	serverURL string
 	name      string
+	// stop is never called: the server ends with the process. It is held because it holds what keeps the server alive.
+	stop func() error
 }
 
 // DB returns a pool on a database that only this test uses.
@@ -80,33 +87,34 @@ func Empty(t testing.TB) string {
 	return withDatabase(tmpl.serverURL, create(t, tmpl, "template1"))
 }
 
-var (
-	sharedOnce sync.Once
-	sharedPool *pgxpool.Pool
-	errShared  error
-)
+// shared makes the database of all Tx of a process. No test owns it, so no cleanup drops it: the sweep of a later run does,
+// where the server lives that long.
+var shared = sync.OnceValues(func() (string, error) {
+	tmpl, err := server()
+	if err != nil {
+		return "", err
+	}
+	name := newName()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return withDatabase(tmpl.serverURL, name), createDatabase(ctx, tmpl.serverURL, name, tmpl.name)
+})
 
 // Tx returns a transaction that is rolled back when the test ends. now() stands still in it.
 func Tx(t testing.TB) pgx.Tx {
 	t.Helper()
-	tmpl := prepared(t)
-	sharedOnce.Do(func() {
-		// No test owns it, so no cleanup drops it: the sweep of a later run does, where the server lives that long.
-		name := newName()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if errShared = createDatabase(ctx, tmpl.serverURL, name, tmpl.name); errShared == nil {
-			sharedPool, errShared = pgxpool.New(ctx, withDatabase(tmpl.serverURL, name))
-		}
-	})
-	require.NoError(t, errShared)
-	tx, err := sharedPool.Begin(context.Background())
+	prepared(t)
+	databaseURL, err := shared()
+	require.NoError(t, err)
+	conn, err := pgx.Connect(context.Background(), databaseURL)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if err := tx.Rollback(context.Background()); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
-			t.Errorf("roll back: %v", err)
+		if err := conn.Close(context.Background()); err != nil { // which rolls back
+			t.Errorf("close: %v", err)
 		}
 	})
+	tx, err := conn.Begin(context.Background())
+	require.NoError(t, err)
 	return tx
 }
 

@@ -1,13 +1,17 @@
 package dbtest
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,9 +28,6 @@ const (
 	envImage       = "JSRUNTIME_TEST_IMAGE"
 
 	defaultImage = "postgres:16-alpine"
-
-	// containerLife is when a container ends itself, should nobody be left to remove it.
-	containerLife = 30 * 60 // seconds
 )
 
 // parameters suit tests: nothing needs to survive a crash, and many tests are connected at once.
@@ -35,11 +36,11 @@ var parameters = map[string]string{
 	"max_wal_size": "4GB", "autovacuum": "on",
 }
 
-// ServerURL returns the URL of a server's maintenance database, as a superuser, starting a server where none is given. The
-// server ends with this process.
-func ServerURL(ctx context.Context) (string, error) {
+// Server returns the URL of a server's maintenance database, as a superuser, starting a server where none is given. A server
+// that it started ends by stop, or with this process.
+func Server(ctx context.Context) (serverURL string, stop func() error, err error) {
 	if given := os.Getenv(EnvDatabaseURL); given != "" {
-		return given, nil
+		return given, func() error { return nil }, nil
 	}
 	switch wish := os.Getenv(envServer); wish {
 	case "docker":
@@ -47,51 +48,39 @@ func ServerURL(ctx context.Context) (string, error) {
 	case "local":
 		return startLocal(ctx)
 	case "":
-		fromDocker, errDocker := startContainer(ctx)
+		serverURL, stop, errDocker := startContainer(ctx)
 		if errDocker == nil {
-			return fromDocker, nil
+			return serverURL, stop, nil
 		}
-		local, errLocal := startLocal(ctx)
+		serverURL, stop, errLocal := startLocal(ctx)
 		if errLocal != nil {
-			return "", errors.Join(fmt.Errorf("docker: %w", errDocker), fmt.Errorf("local: %w", errLocal))
+			return "", nil, errors.Join(fmt.Errorf("docker: %w", errDocker), fmt.Errorf("local: %w", errLocal))
 		}
-		return local, nil
+		return serverURL, stop, nil
 	default:
-		return "", fmt.Errorf("%s: %q is neither docker nor local", envServer, wish)
+		return "", nil, fmt.Errorf("%s: %q is neither docker nor local", envServer, wish)
 	}
 }
 
-var (
-	localMu sync.Mutex
-	// local keeps the server reachable: its lifeline closes when the process ends, and the server with it.
-	local *postgres.Server
-)
-
-func startLocal(ctx context.Context) (string, error) {
+func startLocal(ctx context.Context) (string, func() error, error) {
 	s, err := postgres.Start(ctx, postgres.Config{
 		Temporary: true, Parameters: parameters, StartTimeout: time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	localMu.Lock()
-	defer localMu.Unlock()
-	local = s
-	return s.URL(), nil
+	return s.URL(), func() error { return s.Stop(context.Background()) }, nil
 }
 
-func startContainer(ctx context.Context) (string, error) {
+func startContainer(ctx context.Context) (_ string, _ func() error, err error) {
 	pool, err := dockertest.NewPool("")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := pool.Client.PingWithContext(ctx); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	image := os.Getenv(envImage)
-	if image == "" {
-		image = defaultImage
-	}
+	image := cmp.Or(os.Getenv(envImage), defaultImage)
 	repository, tag, ok := strings.Cut(image, ":")
 	if !ok {
 		tag = "latest"
@@ -109,10 +98,17 @@ func startContainer(ctx context.Context) (string, error) {
 		host.Tmpfs = map[string]string{"/var/lib/postgresql/data": ""}
 	})
 	if err != nil {
-		return "", fmt.Errorf("run %s: %w", image, err)
+		return "", nil, fmt.Errorf("run %s: %w", image, err)
 	}
-	if err := resource.Expire(containerLife); err != nil {
-		return "", errors.Join(err, pool.Purge(resource))
+	stop := func() error { return pool.Purge(resource) }
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, stop())
+		}
+	}()
+	lifeline, err := tie(ctx, pool.Client, resource.Container.ID)
+	if err != nil {
+		return "", nil, fmt.Errorf("tie %s to this process: %w", image, err)
 	}
 	serverURL := fmt.Sprintf("postgres://postgres:jsruntime@%s/postgres?sslmode=disable", resource.GetHostPort("5432/tcp"))
 	pool.MaxWait = time.Minute
@@ -120,7 +116,44 @@ func startContainer(ctx context.Context) (string, error) {
 		return onServer(ctx, serverURL, func(conn *pgx.Conn) error { return conn.Ping(ctx) })
 	})
 	if err != nil {
-		return "", errors.Join(fmt.Errorf("%s does not answer: %w", image, err), pool.Purge(resource))
+		return "", nil, fmt.Errorf("%s does not answer: %w", image, err)
 	}
-	return serverURL, nil
+	return serverURL, func() error { return errors.Join(lifeline.Close(), stop()) }, nil
+}
+
+// tie makes the container end with this process, however that ends: a shell in it reads from a connection that the kernel
+// closes then. The connection is made by hand because it must not need a goroutine, which tests that look for leaks would find.
+func tie(ctx context.Context, client *docker.Client, container string) (io.Closer, error) {
+	shell, err := client.CreateExec(docker.CreateExecOptions{
+		Context: ctx, Container: container, AttachStdin: true, User: "root",
+		Cmd: []string{"/bin/sh", "-c", "cat >/dev/null; kill -INT 1"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	network, address, ok := strings.Cut(client.Endpoint(), "://")
+	if !ok {
+		return nil, fmt.Errorf("unknown endpoint %q", client.Endpoint())
+	}
+	if network == "http" {
+		network = "tcp"
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	const body = `{"Detach":false,"Tty":false}`
+	_, err = fmt.Fprintf(conn, "POST /exec/%s/start HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n"+
+		"Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: %d\r\n\r\n%s", shell.ID, len(body), body)
+	if err == nil {
+		var answer *http.Response
+		if answer, err = http.ReadResponse(bufio.NewReader(conn), nil); err == nil && answer.StatusCode != http.StatusSwitchingProtocols {
+			err = fmt.Errorf("start shell: %s", answer.Status)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }

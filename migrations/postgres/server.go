@@ -111,8 +111,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if err := s.createDatabase(ctx); err != nil {
-		s.stopProcess(context.WithoutCancel(ctx))
-		return nil, err
+		return nil, errors.Join(err, s.stopProcess(context.WithoutCancel(ctx)))
 	}
 	return s, nil
 }
@@ -513,8 +512,7 @@ func (s *Server) launchOnce(ctx context.Context) error {
 	}()
 	s.process = p
 	if err := s.waitReady(ctx, p); err != nil {
-		s.stopProcess(context.WithoutCancel(ctx))
-		return fmt.Errorf("%w: %s", err, s.logTail())
+		return errors.Join(fmt.Errorf("%w: %s", err, s.logTail()), s.stopProcess(context.WithoutCancel(ctx)))
 	}
 	if s.cfg.Temporary {
 		// Signals are for the postmaster, not for the shell that waits for it.
@@ -541,7 +539,7 @@ func (s *Server) waitReady(ctx context.Context, p *process) error {
 		failure = err
 		select {
 		case <-p.done:
-			return fmt.Errorf("postgres ended at its start: %v", p.err)
+			return fmt.Errorf("postgres ended at its start (%v): %w", p.cmd.ProcessState, failure)
 		case <-ctx.Done():
 			return fmt.Errorf("postgres does not answer: %w", failure)
 		case <-time.After(20 * time.Millisecond):
@@ -593,7 +591,7 @@ func lastLines(text string) string {
 // newestFirst orders directories such as /usr/lib/postgresql/15/bin by the number in them.
 func newestFirst(dirs []string) {
 	major := func(dir string) int {
-		n, _ := strconv.Atoi(strings.TrimLeft(filepath.Base(filepath.Dir(dir)), "postgresql@-"))
+		n, _ := strconv.Atoi(strings.TrimLeft(filepath.Base(filepath.Dir(dir)), "abcdefghijklmnopqrstuvwxyz@-"))
 		return n
 	}
 	slices.SortStableFunc(dirs, func(a, b string) int { return major(b) - major(a) })

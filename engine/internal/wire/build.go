@@ -2,9 +2,15 @@ package wire
 
 import "runtime/debug"
 
-// Build names the build that this binary is of: the version control revision, or "devel" where it was built without one.
+// stamped is set by the linker, in both binaries alike (-X jsruntime/engine/internal/wire.stamped=…).
+var stamped string
+
+// Build names the build that this binary is of: what the linker was told, else the version control revision, else "devel".
 // Node and worker of one build have the same.
 func Build() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"

@@ -25,11 +25,16 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	url, err := dbtest.ServerURL(ctx)
+	url, stopServer, err := dbtest.Server(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withdb:", err)
 		return 1
 	}
+	defer func() {
+		if err := stopServer(); err != nil {
+			fmt.Fprintln(os.Stderr, "withdb: stop the server:", err)
+		}
+	}()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -1,0 +1,101 @@
+# jsruntime: `make` or `make help` lists what there is. Needs Go and a C++ compiler (V8 is linked into the worker).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One name for both binaries: node and worker of different builds refuse each other.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -X main.buildVersion=$(VERSION) -X jsruntime/engine/internal/wire.stamped=$(VERSION)
+
+# Pinned in .tools/go.mod, so that their dependencies are not ours.
+TOOL := go tool -modfile=.tools/go.mod
+SQLC ?= $(TOOL) sqlc
+GOLANGCI_LINT ?= $(TOOL) golangci-lint
+BENCHSTAT ?= $(TOOL) benchstat
+
+# RACE=1 tests under the race detector. PKG narrows: make test PKG=./engine/... ; ARGS goes to go test.
+PKG ?= ./...
+ARGS ?=
+RACEFLAG := $(if $(filter 1,$(RACE)),-race,)
+
+# Tests that need a real worker find this one.
+export JSRUNTIME_WORKER ?= $(CURDIR)/bin/jsruntime-worker
+# A server for all packages of a run: TEST_DATABASE_URL if it is set, else Docker, else this machine's Postgres binaries.
+WITH_DATABASE := go run ./migrations/dbtest/withdb
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build, start a node with an embedded Postgres and the tenant "demo", print a curl line (Ctrl-C drains)
+	bin/jsruntime serve --demo
+
+.PHONY: build
+build: bin/jsruntime bin/jsruntime-worker ## bin/jsruntime (no V8 in it) and bin/jsruntime-worker
+
+# Go's own cache decides whether there is anything to do.
+.PHONY: bin/jsruntime bin/jsruntime-worker
+bin/jsruntime:
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/jsruntime
+bin/jsruntime-worker:
+	CGO_ENABLED=1 go build -trimpath -buildmode=pie -ldflags '$(LDFLAGS)' -o $@ ./cmd/jsruntime-worker
+
+.PHONY: test
+test: bin/jsruntime-worker ## all tests on a Postgres of their own (RACE=1: race detector, PKG=./engine/..., ARGS=-run=Name)
+	$(WITH_DATABASE) go test $(RACEFLAG) -timeout 12m $(ARGS) $(PKG)
+
+.PHONY: test-faults
+test-faults: build ## real nodes and Postgres, killed, stopped, cut off and filled up (CRASH_DURATION=10m: longer than the default)
+	JSRUNTIME_BINARY=$(CURDIR)/bin/jsruntime go test -count=1 -timeout 60m -v $(ARGS) ./cmd/jsruntime/faults/...
+
+.PHONY: generate
+generate: ## sqlc's queries and the OpenAPI document
+	$(SQLC) generate
+	go generate ./...
+
+.PHONY: verify
+verify: lint ## what a commit must pass: vet, lint, generated code up to date, go.mod tidy, gofmt
+	go vet ./...
+	$(SQLC) diff
+	go mod tidy -diff
+	go mod verify
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }
+
+.PHONY: lint
+lint: ## golangci-lint, as .golangci.yaml says (compiling it takes minutes, once)
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: fmt
+fmt: ## gofmt everything
+	gofmt -w $$(git ls-files '*.go')
+
+# BASE=ref compares with that commit's figures by benchstat.
+BENCH ?= .
+BENCHCOUNT ?= 6
+.PHONY: bench
+bench: build ## Go benchmarks of the parts (BENCH=Route, BENCHCOUNT=6, PKG=./engine/...; BASE=main: compared with that ref)
+	@mkdir -p bin
+	$(WITH_DATABASE) go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) -timeout 60m $(PKG) | tee bin/bench.new
+ifdef BASE
+	rm -rf bin/base && git worktree prune && git worktree add --detach --force bin/base $(BASE)
+	trap 'git worktree remove --force bin/base' EXIT; \
+	  $(WITH_DATABASE) go -C bin/base test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCHCOUNT) -timeout 60m $(PKG) | tee bin/bench.old
+	$(BENCHSTAT) bin/bench.old bin/bench.new
+endif
+
+ROUNDS ?= 3
+.PHONY: bench-peers
+bench-peers: build ## workerd, Deno, Bun, isolated-vm, Gin, River, graphile-worker and pg-boss beside us; writes bench/RESULTS.md (needs Node.js)
+	cd bench/peers/js && npm ci --no-audit --no-fund
+	cd bench/peers && go run . -rounds $(ROUNDS)
+
+.PHONY: wpt
+wpt: bin/jsruntime-worker ## pass rates of the web-platform-tests: make wpt WPT=path/to/wpt
+	@[ -d "$(WPT)" ] || { echo "set WPT to a checkout of web-platform-tests"; exit 2; }
+	WPT=$(abspath $(WPT)) go test -count=1 -timeout 30m -v $(ARGS) -run TestWPT ./engine/...
+
+.PHONY: clean
+clean: ## what was built; data/ stays
+	rm -rf bin
