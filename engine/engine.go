@@ -8,11 +8,16 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
+
+	"jsruntime/engine/admission"
+	"jsruntime/engine/internal/pool"
 )
 
 // Config says how an Engine runs scripts.
@@ -54,6 +59,10 @@ type Config struct {
 	WorkerAge time.Duration
 	// WorkerRuns is how many executions a worker may serve. 0 means 1,000,000.
 	WorkerRuns int
+	// WorkerMemory is the resident memory in bytes from which on an idle worker is retired. 0 means 256 MiB.
+	WorkerMemory int64
+	// MaxQueued bounds the executions that wait for a worker on this node; one tenant may have half of them. 0 means 2048.
+	MaxQueued int
 	// QuarantineAfter is how many executions of a script that killed their worker within QuarantineWindow put it in quarantine.
 	// 0 means 5; less than 0 never.
 	QuarantineAfter int
@@ -103,6 +112,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.WorkerIdle = cmp.Or(c.WorkerIdle, 5*time.Minute)
 	c.WorkerAge = cmp.Or(c.WorkerAge, time.Hour)
 	c.WorkerRuns = cmp.Or(c.WorkerRuns, 1_000_000)
+	c.WorkerMemory = cmp.Or(c.WorkerMemory, 256<<20)
+	c.MaxQueued = cmp.Or(c.MaxQueued, 2048)
 	c.QuarantineAfter = cmp.Or(c.QuarantineAfter, 5)
 	c.QuarantineWindow = cmp.Or(c.QuarantineWindow, time.Minute)
 	c.QuarantineFor = cmp.Or(c.QuarantineFor, 5*time.Minute)
@@ -123,10 +134,23 @@ func (c Config) withDefaults() (Config, error) {
 
 // Engine runs scripts in worker processes. It is safe for concurrent use. Execute may be called before Run, and waits for it.
 type Engine struct {
-	cfg Config
+	cfg        Config
+	pool       *pool.Pool
+	quarantine *admission.Quarantine
+	closing    atomic.Bool
+	hosts      sync.WaitGroup // host calls under way
 
-	mu      sync.Mutex
-	running map[uuid.UUID]context.CancelCauseFunc
+	mu       sync.Mutex
+	running  map[uuid.UUID]*execution
+	programs map[uuid.UUID]*program // the newest of each script
+
+	free sync.Pool // of *execution
+}
+
+// program is a script with what the pool needs of it.
+type program struct {
+	pool.Program
+	script *Script
 }
 
 var _ Executor = (*Engine)(nil)
@@ -137,14 +161,70 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{cfg: cfg, running: map[uuid.UUID]context.CancelCauseFunc{}}, nil
+	e := &Engine{
+		cfg: cfg,
+		quarantine: admission.NewQuarantine(admission.QuarantineConfig{
+			After: cfg.QuarantineAfter, Window: cfg.QuarantineWindow, For: cfg.QuarantineFor,
+		}),
+		running:  map[uuid.UUID]*execution{},
+		programs: map[uuid.UUID]*program{},
+	}
+	var env func(context.Context, pool.Key) (json.RawMessage, error)
+	if cfg.Env != nil {
+		env = func(ctx context.Context, tenant pool.Key) (json.RawMessage, error) { return cfg.Env(ctx, tenant) }
+	}
+	e.pool, err = pool.New(pool.Config{
+		Path:        cfg.WorkerPath,
+		Args:        append(slices.Clone(cfg.WorkerArgs), "--sandbox="+cfg.Sandbox),
+		Build:       cfg.Build,
+		SysProcAttr: cfg.SysProcAttr,
+		MaxWorkers:  cfg.MaxWorkers,
+		MaxParked:   cfg.MaxParked,
+		Spares:      cfg.Spares,
+		MaxPending:  cfg.MaxQueued,
+		Grace:       cfg.KillGrace,
+		DrainGrace:  cfg.DrainGrace,
+		Idle:        cfg.WorkerIdle,
+		Age:         cfg.WorkerAge,
+		Runs:        cfg.WorkerRuns,
+		IdleMemory:  cfg.WorkerMemory,
+		MaxMemory:   cfg.MaxMemoryCeiling,
+		Env:         env,
+		Nodes:       func() int { return max(1, cfg.LiveNodes()) },
+		TenantLimit: func(tenant pool.Key) int { return cfg.TenantConcurrency(tenant) },
+		Started:     cfg.Observer.WorkerStarted,
+		Ended:       func(_ string, d *pool.Death) { cfg.Observer.WorkerEnded(deathWord(d)) },
+		Logger:      cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// deathWord is the cause that Observer.WorkerEnded names.
+func deathWord(d *pool.Death) string {
+	if d.Cause != pool.CauseDied {
+		return d.Cause
+	}
+	switch code, _, _ := judgeDeath(d, Limits{}, 0); code {
+	case CodeSandboxViolation:
+		return string(CodeSandboxViolation)
+	case CodeExceededMemory:
+		return "memory"
+	default:
+		return "crashed"
+	}
 }
 
 // Run serves executions until ctx is done; then it accepts no further ones, lets the accepted ones end within DrainGrace,
 // cancels the rest, and returns when every process, descriptor and goroutine of the engine is gone.
 func (e *Engine) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	stop := context.AfterFunc(ctx, func() { e.closing.Store(true) })
+	defer stop()
+	err := e.pool.Run(ctx)
+	e.hosts.Wait()
+	return err
 }
 
 // Execute implements Executor.
@@ -152,47 +232,136 @@ func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return nil, &RefusedError{Code: CodeOverloaded, Scope: "node", RetryAfter: time.Second, Detail: "the engine is not running"}
+	if stay, ok := e.quarantine.Check(inv.Script.ID, inv.Script.Version); ok {
+		return nil, e.refused(inv, &RefusedError{
+			Code: CodeQuarantined, Scope: "script", RetryAfter: time.Until(stay.Until),
+			Detail: "the script killed too many workers and is in quarantine until " + stay.Until.UTC().Format(time.RFC3339),
+		})
+	}
+	x := e.newExecution(ctx, inv)
+	e.mu.Lock()
+	if e.running[inv.ExecutionID] != nil {
+		e.mu.Unlock()
+		return nil, fmt.Errorf("execution %s is already running", inv.ExecutionID)
+	}
+	e.running[inv.ExecutionID] = x
+	e.mu.Unlock()
+
+	e.pool.Submit(&x.call)
+	x.wait()
+
+	e.mu.Lock()
+	delete(e.running, inv.ExecutionID)
+	e.mu.Unlock()
+	res, err := x.finish()
+	e.recycle(x)
+	if err != nil {
+		return nil, err
+	}
+	e.cfg.Observer.ExecutionEnded(inv, res)
+	return res, nil
+}
+
+func (e *Engine) refused(inv *Invocation, err *RefusedError) error {
+	e.cfg.Observer.ExecutionRefused(inv, err)
+	return err
+}
+
+// program returns what the pool needs of a script. Its identity says whether a worker has the script loaded, so that an equal
+// Script must not make a new one.
+func (e *Engine) program(s *Script) *program {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.programs[s.ID]
+	if p != nil && (p.script == s || sameProgram(p.script, s)) {
+		return p
+	}
+	p = &program{script: s, Program: pool.Program{
+		Script:      s.ID,
+		Tenant:      s.TenantID,
+		TenantSlug:  s.TenantSlug,
+		Name:        s.Name,
+		Version:     s.Version,
+		Static:      staticContext(s),
+		Source:      []byte(s.Compiled),
+		MaxMemory:   s.Limits.MaxMemoryBytes,
+		LoadTime:    min(s.Limits.MaxExecutionTime, maxLoadTime),
+		Concurrency: s.Limits.MaxConcurrentRuns,
+	}}
+	if len(e.programs) >= maxPrograms {
+		clear(e.programs) // all that it costs is one more Load of each
+	}
+	e.programs[s.ID] = p
+	return p
+}
+
+const (
+	// maxLoadTime bounds what a module's top level may take.
+	maxLoadTime = 10 * time.Second
+	// maxPrograms bounds the programs that are kept, of which each holds a copy of its script's compiled source.
+	maxPrograms = 10_000
+)
+
+func sameProgram(a, b *Script) bool {
+	return a.Version == b.Version && a.TenantID == b.TenantID && a.TenantSlug == b.TenantSlug && a.Name == b.Name &&
+		a.OrganizationID == b.OrganizationID && a.Limits == b.Limits && a.Compiled == b.Compiled
+}
+
+// staticContext is the part of ctx that does not change between executions.
+func staticContext(s *Script) []byte {
+	b, err := json.Marshal(map[string]any{
+		"organizationId": s.OrganizationID,
+		"scriptId":       s.ID,
+		"scriptName":     s.Name,
+		"version":        s.Version,
+		"limits": map[string]any{
+			"maxExecutionTimeMs":   s.Limits.MaxExecutionTime.Milliseconds(),
+			"maxCpuTimeMs":         s.Limits.MaxCPUTime.Milliseconds(),
+			"maxMemoryBytes":       s.Limits.MaxMemoryBytes,
+			"maxConcurrentRuns":    s.Limits.MaxConcurrentRuns,
+			"maxApiCallsPerMinute": s.Limits.MaxAPICallsPerMinute,
+			"maxOutputSizeBytes":   s.Limits.MaxOutputSizeBytes,
+			"maxLogBytes":          s.Limits.MaxLogBytes,
+		},
+	})
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return b
 }
 
 // Cancel ends an execution of this node: its Result has CodeCancelled and the message of cause. It reports whether the
 // execution was there.
 func (e *Engine) Cancel(executionID uuid.UUID, cause error) bool {
 	e.mu.Lock()
-	cancel := e.running[executionID]
-	e.mu.Unlock()
-	if cancel == nil {
+	defer e.mu.Unlock()
+	x := e.running[executionID]
+	if x == nil {
 		return false
 	}
-	cancel(cause)
+	x.stop(cause)
 	return true
 }
 
-// RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: no execution begins in one of
-// them once RetireTenant has returned. Those that run end by themselves.
-func (e *Engine) RetireTenant(tenantID uuid.UUID) {}
+// RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: those that are idle at once, the
+// others when what they execute has ended. What waits at them goes to new ones.
+func (e *Engine) RetireTenant(tenantID uuid.UUID) { e.pool.RetireTenant(tenantID) }
 
 // Release takes a script out of quarantine. A new version does that by itself.
-func (e *Engine) Release(scriptID uuid.UUID) {}
+func (e *Engine) Release(scriptID uuid.UUID) { e.quarantine.Release(scriptID) }
 
 // Quarantine is a script's stay there.
-type Quarantine struct {
-	TenantID uuid.UUID
-	ScriptID uuid.UUID
-	Version  int
-	Since    time.Time
-	Until    time.Time
-}
+type Quarantine = admission.Stay
 
 // Quarantines returns the scripts that are in quarantine on this node.
-func (e *Engine) Quarantines() []Quarantine { return nil }
+func (e *Engine) Quarantines() []Quarantine { return e.quarantine.List() }
 
 // Stats are figures of the moment.
 type Stats struct {
 	Workers     int      // processes, spares included
 	Spares      int      // started and not leased
 	Idle        int      // leased, nothing to do
-	Busy        int      // executing
+	Busy        int      // executing, parked ones included
 	Parked      int      // executing, waiting for a host call
 	Tenants     int      // with a worker
 	Queued      int      // executions that wait for a worker
@@ -203,4 +372,10 @@ type Stats struct {
 }
 
 // Stats returns the figures of the moment.
-func (e *Engine) Stats() Stats { return Stats{} }
+func (e *Engine) Stats() Stats {
+	s := e.pool.Stats()
+	return Stats{
+		Workers: s.Workers, Spares: s.Spares, Idle: s.Idle, Busy: s.Busy, Parked: s.Parked, Tenants: s.Tenants,
+		Queued: s.Pending, Running: s.Calls, Quarantined: len(e.quarantine.List()), V8: s.V8, Layers: s.Layers,
+	}
+}

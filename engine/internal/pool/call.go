@@ -24,9 +24,10 @@ type Program struct {
 	Concurrency int           // max_concurrent_runs; 0 means no bound
 }
 
-// Handler follows a call. Its methods are called from the pool's goroutines: they return at once and call nothing of the pool.
+// Handler follows a call. Its methods are called from the pool's goroutines and return at once.
 type Handler interface {
-	// Begin is called when the worker is about to execute the call. It may come again if the worker gave the call back.
+	// Begin is called when the worker is about to execute the call, under the pool's lock: it calls nothing of the pool. It may
+	// come again if the worker gave the call back.
 	Begin(now time.Time)
 	// Frame is called for each of the call's frames that is not its Result: HostCall, HostCancel, Log, Head, Chunk, Credit. The
 	// payload is valid during the call only. An error is a breach of the protocol; the worker is killed for it.
@@ -73,6 +74,9 @@ type Call struct {
 	cancel     string
 	killAt     time.Time // set with cancel
 }
+
+// Began is when the call began. Its Handler may ask.
+func (c *Call) Began() time.Time { return c.began }
 
 type callState uint8
 

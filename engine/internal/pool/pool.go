@@ -787,7 +787,7 @@ func (p *Pool) serve(proc *process, started time.Time) {
 // gone ends the process of a worker whose reader has ended, and its calls.
 func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 	p.mu.Lock()
-	starting := w.state == stateStarting
+	starting := !w.greeted
 	if w.cause == "" {
 		lost := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 		switch {
@@ -912,6 +912,7 @@ func (p *Pool) greet(w *worker, h *wire.Hello) error {
 	if w.state != stateStarting {
 		return nil // killed by shutdown: the reader sees the end
 	}
+	w.greeted = true
 	p.starting--
 	p.failures = 0
 	p.v8, p.layers = h.V8, h.Layers

@@ -48,15 +48,16 @@ type worker struct {
 	printed output
 	started time.Time
 
-	state  workerState
-	tenant *tenant
-	gen    uint64 // of the tenant when leased
-	script *script
-	active bool
-	parked bool
-	dirty  bool
-	niced  bool
-	doomed bool
+	state   workerState
+	tenant  *tenant
+	gen     uint64 // of the tenant when leased
+	script  *script
+	active  bool
+	parked  bool
+	dirty   bool
+	niced   bool
+	doomed  bool
+	greeted bool // said Hello: not counted in Pool.starting any more
 
 	queue   []*Call // nil: a call that was given up; its Result is still to come
 	seqs    []uint32

@@ -1,0 +1,690 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"jsruntime/engine/internal/pool"
+	"jsruntime/engine/internal/wire"
+)
+
+// execution is one Execute. The pool's reader calls Begin and Frame; the caller's goroutine waits and delivers. It is used again
+// only where no host call was made, since a Host may still hold on to it.
+type execution struct {
+	engine *Engine
+	ctx    context.Context
+	inv    *Invocation
+	prog   *program
+	call   pool.Call
+	queued time.Time
+
+	stopped chan struct{} // has room for one: cause is set
+	notify  chan struct{} // has room for one: something to deliver
+
+	head    []byte // memory of call.Run.Head and Context
+	context []byte
+
+	mu        sync.Mutex
+	cause     error // of Cancel or of a sink's error
+	causeCode Code
+	begun     bool // OnBegin is due or done
+	told      bool // OnBegin was called
+	logs      []LogLine
+	logBytes  int64
+	logsTold  int
+	stream    responseStream
+	host      *hostCalls
+}
+
+// responseStream is a response that comes as Head and Chunk.
+type responseStream struct {
+	ref     pool.Ref
+	open    bool
+	ended   bool // its last Chunk came
+	status  int
+	headers []string
+	bad     string // why the head is none
+	told    bool   // the head was delivered
+	failed  bool   // no more of it is delivered: the sink gave an error, or it is too large
+	broken  bool   // the script's stream ended with an error
+	pending []byte
+	spare   []byte
+	total   int64
+}
+
+func (e *Engine) newExecution(ctx context.Context, inv *Invocation) *execution {
+	x, _ := e.free.Get().(*execution)
+	if x == nil {
+		x = &execution{engine: e, stopped: make(chan struct{}, 1), notify: make(chan struct{}, 1)}
+		x.call.Done = make(chan struct{}, 1)
+		x.call.Handler = x
+	}
+	x.ctx, x.inv, x.queued = ctx, inv, time.Now()
+	x.prog = e.program(inv.Script)
+	l := &inv.Script.Limits
+	c := &x.call
+	c.Program = &x.prog.Program
+	c.Wall, c.CPU = l.MaxExecutionTime, l.MaxCPUTime
+	c.Patience, c.LimitPatience = e.cfg.QueueWait, e.cfg.QueueWait
+	if inv.Trigger == TriggerHTTP {
+		c.LimitPatience = e.cfg.ConcurrencyWait
+	}
+	c.Run = wire.Run{
+		Handler:     wireHandler(inv.Handler),
+		WallMillis:  millis(l.MaxExecutionTime),
+		CPUMillis:   millis(l.MaxCPUTime),
+		OutputLimit: clamp32(l.MaxOutputSizeBytes),
+		LogLimit:    clamp32(l.MaxLogBytes),
+		Body:        inv.Input,
+	}
+	x.context = appendContext(x.context[:0], inv)
+	c.Run.Context = x.context
+	if inv.Handler == HandlerFetch {
+		req := inv.Request
+		if req == nil {
+			req = requestOf(inv)
+		}
+		x.head = appendHead(x.head[:0], req)
+		c.Run.Head, c.Run.Body, c.Run.HasBody = x.head, req.Body, req.HasBody
+	} else if len(inv.Input) == 0 {
+		c.Run.Body = []byte("null")
+	}
+	return x
+}
+
+// recycle keeps x for the next Execute.
+func (e *Engine) recycle(x *execution) {
+	if x.host != nil || x.stream.open || cap(x.head) > 64<<10 {
+		return
+	}
+	select {
+	case <-x.stopped:
+	default:
+	}
+	select {
+	case <-x.notify:
+	default:
+	}
+	x.ctx, x.inv, x.prog, x.cause, x.causeCode = nil, nil, nil, nil, CodeNone
+	x.begun, x.told, x.logs, x.logBytes, x.logsTold = false, false, nil, 0, 0
+	x.stream = responseStream{}
+	x.call.Program, x.call.Run, x.call.Ending = nil, wire.Run{}, pool.Ending{}
+	e.free.Put(x)
+}
+
+func wireHandler(h Handler) wire.Handler {
+	switch h {
+	case HandlerFetch:
+		return wire.HandlerFetch
+	case HandlerScheduled:
+		return wire.HandlerScheduled
+	case HandlerEvent:
+		return wire.HandlerEvent
+	default:
+		return wire.HandlerRun
+	}
+}
+
+func millis(d time.Duration) uint32 {
+	return clamp32(int64((d + time.Millisecond - 1) / time.Millisecond))
+}
+
+func clamp32(n int64) uint32 { return uint32(min(max(n, 0), 1<<32-1)) }
+
+// appendContext appends the part of ctx that is this execution's own.
+func appendContext(b []byte, inv *Invocation) []byte {
+	b = append(b, `{"executionId":"`...)
+	b = appendUUID(b, inv.ExecutionID)
+	b = append(b, `","trigger":`...)
+	b = appendJSONString(b, string(inv.Trigger))
+	b = append(b, `,"attempt":`...)
+	b = strconv.AppendInt(b, int64(max(inv.Attempt, 1)), 10)
+	return append(b, '}')
+}
+
+func appendUUID(b []byte, id [16]byte) []byte {
+	const hex = "0123456789abcdef"
+	for i, c := range id {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			b = append(b, '-')
+		}
+		b = append(b, hex[c>>4], hex[c&15])
+	}
+	return b
+}
+
+func appendJSONString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				return append(b, `""`...)
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// appendHead appends a request's head as wire.HeadFields says.
+func appendHead(b []byte, r *Request) []byte {
+	b = appendLine(b, r.Method)
+	b = append(b, '\n')
+	b = appendLine(b, r.URL)
+	b = append(b, '\n')
+	if len(r.Params) == 0 {
+		b = append(b, "{}"...)
+	} else if params, err := json.Marshal(r.Params); err == nil {
+		b = append(b, params...)
+	}
+	for _, s := range r.Headers {
+		b = append(b, '\n')
+		b = appendLine(b, s)
+	}
+	return b
+}
+
+// appendLine appends s with a space for each line break: net/http lets none through, other callers might.
+func appendLine(b []byte, s string) []byte {
+	if strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 {
+		return append(b, s...)
+	}
+	return append(b, strings.NewReplacer("\r", " ", "\n", " ").Replace(s)...)
+}
+
+// requestOf makes a request of a manual run's input: {method, path, headers, query, body}.
+func requestOf(inv *Invocation) *Request {
+	var in struct {
+		Method  string            `json:"method"`
+		Path    string            `json:"path"`
+		URL     string            `json:"url"`
+		Headers map[string]string `json:"headers"`
+		Query   map[string]string `json:"query"`
+		Params  map[string]string `json:"params"`
+		Body    json.RawMessage   `json:"body"`
+	}
+	_ = json.Unmarshal(inv.Input, &in) // what does not fit is left out
+	r := &Request{Method: strings.ToUpper(in.Method), URL: in.URL, Params: in.Params}
+	if r.Method == "" {
+		r.Method = "GET"
+	}
+	if r.URL == "" {
+		u := url.URL{Scheme: "http", Host: "localhost", Path: "/" + strings.TrimPrefix(in.Path, "/")}
+		q := url.Values{}
+		for k, v := range in.Query {
+			q.Set(k, v)
+		}
+		u.RawQuery = q.Encode()
+		r.URL = u.String()
+	}
+	names := make([]string, 0, len(in.Headers))
+	for name := range in.Headers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		r.Headers = append(r.Headers, strings.ToLower(name), in.Headers[name])
+	}
+	if len(in.Body) > 0 && string(in.Body) != "null" {
+		r.HasBody = true
+		var text string
+		if json.Unmarshal(in.Body, &text) == nil {
+			r.Body = []byte(text)
+		} else {
+			r.Body = in.Body
+		}
+	}
+	return r
+}
+
+// Begin implements pool.Handler.
+func (x *execution) Begin(time.Time) {
+	if x.inv.OnBegin == nil {
+		return
+	}
+	x.mu.Lock()
+	x.begun = true
+	x.mu.Unlock()
+	x.poke()
+}
+
+func (x *execution) poke() {
+	select {
+	case x.notify <- struct{}{}:
+	default:
+	}
+}
+
+// stop cancels the execution.
+func (x *execution) stop(cause error) { x.stopWith(CodeCancelled, cause) }
+
+func (x *execution) stopWith(code Code, cause error) {
+	x.mu.Lock()
+	if x.causeCode == CodeNone {
+		x.causeCode, x.cause = code, cause
+	}
+	x.mu.Unlock()
+	select {
+	case x.stopped <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits for the call's Ending and delivers what comes before it.
+func (x *execution) wait() {
+	gone := x.ctx.Done()
+	for {
+		select {
+		case <-x.call.Done:
+			x.deliver()
+			return
+		case <-gone:
+			gone = nil
+			x.mu.Lock()
+			if x.causeCode == CodeNone {
+				x.causeCode, x.cause = CodeCancelled, context.Cause(x.ctx)
+			}
+			x.mu.Unlock()
+			x.engine.pool.Cancel(&x.call, string(CodeCancelled))
+		case <-x.stopped:
+			x.mu.Lock()
+			code := x.causeCode
+			x.mu.Unlock()
+			x.engine.pool.Cancel(&x.call, string(code))
+		case <-x.notify:
+			x.deliver()
+		}
+	}
+}
+
+// deliver gives the caller's functions what has come.
+func (x *execution) deliver() {
+	inv := x.inv
+	if inv.OnBegin == nil && inv.OnLog == nil && inv.Response == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.begun && !x.told {
+		x.told = true
+		x.mu.Unlock()
+		inv.OnBegin()
+		x.mu.Lock()
+	}
+	for inv.OnLog != nil && x.logsTold < len(x.logs) {
+		line := x.logs[x.logsTold]
+		x.logsTold++
+		x.mu.Unlock()
+		inv.OnLog(line)
+		x.mu.Lock()
+	}
+	if s := &x.stream; inv.Response != nil && s.open {
+		x.deliverStream(s)
+	}
+}
+
+// deliverStream gives the sink what has come of the response. x.mu is held, and released around the sink's methods.
+func (x *execution) deliverStream(s *responseStream) {
+	if s.bad != "" || s.failed {
+		return
+	}
+	var err error
+	if !s.told {
+		s.told = true
+		x.mu.Unlock()
+		err = x.inv.Response.Head(s.status, s.headers)
+		x.mu.Lock()
+	}
+	for err == nil && len(s.pending) > 0 {
+		chunk, last := s.pending, s.ended
+		s.pending, s.spare = s.spare[:0], nil
+		x.mu.Unlock()
+		err = x.inv.Response.Write(chunk)
+		if !last {
+			x.engine.pool.Send(s.ref, &wire.Credit{Seq: s.ref.Seq(), Bytes: uint32(len(chunk))})
+		}
+		x.mu.Lock()
+		s.spare = chunk[:0]
+	}
+	if err != nil {
+		s.failed = true
+		x.mu.Unlock()
+		x.stop(fmt.Errorf("the response could not be delivered: %w", err))
+		x.mu.Lock()
+	}
+}
+
+// Frame implements pool.Handler.
+func (x *execution) Frame(ref pool.Ref, k wire.Kind, payload []byte) error {
+	switch k {
+	case wire.KindLog:
+		m, err := wire.ParseLog(payload)
+		if err != nil {
+			return err
+		}
+		x.log(&m)
+		return nil
+	case wire.KindHead:
+		m, err := wire.ParseHead(payload)
+		if err != nil {
+			return err
+		}
+		return x.respond(ref, &m)
+	case wire.KindChunk:
+		m, err := wire.ParseChunk(payload)
+		if err != nil {
+			return err
+		}
+		if m.Stream == 0 {
+			return x.chunk(&m)
+		}
+		return x.hosts(ref).chunk(&m)
+	case wire.KindCredit:
+		m, err := wire.ParseCredit(payload)
+		if err != nil {
+			return err
+		}
+		return x.hosts(ref).credit(&m)
+	case wire.KindHostCall:
+		m, err := wire.ParseHostCall(payload)
+		if err != nil {
+			return err
+		}
+		return x.hosts(ref).begin(&m)
+	case wire.KindHostCancel:
+		m, err := wire.ParseHostCancel(payload)
+		if err != nil {
+			return err
+		}
+		x.hosts(ref).cancel(&m)
+		return nil
+	default:
+		return fmt.Errorf("frame of kind %d", k)
+	}
+}
+
+const (
+	maxLogLine  = 8 << 10
+	maxLogLines = 10_000
+)
+
+// log keeps a line. The worker keeps within max_log_bytes by itself and marks where it cut; here is the bound for one that does
+// not, a little wider for the mark.
+func (x *execution) log(m *wire.Log) {
+	text := cleanText(m.Message, maxLogLine)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.logBytes += int64(len(text))
+	if x.logBytes > x.inv.Script.Limits.MaxLogBytes+maxLogLine || len(x.logs) >= maxLogLines {
+		return
+	}
+	at := x.queued
+	if b := x.call.Began(); !b.IsZero() {
+		at = b.Add(min(time.Duration(m.Micros)*time.Microsecond, x.call.Wall))
+	}
+	x.logs = append(x.logs, LogLine{Seq: len(x.logs) + 1, Level: logLevels[m.Level], Message: text, At: at})
+	if x.inv.OnLog != nil {
+		x.poke()
+	}
+}
+
+var logLevels = [...]string{wire.LevelDebug: "debug", wire.LevelInfo: "info", wire.LevelWarn: "warn", wire.LevelError: "error"}
+
+// respond begins a streamed response.
+func (x *execution) respond(ref pool.Ref, m *wire.Head) error {
+	if x.inv.Handler != HandlerFetch {
+		return errors.New("Head for a handler that is not fetch")
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := &x.stream
+	if s.open {
+		return errors.New("a second Head")
+	}
+	s.open, s.ref = true, ref
+	s.status, s.headers, s.bad = cleanHead(int(min(m.Status, 1<<20)), m.Headers)
+	x.poke()
+	return nil
+}
+
+// chunk takes a part of the response. With no sink it is kept whole, within max_output_size_bytes.
+func (x *execution) chunk(m *wire.Chunk) error {
+	ref, taken, err := x.keepChunk(m)
+	if taken > 0 {
+		x.engine.pool.Send(ref, &wire.Credit{Seq: ref.Seq(), Bytes: uint32(taken)})
+	}
+	return err
+}
+
+// keepChunk returns how many bytes the worker gets Credit for at once, because no sink takes them.
+func (x *execution) keepChunk(m *wire.Chunk) (ref pool.Ref, taken int, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := &x.stream
+	if !s.open || s.ended {
+		return ref, 0, errors.New("Chunk outside of a response")
+	}
+	s.ended = m.Last
+	if m.Error != "" {
+		s.broken = true
+	}
+	s.total += int64(len(m.Data))
+	limit := x.inv.Script.Limits.MaxOutputSizeBytes
+	if s.total > limit {
+		s.failed = true
+		if x.causeCode == CodeNone {
+			x.causeCode = CodeOutputTooLarge
+			x.cause = errors.New(limitMessage("max_output_size_bytes", "", limit, s.total))
+		}
+		select {
+		case x.stopped <- struct{}{}:
+		default:
+		}
+		return ref, 0, nil
+	}
+	if x.inv.Response != nil && len(s.pending)+len(m.Data) > wire.StreamWindow {
+		return ref, 0, errOverrun
+	}
+	s.pending = append(s.pending, m.Data...)
+	if x.inv.Response != nil {
+		x.poke()
+		return ref, 0, nil
+	}
+	if m.Last {
+		return ref, 0, nil
+	}
+	return s.ref, len(m.Data), nil
+}
+
+// finish makes a Result of the call's Ending.
+func (x *execution) finish() (*Result, error) {
+	e, inv, end := x.engine, x.inv, &x.call.Ending
+	var fatal *HostError
+	calls, egress := 0, int64(0)
+	if x.host != nil {
+		fatal, calls, egress = x.host.end()
+	}
+	switch end.Kind {
+	case pool.EndRefused:
+		return nil, e.refused(inv, refusal(&end.Refusal))
+	case pool.EndCancelled:
+		if x.causeCode == CodeNone {
+			return nil, e.refused(inv, refusal(&pool.Refusal{Scope: "closing", Wait: time.Second}))
+		}
+		if err := x.ctx.Err(); err != nil && !x.told {
+			return nil, err
+		}
+	}
+	res := &Result{
+		StartedAt: end.Began, EndedAt: end.Ended, Began: !end.Began.IsZero(), Logs: x.logs, Streamed: x.stream.told,
+		Metrics: Metrics{ColdStart: end.Cold, APICalls: calls, LogBytes: min(x.logBytes, inv.Script.Limits.MaxLogBytes)},
+	}
+	queued := inv.QueuedAt
+	if queued.IsZero() {
+		queued = x.queued
+	}
+	m := &res.Metrics
+	if res.Began {
+		m.Duration = end.Ended.Sub(end.Began)
+		m.Queue = max(end.Began.Sub(queued), 0)
+	} else {
+		res.StartedAt = end.Ended
+		m.Queue = max(end.Ended.Sub(queued), 0)
+	}
+	x.judge(res, end)
+	if fatal != nil {
+		res.Code, res.Message, res.Output, res.Response = fatal.Fatal, fatal.Message, nil, nil
+	}
+	res.Message = cleanText(res.Message, maxMessageBytes)
+	if res.Stack != "" {
+		if e.cfg.MapStack != nil && inv.Script.SourceMap != "" {
+			res.Stack = e.cfg.MapStack(inv.Script.SourceMap, res.Stack)
+		}
+		res.Stack = cleanText(res.Stack, maxStackBytes)
+	}
+	if res.Response != nil {
+		m.OutputBytes = int64(len(res.Response.Body))
+		egress += m.OutputBytes
+	} else if x.stream.open {
+		m.OutputBytes = x.stream.total
+		egress += x.stream.total
+	} else {
+		m.OutputBytes = int64(len(res.Output))
+	}
+	m.EgressBytes = egress
+	return res, nil
+}
+
+func refusal(r *pool.Refusal) *RefusedError {
+	err := &RefusedError{Code: CodeOverloaded, Scope: r.Scope, Limit: r.Limit, RetryAfter: max(r.Wait, time.Second)}
+	switch r.Scope {
+	case "script":
+		err.Code = CodeConcurrencyLimit
+		err.Detail = fmt.Sprintf("max_concurrent_runs: limit %d of this node, all in use", r.Limit)
+	case "tenant":
+		err.Code = CodeConcurrencyLimit
+		err.Detail = fmt.Sprintf("the tenant's concurrency: limit %d of this node, all in use", r.Limit)
+	case "closing":
+		err.Scope, err.Detail = "node", "the node is shutting down"
+	case "lease":
+		err.Scope, err.Detail = "node", "the tenant's secrets could not be read"
+	default:
+		err.Scope, err.Detail = "node", "no worker was free in time"
+	}
+	return err
+}
+
+// judge sets how the execution ended.
+func (x *execution) judge(res *Result, end *pool.Ending) {
+	e, inv := x.engine, x.inv
+	limits := inv.Script.Limits
+	ran := res.Metrics.Duration
+	switch end.Kind {
+	case pool.EndCancelled:
+		res.Code, res.Message = x.causeCode, causeText(x.cause)
+		return
+	case pool.EndLoad:
+		res.Code, res.Message, res.Stack = Code(end.Loaded.Code), end.Loaded.Message, end.Loaded.Stack
+		if !scriptCode(res.Code) || res.Code == CodeNone {
+			res.Code = CodeBootError
+		}
+		return
+	case pool.EndDeath:
+		var guilty bool
+		res.Code, res.Message, guilty = judgeDeath(end.Death, limits, ran)
+		if guilty && res.Began && e.quarantine.Death(inv.Script.TenantID, inv.Script.ID, inv.Script.Version) {
+			e.cfg.Logger.Warn("script quarantined", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID,
+				"version", inv.Script.Version, "for", e.cfg.QuarantineFor)
+			e.cfg.Observer.ScriptQuarantined(inv.Script.TenantID, inv.Script.ID)
+		}
+		if res.Code == CodeCancelled {
+			x.judgeCancelled(res)
+		}
+		return
+	}
+	r := &end.Result
+	m := &res.Metrics
+	m.CPU = time.Duration(min(r.CPUMicros, uint64(64*ran/time.Microsecond)+1)) * time.Microsecond
+	m.PeakMemoryBytes = int64(min(r.PeakMemory, 1<<50))
+	res.Code, res.Message, res.Stack, res.NoRetry = Code(r.Code), r.Message, r.Stack, r.NoRetry
+	switch {
+	case res.Code == CodeNone:
+		if x.causeCode == CodeOutputTooLarge || x.stream.failed && x.causeCode != CodeNone {
+			x.judgeCancelled(res)
+		} else {
+			x.judgeOutput(res, r)
+		}
+	case end.Cancel == string(CodeCancelled) || end.Cancel != "" && end.Cancel == string(x.causeCode):
+		x.judgeCancelled(res)
+	case end.Cancel == string(CodeExceededWallTime):
+		res.Code, res.Message = CodeExceededWallTime, wallMessage(limits, ran)
+	case end.Cancel == string(CodeExceededCPU):
+		res.Code = CodeExceededCPU
+		if r.Code != string(CodeExceededCPU) {
+			res.Message = limitMessage("max_cpu_time_ms", " ms", limits.MaxCPUTime.Milliseconds(), m.CPU.Milliseconds())
+		}
+	case !scriptCode(res.Code):
+		res.Code = CodeException
+	case res.Message == "" && res.Code == CodeExceededWallTime:
+		res.Message = wallMessage(limits, ran)
+	}
+}
+
+// judgeCancelled says who cancelled the execution. Nobody but the pool, when the node shuts down, leaves no cause: that is ours.
+func (x *execution) judgeCancelled(res *Result) {
+	res.Output, res.Response = nil, nil
+	if x.causeCode == CodeNone {
+		res.Code, res.Message = CodeWorkerLost, "the node was shut down"
+		return
+	}
+	res.Code, res.Message = x.causeCode, causeText(x.cause)
+}
+
+func causeText(err error) string {
+	if err == nil {
+		return "cancelled"
+	}
+	return err.Error()
+}
+
+// judgeOutput checks and cleans what a completed execution gave.
+func (x *execution) judgeOutput(res *Result, r *wire.Result) {
+	limit := x.inv.Script.Limits.MaxOutputSizeBytes
+	if n := int64(len(r.Body)); n > limit {
+		res.Code, res.Message = CodeOutputTooLarge, limitMessage("max_output_size_bytes", "", limit, n)
+		return
+	}
+	bad := ""
+	switch s := &x.stream; {
+	case x.inv.Handler != HandlerFetch:
+		res.Output, bad = cleanOutput(r.Body)
+	case s.open:
+		bad = s.bad
+		switch {
+		case bad != "":
+		case s.broken:
+			res.Code, res.Message = CodeException, "the response's body failed"
+		case x.inv.Response == nil:
+			res.Response = &Response{Status: s.status, Headers: s.headers, Body: s.pending}
+		}
+	default:
+		res.Response = &Response{Body: r.Body}
+		res.Response.Status, res.Response.Headers, bad = cleanHead(int(min(r.Status, 1<<20)), r.Headers)
+		if !bodyAllowed(res.Response.Status) {
+			res.Response.Body = nil
+		}
+	}
+	if bad != "" {
+		res.Code, res.Message, res.Response, res.Output = CodeInvalidOutput, bad, nil, nil
+	}
+}
