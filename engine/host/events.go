@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"jsruntime/engine"
+	"jsruntime/engine/ledger"
 	"jsruntime/sqlc"
 )
 
@@ -56,7 +57,7 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 		id = &args.ID
 	}
 	row, err := h.queries.EventPublishAfter(ctx, sqlc.EventPublishAfterParams{
-		TenantID: inv.Script.TenantID, Type: args.Type, Data: postgresJSON(args.Data), ID: id,
+		TenantID: inv.Script.TenantID, Type: args.Type, Data: ledger.SafeJSON(args.Data), ID: id,
 		DelaySeconds: args.DelaySeconds, Depth: int32(inv.Depth + 1),
 	})
 	if err != nil {
@@ -93,60 +94,4 @@ func explainPublish(method string, err error) error {
 
 func queueFull(method, detail string) *engine.HostError {
 	return &engine.HostError{Name: "QuotaExceededError", Code: "queue_full", Message: method + ": " + detail, RetryAfter: 1000}
-}
-
-// postgresJSON replaces in a JSON text what jsonb refuses: NUL and surrogates that are not paired become U+FFFD. It expects
-// valid JSON, where both can only be written as escapes.
-func postgresJSON(text json.RawMessage) json.RawMessage {
-	const replacement = `\ufffd`
-	var out []byte // nil as long as nothing was replaced
-	copied := 0
-	for i := 0; i < len(text); {
-		if text[i] != '\\' {
-			i++
-			continue
-		}
-		if i+6 > len(text) || text[i+1] != 'u' {
-			i += 2
-			continue
-		}
-		unit := hex4(text[i+2 : i+6])
-		width := 6
-		bad := unit == 0
-		switch {
-		case unit >= 0xdc00 && unit <= 0xdfff:
-			bad = true
-		case unit >= 0xd800 && unit <= 0xdbff:
-			bad = true
-			if i+12 <= len(text) && text[i+6] == '\\' && text[i+7] == 'u' {
-				if low := hex4(text[i+8 : i+12]); low >= 0xdc00 && low <= 0xdfff {
-					bad, width = false, 12
-				}
-			}
-		}
-		if bad {
-			out = append(append(out, text[copied:i]...), replacement...)
-			copied = i + width
-		}
-		i += width
-	}
-	if out == nil {
-		return text
-	}
-	return append(out, text[copied:]...)
-}
-
-func hex4(digits []byte) (n int) {
-	for _, d := range digits {
-		switch {
-		case d >= '0' && d <= '9':
-			d -= '0'
-		case d >= 'a' && d <= 'f':
-			d -= 'a' - 10
-		case d >= 'A' && d <= 'F':
-			d -= 'A' - 10
-		}
-		n = n<<4 | int(d&0xf)
-	}
-	return n
 }

@@ -10,10 +10,38 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/catalog"
 )
 
-// maxDepth is the longest chain of events and invocations.
-const maxDepth = 16
+const (
+	// maxDepth is the longest chain of events and invocations.
+	maxDepth = 16
+	// recordTimeout is how long a full ledger may hold up a call: as long as an outage that it is meant to outlast.
+	recordTimeout = time.Minute
+)
+
+// FromCatalog has scripts.invoke find scripts in the node's catalog.
+func FromCatalog(c *catalog.Catalog) Scripts { return catalogScripts{c} }
+
+type catalogScripts struct{ catalog *catalog.Catalog }
+
+// ScriptByName implements Scripts.
+func (s catalogScripts) ScriptByName(ctx context.Context, tenantID uuid.UUID, name string) (*engine.Script, error) {
+	head, err := s.catalog.HeadByName(ctx, tenantID, name)
+	if err == nil && head.Status != "active" {
+		return nil, ErrScriptNotFound
+	}
+	if err == nil {
+		var script *engine.Script
+		if script, err = s.catalog.Script(ctx, tenantID, head.ID, 0); err == nil {
+			return script, nil
+		}
+	}
+	if errors.Is(err, catalog.ErrScriptUnknown) {
+		return nil, ErrScriptNotFound
+	}
+	return nil, err
+}
 
 // invoke runs an embedded or one-off script of the caller's tenant to its end. It ends when the caller does: ctx is the
 // caller's, so the inner execution never outlives the outer one.
@@ -79,8 +107,10 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 	case err != nil:
 		return nil, fmt.Errorf("execute %s: %w", args.Name, err)
 	}
-	// The caller may be gone by now; what ran is recorded all the same. Record applies back pressure, never drops.
-	if err := h.cfg.Recorder.Record(context.WithoutCancel(ctx), inner, res); err != nil {
+	// The caller may be gone by now; what ran is recorded all the same.
+	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := h.cfg.Recorder.Record(recording, inner, res); err != nil {
 		return nil, fmt.Errorf("record invoked execution: %w", err)
 	}
 	if res.Code == engine.CodeNone {

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+	"jsruntime/migrations/dbtest"
 )
 
 type library map[string]*engine.Script
@@ -115,4 +117,28 @@ func TestInvokeLoop(t *testing.T) {
 	_, err := tryCall(t.Context(), h, outer, "scripts.invoke", `{"name":"me"}`)
 	require.Equal(t, engine.CodeLoopDetected, requireHostError(t, err, "loop_detected").Fatal)
 	require.Equal(t, 16, deepest)
+}
+
+func TestFromCatalog(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	inv, other := newTenant(t, db, "a"), newTenant(t, db, "b")
+	_, err := db.Exec(t.Context(), `
+		WITH o AS (INSERT INTO organizations (tenant_id, name) VALUES ($1, 'o') RETURNING id),
+		s AS (INSERT INTO scripts (tenant_id, organization_id, name, source, type, status)
+			SELECT $1, o.id, x.name, '', 'embedded', x.status FROM o, (VALUES ('on', 'active'), ('off', 'paused')) x (name, status) RETURNING id)
+		INSERT INTO script_versions (script_id, tenant_id, version_number, source, compiled) SELECT id, $1, 1, '', 'compiled' FROM s`, inv.Script.TenantID)
+	require.NoError(t, err)
+	c, err := catalog.New(catalog.Config{Pool: db})
+	require.NoError(t, err)
+	scripts := FromCatalog(c)
+	script, err := scripts.ScriptByName(t.Context(), inv.Script.TenantID, "on")
+	require.NoError(t, err)
+	require.Equal(t, "compiled", script.Compiled)
+	for _, name := range []string{"off", "none"} {
+		_, err = scripts.ScriptByName(t.Context(), inv.Script.TenantID, name)
+		require.ErrorIs(t, err, ErrScriptNotFound)
+	}
+	_, err = scripts.ScriptByName(t.Context(), other.Script.TenantID, "on")
+	require.ErrorIs(t, err, ErrScriptNotFound)
 }
