@@ -36,6 +36,7 @@ var all = []fault{
 	{id: "F1", name: "kill -9 of a node mid-run", run: killNode},
 	{id: "F2", name: "kill -9 of workers mid-run", run: killWorkers},
 	{id: "F3", name: "workers stopped (SIGSTOP) mid-run", run: hangWorkers},
+	{id: "F4", name: "workers that speak garbage", world: worldConfig{noStart: true}, run: garbage},
 	{id: "F5", name: "node frozen beyond its lease, then back", run: freezeNode, patience: 90 * time.Second},
 	{id: "F6", name: "Postgres crashes and restarts", run: crashPostgres},
 	{id: "F7", name: "Postgres down for a while", run: postgresDown, patience: 90 * time.Second},
@@ -44,15 +45,18 @@ var all = []fault{
 	{id: "F10", name: "Postgres read-only, as after a failover", run: readOnly, patience: 90 * time.Second},
 	{id: "F11", name: "a node cut off from Postgres (namespace)", world: worldConfig{noStart: true}, run: partition, patience: 90 * time.Second},
 	{id: "F12", name: "Postgres's disk is full", world: worldConfig{noStart: true}, run: diskFull, patience: 90 * time.Second},
+	{id: "F13", name: "Postgres's clock steps by an hour, both ways", world: worldConfig{noStart: true}, run: clockSteps, patience: 90 * time.Second},
 	{id: "F15", name: "connection pool exhausted", world: worldConfig{env: []string{"JSRUNTIME_DATABASE_CONNS=4"}}, run: exhaustPool},
 	{id: "F16", name: "a transaction held open", run: heldTransaction},
 	{id: "F17", name: "slow clients, half-open and vanishing ones", run: slowClients},
 	{id: "F18", name: "SIGTERM under load, with long runs", run: drain, patience: 90 * time.Second},
 	{id: "F18b", name: "rolling restart of two nodes at 500 req/s", run: rollingRestart, patience: 90 * time.Second},
 	{id: "F19", name: "three nodes, many schedules due at one instant", world: worldConfig{nodes: 3}, run: schedulersRace},
+	{id: "F20", name: "an older node beside a newer one", world: worldConfig{noStart: true}, run: twoVersions, patience: 90 * time.Second},
 	{id: "F21", name: "one event published by eight clients at once", run: duplicateEvents},
 	{id: "F22", name: "a script that kills each worker", run: poison},
 	{id: "F23", name: "many tenants at once", run: manyTenants},
+	{id: "F24", name: "the node's memory is limited", world: worldConfig{noStart: true}, run: lowMemory, patience: 90 * time.Second},
 	{id: "F25", name: "the worker's binary disappears", world: worldConfig{noStart: true}, run: binaryGone},
 	{id: "F26", name: "no notification ever arrives", world: worldConfig{relay: true}, run: notificationsLost},
 	{id: "F27", name: "the downstream fails for a while", run: retryStorm, patience: 120 * time.Second},
@@ -646,8 +650,6 @@ func sum(m map[string]int) (n int) {
 func schedulersRace(t *testing.T, w *world) {
 	const jobs = 1000
 	w.stopLoad()
-	source := query[string](w, `SELECT source FROM scripts WHERE id = $1`, w.scripts["tick"])
-	_ = source
 	// A thousand scripts by SQL, as copies of tick that are due at one instant.
 	w.exec(`
 		WITH made AS (
@@ -786,6 +788,125 @@ func binaryGone(t *testing.T, w *world) {
 	out, err := exec.Command("cp", filepath.Join(binaries(t), "jsruntime-worker"), bin).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Eventually(t, func() bool { return w.visit(context.Background(), n, "/hello") == http.StatusOK }, 30*time.Second, 100*time.Millisecond, "no recovery after the binary is back")
+}
+
+func garbage(t *testing.T, w *world) {
+	fake := filepath.Join(w.dir, "jsruntime-worker")
+	script := []string{
+		"head -c 65536 /dev/urandom >&3; sleep 3",                // noise
+		`printf '\377\377\377\377\377\377\377\177' >&3; sleep 3`, // a huge length
+		"exit 0",        // nothing at all
+		"exec sleep 60", // silence
+	}
+	body := "#!/bin/sh\ncase $(( $$ % 4 )) in\n"
+	for i, s := range script {
+		body += fmt.Sprintf("%d) %s ;;\n", i, s)
+	}
+	require.NoError(t, os.WriteFile(fake, []byte(body+"esac\n"), 0o755))
+	n := w.start(nodeConfig{name: "node1", env: []string{"JSRUNTIME_WORKER=" + fake, "JSRUNTIME_SANDBOX=off"}})
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
+		require.True(t, n.running(), "the node ended")
+	}
+	require.Equal(t, http.StatusOK, n.status("/healthz", 5*time.Second))
+	w.note("process starts seen in the log: %d", logLines(n, "worker"))
+	// The real one takes its place.
+	out, err := exec.Command("cp", "--remove-destination", filepath.Join(binaries(t), "jsruntime-worker"), fake).CombinedOutput()
+	require.NoError(t, err, string(out))
+	n.waitReady(t)
+	w.furnish()
+	w.exec(audit)
+	w.warm()
+}
+
+func logLines(n *node, word string) int {
+	text, _ := os.ReadFile(n.log)
+	return strings.Count(string(text), word)
+}
+
+// steppedClock replaces now() for everything that asks the world's database, by a function that is found before the built-in
+// one. It must be there before the nodes migrate.
+const steppedClock = `
+CREATE TABLE public.fault_clock (step INTERVAL NOT NULL);
+INSERT INTO public.fault_clock VALUES ('0 s');
+CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT pg_catalog.now() + step FROM public.fault_clock';
+`
+
+func clockSteps(t *testing.T, w *world) {
+	w.exec(steppedClock)
+	w.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$`)
+	for i := range 2 {
+		w.start(nodeConfig{name: fmt.Sprintf("node%d", i+1)})
+	}
+	for _, n := range w.nodes {
+		n.waitReady(t)
+	}
+	w.furnish()
+	w.exec(audit)
+	w.warm()
+	for _, step := range []string{"1 hour", "0 s", "-1 hour", "0 s"} {
+		w.exec(`UPDATE fault_clock SET step = $1::interval`, step)
+		begun := time.Now()
+		time.Sleep(5 * time.Second)
+		w.recovered(t, begun)
+	}
+	w.note("executions that lost a lease: %d", query[int](w, `SELECT count(*) FROM script_executions WHERE lost_count > 0`))
+}
+
+func twoVersions(t *testing.T, w *world) {
+	old := os.Getenv("JSRUNTIME_OLD_BIN")
+	if old == "" {
+		t.Skip("JSRUNTIME_OLD_BIN names no older jsruntime")
+	}
+	first := w.start(nodeConfig{name: "old", bin: filepath.Join(old, "jsruntime")})
+	first.waitReady(t)
+	w.furnish()
+	w.exec(audit)
+	w.warm()
+	w.start(nodeConfig{name: "new"}).waitReady(t)
+	time.Sleep(outage())
+	w.note("errors in the old node's log: %d", logLines(first, `"level":"ERROR"`))
+	w.doomed = append(w.doomed, first.workers()...)
+	first.expect()
+	first.signal(syscall.SIGTERM)
+	<-first.gone
+}
+
+func lowMemory(t *testing.T, w *world) {
+	group := filepath.Join("/sys/fs/cgroup", fmt.Sprintf("jsrf%d", os.Getpid()))
+	limit := "memory.max"
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
+		group = filepath.Join("/sys/fs/cgroup/memory", fmt.Sprintf("jsrf%d", os.Getpid()))
+		limit = "memory.limit_in_bytes"
+	}
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Skipf("no cgroup here: %v", err)
+	}
+	t.Cleanup(func() { _ = os.Remove(group) })
+	if err := os.WriteFile(filepath.Join(group, limit), []byte("600000000"), 0o644); err != nil {
+		t.Skipf("no memory limit here: %v", err)
+	}
+	n := w.start(nodeConfig{name: "node1"})
+	// Workers inherit the group from the moment that it is the node's.
+	require.NoError(t, os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(fmt.Sprint(n.pid())), 0o644))
+	for _, p := range n.workers() {
+		_ = os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(fmt.Sprint(p.pid)), 0o644)
+	}
+	n.waitReady(t)
+	w.furnish()
+	w.addScript("eats", "oneoff", `export default { async run() { const keep = []; for (let i = 0; i < 10; i++) keep.push(new Uint8Array(10e6).fill(i)); await fetch(sink + "/slow?ms=2000").then((r) => r.text()); return keep.length; } }`,
+		map[string]any{"resource_limits": map[string]any{"max_memory_bytes": 256 << 20, "max_api_calls_per_minute": 100000, "max_concurrent_runs": 100}})
+	w.exec(audit)
+	w.warm()
+	for range 16 {
+		var made struct{ ID string }
+		w.must("POST", "/api/v1/scripts/"+w.scripts["eats"]+"/executions", w.key, map[string]any{}, &made)
+		w.accepted[made.ID] = time.Now()
+	}
+	require.Eventually(t, func() bool {
+		return query[int](w, `SELECT count(*) FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'eats' AND e.status IN ('pending', 'running')`) == 0
+	}, 2*time.Minute, 200*time.Millisecond)
+	require.True(t, n.running(), "the kernel killed the node and not a worker")
+	w.note("endings: %s", query[string](w, `SELECT string_agg(c || ' ' || n, ', ') FROM (SELECT coalesce(error_code, status) c, count(*)::text n FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'eats' GROUP BY 1) x`))
 }
 
 func notificationsLost(t *testing.T, w *world) {
