@@ -1,5 +1,5 @@
 // Package faults breaks real nodes and a real Postgres, one fault at a time, and looks whether what the runtime promises still
-// holds. It has tests only: `make test-faults`, which sets JSRUNTIME_FAULTS=1; without it they are skipped.
+// holds. It has tests only: `make test-faults`, which sets JSRUNTIME_BINARY; without it they are skipped.
 //
 //	           sink  ◄── every run of a script says that it began and ended: the truth that is not the queue's own
 //	            ▲

@@ -64,7 +64,7 @@ var all = []fault{
 }
 
 func TestFaults(t *testing.T) {
-	if os.Getenv("JSRUNTIME_FAULTS") == "" {
+	if os.Getenv("JSRUNTIME_BINARY") == "" {
 		t.Skip("make test-faults runs this: it takes minutes and kills processes")
 	}
 	dir := t.TempDir()

@@ -66,7 +66,8 @@ func startNode(t *testing.T, dir string, cfg nodeConfig) *node {
 		cfg.bin = "ip"
 	}
 	n.cmd = exec.Command(cfg.bin, args...)
-	n.cmd.Env = append(append(os.Environ(),
+	// Nothing of our own environment but the way to programs: a JSRUNTIME_… of the caller's is not the node's.
+	n.cmd.Env = append(append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir},
 		"JSRUNTIME_ADMIN_KEY="+adminKey, "JSRUNTIME_SECRET_KEY="+strings.Repeat("ab", 32),
 		"JSRUNTIME_FETCH_ALLOW=127.0.0.1,10.77.0.0/16", "JSRUNTIME_WORKERS=8",
 	), cfg.env...)
@@ -195,14 +196,10 @@ next:
 // binaries is where jsruntime and jsruntime-worker are.
 func binaries(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("JSRUNTIME_BIN")
-	if dir == "" {
-		dir = "../../../bin"
-	}
-	dir, err := filepath.Abs(dir)
+	path, err := filepath.Abs(os.Getenv("JSRUNTIME_BINARY"))
 	require.NoError(t, err)
-	require.FileExists(t, filepath.Join(dir, "jsruntime"), "build first: make build")
-	return dir
+	require.FileExists(t, path)
+	return filepath.Dir(path)
 }
 
 // client follows no redirect, keeps no idle connection for long, and never waits for ever.
