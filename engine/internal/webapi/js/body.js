@@ -93,7 +93,15 @@
         return reject(e);
       }
     }
-    return PromisePrototypeThen(core.use("streams").readAll(body.stream), (bytes) => convert(bytes, null));
+    return new Promise((resolve, reject) => {
+      core.use("streams").readAll(body.stream, (bytes) => {
+        try {
+          resolve(convert(bytes, null));
+        } catch (e) {
+          reject(e);
+        }
+      }, reject);
+    });
   }
 
   // Converters get bytes or, where the body is a string that was never encoded, text.

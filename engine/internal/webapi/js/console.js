@@ -717,6 +717,8 @@
     },
     clear() { indentation = ""; },
   };
+  // A namespace object has an empty object between itself and Object.prototype.
+  P.ObjectSetPrototypeOf(console, {});
   P.ObjectDefineProperty(console, SymbolToStringTag, { __proto__: null, value: "console", configurable: true });
 
   return { console, inspect, format: formatArgs };

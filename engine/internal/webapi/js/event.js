@@ -2,12 +2,12 @@
 (function (core) {
   "use strict";
   const {
-    ArrayPrototypePush, ArrayPrototypeSlice, ArrayPrototypeSplice, FunctionPrototypeCall, ObjectDefineProperty, ReflectApply, SafeMap, TypeError,
+    ArrayPrototypePush, ArrayPrototypeSlice, ArrayPrototypeSplice, FunctionPrototypeCall, ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ReflectApply, SafeMap, TypeError,
   } = core.primordials;
   const { str, usv, isObject, required, dictionary, define, constants, integer } = core.use("webidl");
   const { DOMException } = core.use("domexception");
 
-  let setTarget, dispatch, markTrusted;
+  let setTarget, dispatch, markTrusted, isTrusted;
   class Event {
     #type; #bubbles = false; #cancelable = false; #composed = false;
     #target = null; #current = null; #phase = 0; #stop = false; #stopNow = false; #canceled = false;
@@ -15,6 +15,7 @@
     constructor(type, init = undefined) {
       required(arguments.length, 1, "Event");
       this.#type = str(type);
+      ObjectDefineProperty(this, "isTrusted", isTrusted);
       init = dictionary(init, "Event's second argument");
       if (init !== undefined) {
         this.#bubbles = !!init.bubbles;
@@ -39,7 +40,6 @@
     preventDefault() { if (this.#cancelable && !this.#passive) this.#canceled = true; }
     get defaultPrevented() { return this.#canceled; }
     get composed() { return this.#composed; }
-    get isTrusted() { return this.#trusted; }
     get timeStamp() { return this.#time; }
     initEvent(type, bubbles = false, cancelable = false) {
       required(arguments.length, 1, "initEvent");
@@ -53,6 +53,11 @@
       this.#cancelable = !!cancelable;
     }
     static {
+      // isTrusted is an own property that cannot be taken away.
+      isTrusted = {
+        __proto__: null, enumerable: true, configurable: false,
+        get: ObjectGetOwnPropertyDescriptor({ get isTrusted() { return this.#trusted; } }, "isTrusted").get,
+      };
       markTrusted = (e) => { e.#trusted = true; };
       dispatch = (target, event, listeners) => {
         event.#dispatching = true;

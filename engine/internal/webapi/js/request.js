@@ -6,6 +6,7 @@
     StringPrototypeSplit, StringPrototypeToUpperCase, TypeError, RangeError,
   } = core.primordials;
   const { str, usv, byteString, required, dictionary, enumeration, define, isObject, illegal } = core.use("webidl");
+  const { baseURL } = core.use("webidl");
   const { newHeaders, appendTo, headersList, combined, rawSet, isHeaders } = core.use("headers");
   const { makeBody, extract, isUnusable, mixin, cloneBody } = core.use("body");
 
@@ -62,7 +63,7 @@
         more = from.#more;
       } else {
         const text = usv(input);
-        const r = core.use("url").resolve(text, core.baseURL);
+        const r = core.use("url").resolve(text, baseURL());
         if (r === null) throw new TypeError(`Request: "${text}" is not an absolute URL`);
         if (r.credentials) throw new TypeError("Request: the URL has a user or a password");
         this.#url = r.href;
@@ -95,15 +96,18 @@
             const text = usv(referrer);
             if (text === "") more.referrer = "no-referrer";
             else {
-              const r = core.use("url").resolve(text, core.baseURL);
+              const r = core.use("url").resolve(text, baseURL());
               if (r === null) throw new TypeError("Request: the referrer is not a URL");
-              more.referrer = r.scheme === "about:" && r.href === "about:client" ? "about:client" : core.baseURL === undefined || sameOrigin(r.href) ? r.href : "about:client";
+              more.referrer = r.scheme === "about:" && r.href === "about:client" ? "about:client" : baseURL() === undefined || sameOrigin(r.href) ? r.href : "about:client";
             }
           }
           if (more.cache === "only-if-cached" && more.mode !== "same-origin") throw new TypeError('Request: cache "only-if-cached" needs mode "same-origin"');
         }
         if (window !== undefined && window !== null) throw new TypeError("Request: window must be null");
         if (method !== undefined) this.#method = methodOf(method);
+        if (more.mode === "no-cors" && this.#method !== "GET" && this.#method !== "HEAD" && this.#method !== "POST") {
+          throw new TypeError(`Request: a ${this.#method} request cannot have mode "no-cors"`);
+        }
         if (signal !== undefined && signal !== null && !core.use("abort").isAbortSignal(signal)) throw new TypeError("Request: signal is not an AbortSignal");
         if (ib !== undefined && ib !== null) {
           hasBody = true;
@@ -189,7 +193,7 @@
 
   function sameOrigin(href) {
     const { URL } = core.use("url");
-    return new URL(href).origin === new URL(core.baseURL).origin;
+    return new URL(href).origin === new URL(baseURL()).origin;
   }
 
   // transfer moves the body of a request into another made of it.

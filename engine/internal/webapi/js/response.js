@@ -5,6 +5,7 @@
     ArrayPrototypePush, ArrayPrototypeSlice, JSONStringify, RegExpPrototypeExec, RangeError, TypeError,
   } = core.primordials;
   const { str, usv, byteString, required, dictionary, define, isObject, illegal, integer } = core.use("webidl");
+  const { baseURL } = core.use("webidl");
   const { newHeaders, appendTo, headersList, combined } = core.use("headers");
   const { makeBody, extract, isUnusable, mixin, cloneBody } = core.use("body");
 
@@ -76,7 +77,7 @@
     static redirect(url, status = 302) {
       required(arguments.length, 1, "Response.redirect");
       const text = usv(url);
-      const u = core.use("url").resolve(text, core.baseURL);
+      const u = core.use("url").resolve(text, baseURL());
       if (u === null) throw new TypeError(`Response.redirect: "${text}" is not an absolute URL`);
       status = integer(status, 16, false);
       if (status !== 301 && status !== 302 && status !== 303 && status !== 307 && status !== 308) {

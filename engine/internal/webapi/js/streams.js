@@ -1234,12 +1234,12 @@
       next() { return is(this) ? step(this) : PromiseReject(new TypeError("next was not called on a ReadableStream's iterator")); },
       return(value = undefined) { return is(this) ? stop(this, value) : PromiseReject(new TypeError("return was not called on a ReadableStream's iterator")); },
     };
-    const proto = ObjectCreate(AsyncIteratorPrototype);
+    const proto = AsyncIteration.prototype;
+    P.ObjectSetPrototypeOf(proto, AsyncIteratorPrototype);
     ObjectDefineProperties(proto, {
       next: { __proto__: null, value: methods.next, writable: true, enumerable: true, configurable: true },
       return: { __proto__: null, value: methods.return, writable: true, enumerable: true, configurable: true },
     });
-    P.ObjectSetPrototypeOf(AsyncIteration.prototype, proto);
     delete AsyncIteration.prototype.constructor;
     delete AsyncIteration.next;
     delete AsyncIteration.return;
@@ -2194,51 +2194,48 @@
     return v;
   }
 
-  // readAll reads a stream of bytes to its end and returns them as one Uint8Array.
-  function readAll(face) {
+  // readAll reads a stream of bytes to its end and calls done with them as one Uint8Array, or failed. There is no promise in between:
+  // it would look for a then method on the bytes.
+  function readAll(face, done, failed) {
     const s = rsOf(face);
     const r = acquire(s, false);
     const chunks = [];
     let total = 0;
-    return new Promise((resolve, reject) => {
-      const read = () => {
-        rrRead(r, {
-          chunk(chunk) {
-            try {
-              chunkOf(chunk);
-            } catch (e) {
-              PromisePrototypeThen(rsCancel(s, e), noop, noop);
-              reject(e);
-              return;
-            }
-            ArrayPrototypePush(chunks, chunk);
-            total += TypedArrayPrototypeGetByteLength(chunk);
-            PromisePrototypeThen(undefinedPromise, read);
-          },
-          close() {
-            if (chunks.length === 1) {
-              resolve(chunks[0]);
-              return;
-            }
-            let out;
-            try {
+    const read = () => {
+      rrRead(r, {
+        chunk(chunk) {
+          try {
+            chunkOf(chunk);
+          } catch (e) {
+            handled(rsCancel(s, e));
+            failed(e);
+            return;
+          }
+          ArrayPrototypePush(chunks, chunk);
+          total += TypedArrayPrototypeGetByteLength(chunk);
+          PromisePrototypeThen(undefinedPromise, read);
+        },
+        close() {
+          let out;
+          try {
+            if (chunks.length === 1) out = chunks[0];
+            else {
               out = new Uint8Array(total);
-            } catch (e) {
-              reject(e);
-              return;
+              for (let i = 0, at = 0; i < chunks.length; i++) {
+                TypedArrayPrototypeSet(out, chunks[i], at);
+                at += TypedArrayPrototypeGetByteLength(chunks[i]);
+              }
             }
-            let at = 0;
-            for (let i = 0; i < chunks.length; i++) {
-              TypedArrayPrototypeSet(out, chunks[i], at);
-              at += TypedArrayPrototypeGetByteLength(chunks[i]);
-            }
-            resolve(out);
-          },
-          error: reject,
-        });
-      };
-      read();
-    });
+          } catch (e) {
+            failed(e);
+            return;
+          }
+          done(out);
+        },
+        error: failed,
+      });
+    };
+    read();
   }
 
   // pullSource hands a stream of bytes over to the worker.

@@ -13,6 +13,11 @@
 
   const illegal = core.primordials.Symbol("illegal constructor");
 
+  // baseURL is what relative addresses are resolved against: nothing, but where the node put a baseURL into ctx (tests do).
+  function baseURL() {
+    return core.execution?.baseURL;
+  }
+
   // loaded has the exports of those files that put themselves in, so that others can ask whether a value is of a class that nobody
   // has touched yet without running its file.
   const loaded = { __proto__: null };
@@ -231,12 +236,12 @@
       }
     }
     const step = State.step;
-    const proto = ObjectCreate(IteratorPrototype);
+    const proto = State.prototype;
+    core.primordials.ObjectSetPrototypeOf(proto, IteratorPrototype);
     ObjectDefineProperties(proto, {
       next: { __proto__: null, value: { next() { return step(this); } }.next, writable: true, enumerable: true, configurable: true },
       [SymbolToStringTag]: { __proto__: null, value: `${name} Iterator`, configurable: true },
     });
-    core.primordials.ObjectSetPrototypeOf(State.prototype, proto);
     delete State.prototype.constructor;
     const methods = {
       entries() { list(this); return new State(this, 0); },
@@ -262,6 +267,6 @@
 
   return {
     illegal, str, usv, byteString, isObject, required, integer, dictionary, callback, enumeration, sequence, sequenceFrom, pairs,
-    isBufferSource, isArrayBuffer, bytesOf, copyBytes, define, constants, pairIterable, IteratorPrototype, loaded, interfaces,
+    isBufferSource, isArrayBuffer, bytesOf, copyBytes, define, constants, pairIterable, IteratorPrototype, loaded, interfaces, baseURL,
   };
 });

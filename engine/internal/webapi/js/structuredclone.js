@@ -1,0 +1,206 @@
+// structuredClone. There is one realm, so that serialising and deserialising are one walk.
+(function (core) {
+  "use strict";
+  const P = core.primordials;
+  const {
+    ArrayBufferIsView, ArrayBufferPrototypeGetByteLength, ArrayBufferPrototypeGetDetached, ArrayBufferPrototypeSlice, ArrayBufferPrototypeTransfer, ArrayIsArray, ArrayPrototypePush,
+    BigIntPrototypeValueOf, BooleanPrototypeValueOf, DataView, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteLength, DataViewPrototypeGetByteOffset, Date, DatePrototypeGetTime,
+    Error, MapPrototypeForEach, MapPrototypeGetSize, Map, NumberPrototypeValueOf, Object, ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectHasOwn, ObjectKeys,
+    ObjectPrototypeToString, ObjectCreate, RegExp, RegExpPrototypeGetSource, RegExpPrototypeGetFlags, SafeMap, SafeSet, Set, SetPrototypeAdd, SetPrototypeForEach, SetPrototypeGetSize,
+    StringPrototypeValueOf, MapPrototypeSet, TypeError, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeGetLength, TypedArrayPrototypeGetByteLength,
+    TypedArrayPrototypeGetSymbolToStringTag, SymbolPrototypeValueOf,
+  } = P;
+  const { dictionary, interfaces, isArrayBuffer, isObject, loaded, required, sequence, str } = core.use("webidl");
+  const { DOMException, isDOMException, domExceptionParts } = core.use("domexception");
+
+  function refuse(what) {
+    throw new DOMException(`${what} could not be cloned`, "DataCloneError");
+  }
+
+  // as is undefined where v does not have the internal slot that getter reads.
+  function as(getter, v) {
+    try {
+      return getter(v);
+    } catch {
+      return undefined;
+    }
+  }
+
+  function isResizable(b) {
+    return P.ArrayBufferPrototypeGetResizable !== undefined && P.ArrayBufferPrototypeGetResizable(b);
+  }
+
+  function cloneBuffer(b) {
+    if (ArrayBufferPrototypeGetDetached(b)) refuse("A detached ArrayBuffer");
+    const length = ArrayBufferPrototypeGetByteLength(b);
+    if (isResizable(b)) {
+      const out = new P.ArrayBuffer(length, { maxByteLength: P.ArrayBufferPrototypeGetMaxByteLength(b) });
+      P.TypedArrayPrototypeSet(new P.Uint8Array(out), new P.Uint8Array(b));
+      return out;
+    }
+    return ArrayBufferPrototypeSlice(b, 0, length);
+  }
+
+  const errors = { __proto__: null, EvalError: P.EvalError, RangeError: P.RangeError, ReferenceError: P.ReferenceError, SyntaxError: P.SyntaxError, TypeError: P.TypeError, URIError: P.URIError };
+
+  function set(target, key, value) {
+    ObjectDefineProperty(target, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+  }
+
+  function walk(v, memory) {
+    if (!isObject(v)) {
+      if (typeof v === "symbol") refuse(P.SymbolPrototypeToString(v));
+      return v;
+    }
+    const seen = memory.get(v);
+    if (seen !== undefined) return seen;
+    if (typeof v === "function") refuse(`The function ${v.name}`);
+    let x;
+    const remember = (copy) => {
+      memory.set(v, copy);
+      return copy;
+    };
+    if (ArrayIsArray(v)) {
+      const out = remember([]);
+      out.length = v.length;
+      return properties(v, out, memory);
+    }
+    if (ArrayBufferIsView(v)) {
+      const tag = TypedArrayPrototypeGetSymbolToStringTag(v);
+      if (tag === undefined) {
+        let length, offset;
+        try {
+          length = DataViewPrototypeGetByteLength(v);
+          offset = DataViewPrototypeGetByteOffset(v);
+        } catch {
+          refuse("A DataView on a detached ArrayBuffer");
+        }
+        return remember(new DataView(walk(DataViewPrototypeGetBuffer(v), memory), offset, length));
+      }
+      const buffer = TypedArrayPrototypeGetBuffer(v);
+      const copy = walk(buffer, memory);
+      return remember(new P[tag](copy, TypedArrayPrototypeGetByteOffset(v), TypedArrayPrototypeGetLength(v)));
+    }
+    if (isArrayBuffer(v)) return remember(cloneBuffer(v));
+    if ((x = as(DatePrototypeGetTime, v)) !== undefined) return remember(new Date(x));
+    if ((x = as(MapPrototypeGetSize, v)) !== undefined) {
+      const out = remember(new Map());
+      const list = [];
+      MapPrototypeForEach(v, (value, key) => ArrayPrototypePush(list, key, value));
+      for (let i = 0; i < list.length; i += 2) MapPrototypeSet(out, walk(list[i], memory), walk(list[i + 1], memory));
+      return out;
+    }
+    if ((x = as(SetPrototypeGetSize, v)) !== undefined) {
+      const out = remember(new Set());
+      const list = [];
+      SetPrototypeForEach(v, (value) => ArrayPrototypePush(list, value));
+      for (let i = 0; i < list.length; i++) SetPrototypeAdd(out, walk(list[i], memory));
+      return out;
+    }
+    if (v !== P.RegExpPrototype && (x = as(RegExpPrototypeGetSource, v)) !== undefined) return remember(new RegExp(x, RegExpPrototypeGetFlags(v)));
+    if ((x = as(BooleanPrototypeValueOf, v)) !== undefined) return remember(Object(x));
+    if ((x = as(NumberPrototypeValueOf, v)) !== undefined) return remember(Object(x));
+    if ((x = as(BigIntPrototypeValueOf, v)) !== undefined) return remember(Object(x));
+    if ((x = as(StringPrototypeValueOf, v)) !== undefined) return remember(Object(x));
+    if (as(SymbolPrototypeValueOf, v) !== undefined) refuse("A Symbol object");
+    if (isDOMException(v)) {
+      const p = domExceptionParts(v);
+      const copy = new DOMException(p.message, p.name);
+      ObjectDefineProperty(copy, "stack", { __proto__: null, value: `${v.stack}`, writable: true, configurable: true, enumerable: false });
+      return remember(copy);
+    }
+    const kind = interfaces.get(ownInterface(v));
+    if (kind !== undefined) return remember(platformObject(v, kind));
+    if (isNativeError(v)) return error(v, memory, remember);
+    if (isExotic(v)) refuse(ObjectPrototypeToString(v));
+    return properties(v, remember({}), memory);
+  }
+
+  // ownInterface returns the prototype of ours that v is made with, for classes and what extends them.
+  function ownInterface(v) {
+    for (let p = ObjectGetPrototypeOf(v), hops = 0; p !== null && hops < 50; p = ObjectGetPrototypeOf(p), hops++) {
+      if (interfaces.has(p)) return p;
+    }
+    return undefined;
+  }
+
+  function isExotic(v) {
+    // What has internal slots that cannot be cloned: found by asking for them.
+    return as((x) => P.WeakMapPrototypeHas(x, x), v) !== undefined || as((x) => P.WeakSetPrototypeHas(x, x), v) !== undefined ||
+      as(P.WeakRefPrototypeDeref, v) !== undefined || as((x) => P.PromisePrototypeThen(x), v) !== undefined;
+  }
+
+  function isNativeError(v) {
+    return P.ErrorIsError !== undefined ? P.ErrorIsError(v) : ObjectPrototypeToString(v) === "[object Error]" && v instanceof Error;
+  }
+
+  function error(v, memory, remember) {
+    let name = v.name;
+    name = name === undefined ? "Error" : str(name);
+    const d = ObjectGetOwnPropertyDescriptor(v, "message");
+    const message = d !== undefined && "value" in d ? str(d.value) : undefined;
+    const out = remember(new (errors[name] ?? Error)(message));
+    if (message === undefined) delete out.message;
+    const hide = (key, value) => ObjectDefineProperty(out, key, { __proto__: null, value, writable: true, configurable: true, enumerable: false });
+    const stack = v.stack;
+    if (typeof stack === "string") hide("stack", stack);
+    if (ObjectHasOwn(v, "cause")) hide("cause", walk(v.cause, memory));
+    return out;
+  }
+
+  function platformObject(v, kind) {
+    switch (kind) {
+      case "Blob": {
+        const b = core.use("blob");
+        return b.newBlob(b.bytesOfBlob(v), b.typeOf(v));
+      }
+      case "File": {
+        const b = core.use("blob");
+        return new b.File([b.newBlob(b.bytesOfBlob(v), b.typeOf(v))], v.name, { type: b.typeOf(v), lastModified: v.lastModified });
+      }
+      case "CryptoKey": return core.use("crypto").cloneKey(v);
+      default: return refuse(`A ${kind}`);
+    }
+  }
+
+  function properties(from, to, memory) {
+    const keys = ObjectKeys(from);
+    for (let i = 0; i < keys.length; i++) {
+      // A getter may have deleted a later key.
+      if (ObjectHasOwn(from, keys[i])) set(to, keys[i], walk(from[keys[i]], memory));
+    }
+    return to;
+  }
+
+  function structuredClone(value, options = undefined) {
+    required(arguments.length, 1, "structuredClone");
+    const o = dictionary(options, "structuredClone: the options");
+    const list = o?.transfer === undefined ? [] : sequence(o.transfer, undefined, "structuredClone: transfer");
+    const memory = new SafeMap(), unique = new SafeSet();
+    for (let i = 0; i < list.length; i++) {
+      const t = list[i];
+      if (unique.has(t)) refuse("A value that is transferred twice");
+      unique.add(t);
+      if (!isObject(t)) throw new TypeError("structuredClone: a member of transfer is not an object");
+      if (!isArrayBuffer(t)) {
+        const s = loaded.streams;
+        if (s === undefined || !(s.isReadableStream(t) || s.isWritableStream(t) || s.isTransformStream(t))) refuse(`${ObjectPrototypeToString(t)} in transfer`);
+        refuse("A stream"); // streams stay where they are: there is no other realm
+      }
+      if (ArrayBufferPrototypeGetDetached(t)) refuse("A detached ArrayBuffer");
+    }
+    if (list.length === 0) return walk(value, memory);
+    // The walk puts new buffers in the place of those that are transferred, so that a failure detaches nothing.
+    const trial = new SafeMap();
+    for (let i = 0; i < list.length; i++) trial.set(list[i], new P.ArrayBuffer(ArrayBufferPrototypeGetByteLength(list[i])));
+    const copy = walk(value, trial);
+    for (let i = 0; i < list.length; i++) {
+      const to = trial.get(list[i]);
+      const moved = ArrayBufferPrototypeTransfer(list[i]);
+      P.TypedArrayPrototypeSet(new P.Uint8Array(to), new P.Uint8Array(moved));
+    }
+    return copy;
+  }
+
+  return { structuredClone, clone: (v) => walk(v, new SafeMap()) };
+});
