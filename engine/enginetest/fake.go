@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"jsruntime/engine/internal/wire"
 )
@@ -452,6 +453,7 @@ func (f *fakeWorker) villain(name, parameter string, m *wire.Run) *wire.Result {
 		os.Exit(code)
 	case "signal":
 		n, _ := strconv.Atoi(parameter)
+		defaultAction(n)
 		_ = syscall.Kill(os.Getpid(), syscall.Signal(n))
 		select {}
 	case "print-and-exit":
@@ -514,4 +516,10 @@ func (f *fakeWorker) villain(name, parameter string, m *wire.Run) *wire.Result {
 		return &wire.Result{Code: "exceeded_memory", Message: "heap", Condemned: true}
 	}
 	return &wire.Result{Code: "exception", Message: "no such fake script: " + name}
+}
+
+// defaultAction takes a signal from Go's runtime, which would turn it into an exit status.
+func defaultAction(n int) {
+	var action struct{ handler, flags, restorer, mask uintptr }
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
 }
