@@ -1,0 +1,65 @@
+// Package tenantdb runs queries as one tenant: in a transaction under the role jsruntime_tenant, for which Postgres itself hides
+// the rows of all other tenants. migrations/00006_row_level_security.sql says how.
+//
+//	err := tenantdb.Within(ctx, pool, key.TenantID, func(q *sqlc.Queries) error { … })
+//
+// Requests that carry a tenant's key go through here. What serves all tenants (scheduler, gateway, ledger, catalog, the
+// operator's routes) uses the pool as it is.
+package tenantdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"jsruntime/sqlc"
+)
+
+// StatementTimeout bounds each statement of a tenant's transaction, so that no request holds a snapshot, and with it vacuum.
+const StatementTimeout = 30 * time.Second
+
+// Beginner is a pool or a connection.
+type Beginner interface {
+	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+}
+
+// Within runs do in a read-write transaction of the tenant. The transaction is committed if do returns nil, and rolled back
+// otherwise; do's own error comes back as it is.
+func Within(ctx context.Context, db Beginner, tenantID uuid.UUID, do func(*sqlc.Queries) error) error {
+	return WithinTx(ctx, db, pgx.TxOptions{}, tenantID, func(_ pgx.Tx, q *sqlc.Queries) error { return do(q) })
+}
+
+// Read is Within for a transaction that only reads, and sees one state of the database throughout.
+func Read(ctx context.Context, db Beginner, tenantID uuid.UUID, do func(*sqlc.Queries) error) error {
+	options := pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead}
+	return WithinTx(ctx, db, options, tenantID, func(_ pgx.Tx, q *sqlc.Queries) error { return do(q) })
+}
+
+// WithinTx is Within with options, and with the transaction itself: for savepoints.
+func WithinTx(ctx context.Context, db Beginner, options pgx.TxOptions, tenantID uuid.UUID, do func(pgx.Tx, *sqlc.Queries) error) error {
+	if tenantID == uuid.Nil {
+		return errors.New("tenantdb: no tenant")
+	}
+	return pgx.BeginTxFunc(ctx, db, options, func(tx pgx.Tx) error {
+		queries := sqlc.New(tx)
+		if err := Enter(ctx, queries, tenantID); err != nil {
+			return err
+		}
+		return do(tx, queries)
+	})
+}
+
+// Enter makes the rest of a transaction that the caller has begun a tenant's. Outside of a transaction it has no effect.
+func Enter(ctx context.Context, queries *sqlc.Queries, tenantID uuid.UUID) error {
+	err := queries.TenantRoleEnter(ctx, sqlc.TenantRoleEnterParams{
+		TenantID: tenantID, StatementTimeoutMs: StatementTimeout.Milliseconds(),
+	})
+	if err != nil {
+		return fmt.Errorf("tenantdb: become the tenant: %w", err)
+	}
+	return nil
+}
