@@ -105,6 +105,8 @@ func start(args []string) (*worker, error) {
 		case "--jit=off":
 			noJIT = true
 		case "--jit=on":
+		case sandbox.ProbeArg:
+			return nil, io.EOF // the node only wanted to know whether it may start a worker so
 		default:
 			return nil, fmt.Errorf("unknown argument %q", a)
 		}
@@ -128,7 +130,7 @@ func start(args []string) (*worker, error) {
 		return nil, err
 	}
 	isolate.CatchCrashes(int(w.mem.statm.Fd()))
-	locked, err := sandbox.Lock(sandbox.LockConfig{NoJIT: noJIT})
+	locked, err := sandbox.Lock(sandbox.LockConfig{NoJIT: noJIT, Socket: fd})
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func spawn(t testing.TB, args ...string) *node {
 	n.cmd.ExtraFiles = []*os.File{theirs}
 	n.cmd.Stderr = n.out
 	n.cmd.Dir = "/"
-	attr, _ := sandbox.Attr(sandbox.Config{})
+	attr, _ := sandbox.Attr(sandbox.Config{Path: self, Args: []string{asWorker}})
 	attr.Pdeathsig = 0 // tied to the thread that starts it, which a test does not keep
 	n.cmd.SysProcAttr = attr
 	require.NoError(t, n.cmd.Start())

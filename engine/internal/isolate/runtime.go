@@ -39,6 +39,7 @@ func New(cfg Config) (*Runtime, error) {
 		flags = append(flags, "--jitless")
 	}
 	v8.SetFlags(flags...)
+	seedFromKernel()
 	source, err := webapi.Source()
 	if err != nil {
 		return nil, err

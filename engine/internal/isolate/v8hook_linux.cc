@@ -3,6 +3,7 @@
 // signatures fails at link time.
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 namespace v8 {
@@ -63,6 +64,11 @@ class Isolate {
   Local<Context> GetCurrentContext();
   void SetPromiseRejectCallback(void (*callback)(PromiseRejectMessage));
   void SetOOMErrorHandler(void (*callback)(const char*, const OOMDetails&));
+};
+
+class V8 {
+ public:
+  static void SetEntropySource(bool (*source)(unsigned char* buffer, size_t length));
 };
 
 class Object {
@@ -133,6 +139,16 @@ void onReject(v8::PromiseRejectMessage message) {
   raw(as<v8::Function>(hook))->Call(isolate, context, as<v8::Value>(raw(context)->Global()), 3, args);
 }
 
+bool entropy(unsigned char* buffer, size_t length) {
+  while (length > 0) {
+    ssize_t n = getrandom(buffer, length, 0);
+    if (n < 0) return false;
+    buffer += n;
+    length -= (size_t)n;
+  }
+  return true;
+}
+
 void onOutOfMemory(const char*, const v8::OOMDetails&) { _exit(87); }
 
 }  // namespace
@@ -150,3 +166,6 @@ extern "C" int jsr_hook(const char* name) {
   isolate->SetOOMErrorHandler(onOutOfMemory);
   return 1;
 }
+
+// V8 would open /dev/urandom for the seeds of Math.random and of hash tables, and take the clock where it cannot.
+extern "C" void jsr_entropy(void) { v8::V8::SetEntropySource(entropy); }

@@ -1,18 +1,87 @@
 package sandbox
 
-import "syscall"
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// ProbeArg makes the worker binary exit with status 0 at once: Attr finds out with it which namespaces the kernel allows.
+const ProbeArg = "--sandbox-probe"
 
 // Config says what Attr may use.
 type Config struct {
-	// UID and GID are what a worker runs as when the node is root; 0 means 65534.
-	UID, GID int
-	// NoNamespaces leaves namespaces out, where the kernel or the operator does not allow them.
+	// Path is the worker binary. Empty: namespaces are used without trying them first.
+	Path string
+	// Args come before ProbeArg.
+	Args []string
+	// NoNamespaces leaves namespaces out.
 	NoNamespaces bool
 }
 
-// Attr returns how the node starts a worker, and the layers that this gives, as "name=state". It may be called once and the result
-// used for all workers; the caller starts them from one goroutine that is locked to its thread and never ends, since the death
-// signal is tied to that thread.
+const otherNamespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS
+
+// Attr returns how the node starts a worker, and the layers that this gives. Copy the result for each worker. The caller starts them
+// from one goroutine that is locked to its thread and never ends, since the death signal is tied to that thread.
+//
+// As root the worker gets namespaces directly and gives up root in Lock; otherwise they come with a user namespace.
 func Attr(cfg Config) (attr *syscall.SysProcAttr, layers []string) {
-	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}, []string{"session=on", "pdeathsig=on"}
+	base := syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	layers = []string{"session=on", "pdeathsig=on"}
+	names := []string{"net_ns", "pid_ns", "ipc_ns", "mount_ns"}
+	full := base
+	full.Cloneflags = otherNamespaces
+	if os.Geteuid() == 0 {
+		layers = append(layers, "user_ns=on: not needed, the worker leaves root")
+	} else {
+		full.Cloneflags |= syscall.CLONE_NEWUSER
+		full.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		full.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		names = append(names, "user_ns")
+	}
+	reason := "left out by configuration"
+	if !cfg.NoNamespaces {
+		err := probe(cfg, &full)
+		if err == nil {
+			for _, n := range names {
+				layers = append(layers, n+"=on")
+			}
+			return &full, layers
+		}
+		reason = err.Error()
+	}
+	for _, n := range names {
+		layers = append(layers, n+"=off: "+reason)
+	}
+	return &base, layers
+}
+
+// probe starts the worker binary as attr says and waits for its end.
+func probe(cfg Config, attr *syscall.SysProcAttr) error {
+	if cfg.Path == "" {
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", os.DevNull, err)
+	}
+	defer null.Close()
+	a := *attr
+	a.Pdeathsig = 0
+	argv := append(append([]string{cfg.Path}, cfg.Args...), ProbeArg)
+	p, err := os.StartProcess(cfg.Path, argv, &os.ProcAttr{Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: []*os.File{null, null, null}, Sys: &a})
+	if err != nil {
+		return err
+	}
+	timer := time.AfterFunc(10*time.Second, func() { _ = p.Kill() })
+	defer timer.Stop()
+	state, err := p.Wait()
+	if err != nil {
+		return err
+	}
+	if !state.Success() {
+		return fmt.Errorf("a trial ended with %s", state)
+	}
+	return nil
 }

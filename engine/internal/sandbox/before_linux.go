@@ -1,0 +1,68 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Before is what the worker gives up before V8 starts. It returns the layers in force.
+func Before() ([]string, error) {
+	if err := closeStrays(); err != nil {
+		return nil, err
+	}
+	limits := []struct {
+		name     string
+		resource int
+		value    uint64
+	}{
+		{"core", unix.RLIMIT_CORE, 0},
+		{"nofile", unix.RLIMIT_NOFILE, 64},
+		{"fsize", unix.RLIMIT_FSIZE, 0},
+		{"memlock", unix.RLIMIT_MEMLOCK, 0},
+		{"msgqueue", unix.RLIMIT_MSGQUEUE, 0},
+		{"sigpending", unix.RLIMIT_SIGPENDING, 256},
+	}
+	for _, l := range limits {
+		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
+			return nil, fmt.Errorf("rlimit %s: %w", l.name, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("undumpable: %w", err)
+	}
+	unix.Umask(0o777)
+	layers := []string{"rlimits=on", "undumpable=on", "descriptors=on"}
+	if n := len(os.Environ()); n > 4 {
+		layers = append(layers, fmt.Sprintf("environment=off: %d variables", n))
+	} else {
+		layers = append(layers, "environment=on")
+	}
+	return layers, nil
+}
+
+// closeStrays closes what was inherited beside fd 0 to 3. Go's own descriptors stay: its poller's and those of the cgroup's limits.
+func closeStrays() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("descriptors: %w", err)
+	}
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil || n <= 3 {
+			continue
+		}
+		target, err := os.Readlink(filepath.Join("/proc/self/fd", e.Name()))
+		if err != nil || strings.HasPrefix(target, "anon_inode:") || strings.HasPrefix(target, "/sys/fs/cgroup/") || strings.Contains(target, "/cgroup") {
+			continue // gone: the directory's own; or Go's
+		}
+		if err := unix.Close(n); err != nil {
+			return fmt.Errorf("descriptor %d: %w", n, err)
+		}
+	}
+	return nil
+}
