@@ -108,16 +108,25 @@ func (s *Secrets) Put(ctx context.Context, tenantID uuid.UUID, name, value strin
 	if others >= maxSecrets {
 		return ErrTooManySecrets
 	}
-	nonce := make([]byte, s.keys[0].NonceSize())
-	rand.Read(nonce)
-	err = s.queries.SecretPut(ctx, sqlc.SecretPutParams{
-		TenantID: tenantID, Name: name, Nonce: nonce,
-		Ciphertext: s.keys[0].Seal(nil, nonce, []byte(value), secretAAD(tenantID, name)),
-	})
+	nonce, ciphertext, err := s.Seal(tenantID, name, []byte(value))
+	if err != nil {
+		return err
+	}
+	err = s.queries.SecretPut(ctx, sqlc.SecretPutParams{TenantID: tenantID, Name: name, Nonce: nonce, Ciphertext: ciphertext})
 	if err != nil {
 		return fmt.Errorf("put secret: %w", err)
 	}
 	return nil
+}
+
+// Seal enciphers a value for the row of that tenant and name, for a caller that writes the row itself.
+func (s *Secrets) Seal(tenantID uuid.UUID, name string, value []byte) (nonce, ciphertext []byte, err error) {
+	if len(s.keys) == 0 {
+		return nil, nil, ErrNoSecretKey
+	}
+	nonce = make([]byte, s.keys[0].NonceSize())
+	rand.Read(nonce)
+	return nonce, s.keys[0].Seal(nil, nonce, value, secretAAD(tenantID, name)), nil
 }
 
 // Delete takes a secret away and reports whether there was one.

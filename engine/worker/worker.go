@@ -81,7 +81,7 @@ type worker struct {
 }
 
 // Main runs the worker until the node closes fd 3. It returns the exit status. args are those after the program's name:
-// "--jit=off" runs V8 without generated code.
+// "--jit=off" runs V8 without generated code, "--sandbox=strict" refuses to run where a layer of the sandbox is missing.
 func Main(args []string, stderr io.Writer) int {
 	// V8 belongs to one thread.
 	runtime.LockOSThread()
@@ -99,8 +99,12 @@ func Main(args []string, stderr io.Writer) int {
 }
 
 func start(args []string) (*worker, error) {
-	noJIT := false
+	noJIT, strict := false, false
 	for _, a := range args {
+		if mode, ok := strings.CutPrefix(a, "--sandbox="); ok {
+			strict = mode == "strict"
+			continue
+		}
 		switch a {
 		case "--jit=off":
 			noJIT = true
@@ -137,10 +141,16 @@ func start(args []string) (*worker, error) {
 	if w.mem.idleRSS, w.mem.base, err = w.mem.size(); err != nil {
 		return nil, err
 	}
+	layers = append(layers, locked...)
+	if strict {
+		for _, l := range layers {
+			if strings.Contains(l, "=off") {
+				return nil, fmt.Errorf("the sandbox must be strict, and a layer of it is missing: %s", l)
+			}
+		}
+	}
 	go w.dog.run()
-	w.out.add(&wire.Hello{
-		Protocol: wire.Protocol, Build: wire.Build(), V8: isolate.Version(), Layers: append(layers, locked...), VMData: w.mem.base,
-	})
+	w.out.add(&wire.Hello{Protocol: wire.Protocol, Build: wire.Build(), V8: isolate.Version(), Layers: layers, VMData: w.mem.base})
 	return w, w.out.flush()
 }
 
