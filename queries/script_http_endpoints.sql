@@ -22,3 +22,23 @@ SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at
        s.organization_id, s.name, s.version, s.resource_limits, s.metadata, s.quarantined_until
 FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
 WHERE p.is_active AND s.status = 'active' AND p.tenant_id = @tenant_id AND p.script_id = ANY(@script_ids::uuid[]);
+
+-- Admin API.
+
+-- name: EndpointUpsert :exec
+INSERT INTO script_http_endpoints (id, script_id, tenant_id, http_path, http_methods, is_active)
+VALUES (@id, @script_id, @tenant_id, @http_path, @http_methods, @is_active)
+ON CONFLICT (script_id) DO UPDATE SET http_path = EXCLUDED.http_path, http_methods = EXCLUDED.http_methods,
+    is_active = EXCLUDED.is_active, updated_at = now()
+WHERE (script_http_endpoints.http_path, script_http_endpoints.http_methods, script_http_endpoints.is_active)
+    IS DISTINCT FROM (EXCLUDED.http_path, EXCLUDED.http_methods, EXCLUDED.is_active);
+
+-- name: EndpointList :many
+SELECT e.*, s.name AS script_name FROM script_http_endpoints e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = @tenant_id AND (e.created_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+ORDER BY e.created_at DESC, e.id DESC LIMIT @row_limit;
+
+-- Paths with parameters, to find two patterns that match the same requests.
+-- name: EndpointPatterns :many
+SELECT script_id, http_path FROM script_http_endpoints
+WHERE tenant_id = @tenant_id AND (http_path LIKE '%/:%' OR http_path LIKE '%/*%');

@@ -16,3 +16,12 @@ ON CONFLICT (tenant_id, day, script_id, outcome) DO UPDATE SET
     memory_byte_ms = u.memory_byte_ms + EXCLUDED.memory_byte_ms,
     egress_bytes = u.egress_bytes + EXCLUDED.egress_bytes,
     api_calls = u.api_calls + EXCLUDED.api_calls;
+
+-- Admin API.
+
+-- name: UsageList :many
+SELECT u.day, u.script_id, COALESCE(s.name, '')::text AS script_name, u.outcome, u.executions, u.cpu_ms, u.duration_ms, u.memory_byte_ms, u.egress_bytes, u.api_calls
+FROM script_usage_daily u LEFT JOIN scripts s ON s.id = u.script_id AND s.tenant_id = u.tenant_id
+WHERE u.tenant_id = @tenant_id AND u.day >= @from_day AND u.day <= @to_day
+  AND (sqlc.narg(script_id)::uuid IS NULL OR u.script_id = sqlc.narg(script_id))
+ORDER BY u.day DESC, u.script_id, u.outcome LIMIT @row_limit;

@@ -12,3 +12,59 @@ SELECT id FROM scripts WHERE tenant_id = @tenant_id AND name = @name;
 
 -- name: ScriptIDsExisting :many
 SELECT id FROM scripts WHERE id = ANY(@ids::uuid[]);
+
+-- Admin API.
+
+-- name: ScriptCreate :one
+INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
+    http_path, http_methods, event_types, metadata, tags, created_by)
+VALUES (@id, @tenant_id, @organization_id, @name, sqlc.narg(description), @source, @type, @status, @resource_limits,
+    sqlc.narg(cron_expression), @timezone, sqlc.narg(http_path), sqlc.narg(http_methods)::text[], sqlc.narg(event_types)::text[], @metadata, @tags,
+    sqlc.narg(created_by))
+RETURNING *;
+
+-- name: ScriptGet :one
+SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: ScriptGetByName :one
+SELECT * FROM scripts WHERE tenant_id = @tenant_id AND name = @name;
+
+-- Locks the script's row first and nothing before it: editors of one script follow one another, so that version numbers have
+-- no gap and no duplicate and an If-Match is judged against the row that is then changed.
+-- name: ScriptGetForUpdate :one
+SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = @id FOR UPDATE;
+
+-- One page, newest first: only what ordering and the page's size need. The rows themselves are read by ScriptGetMany.
+-- name: ScriptPage :many
+SELECT id, created_at::timestamptz AS created_at, octet_length(source)::bigint AS bytes FROM scripts
+WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
+  AND (sqlc.narg(type)::text IS NULL OR type = sqlc.narg(type))
+  AND (sqlc.narg(status)::text IS NULL OR status = sqlc.narg(status))
+  AND (sqlc.narg(tag)::text IS NULL OR tags @> ARRAY[sqlc.narg(tag)::text])
+  AND (sqlc.narg(search)::text IS NULL OR name ILIKE sqlc.narg(search) OR description ILIKE sqlc.narg(search))
+ORDER BY created_at DESC, id DESC LIMIT @row_limit;
+
+-- name: ScriptGetMany :many
+SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
+
+-- The row is locked by ScriptGetForUpdate in the same transaction.
+-- name: ScriptUpdate :one
+UPDATE scripts SET organization_id = @organization_id, name = @name, description = sqlc.narg(description), source = @source, status = @status,
+    resource_limits = @resource_limits, cron_expression = sqlc.narg(cron_expression), timezone = @timezone, http_path = sqlc.narg(http_path),
+    http_methods = sqlc.narg(http_methods)::text[], event_types = sqlc.narg(event_types)::text[], metadata = @metadata, tags = @tags,
+    version = @version, revision = revision + 1, updated_at = now(),
+    quarantined_until = CASE WHEN @release_quarantine::boolean THEN NULL ELSE quarantined_until END,
+    quarantine_reason = CASE WHEN @release_quarantine::boolean THEN NULL ELSE quarantine_reason END
+WHERE tenant_id = @tenant_id AND id = @id
+RETURNING *;
+
+-- name: ScriptDelete :execrows
+DELETE FROM scripts WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: DatabaseNow :one
+SELECT now()::timestamptz AS now;
+
+-- name: ScriptExport :many
+SELECT s.*, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
+WHERE s.tenant_id = @tenant_id AND s.name > @after_name ORDER BY s.name LIMIT @row_limit;

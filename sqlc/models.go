@@ -22,6 +22,7 @@ type ApiKey struct {
 	ExpiresAt  *time.Time
 	LastUsedAt *time.Time
 	CreatedAt  time.Time
+	UserID     *int32
 }
 
 type AuditLog struct {

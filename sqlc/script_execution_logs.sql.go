@@ -6,10 +6,62 @@
 package sqlc
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
 )
+
+const executionLogList = `-- name: ExecutionLogList :many
+
+SELECT seq, level, message, at FROM script_execution_logs
+WHERE tenant_id = $1 AND execution_id = $2 AND seq > $3::integer ORDER BY seq LIMIT $4
+`
+
+type ExecutionLogListParams struct {
+	TenantID    uuid.UUID
+	ExecutionID uuid.UUID
+	AfterSeq    int32
+	RowLimit    int32
+}
+
+type ExecutionLogListRow struct {
+	Seq     int32
+	Level   string
+	Message string
+	At      time.Time
+}
+
+// Admin API.
+func (q *Queries) ExecutionLogList(ctx context.Context, arg ExecutionLogListParams) ([]ExecutionLogListRow, error) {
+	rows, err := q.db.Query(ctx, executionLogList,
+		arg.TenantID,
+		arg.ExecutionID,
+		arg.AfterSeq,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionLogListRow{}
+	for rows.Next() {
+		var i ExecutionLogListRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.Level,
+			&i.Message,
+			&i.At,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 type ExecutionLogRecordParams struct {
 	ExecutionID uuid.UUID

@@ -13,6 +13,221 @@ import (
 	"github.com/google/uuid"
 )
 
+const executionCancelPending = `-- name: ExecutionCancelPending :one
+UPDATE script_executions SET status = 'cancelled', error_code = 'cancelled', error = $1, completed_at = now(), cancel_requested = true
+WHERE tenant_id = $2 AND id = $3 AND status = 'pending'
+RETURNING id
+`
+
+type ExecutionCancelPendingParams struct {
+	Message  *string
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+// Ends an execution that is still pending. The claim takes its rows FOR UPDATE SKIP LOCKED, so either this statement sees the
+// row pending and ends it, or it waits for the claim and finds it running.
+func (q *Queries) ExecutionCancelPending(ctx context.Context, arg ExecutionCancelPendingParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, executionCancelPending, arg.Message, arg.TenantID, arg.ID)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const executionEnqueue = `-- name: ExecutionEnqueue :one
+INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, version, handler, replay_of, event_id, dead_letter_id,
+    started_at, queued_at, run_at)
+VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10,
+    $11, NULL, now(), now())
+RETURNING id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, lease_token, lease_expires_at, cancel_requested
+`
+
+type ExecutionEnqueueParams struct {
+	ID           uuid.UUID
+	ScriptID     uuid.UUID
+	TenantID     uuid.UUID
+	TriggerType  string
+	TriggerData  json.RawMessage
+	Input        json.RawMessage
+	Version      int32
+	Handler      string
+	ReplayOf     *uuid.UUID
+	EventID      *string
+	DeadLetterID *uuid.UUID
+}
+
+// An execution that was accepted for later: once this is committed it will run.
+func (q *Queries) ExecutionEnqueue(ctx context.Context, arg ExecutionEnqueueParams) (ScriptExecution, error) {
+	row := q.db.QueryRow(ctx, executionEnqueue,
+		arg.ID,
+		arg.ScriptID,
+		arg.TenantID,
+		arg.TriggerType,
+		arg.TriggerData,
+		arg.Input,
+		arg.Version,
+		arg.Handler,
+		arg.ReplayOf,
+		arg.EventID,
+		arg.DeadLetterID,
+	)
+	var i ScriptExecution
+	err := row.Scan(
+		&i.ID,
+		&i.ScriptID,
+		&i.TenantID,
+		&i.Status,
+		&i.TriggerType,
+		&i.TriggerData,
+		&i.Input,
+		&i.Output,
+		&i.Error,
+		&i.Metrics,
+		&i.StartedAt,
+		&i.CompletedAt,
+		&i.Version,
+		&i.Attempt,
+		&i.LostCount,
+		&i.ErrorCode,
+		&i.ErrorStack,
+		&i.QueuedAt,
+		&i.RunAt,
+		&i.Handler,
+		&i.Depth,
+		&i.EventID,
+		&i.ScheduledFor,
+		&i.DeadLetterID,
+		&i.ReplayOf,
+		&i.ParentID,
+		&i.NodeID,
+		&i.LeaseToken,
+		&i.LeaseExpiresAt,
+		&i.CancelRequested,
+	)
+	return i, err
+}
+
+const executionGet = `-- name: ExecutionGet :one
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = $1 AND e.id = $2
+`
+
+type ExecutionGetParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+type ExecutionGetRow struct {
+	ScriptExecution ScriptExecution
+	ScriptName      string
+}
+
+func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (ExecutionGetRow, error) {
+	row := q.db.QueryRow(ctx, executionGet, arg.TenantID, arg.ID)
+	var i ExecutionGetRow
+	err := row.Scan(
+		&i.ScriptExecution.ID,
+		&i.ScriptExecution.ScriptID,
+		&i.ScriptExecution.TenantID,
+		&i.ScriptExecution.Status,
+		&i.ScriptExecution.TriggerType,
+		&i.ScriptExecution.TriggerData,
+		&i.ScriptExecution.Input,
+		&i.ScriptExecution.Output,
+		&i.ScriptExecution.Error,
+		&i.ScriptExecution.Metrics,
+		&i.ScriptExecution.StartedAt,
+		&i.ScriptExecution.CompletedAt,
+		&i.ScriptExecution.Version,
+		&i.ScriptExecution.Attempt,
+		&i.ScriptExecution.LostCount,
+		&i.ScriptExecution.ErrorCode,
+		&i.ScriptExecution.ErrorStack,
+		&i.ScriptExecution.QueuedAt,
+		&i.ScriptExecution.RunAt,
+		&i.ScriptExecution.Handler,
+		&i.ScriptExecution.Depth,
+		&i.ScriptExecution.EventID,
+		&i.ScriptExecution.ScheduledFor,
+		&i.ScriptExecution.DeadLetterID,
+		&i.ScriptExecution.ReplayOf,
+		&i.ScriptExecution.ParentID,
+		&i.ScriptExecution.NodeID,
+		&i.ScriptExecution.LeaseToken,
+		&i.ScriptExecution.LeaseExpiresAt,
+		&i.ScriptExecution.CancelRequested,
+		&i.ScriptName,
+	)
+	return i, err
+}
+
+const executionGetMany = `-- name: ExecutionGetMany :many
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
+`
+
+type ExecutionGetManyParams struct {
+	TenantID uuid.UUID
+	Ids      []uuid.UUID
+}
+
+type ExecutionGetManyRow struct {
+	ScriptExecution ScriptExecution
+	ScriptName      string
+}
+
+func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyParams) ([]ExecutionGetManyRow, error) {
+	rows, err := q.db.Query(ctx, executionGetMany, arg.TenantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionGetManyRow{}
+	for rows.Next() {
+		var i ExecutionGetManyRow
+		if err := rows.Scan(
+			&i.ScriptExecution.ID,
+			&i.ScriptExecution.ScriptID,
+			&i.ScriptExecution.TenantID,
+			&i.ScriptExecution.Status,
+			&i.ScriptExecution.TriggerType,
+			&i.ScriptExecution.TriggerData,
+			&i.ScriptExecution.Input,
+			&i.ScriptExecution.Output,
+			&i.ScriptExecution.Error,
+			&i.ScriptExecution.Metrics,
+			&i.ScriptExecution.StartedAt,
+			&i.ScriptExecution.CompletedAt,
+			&i.ScriptExecution.Version,
+			&i.ScriptExecution.Attempt,
+			&i.ScriptExecution.LostCount,
+			&i.ScriptExecution.ErrorCode,
+			&i.ScriptExecution.ErrorStack,
+			&i.ScriptExecution.QueuedAt,
+			&i.ScriptExecution.RunAt,
+			&i.ScriptExecution.Handler,
+			&i.ScriptExecution.Depth,
+			&i.ScriptExecution.EventID,
+			&i.ScriptExecution.ScheduledFor,
+			&i.ScriptExecution.DeadLetterID,
+			&i.ScriptExecution.ReplayOf,
+			&i.ScriptExecution.ParentID,
+			&i.ScriptExecution.NodeID,
+			&i.ScriptExecution.LeaseToken,
+			&i.ScriptExecution.LeaseExpiresAt,
+			&i.ScriptExecution.CancelRequested,
+			&i.ScriptName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const executionIDsExisting = `-- name: ExecutionIDsExisting :many
 SELECT id FROM script_executions WHERE id = ANY($1::uuid[])
 `
@@ -35,6 +250,89 @@ func (q *Queries) ExecutionIDsExisting(ctx context.Context, ids []uuid.UUID) ([]
 		return nil, err
 	}
 	return items, nil
+}
+
+const executionPage = `-- name: ExecutionPage :many
+
+SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.input), 0) + COALESCE(pg_column_size(e.output), 0)
+    + COALESCE(pg_column_size(e.trigger_data), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0))::bigint AS bytes
+FROM script_executions e
+WHERE e.tenant_id = $1 AND (e.queued_at, e.id) < ($2::timestamptz, $3::uuid)
+  AND ($4::uuid IS NULL OR e.script_id = $4)
+  AND ($5::text IS NULL OR e.status = $5)
+  AND ($6::text IS NULL OR e.trigger_type = $6)
+  AND ($7::timestamptz IS NULL OR e.queued_at >= $7)
+  AND ($8::timestamptz IS NULL OR e.queued_at < $8)
+ORDER BY e.queued_at DESC, e.id DESC LIMIT $9
+`
+
+type ExecutionPageParams struct {
+	TenantID    uuid.UUID
+	BeforeAt    time.Time
+	BeforeID    uuid.UUID
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	Since       *time.Time
+	Until       *time.Time
+	RowLimit    int32
+}
+
+type ExecutionPageRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+}
+
+// Admin API.
+// One page, newest first, with what the size of the answer needs; the rows are read by ExecutionGetMany.
+func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([]ExecutionPageRow, error) {
+	rows, err := q.db.Query(ctx, executionPage,
+		arg.TenantID,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.Since,
+		arg.Until,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageRow{}
+	for rows.Next() {
+		var i ExecutionPageRow
+		if err := rows.Scan(&i.ID, &i.QueuedAt, &i.Bytes); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionQueueFull = `-- name: ExecutionQueueFull :one
+SELECT EXISTS (
+    SELECT 1 FROM script_executions WHERE tenant_id = $1 AND status = 'pending' LIMIT 1 OFFSET $2::integer
+)::boolean AS queue_full
+`
+
+type ExecutionQueueFullParams struct {
+	TenantID   uuid.UUID
+	MaxPending int32
+}
+
+// True when the tenant has at least max_pending executions waiting.
+func (q *Queries) ExecutionQueueFull(ctx context.Context, arg ExecutionQueueFullParams) (bool, error) {
+	row := q.db.QueryRow(ctx, executionQueueFull, arg.TenantID, arg.MaxPending)
+	var queue_full bool
+	err := row.Scan(&queue_full)
+	return queue_full, err
 }
 
 type ExecutionRecordParams struct {
@@ -60,4 +358,23 @@ type ExecutionRecordParams struct {
 	Depth       int32
 	ParentID    *uuid.UUID
 	NodeID      *uuid.UUID
+}
+
+const executionRequestCancel = `-- name: ExecutionRequestCancel :one
+UPDATE script_executions SET cancel_requested = true
+WHERE tenant_id = $1 AND id = $2 AND status = 'running'
+RETURNING id
+`
+
+type ExecutionRequestCancelParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+// Asks whoever runs the execution to end it.
+func (q *Queries) ExecutionRequestCancel(ctx context.Context, arg ExecutionRequestCancelParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, executionRequestCancel, arg.TenantID, arg.ID)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }

@@ -13,6 +13,66 @@ import (
 	"github.com/google/uuid"
 )
 
+const endpointList = `-- name: EndpointList :many
+SELECT e.id, e.script_id, e.tenant_id, e.http_path, e.http_methods, e.is_active, e.created_at, e.updated_at, s.name AS script_name FROM script_http_endpoints e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = $1 AND (e.created_at, e.id) < ($2::timestamptz, $3::uuid)
+ORDER BY e.created_at DESC, e.id DESC LIMIT $4
+`
+
+type EndpointListParams struct {
+	TenantID uuid.UUID
+	BeforeAt time.Time
+	BeforeID uuid.UUID
+	RowLimit int32
+}
+
+type EndpointListRow struct {
+	ID          uuid.UUID
+	ScriptID    uuid.UUID
+	TenantID    uuid.UUID
+	HttpPath    string
+	HttpMethods []string
+	IsActive    *bool
+	CreatedAt   *time.Time
+	UpdatedAt   time.Time
+	ScriptName  string
+}
+
+func (q *Queries) EndpointList(ctx context.Context, arg EndpointListParams) ([]EndpointListRow, error) {
+	rows, err := q.db.Query(ctx, endpointList,
+		arg.TenantID,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EndpointListRow{}
+	for rows.Next() {
+		var i EndpointListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ScriptID,
+			&i.TenantID,
+			&i.HttpPath,
+			&i.HttpMethods,
+			&i.IsActive,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ScriptName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const endpointListLive = `-- name: EndpointListLive :many
 
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
@@ -199,4 +259,67 @@ func (q *Queries) EndpointListLiveOfTenant(ctx context.Context, arg EndpointList
 		return nil, err
 	}
 	return items, nil
+}
+
+const endpointPatterns = `-- name: EndpointPatterns :many
+SELECT script_id, http_path FROM script_http_endpoints
+WHERE tenant_id = $1 AND (http_path LIKE '%/:%' OR http_path LIKE '%/*%')
+`
+
+type EndpointPatternsRow struct {
+	ScriptID uuid.UUID
+	HttpPath string
+}
+
+// Paths with parameters, to find two patterns that match the same requests.
+func (q *Queries) EndpointPatterns(ctx context.Context, tenantID uuid.UUID) ([]EndpointPatternsRow, error) {
+	rows, err := q.db.Query(ctx, endpointPatterns, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EndpointPatternsRow{}
+	for rows.Next() {
+		var i EndpointPatternsRow
+		if err := rows.Scan(&i.ScriptID, &i.HttpPath); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const endpointUpsert = `-- name: EndpointUpsert :exec
+
+INSERT INTO script_http_endpoints (id, script_id, tenant_id, http_path, http_methods, is_active)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (script_id) DO UPDATE SET http_path = EXCLUDED.http_path, http_methods = EXCLUDED.http_methods,
+    is_active = EXCLUDED.is_active, updated_at = now()
+WHERE (script_http_endpoints.http_path, script_http_endpoints.http_methods, script_http_endpoints.is_active)
+    IS DISTINCT FROM (EXCLUDED.http_path, EXCLUDED.http_methods, EXCLUDED.is_active)
+`
+
+type EndpointUpsertParams struct {
+	ID          uuid.UUID
+	ScriptID    uuid.UUID
+	TenantID    uuid.UUID
+	HttpPath    string
+	HttpMethods []string
+	IsActive    *bool
+}
+
+// Admin API.
+func (q *Queries) EndpointUpsert(ctx context.Context, arg EndpointUpsertParams) error {
+	_, err := q.db.Exec(ctx, endpointUpsert,
+		arg.ID,
+		arg.ScriptID,
+		arg.TenantID,
+		arg.HttpPath,
+		arg.HttpMethods,
+		arg.IsActive,
+	)
+	return err
 }

@@ -60,3 +60,71 @@ func (q *Queries) UsageAdd(ctx context.Context, arg UsageAddParams) error {
 	)
 	return err
 }
+
+const usageList = `-- name: UsageList :many
+
+SELECT u.day, u.script_id, COALESCE(s.name, '')::text AS script_name, u.outcome, u.executions, u.cpu_ms, u.duration_ms, u.memory_byte_ms, u.egress_bytes, u.api_calls
+FROM script_usage_daily u LEFT JOIN scripts s ON s.id = u.script_id AND s.tenant_id = u.tenant_id
+WHERE u.tenant_id = $1 AND u.day >= $2 AND u.day <= $3
+  AND ($4::uuid IS NULL OR u.script_id = $4)
+ORDER BY u.day DESC, u.script_id, u.outcome LIMIT $5
+`
+
+type UsageListParams struct {
+	TenantID uuid.UUID
+	FromDay  time.Time
+	ToDay    time.Time
+	ScriptID *uuid.UUID
+	RowLimit int32
+}
+
+type UsageListRow struct {
+	Day          time.Time
+	ScriptID     uuid.UUID
+	ScriptName   string
+	Outcome      string
+	Executions   int64
+	CpuMs        float64
+	DurationMs   float64
+	MemoryByteMs float64
+	EgressBytes  int64
+	ApiCalls     int64
+}
+
+// Admin API.
+func (q *Queries) UsageList(ctx context.Context, arg UsageListParams) ([]UsageListRow, error) {
+	rows, err := q.db.Query(ctx, usageList,
+		arg.TenantID,
+		arg.FromDay,
+		arg.ToDay,
+		arg.ScriptID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []UsageListRow{}
+	for rows.Next() {
+		var i UsageListRow
+		if err := rows.Scan(
+			&i.Day,
+			&i.ScriptID,
+			&i.ScriptName,
+			&i.Outcome,
+			&i.Executions,
+			&i.CpuMs,
+			&i.DurationMs,
+			&i.MemoryByteMs,
+			&i.EgressBytes,
+			&i.ApiCalls,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

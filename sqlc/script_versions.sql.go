@@ -7,6 +7,7 @@ package sqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -35,4 +36,141 @@ func (q *Queries) ScriptVersionCompiled(ctx context.Context, arg ScriptVersionCo
 	var i ScriptVersionCompiledRow
 	err := row.Scan(&i.Compiled, &i.SourceMap, &i.Handlers)
 	return i, err
+}
+
+const versionCreate = `-- name: VersionCreate :exec
+
+INSERT INTO script_versions (id, script_id, tenant_id, version_number, source, change_description, created_by, compiled, source_map, source_sha256, handlers)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+`
+
+type VersionCreateParams struct {
+	ID                uuid.UUID
+	ScriptID          uuid.UUID
+	TenantID          uuid.UUID
+	VersionNumber     int32
+	Source            string
+	ChangeDescription *string
+	CreatedBy         *int32
+	Compiled          string
+	SourceMap         string
+	SourceSha256      string
+	Handlers          []string
+}
+
+// Admin API.
+func (q *Queries) VersionCreate(ctx context.Context, arg VersionCreateParams) error {
+	_, err := q.db.Exec(ctx, versionCreate,
+		arg.ID,
+		arg.ScriptID,
+		arg.TenantID,
+		arg.VersionNumber,
+		arg.Source,
+		arg.ChangeDescription,
+		arg.CreatedBy,
+		arg.Compiled,
+		arg.SourceMap,
+		arg.SourceSha256,
+		arg.Handlers,
+	)
+	return err
+}
+
+const versionGet = `-- name: VersionGet :one
+SELECT id, script_id, tenant_id, version_number, source, change_description, created_at, created_by, compiled, source_map, source_sha256, handlers FROM script_versions WHERE tenant_id = $1 AND script_id = $2 AND version_number = $3
+`
+
+type VersionGetParams struct {
+	TenantID      uuid.UUID
+	ScriptID      uuid.UUID
+	VersionNumber int32
+}
+
+func (q *Queries) VersionGet(ctx context.Context, arg VersionGetParams) (ScriptVersion, error) {
+	row := q.db.QueryRow(ctx, versionGet, arg.TenantID, arg.ScriptID, arg.VersionNumber)
+	var i ScriptVersion
+	err := row.Scan(
+		&i.ID,
+		&i.ScriptID,
+		&i.TenantID,
+		&i.VersionNumber,
+		&i.Source,
+		&i.ChangeDescription,
+		&i.CreatedAt,
+		&i.CreatedBy,
+		&i.Compiled,
+		&i.SourceMap,
+		&i.SourceSha256,
+		&i.Handlers,
+	)
+	return i, err
+}
+
+const versionHandlers = `-- name: VersionHandlers :one
+SELECT handlers FROM script_versions WHERE tenant_id = $1 AND script_id = $2 AND version_number = $3
+`
+
+type VersionHandlersParams struct {
+	TenantID      uuid.UUID
+	ScriptID      uuid.UUID
+	VersionNumber int32
+}
+
+func (q *Queries) VersionHandlers(ctx context.Context, arg VersionHandlersParams) ([]string, error) {
+	row := q.db.QueryRow(ctx, versionHandlers, arg.TenantID, arg.ScriptID, arg.VersionNumber)
+	var handlers []string
+	err := row.Scan(&handlers)
+	return handlers, err
+}
+
+const versionList = `-- name: VersionList :many
+SELECT version_number, change_description, created_at, created_by, source_sha256 FROM script_versions
+WHERE tenant_id = $1 AND script_id = $2 AND version_number < $3::integer
+ORDER BY version_number DESC LIMIT $4
+`
+
+type VersionListParams struct {
+	TenantID     uuid.UUID
+	ScriptID     uuid.UUID
+	BeforeNumber int32
+	RowLimit     int32
+}
+
+type VersionListRow struct {
+	VersionNumber     int32
+	ChangeDescription *string
+	CreatedAt         *time.Time
+	CreatedBy         *int32
+	SourceSha256      string
+}
+
+func (q *Queries) VersionList(ctx context.Context, arg VersionListParams) ([]VersionListRow, error) {
+	rows, err := q.db.Query(ctx, versionList,
+		arg.TenantID,
+		arg.ScriptID,
+		arg.BeforeNumber,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []VersionListRow{}
+	for rows.Next() {
+		var i VersionListRow
+		if err := rows.Scan(
+			&i.VersionNumber,
+			&i.ChangeDescription,
+			&i.CreatedAt,
+			&i.CreatedBy,
+			&i.SourceSha256,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -13,6 +13,375 @@ import (
 	"github.com/google/uuid"
 )
 
+const databaseNow = `-- name: DatabaseNow :one
+SELECT now()::timestamptz AS now
+`
+
+func (q *Queries) DatabaseNow(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, databaseNow)
+	var now time.Time
+	err := row.Scan(&now)
+	return now, err
+}
+
+const scriptCreate = `-- name: ScriptCreate :one
+
+INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
+    http_path, http_methods, event_types, metadata, tags, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+    $10, $11, $12, $13::text[], $14::text[], $15, $16,
+    $17)
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason
+`
+
+type ScriptCreateParams struct {
+	ID             uuid.UUID
+	TenantID       uuid.UUID
+	OrganizationID uuid.UUID
+	Name           string
+	Description    *string
+	Source         string
+	Type           string
+	Status         string
+	ResourceLimits json.RawMessage
+	CronExpression *string
+	Timezone       string
+	HttpPath       *string
+	HttpMethods    []string
+	EventTypes     []string
+	Metadata       json.RawMessage
+	Tags           []string
+	CreatedBy      *int32
+}
+
+// Admin API.
+func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptCreate,
+		arg.ID,
+		arg.TenantID,
+		arg.OrganizationID,
+		arg.Name,
+		arg.Description,
+		arg.Source,
+		arg.Type,
+		arg.Status,
+		arg.ResourceLimits,
+		arg.CronExpression,
+		arg.Timezone,
+		arg.HttpPath,
+		arg.HttpMethods,
+		arg.EventTypes,
+		arg.Metadata,
+		arg.Tags,
+		arg.CreatedBy,
+	)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+	)
+	return i, err
+}
+
+const scriptDelete = `-- name: ScriptDelete :execrows
+DELETE FROM scripts WHERE tenant_id = $1 AND id = $2
+`
+
+type ScriptDeleteParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, scriptDelete, arg.TenantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const scriptExport = `-- name: ScriptExport :many
+SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
+WHERE s.tenant_id = $1 AND s.name > $2 ORDER BY s.name LIMIT $3
+`
+
+type ScriptExportParams struct {
+	TenantID  uuid.UUID
+	AfterName string
+	RowLimit  int32
+}
+
+type ScriptExportRow struct {
+	ID               uuid.UUID
+	TenantID         uuid.UUID
+	OrganizationID   uuid.UUID
+	Name             string
+	Description      *string
+	Source           string
+	Type             string
+	Status           string
+	ResourceLimits   json.RawMessage
+	CronExpression   *string
+	HttpPath         *string
+	HttpMethods      []string
+	EventTypes       []string
+	Metadata         json.RawMessage
+	Tags             []string
+	CreatedAt        *time.Time
+	UpdatedAt        *time.Time
+	CreatedBy        *int32
+	Version          int32
+	Revision         int64
+	Timezone         string
+	QuarantinedUntil *time.Time
+	QuarantineReason *string
+	OrganizationName string
+	CreatedByEmail   string
+}
+
+func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]ScriptExportRow, error) {
+	rows, err := q.db.Query(ctx, scriptExport, arg.TenantID, arg.AfterName, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScriptExportRow{}
+	for rows.Next() {
+		var i ScriptExportRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.OrganizationID,
+			&i.Name,
+			&i.Description,
+			&i.Source,
+			&i.Type,
+			&i.Status,
+			&i.ResourceLimits,
+			&i.CronExpression,
+			&i.HttpPath,
+			&i.HttpMethods,
+			&i.EventTypes,
+			&i.Metadata,
+			&i.Tags,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.CreatedBy,
+			&i.Version,
+			&i.Revision,
+			&i.Timezone,
+			&i.QuarantinedUntil,
+			&i.QuarantineReason,
+			&i.OrganizationName,
+			&i.CreatedByEmail,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scriptGet = `-- name: ScriptGet :one
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND id = $2
+`
+
+type ScriptGetParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptGet, arg.TenantID, arg.ID)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+	)
+	return i, err
+}
+
+const scriptGetByName = `-- name: ScriptGetByName :one
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND name = $2
+`
+
+type ScriptGetByNameParams struct {
+	TenantID uuid.UUID
+	Name     string
+}
+
+func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptGetByName, arg.TenantID, arg.Name)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+	)
+	return i, err
+}
+
+const scriptGetForUpdate = `-- name: ScriptGetForUpdate :one
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+`
+
+type ScriptGetForUpdateParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+// Locks the script's row first and nothing before it: editors of one script follow one another, so that version numbers have
+// no gap and no duplicate and an If-Match is judged against the row that is then changed.
+func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdateParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptGetForUpdate, arg.TenantID, arg.ID)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+	)
+	return i, err
+}
+
+const scriptGetMany = `-- name: ScriptGetMany :many
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND id = ANY($2::uuid[])
+`
+
+type ScriptGetManyParams struct {
+	TenantID uuid.UUID
+	Ids      []uuid.UUID
+}
+
+func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([]Script, error) {
+	rows, err := q.db.Query(ctx, scriptGetMany, arg.TenantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Script{}
+	for rows.Next() {
+		var i Script
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.OrganizationID,
+			&i.Name,
+			&i.Description,
+			&i.Source,
+			&i.Type,
+			&i.Status,
+			&i.ResourceLimits,
+			&i.CronExpression,
+			&i.HttpPath,
+			&i.HttpMethods,
+			&i.EventTypes,
+			&i.Metadata,
+			&i.Tags,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.CreatedBy,
+			&i.Version,
+			&i.Revision,
+			&i.Timezone,
+			&i.QuarantinedUntil,
+			&i.QuarantineReason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const scriptHead = `-- name: ScriptHead :one
 
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
@@ -99,4 +468,142 @@ func (q *Queries) ScriptIDsExisting(ctx context.Context, ids []uuid.UUID) ([]uui
 		return nil, err
 	}
 	return items, nil
+}
+
+const scriptPage = `-- name: ScriptPage :many
+SELECT id, created_at::timestamptz AS created_at, octet_length(source)::bigint AS bytes FROM scripts
+WHERE tenant_id = $1 AND (created_at, id) < ($2::timestamptz, $3::uuid)
+  AND ($4::text IS NULL OR type = $4)
+  AND ($5::text IS NULL OR status = $5)
+  AND ($6::text IS NULL OR tags @> ARRAY[$6::text])
+  AND ($7::text IS NULL OR name ILIKE $7 OR description ILIKE $7)
+ORDER BY created_at DESC, id DESC LIMIT $8
+`
+
+type ScriptPageParams struct {
+	TenantID uuid.UUID
+	BeforeAt time.Time
+	BeforeID uuid.UUID
+	Type     *string
+	Status   *string
+	Tag      *string
+	Search   *string
+	RowLimit int32
+}
+
+type ScriptPageRow struct {
+	ID        uuid.UUID
+	CreatedAt time.Time
+	Bytes     int64
+}
+
+// One page, newest first: only what ordering and the page's size need. The rows themselves are read by ScriptGetMany.
+func (q *Queries) ScriptPage(ctx context.Context, arg ScriptPageParams) ([]ScriptPageRow, error) {
+	rows, err := q.db.Query(ctx, scriptPage,
+		arg.TenantID,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Type,
+		arg.Status,
+		arg.Tag,
+		arg.Search,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScriptPageRow{}
+	for rows.Next() {
+		var i ScriptPageRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Bytes); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scriptUpdate = `-- name: ScriptUpdate :one
+UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
+    resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
+    http_methods = $10::text[], event_types = $11::text[], metadata = $12, tags = $13,
+    version = $14, revision = revision + 1, updated_at = now(),
+    quarantined_until = CASE WHEN $15::boolean THEN NULL ELSE quarantined_until END,
+    quarantine_reason = CASE WHEN $15::boolean THEN NULL ELSE quarantine_reason END
+WHERE tenant_id = $16 AND id = $17
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason
+`
+
+type ScriptUpdateParams struct {
+	OrganizationID    uuid.UUID
+	Name              string
+	Description       *string
+	Source            string
+	Status            string
+	ResourceLimits    json.RawMessage
+	CronExpression    *string
+	Timezone          string
+	HttpPath          *string
+	HttpMethods       []string
+	EventTypes        []string
+	Metadata          json.RawMessage
+	Tags              []string
+	Version           int32
+	ReleaseQuarantine bool
+	TenantID          uuid.UUID
+	ID                uuid.UUID
+}
+
+// The row is locked by ScriptGetForUpdate in the same transaction.
+func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptUpdate,
+		arg.OrganizationID,
+		arg.Name,
+		arg.Description,
+		arg.Source,
+		arg.Status,
+		arg.ResourceLimits,
+		arg.CronExpression,
+		arg.Timezone,
+		arg.HttpPath,
+		arg.HttpMethods,
+		arg.EventTypes,
+		arg.Metadata,
+		arg.Tags,
+		arg.Version,
+		arg.ReleaseQuarantine,
+		arg.TenantID,
+		arg.ID,
+	)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+	)
+	return i, err
 }

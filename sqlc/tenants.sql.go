@@ -7,9 +7,73 @@ package sqlc
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/google/uuid"
 )
+
+const tenantCreate = `-- name: TenantCreate :one
+INSERT INTO tenants (id, slug, name, settings) VALUES ($1, $2, $3, $4) RETURNING id, slug, name, status, settings, created_at, updated_at
+`
+
+type TenantCreateParams struct {
+	ID       uuid.UUID
+	Slug     string
+	Name     string
+	Settings json.RawMessage
+}
+
+func (q *Queries) TenantCreate(ctx context.Context, arg TenantCreateParams) (Tenant, error) {
+	row := q.db.QueryRow(ctx, tenantCreate,
+		arg.ID,
+		arg.Slug,
+		arg.Name,
+		arg.Settings,
+	)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Status,
+		&i.Settings,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const tenantDelete = `-- name: TenantDelete :execrows
+DELETE FROM tenants WHERE id = $1
+`
+
+func (q *Queries) TenantDelete(ctx context.Context, id uuid.UUID) (int64, error) {
+	result, err := q.db.Exec(ctx, tenantDelete, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const tenantDeleteScripts = `-- name: TenantDeleteScripts :exec
+DELETE FROM scripts WHERE tenant_id = $1
+`
+
+// Scripts take executions, versions, endpoints, subscriptions, jobs, logs and dead letters with them.
+func (q *Queries) TenantDeleteScripts(ctx context.Context, tenantID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, tenantDeleteScripts, tenantID)
+	return err
+}
+
+const tenantDeleteUsers = `-- name: TenantDeleteUsers :exec
+DELETE FROM users WHERE tenant_id = $1
+`
+
+func (q *Queries) TenantDeleteUsers(ctx context.Context, tenantID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, tenantDeleteUsers, tenantID)
+	return err
+}
 
 const tenantGet = `-- name: TenantGet :one
 SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id = $1
@@ -28,6 +92,94 @@ func (q *Queries) TenantGet(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.UpdatedAt,
 	)
 	return i, err
+}
+
+const tenantGetBySlug = `-- name: TenantGetBySlug :one
+
+SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE slug = $1
+`
+
+// Admin API.
+func (q *Queries) TenantGetBySlug(ctx context.Context, slug string) (Tenant, error) {
+	row := q.db.QueryRow(ctx, tenantGetBySlug, slug)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Status,
+		&i.Settings,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const tenantGetForUpdate = `-- name: TenantGetForUpdate :one
+SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id = $1 FOR UPDATE
+`
+
+// Locks the tenant's row against a concurrent change; nothing else is locked after it but what the caller changes.
+func (q *Queries) TenantGetForUpdate(ctx context.Context, id uuid.UUID) (Tenant, error) {
+	row := q.db.QueryRow(ctx, tenantGetForUpdate, id)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Status,
+		&i.Settings,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const tenantList = `-- name: TenantList :many
+SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants
+WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
+  AND ($3::text IS NULL OR status = $3)
+ORDER BY created_at DESC, id DESC LIMIT $4
+`
+
+type TenantListParams struct {
+	BeforeAt time.Time
+	BeforeID uuid.UUID
+	Status   *string
+	RowLimit int32
+}
+
+func (q *Queries) TenantList(ctx context.Context, arg TenantListParams) ([]Tenant, error) {
+	rows, err := q.db.Query(ctx, tenantList,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Status,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Tenant{}
+	for rows.Next() {
+		var i Tenant
+		if err := rows.Scan(
+			&i.ID,
+			&i.Slug,
+			&i.Name,
+			&i.Status,
+			&i.Settings,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const tenantListAll = `-- name: TenantListAll :many
@@ -100,4 +252,37 @@ func (q *Queries) TenantListByIDs(ctx context.Context, ids []uuid.UUID) ([]Tenan
 		return nil, err
 	}
 	return items, nil
+}
+
+const tenantUpdate = `-- name: TenantUpdate :one
+UPDATE tenants SET name = $1, slug = $2, status = $3, settings = $4, updated_at = now() WHERE id = $5 RETURNING id, slug, name, status, settings, created_at, updated_at
+`
+
+type TenantUpdateParams struct {
+	Name     string
+	Slug     string
+	Status   string
+	Settings json.RawMessage
+	ID       uuid.UUID
+}
+
+func (q *Queries) TenantUpdate(ctx context.Context, arg TenantUpdateParams) (Tenant, error) {
+	row := q.db.QueryRow(ctx, tenantUpdate,
+		arg.Name,
+		arg.Slug,
+		arg.Status,
+		arg.Settings,
+		arg.ID,
+	)
+	var i Tenant
+	err := row.Scan(
+		&i.ID,
+		&i.Slug,
+		&i.Name,
+		&i.Status,
+		&i.Settings,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }

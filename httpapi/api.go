@@ -1,0 +1,231 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/errgroup"
+
+	"jsruntime/engine"
+	"jsruntime/engine/compile"
+	"jsruntime/sqlc"
+)
+
+// Compiler turns sources into what workers run.
+type Compiler interface {
+	// Compile returns a *compile.Error for a source that its author has to mend.
+	Compile(ctx context.Context, in compile.Input) (*compile.Output, error)
+}
+
+// Catalog gives versions of scripts, ready to run.
+type Catalog interface {
+	Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error)
+}
+
+// Ledger writes executions down.
+type Ledger interface {
+	Record(ctx context.Context, inv *engine.Invocation, res *engine.Result) error
+}
+
+// Canceller ends executions that run on this node.
+type Canceller interface {
+	// Cancel ends the execution if it runs here, with the message of cause, and reports whether it did.
+	Cancel(executionID uuid.UUID, cause error) bool
+}
+
+// Sealer encrypts secrets.
+type Sealer interface {
+	Seal(tenantID uuid.UUID, name string, value []byte) (nonce, ciphertext []byte, err error)
+}
+
+// Config configures an API.
+type Config struct {
+	// Pool is the database. Required.
+	Pool *pgxpool.Pool
+	// Keys authenticates. Required.
+	Keys *Keys
+	// Compiler, Executor, Catalog and Ledger run scripts. Required.
+	Compiler Compiler
+	Executor engine.Executor
+	Catalog  Catalog
+	Ledger   Ledger
+	// Cancel reaches running executions of this node; nil means that only the database is told.
+	Cancel Canceller
+	// Sealer encrypts secrets; nil means that secrets can't be written (503).
+	Sealer Sealer
+	// Wake is called when work was put into the queue; nil means that the queue's own polling finds it.
+	Wake func()
+	// NextTicks gives the next n ticks of a cron expression in a time zone; none where it never falls due. Its errors are the
+	// author's and begin with the field that is wrong, "cron_expression: " or "timezone: ". Required.
+	NextTicks func(expr, timezone string, after time.Time, n int) ([]time.Time, error)
+	// Ceiling is the most that a script's limits may be; zero means engine.CeilingLimits().
+	Ceiling engine.Limits
+	// CursorKey signs cursors and must be the same on all nodes; nil means a key derived from nothing secret, which still
+	// keeps cursors to their list.
+	CursorKey []byte
+	// RatePerMinute is the number of admin requests a key may send a minute; 0 means 600, less means no limit.
+	RatePerMinute int
+	// MaxPending is the number of executions that may wait for one tenant; 0 means 100,000.
+	MaxPending int
+	// WaitTimeout bounds synchronous runs beyond the script's own limit; 0 means 30 s of waiting in the engine's queue.
+	WaitTimeout time.Duration
+	// Ready says whether the node can serve, beside the database; nil means that it can.
+	Ready func(ctx context.Context) error
+	// Metrics serves /metrics; nil means 404.
+	Metrics http.Handler
+	// Types is jsruntime.d.ts; nil means 404.
+	Types []byte
+	// Version is shown in the OpenAPI document; empty means "dev".
+	Version string
+	// Log gets what goes wrong; nil means slog.Default().
+	Log *slog.Logger
+}
+
+// API is the admin API.
+type API struct {
+	cfg     Config
+	pool    *pgxpool.Pool
+	queries *sqlc.Queries
+	keys    *Keys
+	rates   *rateLimits
+	tenants *otter.Cache[string, *sqlc.Tenant]
+	cursors cursors
+	log     *slog.Logger
+	huma    huma.API
+	spec    []byte
+	docs    []byte
+	hidden  map[string]bool // routes whose request values are never echoed
+}
+
+// New returns an API.
+func New(cfg Config) (*API, error) {
+	switch {
+	case cfg.Pool == nil:
+		return nil, errors.New("Pool: required")
+	case cfg.Keys == nil:
+		return nil, errors.New("Keys: required")
+	case cfg.Compiler == nil || cfg.Executor == nil || cfg.Catalog == nil || cfg.Ledger == nil:
+		return nil, errors.New("Compiler, Executor, Catalog, Ledger: required")
+	case cfg.NextTicks == nil:
+		return nil, errors.New("NextTicks: required")
+	}
+	if cfg.Ceiling == (engine.Limits{}) {
+		cfg.Ceiling = engine.CeilingLimits()
+	}
+	cfg.RatePerMinute = cmp.Or(cfg.RatePerMinute, 600)
+	cfg.MaxPending = cmp.Or(cfg.MaxPending, 100_000)
+	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, 30*time.Second)
+	cfg.Version = cmp.Or(cfg.Version, "dev")
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	if cfg.Wake == nil {
+		cfg.Wake = func() {}
+	}
+	if len(cfg.CursorKey) == 0 {
+		sum := sha256.Sum256([]byte("jsruntime cursor"))
+		cfg.CursorKey = sum[:]
+	}
+	a := &API{
+		cfg: cfg, pool: cfg.Pool, queries: sqlc.New(cfg.Pool), keys: cfg.Keys, cursors: cursors{key: cfg.CursorKey}, log: cfg.Log,
+		hidden: map[string]bool{},
+	}
+	var err error
+	if a.rates, err = newRateLimits(cfg.RatePerMinute); err != nil {
+		return nil, fmt.Errorf("rate limits: %w", err)
+	}
+	a.tenants, err = otter.New(&otter.Options[string, *sqlc.Tenant]{
+		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, *sqlc.Tenant](keyFresh),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tenant cache: %w", err)
+	}
+	return a, nil
+}
+
+// NewRouter returns a router that trusts no proxy and answers what it doesn't know with problem+json.
+func NewRouter(log *slog.Logger) *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	_ = r.SetTrustedProxies(nil)
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.UseRawPath = true
+	r.UnescapePathValues = true
+	r.ContextWithFallback = false
+	r.Use(func(c *gin.Context) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				panic(v)
+			}
+			log.ErrorContext(c.Request.Context(), "handler panicked", "method", c.Request.Method, "route", c.FullPath(), "panic", fmt.Sprint(v))
+			if !c.Writer.Written() {
+				writeProblem(c, newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side."))
+			}
+			c.Abort()
+		}()
+		c.Next()
+	})
+	r.NoRoute(func(c *gin.Context) { writeProblem(c, notFound()) })
+	r.NoMethod(func(c *gin.Context) {
+		writeProblem(c, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path has no such method."))
+	})
+	return r
+}
+
+// writeProblem answers with p.
+func writeProblem(c *gin.Context, p *Problem) {
+	for name, values := range p.header {
+		for _, v := range values {
+			c.Writer.Header().Set(name, v)
+		}
+	}
+	c.Writer.Header().Set("Content-Type", "application/problem+json")
+	c.Writer.Header().Set("X-Content-Type-Options", "nosniff")
+	c.Status(p.Status)
+	_ = json.NewEncoder(c.Writer).Encode(p)
+}
+
+// Forget drops what is cached about keys and tenants. Whoever listens to the database calls it with the table that changed.
+func (a *API) Forget(table string) {
+	switch table {
+	case "api_keys", "tenants", "":
+		a.keys.Forget()
+		a.tenants.InvalidateAll()
+	}
+}
+
+// Run does what the API has to do in the background, until ctx ends: it writes when keys were last used and prunes
+// idempotency keys.
+func (a *API) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.keys.Run(ctx) })
+	group.Go(func() error {
+		tick := time.NewTicker(10 * time.Minute)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+				a.pruneIdempotency(ctx)
+			}
+		}
+	})
+	return group.Wait()
+}

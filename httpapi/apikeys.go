@@ -1,0 +1,173 @@
+package httpapi
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/sqlc"
+)
+
+// Key is an API key as the API shows it.
+type Key struct {
+	ID         uuid.UUID  `json:"id" format:"uuid"`
+	Name       string     `json:"name"`
+	Role       string     `json:"role" enum:"admin,developer,viewer"`
+	Prefix     string     `json:"prefix" doc:"The visible start of the key."`
+	UserID     *int32     `json:"user_id" doc:"On whose behalf it acts."`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	LastUsedAt *time.Time `json:"last_used_at" doc:"To the minute."`
+	CreatedAt  time.Time  `json:"created_at"`
+}
+
+// NewKey is a key at the one time that it is shown.
+type NewKey struct {
+	Key
+	Secret string `json:"key" doc:"The key itself. It is not shown again."`
+}
+
+func keyOfRow(k sqlc.ApiKey) Key {
+	return Key{
+		ID: k.ID, Name: k.Name, Role: k.Role, Prefix: k.Prefix, UserID: k.UserID, ExpiresAt: utcPtr(k.ExpiresAt), LastUsedAt: utcPtr(k.LastUsedAt),
+		CreatedAt: utc(k.CreatedAt),
+	}
+}
+
+type keyCreateBody struct {
+	Name      string     `json:"name" minLength:"1" maxLength:"255"`
+	Role      string     `json:"role" enum:"admin,developer,viewer"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it stops to be valid; never by default."`
+	UserID    *int32     `json:"user_id,omitempty" minimum:"1" maximum:"2147483647" doc:"A user of the tenant, on whose behalf the key acts."`
+}
+
+type keyCreateIn struct{ Body keyCreateBody }
+
+type tenantKeyCreateIn struct {
+	TenantPath
+	Body keyCreateBody
+}
+
+func (a *API) keyCreate(ctx context.Context, in *keyCreateIn) (*created[NewKey], error) {
+	return a.createKey(ctx, tenantOf(ctx), &in.Body)
+}
+
+func (a *API) tenantKeyCreate(ctx context.Context, in *tenantKeyCreateIn) (*created[NewKey], error) {
+	t, err := a.readTenantByRef(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	return a.createKey(ctx, t.ID, &in.Body)
+}
+
+func (a *API) createKey(ctx context.Context, tenant uuid.UUID, in *keyCreateBody) (*created[NewKey], error) {
+	if err := checkName("body.name", in.Name); err != nil {
+		return nil, err
+	}
+	if in.ExpiresAt != nil && !in.ExpiresAt.After(time.Now()) {
+		return nil, invalid("body.expires_at", "must be in the future")
+	}
+	out := &created[NewKey]{}
+	err := a.operate(ctx, tenant, func(c *change) error {
+		if in.UserID != nil {
+			if err := checkUser(ctx, c.Queries, tenant, *in.UserID); err != nil {
+				return err
+			}
+		}
+		key, prefix, hash := newKey()
+		row, err := c.APIKeyCreate(ctx, sqlc.APIKeyCreateParams{
+			ID: newID(), TenantID: &tenant, Name: in.Name, Role: in.Role, Prefix: prefix, KeyHash: hash[:], ExpiresAt: in.ExpiresAt, UserID: in.UserID,
+		})
+		if err != nil {
+			return err
+		}
+		out.Body = NewKey{Key: keyOfRow(row), Secret: key}
+		out.Location = "/api/v1/api-keys/" + row.ID.String()
+		return c.audit("key.create", "api_key", row.ID.String(), nil, out.Body.Key)
+	})
+	return out, err
+}
+
+func checkUser(ctx context.Context, q *sqlc.Queries, tenant uuid.UUID, id int32) error {
+	if _, err := q.UserGet(ctx, sqlc.UserGetParams{TenantID: tenant, ID: id}); err != nil {
+		return missing(err, "body.user_id", "there is no user "+strconv.Itoa(int(id)))
+	}
+	return nil
+}
+
+type keyListIn struct{ ListQuery }
+
+func (a *API) keyList(ctx context.Context, in *keyListIn) (*found[Page[Key]], error) {
+	tenant := tenantOf(ctx)
+	bind := []string{"api-keys", tenant.String()}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sqlc.ApiKey
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.APIKeyList(ctx, sqlc.APIKeyListParams{TenantID: &tenant, BeforeAt: at.at, BeforeID: at.id, RowLimit: int32(in.Limit + 1)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[Key]]{pageOf(a.cursors, rows, in.Limit, bind, keyOfRow, func(k sqlc.ApiKey) position {
+		return position{at: k.CreatedAt, id: k.ID}
+	})}, nil
+}
+
+// IDPath names an object in a path.
+type IDPath struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+func (a *API) keyDelete(ctx context.Context, in *IDPath) (*none, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	tenant := tenantOf(ctx)
+	err = a.change(ctx, func(c *change) error {
+		k, err := c.APIKeyGet(ctx, sqlc.APIKeyGetParams{TenantID: &tenant, ID: id})
+		if err != nil {
+			return err
+		}
+		if _, err := c.APIKeyDelete(ctx, sqlc.APIKeyDeleteParams{TenantID: &tenant, ID: id}); err != nil {
+			return err
+		}
+		return c.audit("key.delete", "api_key", id.String(), keyOfRow(k), nil)
+	})
+	a.Forget("api_keys")
+	return nil, err
+}
+
+// WhoAmI says who calls.
+type WhoAmI struct {
+	Role   string        `json:"role" enum:"superadmin,admin,developer,viewer"`
+	Tenant *WhoAmITenant `json:"tenant" doc:"The tenant that the request speaks about; null for a superadmin without X-Tenant."`
+	Key    WhoAmIKey     `json:"key"`
+}
+
+// WhoAmITenant is the tenant that the request speaks about.
+type WhoAmITenant struct {
+	ID   uuid.UUID `json:"id" format:"uuid"`
+	Slug string    `json:"slug"`
+}
+
+// WhoAmIKey is the key of the request.
+type WhoAmIKey struct {
+	ID     uuid.UUID `json:"id" format:"uuid"`
+	Name   string    `json:"name"`
+	Prefix string    `json:"prefix"`
+}
+
+func (a *API) whoami(ctx context.Context, _ *none) (*found[WhoAmI], error) {
+	p := principalOf(ctx)
+	out := &found[WhoAmI]{WhoAmI{Role: string(p.Role), Key: WhoAmIKey{ID: p.KeyID, Name: p.KeyName, Prefix: p.Prefix}}}
+	if p.HasTenant() {
+		out.Body.Tenant = &WhoAmITenant{ID: p.TenantID, Slug: p.TenantSlug}
+	}
+	return out, nil
+}

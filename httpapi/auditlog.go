@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/sqlc"
+)
+
+// AuditEntry is one change.
+type AuditEntry struct {
+	ID         uuid.UUID       `json:"id" format:"uuid"`
+	ActorKeyID *uuid.UUID      `json:"actor_key_id" format:"uuid" nullable:"true" doc:"Null for the operator's key."`
+	ActorName  string          `json:"actor_name"`
+	ActorRole  string          `json:"actor_role"`
+	Action     string          `json:"action" example:"script.update"`
+	ObjectType string          `json:"object_type"`
+	ObjectID   string          `json:"object_id"`
+	Before     json.RawMessage `json:"before" doc:"The object before, without secrets; null where it is new."`
+	After      json.RawMessage `json:"after" doc:"The object after; null where it is gone."`
+	RequestID  *string         `json:"request_id"`
+	CreatedAt  time.Time       `json:"created_at"`
+}
+
+type auditListIn struct {
+	ListQuery
+	Action     string `query:"action" maxLength:"100"`
+	ObjectType string `query:"object_type" maxLength:"50"`
+	ObjectID   string `query:"object_id" maxLength:"255"`
+}
+
+func (a *API) auditList(ctx context.Context, in *auditListIn) (*found[Page[AuditEntry]], error) {
+	tenant := tenantOf(ctx)
+	bind := []string{"audit", tenant.String(), in.Action, in.ObjectType, in.ObjectID}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sqlc.AuditLog
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.AuditList(ctx, sqlc.AuditListParams{
+			TenantID: &tenant, BeforeAt: at.at, BeforeID: at.id, Action: given(in.Action), ObjectType: given(in.ObjectType), ObjectID: given(in.ObjectID),
+			RowLimit: int32(in.Limit + 1),
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[AuditEntry]]{pageOf(a.cursors, rows, in.Limit, bind, func(r sqlc.AuditLog) AuditEntry {
+		return AuditEntry{
+			ID: r.ID, ActorKeyID: r.ActorKeyID, ActorName: r.ActorName, ActorRole: r.ActorRole, Action: r.Action, ObjectType: r.ObjectType,
+			ObjectID: r.ObjectID, Before: rawOrNull(r.Before), After: rawOrNull(r.After), RequestID: r.RequestID, CreatedAt: utc(r.CreatedAt),
+		}
+	}, func(r sqlc.AuditLog) position { return position{at: r.CreatedAt, id: r.ID} })}, nil
+}

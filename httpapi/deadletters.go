@@ -1,0 +1,212 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+// DeadLetter is an event that no attempt could handle.
+type DeadLetter struct {
+	ID               uuid.UUID       `json:"id" format:"uuid"`
+	ScriptID         uuid.UUID       `json:"script_id" format:"uuid"`
+	ScriptName       string          `json:"script_name"`
+	ExecutionID      *uuid.UUID      `json:"execution_id" format:"uuid" nullable:"true" doc:"The last attempt; null once it is pruned."`
+	EventID          *string         `json:"event_id"`
+	EventType        string          `json:"event_type"`
+	EventData        json.RawMessage `json:"event_data"`
+	Error            string          `json:"error"`
+	ErrorCode        *string         `json:"error_code"`
+	RetryCount       int32           `json:"retry_count"`
+	LastRetryAt      *time.Time      `json:"last_retry_at"`
+	RetryExecutionID *uuid.UUID      `json:"retry_execution_id" format:"uuid" nullable:"true" doc:"The redrive under way, or the last one."`
+	CreatedAt        time.Time       `json:"created_at"`
+}
+
+func deadLetterOfRow(d sqlc.ScriptEventDeadLetter, scriptName string) DeadLetter {
+	out := DeadLetter{
+		ID: d.ID, ScriptID: d.ScriptID, ScriptName: scriptName, ExecutionID: d.ExecutionID, EventID: d.EventID, EventType: d.EventType,
+		EventData: rawOrNull(d.EventData), Error: d.Error, ErrorCode: d.ErrorCode, LastRetryAt: utcPtr(d.LastRetryAt),
+		RetryExecutionID: d.RetryExecutionID, CreatedAt: orZero(d.CreatedAt),
+	}
+	if d.RetryCount != nil {
+		out.RetryCount = *d.RetryCount
+	}
+	return out
+}
+
+type deadLetterListIn struct {
+	ListQuery
+	ScriptID  string `query:"script_id" maxLength:"64"`
+	EventType string `query:"event_type" maxLength:"255"`
+}
+
+func (a *API) deadLetterList(ctx context.Context, in *deadLetterListIn) (*found[Page[DeadLetter]], error) {
+	script, err := givenID("script_id", in.ScriptID)
+	if err != nil {
+		return nil, err
+	}
+	bind := []string{"dead-letters", tenantOf(ctx).String(), in.ScriptID, in.EventType}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sqlc.DeadLetterListRow
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.DeadLetterList(ctx, sqlc.DeadLetterListParams{
+			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, EventType: given(in.EventType), RowLimit: int32(in.Limit + 1),
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[DeadLetter]]{pageOf(a.cursors, rows, in.Limit, bind, func(d sqlc.DeadLetterListRow) DeadLetter {
+		return deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName)
+	}, func(d sqlc.DeadLetterListRow) position {
+		return position{at: orZero(d.ScriptEventDeadLetter.CreatedAt), id: d.ScriptEventDeadLetter.ID}
+	})}, nil
+}
+
+func (a *API) deadLetterGet(ctx context.Context, in *IDPath) (*found[DeadLetter], error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[DeadLetter]{}
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		d, err := q.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: tenantOf(ctx), ID: id})
+		out.Body = deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName)
+		return err
+	})
+	return out, err
+}
+
+func (a *API) deadLetterDelete(ctx context.Context, in *IDPath) (*none, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.change(ctx, func(c *change) error {
+		d, err := c.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: c.tenant, ID: id})
+		if err != nil {
+			return err
+		}
+		if _, err := c.DeadLetterDelete(ctx, sqlc.DeadLetterDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
+			return err
+		}
+		return c.audit("dead_letter.delete", "dead_letter", id.String(), deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), nil)
+	})
+}
+
+// Retried is the answer to a redrive of one dead letter.
+type Retried struct {
+	ExecutionID uuid.UUID `json:"execution_id" format:"uuid"`
+}
+
+func (a *API) deadLetterRetry(ctx context.Context, in *IDPath) (*found[Retried], error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Retried]{}
+	err = a.change(ctx, func(c *change) error {
+		if _, err := c.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: c.tenant, ID: id}); err != nil {
+			return err
+		}
+		rows, err := c.DeadLetterTakeForRetry(ctx, sqlc.DeadLetterTakeForRetryParams{TenantID: c.tenant, ID: &id, RowLimit: 1})
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return conflict("retry_in_progress", "A redrive of this dead letter is under way.")
+		}
+		if rows[0].ScriptStatus == "archived" {
+			return scriptArchived()
+		}
+		out.Body.ExecutionID, err = a.redrive(ctx, c, rows[0])
+		return err
+	})
+	if err == nil {
+		a.cfg.Wake()
+	}
+	return out, err
+}
+
+// redrive puts a dead letter's event into the queue again. Success removes the letter, failure keeps it with the newer error:
+// that is decided by whoever ends the execution.
+func (a *API) redrive(ctx context.Context, c *change, d sqlc.DeadLetterTakeForRetryRow) (uuid.UUID, error) {
+	letter := d.ScriptEventDeadLetter
+	eventID := letter.ID.String()
+	if letter.EventID != nil {
+		eventID = *letter.EventID
+	}
+	input, err := json.Marshal(map[string]any{"id": eventID, "type": letter.EventType, "time": orZero(letter.CreatedAt), "data": rawOrNull(letter.EventData)})
+	if err != nil {
+		return uuid.Nil, err
+	}
+	trigger, err := json.Marshal(map[string]any{"event_id": eventID, "event_type": letter.EventType, "dead_letter_id": letter.ID})
+	if err != nil {
+		return uuid.Nil, err
+	}
+	row, err := c.ExecutionEnqueue(ctx, sqlc.ExecutionEnqueueParams{
+		ID: newID(), ScriptID: letter.ScriptID, TenantID: c.tenant, TriggerType: string(engine.TriggerEvent), TriggerData: trigger, Input: input,
+		Version: d.ScriptVersion, Handler: string(engine.HandlerEvent), EventID: letter.EventID, DeadLetterID: &letter.ID,
+	})
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if err := c.DeadLetterMarkRetried(ctx, sqlc.DeadLetterMarkRetriedParams{TenantID: c.tenant, ID: letter.ID, ExecutionID: &row.ID}); err != nil {
+		return uuid.Nil, err
+	}
+	return row.ID, c.audit("dead_letter.retry", "dead_letter", letter.ID.String(), nil, map[string]any{"execution_id": row.ID})
+}
+
+type deadLetterRetryManyIn struct {
+	Body struct {
+		ScriptID  *uuid.UUID `json:"script_id,omitempty" format:"uuid"`
+		EventType *string    `json:"event_type,omitempty" maxLength:"255"`
+	}
+}
+
+// RetriedMany is the answer to a redrive of many dead letters.
+type RetriedMany struct {
+	Retried int `json:"retried"`
+}
+
+// retryBatch is how many dead letters one request redrives at most: so many rows are locked at one time.
+const retryBatch = 1000
+
+func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn) (*found[RetriedMany], error) {
+	out := &found[RetriedMany]{}
+	err := a.change(ctx, func(c *change) error {
+		if err := a.checkQueue(ctx, c); err != nil {
+			return err
+		}
+		rows, err := c.DeadLetterTakeForRetry(ctx, sqlc.DeadLetterTakeForRetryParams{
+			TenantID: c.tenant, ScriptID: in.Body.ScriptID, EventType: in.Body.EventType, RowLimit: retryBatch,
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range rows {
+			if d.ScriptStatus == "archived" {
+				continue
+			}
+			if _, err := a.redrive(ctx, c, d); err != nil {
+				return err
+			}
+			out.Body.Retried++
+		}
+		return nil
+	})
+	if err == nil && out.Body.Retried > 0 {
+		a.cfg.Wake()
+	}
+	return out, err
+}

@@ -1,0 +1,31 @@
+// Package httpapi is the admin API: everything that the data model holds, managed over REST. Paths, statuses and shapes are
+// those of the OpenAPI document that it serves.
+//
+// # What a request passes
+//
+//	router ─ identify ─ authenticate ─ meter ─ readBody ─ idempotent ─ validation ─ handler ─ transaction
+//	         request id  key, role,     rate    limit,     the first     huma, from   one a     rows and audit log
+//	                     tenant         a key   JSON       answer again  the types    route     together
+//
+// routes.go is the whole map: what is not on it does not exist, and each line names the permission that its route asks for.
+// errors.go has the one function that turns an error into an answer.
+//
+// # Invariants
+//
+//   - The tenant comes from the key (or, for a superadmin, from X-Tenant), never from a path or body. Every query takes it.
+//   - An id of another tenant and an id that never existed get the same 404, byte for byte. So does a malformed id.
+//   - What a request changes and its trace in the audit log are one transaction.
+//   - A script's row is locked before its version is numbered: versions have no gap and no duplicate, and If-Match is judged
+//     against the row that is then changed.
+//   - A script's endpoint, subscriptions and schedule are active exactly while the script is, in the same transaction.
+//   - A 202 means that the row is committed.
+//   - A body is judged as JSON before anything decodes it: what Postgres or V8 could not hold is a 422 that names the place.
+//   - Nothing of a failure of ours is shown but the request's id.
+//
+// # Failures
+//
+//	the database does not answer   503 database_unavailable; keys seen within five minutes stay valid, so that invocations go on
+//	a notification is lost         a deleted key works for two more seconds at most
+//	the node dies in a request     nothing or all of it is committed; its Idempotency-Key can be used again after five minutes
+//	the ledger is full             synchronous runs wait, then 503
+package httpapi

@@ -1,0 +1,254 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+)
+
+// Problem is the body of every error answer (RFC 9457). It holds nothing of ours: no stack, no SQL, no path.
+type Problem struct {
+	Type   string `json:"type" doc:"A URI that identifies the kind of problem."`
+	Title  string `json:"title" doc:"The status in words."`
+	Status int    `json:"status" doc:"The HTTP status."`
+	Detail string `json:"detail" doc:"What is wrong with this request, for a person."`
+	Code   string `json:"code" doc:"What is wrong, for a program. Stable."`
+	// ExecutionID is set where a script ran and failed.
+	ExecutionID *uuid.UUID     `json:"execution_id,omitempty" format:"uuid" doc:"The execution that failed, where a script was run."`
+	Errors      []ProblemError `json:"errors,omitempty" nullable:"false" doc:"Each fault by itself."`
+
+	header http.Header
+}
+
+// ProblemError is one fault of a request.
+type ProblemError struct {
+	Location string `json:"location" doc:"Where: body.name, query.limit, path.id, source:LINE:COLUMN."`
+	Message  string `json:"message" doc:"What is wrong there."`
+	Value    any    `json:"value,omitempty" doc:"What was there, where it is short."`
+}
+
+// Error makes a Problem an error.
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// GetStatus gives huma the status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders gives huma headers that go with the problem.
+func (p *Problem) GetHeaders() http.Header { return p.header }
+
+// ContentType gives huma the media type of problems.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func newProblem(status int, code, detail string, faults ...ProblemError) *Problem {
+	return &Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Errors: faults,
+		header: http.Header{},
+	}
+}
+
+// retryAfter says when to try again, in whole seconds and at least one.
+func (p *Problem) retryAfter(d time.Duration) *Problem {
+	p.header.Set("Retry-After", strconv.Itoa(max(1, int((d+time.Second-1)/time.Second))))
+	return p
+}
+
+// invalid is a 422 that names one field.
+func invalid(location, message string) *Problem {
+	return invalidCode("validation_failed", location, message)
+}
+
+func invalidCode(code, location, message string) *Problem {
+	return newProblem(http.StatusUnprocessableEntity, code, location+": "+message, ProblemError{Location: location, Message: message})
+}
+
+// notFound is the one 404 of the API: an id that never existed and a neighbour's get the same bytes.
+func notFound() *Problem {
+	return newProblem(http.StatusNotFound, "not_found", "There is no such object.")
+}
+
+func conflict(code, detail string) *Problem { return newProblem(http.StatusConflict, code, detail) }
+
+func forbidden(detail string) *Problem { return newProblem(http.StatusForbidden, "forbidden", detail) }
+
+func tenantSuspended() *Problem {
+	return newProblem(http.StatusForbidden, "tenant_suspended", "This tenant is suspended.")
+}
+
+// uniqueProblem says what a violated unique constraint means to the caller.
+func uniqueProblem(constraint string) *Problem {
+	switch constraint {
+	case "uq_scripts_tenant_name":
+		return conflict("name_taken", "body.name: another script has this name.")
+	case "uq_scripts_tenant_http_path", "uq_endpoints_tenant_path":
+		return conflict("http_path_taken", "body.http_path: another script has this path.")
+	case "uq_tenants_slug":
+		return conflict("slug_taken", "body.slug: another tenant has this slug.")
+	case "uq_organizations_tenant_name":
+		return conflict("name_taken", "body.name: another organization has this name.")
+	case "uq_users_tenant_email":
+		return conflict("email_taken", "body.email: another user has this e-mail address.")
+	default:
+		return conflict("conflict", "The object conflicts with another one.")
+	}
+}
+
+// databaseProblem translates what Postgres refused. Its texts never reach the caller.
+func databaseProblem(err *pgconn.PgError) *Problem {
+	switch {
+	case err.Code == "23505":
+		return uniqueProblem(err.ConstraintName)
+	case err.Code == "23503":
+		return conflict("in_use", "The object refers to one that is gone, or others still refer to it.")
+	case err.Code == "54001" || err.Code == "54000" || (len(err.Code) == 5 && err.Code[:2] == "22"):
+		return newProblem(http.StatusUnprocessableEntity, "validation_failed", "A value of the request cannot be stored.")
+	case err.Code == "40001" || err.Code == "40P01" || err.Code == "55P03":
+		return newProblem(http.StatusServiceUnavailable, "busy", "The object is being changed by others; try again.").retryAfter(time.Second)
+	case err.Code == "57014":
+		return newProblem(http.StatusServiceUnavailable, "busy", "The database took too long; try again.").retryAfter(time.Second)
+	case len(err.Code) == 5 && (err.Code[:2] == "08" || err.Code[:2] == "53" || err.Code[:2] == "57"):
+		return databaseUnavailable()
+	default:
+		return nil
+	}
+}
+
+func databaseUnavailable() *Problem {
+	return newProblem(http.StatusServiceUnavailable, "database_unavailable", "The database does not answer; try again.").retryAfter(time.Second)
+}
+
+func refusedProblem(err *engine.RefusedError) *Problem {
+	p := newProblem(statusOf(err.Code), string(err.Code), err.Detail)
+	if err.RetryAfter > 0 || p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
+		p.retryAfter(err.RetryAfter)
+	}
+	return p
+}
+
+// problem translates any error to what the caller sees. It is the only place that does. An error that it does not know is
+// ours: logged, and a 500 that says nothing.
+func (a *API) problem(ctx context.Context, err error) *Problem {
+	var (
+		p       *Problem
+		refused *engine.RefusedError
+		pg      *pgconn.PgError
+		connect *pgconn.ConnectError
+		other   huma.StatusError
+	)
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &refused):
+		return refusedProblem(refused)
+	case errors.Is(err, pgx.ErrNoRows), errors.Is(err, catalog.ErrScriptUnknown), errors.Is(err, catalog.ErrTenantUnknown):
+		return notFound()
+	case errors.Is(err, catalog.ErrTenantSuspended):
+		return tenantSuspended()
+	case errors.Is(err, catalog.ErrNotReady):
+		return newProblem(http.StatusServiceUnavailable, "not_ready", "The node has not read its scripts yet; try again.").retryAfter(time.Second)
+	case errors.As(err, &pg):
+		if p = databaseProblem(pg); p != nil {
+			return p
+		}
+	case errors.As(err, &connect):
+		a.log.WarnContext(ctx, "database unavailable", "request_id", requestID(ctx), "error", err)
+		return databaseUnavailable()
+	case errors.As(err, &other):
+		return newProblem(other.GetStatus(), codeOfStatus(other.GetStatus()), other.Error())
+	case ctx.Err() != nil:
+		return newProblem(http.StatusServiceUnavailable, "cancelled", "The request was given up.")
+	case errors.Is(err, context.DeadlineExceeded):
+		return databaseUnavailable()
+	}
+	a.log.ErrorContext(ctx, "request failed", "request_id", requestID(ctx), "error", err)
+	return newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side. The log of the node has it under request "+requestID(ctx)+".")
+}
+
+// codeOfStatus names the faults that huma itself finds.
+func codeOfStatus(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "bad_request"
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusRequestTimeout:
+		return "request_timeout"
+	case http.StatusRequestEntityTooLarge:
+		return "body_too_large"
+	case http.StatusUnsupportedMediaType:
+		return "unsupported_media_type"
+	case http.StatusUnprocessableEntity:
+		return "validation_failed"
+	default:
+		if status >= 500 {
+			return "internal"
+		}
+		return "bad_request"
+	}
+}
+
+// problemOfModel turns huma's own error body into ours.
+func problemOfModel(m *huma.ErrorModel, hideValues bool) *Problem {
+	p := newProblem(m.Status, codeOfStatus(m.Status), m.Detail)
+	if m.Status >= http.StatusInternalServerError {
+		p.Detail = "Something went wrong on our side."
+		return p
+	}
+	for _, e := range m.Errors {
+		fault := ProblemError{Location: e.Location, Message: e.Message}
+		if !hideValues {
+			fault.Value = shortValue(e.Value)
+		}
+		p.Errors = append(p.Errors, fault)
+		if len(p.Errors) == 32 {
+			break
+		}
+	}
+	if len(p.Errors) > 0 {
+		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
+	}
+	return p
+}
+
+// shortValue is what is echoed of a value that was refused: scalars only, and of strings no more than a line.
+func shortValue(v any) any {
+	switch v := v.(type) {
+	case string:
+		if len(v) > 120 {
+			return nil
+		}
+		return v
+	case bool, float64, int, int64:
+		return v
+	default:
+		return nil
+	}
+}
+
+// statusOf is the HTTP status of an execution's ending, by the table of tenant endpoints.
+func statusOf(code engine.Code) int {
+	switch code {
+	case engine.CodeNone:
+		return http.StatusOK
+	case engine.CodeLoopDetected:
+		return http.StatusLoopDetected
+	case engine.CodeExceededMemory, engine.CodeExceededCPU, engine.CodeBootError, engine.CodeWorkerLost, engine.CodeSandboxViolation,
+		engine.CodeQuarantined, engine.CodeOverloaded, engine.CodeCancelled:
+		return http.StatusServiceUnavailable
+	case engine.CodeExceededWallTime:
+		return http.StatusGatewayTimeout
+	case engine.CodeConcurrencyLimit:
+		return http.StatusTooManyRequests
+	default:
+		return http.StatusInternalServerError
+	}
+}

@@ -1,0 +1,56 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"jsruntime/sqlc"
+)
+
+type eventPublishIn struct {
+	Body struct {
+		Type      string          `json:"type" minLength:"1" maxLength:"255" doc:"Dot-separated words."`
+		Data      json.RawMessage `json:"data" doc:"Any JSON."`
+		ID        string          `json:"id,omitempty" minLength:"1" maxLength:"255" doc:"The event's own id: within 24 hours it is published once."`
+		DeliverAt *time.Time      `json:"deliver_at,omitempty" doc:"Not before this time."`
+	}
+}
+
+// Published is the answer to an event.
+type Published struct {
+	EventID    string `json:"event_id"`
+	Executions int32  `json:"executions" doc:"How many executions it makes: one a subscription."`
+	Duplicate  bool   `json:"duplicate" doc:"An event with this id was published before; nothing was made."`
+}
+
+func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Published], error) {
+	if !isEventType(in.Body.Type) {
+		return nil, invalid("body.type", "must be dot-separated words of letters, digits, _ and -")
+	}
+	out := &found[Published]{}
+	err := a.change(ctx, func(c *change) error {
+		row, err := c.EventPublish(ctx, sqlc.EventPublishParams{
+			TenantID: c.tenant, Type: in.Body.Type, Data: rawOrNull(in.Body.Data), ID: given(in.Body.ID), DeliverAt: in.Body.DeliverAt,
+		})
+		if err != nil {
+			return err
+		}
+		if row.QueueFull {
+			out.Body.EventID = ""
+			return nil
+		}
+		out.Body = Published{EventID: row.EventID, Executions: row.Executions, Duplicate: row.Duplicate}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if out.Body.EventID == "" {
+		return nil, queueFull(a.cfg.MaxPending)
+	}
+	if out.Body.Executions > 0 && !out.Body.Duplicate {
+		a.cfg.Wake()
+	}
+	return out, nil
+}

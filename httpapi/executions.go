@@ -1,0 +1,505 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"jsruntime/engine"
+	"jsruntime/engine/ledger"
+	"jsruntime/sqlc"
+)
+
+// Execution is one run as the API shows it.
+type Execution struct {
+	ID           uuid.UUID       `json:"id" format:"uuid"`
+	ScriptID     uuid.UUID       `json:"script_id" format:"uuid"`
+	ScriptName   string          `json:"script_name"`
+	Version      int32           `json:"version"`
+	Status       string          `json:"status" enum:"pending,running,completed,failed,timeout,cancelled"`
+	TriggerType  string          `json:"trigger_type" enum:"cron,http,event,manual,api"`
+	TriggerData  json.RawMessage `json:"trigger_data"`
+	Input        json.RawMessage `json:"input"`
+	Output       json.RawMessage `json:"output"`
+	Error        *string         `json:"error"`
+	ErrorCode    *string         `json:"error_code"`
+	ErrorStack   *string         `json:"error_stack"`
+	Attempt      int32           `json:"attempt"`
+	Metrics      Metrics         `json:"metrics"`
+	QueuedAt     time.Time       `json:"queued_at"`
+	RunAt        *time.Time      `json:"run_at" doc:"Not before."`
+	StartedAt    *time.Time      `json:"started_at"`
+	CompletedAt  *time.Time      `json:"completed_at"`
+	EventID      *string         `json:"event_id"`
+	ScheduledFor *time.Time      `json:"scheduled_for" doc:"The cron tick that it belongs to."`
+	ReplayOf     *uuid.UUID      `json:"replay_of" format:"uuid" nullable:"true"`
+	ParentID     *uuid.UUID      `json:"parent_id" format:"uuid" nullable:"true" doc:"The execution that caused it."`
+}
+
+// Metrics are what an execution cost.
+type Metrics struct {
+	DurationMS      float64 `json:"duration_ms"`
+	CPUMS           float64 `json:"cpu_ms"`
+	QueueMS         float64 `json:"queue_ms"`
+	ColdStart       bool    `json:"cold_start"`
+	PeakMemoryBytes int64   `json:"peak_memory_bytes"`
+	APICalls        int64   `json:"api_calls"`
+	OutputBytes     int64   `json:"output_bytes"`
+	LogBytes        int64   `json:"log_bytes"`
+}
+
+func metricsOf(stored json.RawMessage) Metrics {
+	var m Metrics
+	_ = json.Unmarshal(stored, &m)
+	return m
+}
+
+func executionOfRow(e sqlc.ScriptExecution, scriptName string) Execution {
+	out := Execution{
+		ID: e.ID, ScriptID: e.ScriptID, ScriptName: scriptName, Version: e.Version, Status: e.Status, TriggerType: e.TriggerType,
+		TriggerData: rawOrNull(e.TriggerData), Input: rawOrNull(e.Input), Output: rawOrNull(e.Output), Error: e.Error, ErrorCode: e.ErrorCode,
+		ErrorStack: e.ErrorStack, Attempt: e.Attempt, Metrics: metricsOf(e.Metrics), QueuedAt: utc(e.QueuedAt), StartedAt: utcPtr(e.StartedAt),
+		CompletedAt: utcPtr(e.CompletedAt), EventID: e.EventID, ScheduledFor: utcPtr(e.ScheduledFor), ReplayOf: e.ReplayOf, ParentID: e.ParentID,
+	}
+	if e.Status == string(engine.StatusPending) {
+		out.RunAt = utcPtr(&e.RunAt)
+		out.StartedAt = nil
+	}
+	return out
+}
+
+// executionOfResult shows a synchronous run as it will be on record.
+func executionOfResult(inv *engine.Invocation, res *engine.Result) Execution {
+	out := Execution{
+		ID: inv.ExecutionID, ScriptID: inv.Script.ID, ScriptName: inv.Script.Name, Version: int32(inv.Script.Version), Status: string(res.Code.Status()),
+		TriggerType: string(inv.Trigger), TriggerData: rawOrNull(ledger.TriggerDataOf(inv)), Input: rawOrNull(ledger.InputOf(inv)),
+		Output: rawOrNull(ledger.OutputOf(res)), Attempt: int32(inv.Attempt), Metrics: metricsOf(ledger.MetricsJSON(res.Metrics)), QueuedAt: utc(inv.QueuedAt),
+		StartedAt: utcPtr(&res.StartedAt), CompletedAt: utcPtr(&res.EndedAt),
+	}
+	if res.Code != engine.CodeNone {
+		code, message := string(res.Code), ledger.SafeText(res.Message)
+		out.Output, out.ErrorCode, out.Error = json.RawMessage("null"), &code, &message
+		if res.Stack != "" {
+			stack := ledger.SafeText(res.Stack)
+			out.ErrorStack = &stack
+		}
+	}
+	return out
+}
+
+type executionListIn struct {
+	ListQuery
+	ScriptID    string    `query:"script_id" maxLength:"64"`
+	Status      string    `query:"status" enum:"pending,running,completed,failed,timeout,cancelled"`
+	TriggerType string    `query:"trigger_type" enum:"cron,http,event,manual,api"`
+	Since       time.Time `query:"since" doc:"Accepted at this time or later."`
+	Until       time.Time `query:"until" doc:"Accepted before this time."`
+}
+
+func givenTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// givenID reads an id of a query.
+func givenID(name, s string) (*uuid.UUID, error) {
+	if s == "" {
+		return nil, nil
+	}
+	id, err := uuid.Parse(s)
+	if err != nil || len(s) != 36 {
+		return nil, invalid("query."+name, "not a UUID")
+	}
+	return &id, nil
+}
+
+func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Page[Execution]], error) {
+	script, err := givenID("script_id", in.ScriptID)
+	if err != nil {
+		return nil, err
+	}
+	bind := []string{"executions", tenantOf(ctx).String(), in.ScriptID, in.Status, in.TriggerType, in.Since.String(), in.Until.String()}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Page[Execution]]{Page[Execution]{Items: []Execution{}}}
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err := q.ExecutionPage(ctx, sqlc.ExecutionPageParams{
+			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType),
+			Since: givenTime(in.Since), Until: givenTime(in.Until), RowLimit: int32(in.Limit + 1),
+		})
+		if err != nil {
+			return err
+		}
+		n := fitPage(rows, in.Limit, func(r sqlc.ExecutionPageRow) int64 { return r.Bytes })
+		if n < len(rows) {
+			out.Body.NextCursor = a.cursors.encode(position{at: rows[n-1].QueuedAt, id: rows[n-1].ID}, bind)
+		}
+		ids := make([]uuid.UUID, n)
+		for i := range ids {
+			ids[i] = rows[i].ID
+		}
+		full, err := q.ExecutionGetMany(ctx, sqlc.ExecutionGetManyParams{TenantID: tenantOf(ctx), Ids: ids})
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(full, func(x, y sqlc.ExecutionGetManyRow) int {
+			return slices.Index(ids, x.ScriptExecution.ID) - slices.Index(ids, y.ScriptExecution.ID)
+		})
+		for _, e := range full {
+			out.Body.Items = append(out.Body.Items, executionOfRow(e.ScriptExecution, e.ScriptName))
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *API) executionGet(ctx context.Context, in *IDPath) (*found[Execution], error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Execution]{}
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		e, err := q.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: tenantOf(ctx), ID: id})
+		out.Body = executionOfRow(e.ScriptExecution, e.ScriptName)
+		return err
+	})
+	return out, err
+}
+
+// LogLine is one line of an execution's log.
+type LogLine struct {
+	Seq     int32     `json:"seq"`
+	Level   string    `json:"level" enum:"debug,info,warn,error"`
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
+}
+
+type executionLogsIn struct {
+	IDPath
+	ListQuery
+}
+
+// executionLogs lists a log in its own order: oldest first, as one reads it.
+func (a *API) executionLogs(ctx context.Context, in *executionLogsIn) (*found[Page[LogLine]], error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	bind := []string{"logs", tenantOf(ctx).String(), id.String()}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	after := int32(-1)
+	if in.Cursor != "" {
+		after = int32(at.number)
+	}
+	var rows []sqlc.ExecutionLogListRow
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		if _, err := q.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: tenantOf(ctx), ID: id}); err != nil {
+			return err
+		}
+		rows, err = q.ExecutionLogList(ctx, sqlc.ExecutionLogListParams{TenantID: tenantOf(ctx), ExecutionID: id, AfterSeq: after, RowLimit: int32(in.Limit + 1)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[LogLine]]{pageOf(a.cursors, rows, in.Limit, bind, func(l sqlc.ExecutionLogListRow) LogLine {
+		return LogLine{Seq: l.Seq, Level: l.Level, Message: l.Message, At: utc(l.At)}
+	}, func(l sqlc.ExecutionLogListRow) position { return position{number: int64(l.Seq)} })}, nil
+}
+
+type executionCreateIn struct {
+	IDPath
+	Wait bool `query:"wait" doc:"Run it at once and answer 200 with the finished execution."`
+	Body struct {
+		Input json.RawMessage `json:"input,omitempty" doc:"Any JSON; what the handler gets."`
+	}
+}
+
+type executionOut struct {
+	Status      int
+	Location    string `header:"Location"`
+	ExecutionID string `header:"X-Execution-Id"`
+	Body        Execution
+}
+
+func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*executionOut, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	var script sqlc.Script
+	var handlers []string
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id}); err != nil {
+			return err
+		}
+		handlers, err = q.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: tenantOf(ctx), ScriptID: id, VersionNumber: script.Version})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if script.Status == "archived" {
+		return nil, scriptArchived()
+	}
+	if in.Wait {
+		inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerManual, manualHandler(script.Type, handlers), in.Body.Input)
+		if err != nil {
+			return nil, err
+		}
+		out := executionOfResult(inv, res)
+		return &executionOut{Status: http.StatusOK, Location: "/api/v1/executions/" + out.ID.String(), ExecutionID: out.ID.String(), Body: out}, nil
+	}
+	h := manualHandler(script.Type, handlers)
+	if h == engine.HandlerFetch {
+		if _, err := requestOf(in.Body.Input); err != nil {
+			return nil, err
+		}
+	}
+	return a.enqueue(ctx, "execution.create", script, sqlc.ExecutionEnqueueParams{
+		TriggerType: string(engine.TriggerManual), TriggerData: json.RawMessage(`{}`), Input: rawOrNull(in.Body.Input), Version: script.Version, Handler: string(h),
+	})
+}
+
+func scriptArchived() *Problem {
+	return conflict("script_archived", "An archived script can't be run; restore it to draft first.")
+}
+
+// manualHandler is the handler that a run by hand calls: run where the script is seen to have one, else its type's own.
+func manualHandler(scriptType string, handlers []string) engine.Handler {
+	if slices.Contains(handlers, string(engine.HandlerRun)) {
+		return engine.HandlerRun
+	}
+	return engine.HandlerOf(scriptType)
+}
+
+// requestOf makes the request that a fetch handler gets on a run by hand.
+func requestOf(input json.RawMessage) (*engine.Request, error) {
+	r, err := ledger.RequestOf(input, "http://localhost")
+	if err != nil {
+		return nil, invalid("body.input", strings.TrimPrefix(clip(err.Error(), 200), "input: "))
+	}
+	return r, nil
+}
+
+// enqueue puts an execution into the queue. Once it is committed it will run.
+func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p sqlc.ExecutionEnqueueParams) (*executionOut, error) {
+	p.ID, p.ScriptID, p.TenantID = newID(), script.ID, tenantOf(ctx)
+	out := &executionOut{Status: http.StatusAccepted}
+	err := a.change(ctx, func(c *change) error {
+		if err := a.checkQueue(ctx, c); err != nil {
+			return err
+		}
+		row, err := c.ExecutionEnqueue(ctx, p)
+		if err != nil {
+			return err
+		}
+		out.Body = executionOfRow(row, script.Name)
+		return c.audit(action, "execution", row.ID.String(), nil, map[string]any{"script_id": script.ID, "script_name": script.Name, "version": row.Version})
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.cfg.Wake()
+	out.Location = "/api/v1/executions/" + out.Body.ID.String()
+	out.ExecutionID = out.Body.ID.String()
+	return out, nil
+}
+
+// checkQueue refuses work where too much waits already.
+func (a *API) checkQueue(ctx context.Context, c *change) error {
+	full, err := c.ExecutionQueueFull(ctx, sqlc.ExecutionQueueFullParams{TenantID: c.tenant, MaxPending: int32(a.cfg.MaxPending - 1)})
+	if err != nil {
+		return err
+	}
+	if full {
+		return queueFull(a.cfg.MaxPending)
+	}
+	return nil
+}
+
+func queueFull(limit int) *Problem {
+	return newProblem(http.StatusTooManyRequests, "queue_full", fmt.Sprintf("The tenant has %d executions waiting, its limit.", limit)).retryAfter(5 * time.Second)
+}
+
+// runNow runs a script and waits for its end. The run is on record (or will be within the ledger's interval) when it returns.
+func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigger engine.Trigger, h engine.Handler, input json.RawMessage) (*engine.Invocation, *engine.Result, error) {
+	script, err := a.cfg.Catalog.Script(ctx, tenantOf(ctx), scriptID, version)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load script: %w", err)
+	}
+	inv := &engine.Invocation{
+		ExecutionID: newID(), Script: script, Trigger: trigger, Handler: h, Attempt: 1, QueuedAt: time.Now(), Input: rawOrNull(input),
+	}
+	if h == engine.HandlerFetch {
+		if inv.Request, err = requestOf(input); err != nil {
+			return nil, nil, err
+		}
+		inv.Input = nil
+	}
+	run, cancel := context.WithTimeout(ctx, script.Limits.MaxExecutionTime+a.cfg.WaitTimeout)
+	defer cancel()
+	res, err := a.cfg.Executor.Execute(run, inv)
+	if err != nil {
+		return nil, nil, fmt.Errorf("execute: %w", err)
+	}
+	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := a.cfg.Ledger.Record(record, inv, res); err != nil {
+		a.log.ErrorContext(ctx, "execution not recorded", "execution_id", inv.ExecutionID, "error", err)
+		return nil, nil, newProblem(http.StatusServiceUnavailable, "overloaded", "The execution ran, but could not be recorded.").retryAfter(time.Second)
+	}
+	return inv, res, nil
+}
+
+// Invoked is the answer of an invocation.
+type Invoked struct {
+	ExecutionID uuid.UUID       `json:"execution_id" format:"uuid"`
+	Output      json.RawMessage `json:"output"`
+}
+
+type invokeIn struct {
+	Name string          `path:"name" maxLength:"255" doc:"The script's name."`
+	Body json.RawMessage `doc:"The input: any JSON."`
+}
+
+type invokeOut struct {
+	ExecutionID string `header:"X-Execution-Id"`
+	Body        Invoked
+}
+
+func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error) {
+	var script sqlc.Script
+	err := a.read(ctx, func(q *sqlc.Queries) (err error) {
+		script, err = q.ScriptGetByName(ctx, sqlc.ScriptGetByNameParams{TenantID: tenantOf(ctx), Name: in.Name})
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case script.Type != "embedded" && script.Type != "oneoff":
+		return nil, conflict("not_invocable", "Only scripts of type embedded and oneoff are invoked by name; this one is "+script.Type+".")
+	case script.Status == "archived":
+		return nil, scriptArchived()
+	}
+	inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerAPI, engine.HandlerRun, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	if res.Code != engine.CodeNone {
+		return nil, failedProblem(inv, res)
+	}
+	return &invokeOut{ExecutionID: inv.ExecutionID.String(), Body: Invoked{ExecutionID: inv.ExecutionID, Output: rawOrNull(ledger.OutputOf(res))}}, nil
+}
+
+// failedProblem tells a caller how a script failed: 422 where the script is at fault, else as tenant endpoints answer.
+func failedProblem(inv *engine.Invocation, res *engine.Result) *Problem {
+	status := statusOf(res.Code)
+	switch res.Code {
+	case engine.CodeException, engine.CodeUnsettled, engine.CodeInvalidOutput, engine.CodeHandlerMissing, engine.CodeBootError:
+		status = http.StatusUnprocessableEntity
+	}
+	p := newProblem(status, string(res.Code), ledger.SafeText(res.Message))
+	p.ExecutionID = &inv.ExecutionID
+	p.header.Set("X-Execution-Id", inv.ExecutionID.String())
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		p.retryAfter(time.Second)
+	}
+	return p
+}
+
+// errCancelledByCaller is the cause that a cancelled execution shows.
+var errCancelledByCaller = errors.New("cancelled through the API")
+
+func (a *API) executionCancel(ctx context.Context, in *IDPath) (*found[Execution], error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Execution]{}
+	running := false
+	err = a.change(ctx, func(c *change) error {
+		if _, err = c.ExecutionCancelPending(ctx, sqlc.ExecutionCancelPendingParams{TenantID: c.tenant, ID: id, Message: given(errCancelledByCaller.Error())}); errors.Is(err, pgx.ErrNoRows) {
+			_, err = c.ExecutionRequestCancel(ctx, sqlc.ExecutionRequestCancelParams{TenantID: c.tenant, ID: id})
+			running = err == nil
+		}
+		ended := errors.Is(err, pgx.ErrNoRows)
+		if err != nil && !ended {
+			return err
+		}
+		e, err := c.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: c.tenant, ID: id})
+		if err != nil {
+			return err
+		}
+		if ended {
+			return conflict("already_ended", "The execution has ended: "+e.ScriptExecution.Status+".")
+		}
+		out.Body = executionOfRow(e.ScriptExecution, e.ScriptName)
+		return c.audit("execution.cancel", "execution", id.String(), nil, map[string]any{"script_id": e.ScriptExecution.ScriptID, "status": e.ScriptExecution.Status})
+	})
+	if err == nil && running && a.cfg.Cancel != nil {
+		a.cfg.Cancel.Cancel(id, errCancelledByCaller)
+	}
+	if err == nil {
+		a.cfg.Wake()
+	}
+	return out, err
+}
+
+type executionReplayIn struct {
+	IDPath
+	Body struct {
+		Version *int32 `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"The version to run; that of the execution by default."`
+	}
+}
+
+func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*executionOut, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	var script sqlc.Script
+	p := sqlc.ExecutionEnqueueParams{TriggerType: string(engine.TriggerManual), ReplayOf: &id}
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		row, err := q.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: tenantOf(ctx), ID: id})
+		if err != nil {
+			return err
+		}
+		e := row.ScriptExecution
+		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: e.ScriptID}); err != nil {
+			return err
+		}
+		p.Version, p.Handler, p.Input = e.Version, e.Handler, rawOrNull(e.Input)
+		if in.Body.Version != nil {
+			p.Version = *in.Body.Version
+		}
+		if _, err := q.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: tenantOf(ctx), ScriptID: e.ScriptID, VersionNumber: p.Version}); err != nil {
+			return missing(err, "body.version", "the script has no such version")
+		}
+		p.TriggerData, err = json.Marshal(map[string]any{"replay_of": id, "trigger_type": e.TriggerType})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if script.Status == "archived" {
+		return nil, scriptArchived()
+	}
+	return a.enqueue(ctx, "execution.replay", script, p)
+}

@@ -1,0 +1,282 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
+
+	"jsruntime/sqlc"
+)
+
+// Role is what a key may do.
+type Role string
+
+// Roles, from the most to the least.
+const (
+	RoleSuperadmin Role = "superadmin"
+	RoleAdmin      Role = "admin"
+	RoleDeveloper  Role = "developer"
+	RoleViewer     Role = "viewer"
+)
+
+// Principal is who sent a request.
+type Principal struct {
+	KeyID   uuid.UUID // the zero UUID for the operator's key
+	KeyName string
+	Prefix  string
+	Role    Role
+	UserID  *int32 // on whose behalf the key acts
+
+	// The tenant of the key. For a superadmin: the one that X-Tenant names, or none.
+	TenantID     uuid.UUID
+	TenantSlug   string
+	TenantActive bool
+}
+
+// HasTenant reports whether the request speaks about a tenant.
+func (p *Principal) HasTenant() bool { return p.TenantID != uuid.Nil }
+
+// ErrUnknownKey says that a key does not exist, is another one, or has expired.
+var ErrUnknownKey = errors.New("httpapi: unknown key")
+
+const (
+	keyAlphabet  = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	keyIDLength  = 8
+	keySecretLen = 43 // 43 characters of 62 carry 256 bits
+
+	// A key that was deleted or a tenant that was suspended on another node is noticed after this long at the latest, also
+	// when the notification got lost.
+	keyFresh = 2 * time.Second
+	// While the database does not answer, keys that were seen within this time stay valid.
+	keyStale = 5 * time.Minute
+	// last_used_at is written at most this often a key.
+	keyTouchEvery = time.Minute
+)
+
+// KeysConfig configures Keys.
+type KeysConfig struct {
+	// DB is where keys are. Required.
+	DB sqlc.DBTX
+	// AdminKey is the operator's superadmin key; empty: only superadmin keys of the database.
+	AdminKey string
+	// CacheSize bounds the keys kept in memory; 0 means 100,000.
+	CacheSize int
+	// Log gets what goes wrong in the background; nil means slog.Default().
+	Log *slog.Logger
+}
+
+// Keys authenticates keys. What it knows of a key is cached without locks for two seconds and forgotten when the database
+// announces a change.
+type Keys struct {
+	queries   *sqlc.Queries
+	admin     *[sha256.Size]byte
+	cache     *otter.Cache[string, *keyEntry]
+	loads     singleflight.Group
+	log       *slog.Logger
+	touchedMu sync.Mutex
+	touched   map[uuid.UUID]time.Time // used since the last flush
+	written   map[uuid.UUID]time.Time // when last_used_at was last written
+}
+
+// keyEntry is immutable.
+type keyEntry struct {
+	hash      [sha256.Size]byte
+	known     bool
+	expired   bool
+	expiresAt *time.Time
+	principal Principal
+	loadedAt  time.Time
+}
+
+// NewKeys returns Keys.
+func NewKeys(cfg KeysConfig) (*Keys, error) {
+	if cfg.DB == nil {
+		return nil, errors.New("DB: required")
+	}
+	cache, err := otter.New(&otter.Options[string, *keyEntry]{
+		MaximumSize:      cmp.Or(cfg.CacheSize, 100_000),
+		ExpiryCalculator: otter.ExpiryWriting[string, *keyEntry](keyStale),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("key cache: %w", err)
+	}
+	k := &Keys{
+		queries: sqlc.New(cfg.DB), cache: cache, log: cmp.Or(cfg.Log, slog.Default()),
+		touched: map[uuid.UUID]time.Time{}, written: map[uuid.UUID]time.Time{},
+	}
+	if cfg.AdminKey != "" {
+		sum := sha256.Sum256([]byte(cfg.AdminKey))
+		k.admin = &sum
+	}
+	return k, nil
+}
+
+// newKey makes a key and says what is stored of it.
+func newKey() (key, prefix string, hash [sha256.Size]byte) {
+	id, secret := randomText(keyIDLength), randomText(keySecretLen)
+	prefix = "jsr_" + id
+	key = prefix + "_" + secret
+	return key, prefix, sha256.Sum256([]byte(key))
+}
+
+func randomText(n int) string {
+	out := make([]byte, 0, n)
+	var buf [64]byte
+	for len(out) < n {
+		_, _ = rand.Read(buf[:]) // never fails: crypto/rand aborts the process instead
+		for _, b := range buf {
+			// 248 is the largest multiple of 62 below 256: no character is likelier than another.
+			if b < 248 && len(out) < n {
+				out = append(out, keyAlphabet[b%62])
+			}
+		}
+	}
+	return string(out)
+}
+
+// prefixOf returns the visible part of a key in our format.
+func prefixOf(key string) (string, bool) {
+	const prefixLen = len("jsr_") + keyIDLength
+	if len(key) != prefixLen+1+keySecretLen || !strings.HasPrefix(key, "jsr_") || key[prefixLen] != '_' {
+		return "", false
+	}
+	for i := 4; i < len(key); i++ {
+		if i != prefixLen && !strings.Contains(keyAlphabet, key[i:i+1]) {
+			return "", false
+		}
+	}
+	return key[:prefixLen], true
+}
+
+// Authenticate returns who holds key. It returns ErrUnknownKey for one that is not valid, and another error only where the
+// database was needed and did not answer.
+func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) {
+	sum := sha256.Sum256([]byte(key))
+	if k.admin != nil && subtle.ConstantTimeCompare(sum[:], k.admin[:]) == 1 {
+		return Principal{KeyName: "superadmin", Prefix: "admin", Role: RoleSuperadmin}, nil
+	}
+	prefix, ok := prefixOf(key)
+	if !ok {
+		// The comparison takes place all the same, so that the time tells nothing of which keys exist.
+		subtle.ConstantTimeCompare(sum[:], make([]byte, sha256.Size))
+		return Principal{}, ErrUnknownKey
+	}
+	entry, err := k.entry(ctx, prefix)
+	if err != nil {
+		return Principal{}, err
+	}
+	same := subtle.ConstantTimeCompare(sum[:], entry.hash[:]) == 1
+	if !entry.known || !same || entry.expired || (entry.expiresAt != nil && !time.Now().Before(*entry.expiresAt)) {
+		return Principal{}, ErrUnknownKey
+	}
+	k.touch(entry.principal.KeyID)
+	return entry.principal, nil
+}
+
+func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
+	cached, ok := k.cache.GetIfPresent(prefix)
+	if ok && time.Since(cached.loadedAt) < keyFresh {
+		return cached, nil
+	}
+	v, err, _ := k.loads.Do(prefix, func() (any, error) {
+		// One caller loads for all that wait: its own cancellation must not be theirs.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return k.load(ctx, prefix)
+	})
+	if err != nil {
+		if ok {
+			return cached, nil
+		}
+		return nil, fmt.Errorf("look up key: %w", err)
+	}
+	return v.(*keyEntry), nil
+}
+
+func (k *Keys) load(ctx context.Context, prefix string) (*keyEntry, error) {
+	entry := &keyEntry{loadedAt: time.Now()}
+	row, err := k.queries.APIKeyLookup(ctx, prefix)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+	case err != nil:
+		return nil, err
+	case len(row.KeyHash) == sha256.Size:
+		entry.known, entry.expired, entry.expiresAt = true, row.Expired, row.ExpiresAt
+		copy(entry.hash[:], row.KeyHash)
+		entry.principal = Principal{
+			KeyID: row.ID, KeyName: row.Name, Prefix: row.Prefix, Role: Role(row.Role), UserID: row.UserID,
+			TenantSlug: row.TenantSlug, TenantActive: row.TenantStatus == "active",
+		}
+		if row.TenantID != nil {
+			entry.principal.TenantID = *row.TenantID
+		}
+	}
+	k.cache.Set(prefix, entry)
+	return entry, nil
+}
+
+// Forget drops what is cached. It is called when the database announces that keys or tenants changed.
+func (k *Keys) Forget() { k.cache.InvalidateAll() }
+
+func (k *Keys) touch(id uuid.UUID) {
+	now := time.Now()
+	k.touchedMu.Lock()
+	defer k.touchedMu.Unlock()
+	if now.Sub(k.written[id]) >= keyTouchEvery {
+		k.touched[id] = now
+		k.written[id] = now
+	}
+}
+
+// Run writes when keys were last used, until ctx ends, and then once more.
+func (k *Keys) Run(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			k.flush(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			k.flush(last)
+			return nil
+		}
+	}
+}
+
+func (k *Keys) flush(ctx context.Context) {
+	k.touchedMu.Lock()
+	touched := k.touched
+	k.touched = map[uuid.UUID]time.Time{}
+	for id, at := range k.written {
+		if time.Since(at) > 2*keyTouchEvery {
+			delete(k.written, id)
+		}
+	}
+	k.touchedMu.Unlock()
+	if len(touched) == 0 {
+		return
+	}
+	var params sqlc.APIKeyTouchParams
+	for id, at := range touched {
+		params.Ids = append(params.Ids, id)
+		params.UsedAt = append(params.UsedAt, at)
+	}
+	if err := k.queries.APIKeyTouch(ctx, params); err != nil && ctx.Err() == nil {
+		k.log.WarnContext(ctx, "last use of keys not written", "keys", len(touched), "error", err)
+	}
+}

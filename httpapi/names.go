@@ -1,0 +1,19 @@
+package httpapi
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// schemaName names a type in the OpenAPI document: Page[Script] is ScriptPage.
+func schemaName(t reflect.Type, hint string) string {
+	name := t.Name()
+	if base, arg, ok := strings.Cut(name, "["); ok {
+		arg = strings.TrimSuffix(arg, "]")
+		arg = arg[strings.LastIndexByte(arg, '.')+1:]
+		return arg + strings.ToUpper(base[:1]) + base[1:]
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}

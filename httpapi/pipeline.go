@@ -1,0 +1,433 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"jsruntime/sqlc"
+)
+
+// permission is what a route asks of a key.
+type permission string
+
+const (
+	public  permission = "public"  // anyone
+	known   permission = "known"   // any valid key, with or without a tenant
+	read    permission = "read"    // viewer, developer, admin
+	write   permission = "write"   // developer, admin
+	execute permission = "execute" // developer, admin
+	admin   permission = "admin"   // admin
+	operate permission = "operate" // superadmin, without a tenant
+)
+
+// allows reports whether a role has a permission inside its tenant.
+func (p permission) allows(r Role) bool {
+	switch p {
+	case public, known:
+		return true
+	case read:
+		return r == RoleViewer || r == RoleDeveloper || r == RoleAdmin || r == RoleSuperadmin
+	case write, execute:
+		return r == RoleDeveloper || r == RoleAdmin || r == RoleSuperadmin
+	case admin:
+		return r == RoleAdmin || r == RoleSuperadmin
+	case operate:
+		return r == RoleSuperadmin
+	default:
+		return false
+	}
+}
+
+// changes reports whether what the permission guards is stopped while a tenant is suspended.
+func (p permission) changes() bool { return p == write || p == execute || p == admin }
+
+// call is what the pipeline found out about a request. It travels in the request's context.
+type call struct {
+	requestID string
+	principal Principal
+	body      []byte // as it came, for the fingerprint of idempotency keys
+	bearer    string
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	if c == nil {
+		return &call{}
+	}
+	return c
+}
+
+func requestID(ctx context.Context) string { return callOf(ctx).requestID }
+
+// principalOf returns who sent the request.
+func principalOf(ctx context.Context) *Principal { return &callOf(ctx).principal }
+
+// tenantOf returns the tenant that the request speaks about.
+func tenantOf(ctx context.Context) uuid.UUID { return callOf(ctx).principal.TenantID }
+
+// routeInfo is what routes.go says about a route beside its handler.
+type routeInfo struct {
+	permission permission
+	maxBody    int64
+	anyBody    bool // any JSON value
+	optional   bool // the body may be left out
+	unmetered  bool // not counted against the key's admin rate: it is bounded by concurrency and queue depth instead
+	secretBody bool
+}
+
+const routeKey = "route"
+
+func infoOf(op *huma.Operation) routeInfo {
+	info, _ := op.Metadata[routeKey].(routeInfo)
+	return info
+}
+
+// pipeline is what every request of the API passes, in this order: identity of the request, key, role, rate, body,
+// idempotency. Each step may answer and end it.
+func (a *API) pipeline() huma.Middlewares {
+	return huma.Middlewares{a.identify, a.authenticate, a.meter, a.readBody, a.idempotent}
+}
+
+// refuse answers a request from within the pipeline.
+func (a *API) refuse(ctx huma.Context, err error) {
+	c := humagin.Unwrap(ctx)
+	writeProblem(c, a.problem(ctx.Context(), err))
+	c.Abort()
+}
+
+func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
+	id, _ := uuid.NewV7()
+	c := &call{requestID: id.String()}
+	ctx.SetHeader("X-Request-Id", c.requestID)
+	ctx.SetHeader("X-Content-Type-Options", "nosniff")
+	ctx.SetHeader("Cache-Control", "no-store")
+	ctx = huma.WithValue(ctx, callKey{}, c)
+	if err := checkText(humagin.Unwrap(ctx)); err != nil {
+		a.refuse(ctx, err)
+		return
+	}
+	next(ctx)
+}
+
+// checkText refuses paths and queries that are not text: Postgres stores neither NUL nor broken UTF-8.
+func checkText(c *gin.Context) error {
+	for _, p := range c.Params {
+		if !isText(p.Value) {
+			return notFound()
+		}
+	}
+	for name, values := range c.Request.URL.Query() {
+		for _, v := range values {
+			if !isText(name) || !isText(v) {
+				return invalid("query."+strconv.QuoteToASCII(name), "not text: NUL or invalid UTF-8")
+			}
+		}
+	}
+	return nil
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+func unauthorized(detail string) *Problem {
+	p := newProblem(http.StatusUnauthorized, "unauthorized", detail)
+	p.header.Set("WWW-Authenticate", `Bearer realm="jsruntime"`)
+	return p
+}
+
+// bearerOf returns the key that a request presents.
+func bearerOf(header string) (string, bool) {
+	scheme, key, ok := strings.Cut(header, " ")
+	key = strings.TrimSpace(key)
+	return key, ok && strings.EqualFold(scheme, "Bearer") && key != "" && len(key) <= 512
+}
+
+func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
+	info := infoOf(ctx.Operation())
+	if info.permission == public {
+		next(ctx)
+		return
+	}
+	bearer, ok := bearerOf(ctx.Header("Authorization"))
+	if !ok {
+		a.refuse(ctx, unauthorized("A key is needed: Authorization: Bearer jsr_…"))
+		return
+	}
+	p, err := a.keys.Authenticate(ctx.Context(), bearer)
+	if errors.Is(err, ErrUnknownKey) {
+		a.refuse(ctx, unauthorized("This key is not valid."))
+		return
+	}
+	if err != nil {
+		a.log.WarnContext(ctx.Context(), "key not looked up", "error", err)
+		a.refuse(ctx, databaseUnavailable())
+		return
+	}
+	if p, err = a.enterTenant(ctx.Context(), p, ctx.Header("X-Tenant"), info.permission); err != nil {
+		a.refuse(ctx, err)
+		return
+	}
+	c := callOf(ctx.Context())
+	c.principal, c.bearer = p, bearer
+	next(ctx)
+}
+
+// enterTenant decides which tenant a request speaks about and whether its role may do what the route does.
+func (a *API) enterTenant(ctx context.Context, p Principal, header string, perm permission) (Principal, error) {
+	if perm == operate {
+		if p.Role != RoleSuperadmin {
+			return p, forbidden("Only the operator's key may do this.")
+		}
+		return p, nil
+	}
+	switch {
+	case header == "":
+	case p.Role == RoleSuperadmin:
+		t, err := a.tenantByRef(ctx, header)
+		if err != nil {
+			return p, err
+		}
+		p.TenantID, p.TenantSlug, p.TenantActive = t.ID, t.Slug, t.Status == "active"
+	case header != p.TenantSlug && header != p.TenantID.String():
+		return p, forbidden("X-Tenant names another tenant than the key's.")
+	}
+	if perm == known {
+		return p, nil
+	}
+	if !p.HasTenant() {
+		return p, newProblem(http.StatusBadRequest, "tenant_required", "Say which tenant is meant with the header X-Tenant: its slug or id.",
+			ProblemError{Location: "header.X-Tenant", Message: "required with a superadmin key"})
+	}
+	if !perm.allows(p.Role) {
+		return p, forbidden("The role " + string(p.Role) + " may not do this.")
+	}
+	if !p.TenantActive && perm.changes() && (p.Role != RoleSuperadmin || perm == execute) {
+		return p, tenantSuspended()
+	}
+	return p, nil
+}
+
+// tenantByRef finds a tenant by slug or id. What it finds is remembered for two seconds.
+func (a *API) tenantByRef(ctx context.Context, ref string) (*sqlc.Tenant, error) {
+	if len(ref) > 63 || !isText(ref) {
+		return nil, notFound()
+	}
+	if t, ok := a.tenants.GetIfPresent(ref); ok {
+		return t, nil
+	}
+	t, err := a.readTenantByRef(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	a.tenants.Set(ref, t)
+	return t, nil
+}
+
+// readTenantByRef is tenantByRef without the memory. A slug may look like an id; the id wins.
+func (a *API) readTenantByRef(ctx context.Context, ref string) (*sqlc.Tenant, error) {
+	if !isText(ref) {
+		return nil, notFound()
+	}
+	if id, err := uuid.Parse(ref); err == nil {
+		t, err := a.queries.TenantGet(ctx, id)
+		if err == nil || !errors.Is(err, pgx.ErrNoRows) {
+			return &t, err
+		}
+	}
+	t, err := a.queries.TenantGetBySlug(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return &t, nil
+}
+
+// superadminRate is how much more often the operator's keys may ask than a tenant's.
+const superadminRate = 10
+
+func (a *API) meter(ctx huma.Context, next func(huma.Context)) {
+	info := infoOf(ctx.Operation())
+	if info.permission == public || info.unmetered || a.rates.perMinute < 0 {
+		next(ctx)
+		return
+	}
+	p := principalOf(ctx.Context())
+	perMinute := a.rates.perMinute
+	if p.Role == RoleSuperadmin {
+		perMinute *= superadminRate
+	}
+	s := a.rates.take(p.KeyID, perMinute, time.Now())
+	ctx.SetHeader("RateLimit-Limit", strconv.Itoa(s.limit))
+	ctx.SetHeader("RateLimit-Remaining", strconv.Itoa(s.remaining))
+	ctx.SetHeader("RateLimit-Reset", strconv.Itoa(int(math.Ceil(s.reset.Seconds()))))
+	ctx.SetHeader("RateLimit-Policy", strconv.Itoa(s.limit)+";w=60")
+	if s.retry > 0 {
+		a.refuse(ctx, newProblem(http.StatusTooManyRequests, "rate_limited",
+			"This key may send "+strconv.Itoa(s.limit)+" requests a minute.").retryAfter(s.retry))
+		return
+	}
+	next(ctx)
+}
+
+// bodyTime is how long a request's body may take to arrive.
+const bodyTime = 30 * time.Second
+
+func hasBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// readBody reads the whole body, within its limit and time, and judges it as JSON before anything decodes it.
+func (a *API) readBody(ctx huma.Context, next func(huma.Context)) {
+	c := humagin.Unwrap(ctx)
+	if !hasBody(c.Request.Method) || infoOf(ctx.Operation()).permission == public {
+		next(ctx)
+		return
+	}
+	body, err := a.takeBody(c, ctx.Operation())
+	if err == nil {
+		err = a.judgeBody(ctx.Operation(), body)
+	}
+	if err != nil {
+		a.refuse(ctx, err)
+		return
+	}
+	callOf(ctx.Context()).body = body
+	c.Request.Body = io.NopCloser(bytes.NewReader(body))
+	// huma must not take the type for another one: it was checked, and what is left is JSON.
+	c.Request.Header.Set("Content-Type", "application/json")
+	next(ctx)
+}
+
+func (a *API) takeBody(c *gin.Context, op *huma.Operation) ([]byte, error) {
+	limit := infoOf(op).maxBody
+	if c.Request.ContentLength > limit {
+		return nil, bodyTooLarge(limit)
+	}
+	// A server without deadlines of its own must not wait for a slow client for ever. A deadline that stays set would end the
+	// connection's background read, and with it a request that takes long for good reasons.
+	control := http.NewResponseController(c.Writer)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
+	_ = control.SetReadDeadline(time.Time{})
+	var (
+		tooLarge *http.MaxBytesError
+		timeout  net.Error
+	)
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, bodyTooLarge(limit)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return nil, newProblem(http.StatusRequestTimeout, "request_timeout", "The body took too long to arrive.")
+	case err != nil:
+		return nil, newProblem(http.StatusBadRequest, "bad_request", "The body could not be read.")
+	}
+	if len(body) == 0 {
+		return body, nil
+	}
+	media, params, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type"))
+	if c.Request.Header.Get("Content-Type") == "" {
+		media, err = "application/json", nil
+	}
+	charset := params["charset"]
+	known := media == "application/json" || (media == "application/merge-patch+json" && c.Request.Method == http.MethodPatch)
+	if err != nil || !known || (charset != "" && !strings.EqualFold(charset, "utf-8")) || c.Request.Header.Get("Content-Encoding") != "" {
+		return nil, newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "The body must be application/json in UTF-8.")
+	}
+	return body, nil
+}
+
+func bodyTooLarge(limit int64) *Problem {
+	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "The body is larger than "+strconv.FormatInt(limit, 10)+" bytes.")
+}
+
+func (a *API) judgeBody(op *huma.Operation, body []byte) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		if len(body) > 0 || (op.RequestBody != nil && op.RequestBody.Required) {
+			return newProblem(http.StatusBadRequest, "malformed_json", "body: a JSON document is required.",
+				ProblemError{Location: "body", Message: "a JSON document is required"})
+		}
+		return nil
+	}
+	faults, err := checkJSON(body, "body")
+	if err != nil {
+		return newProblem(http.StatusBadRequest, "malformed_json", "body: "+err.Error(), ProblemError{Location: "body", Message: err.Error()})
+	}
+	if len(faults) == 0 && !infoOf(op).anyBody && op.RequestBody != nil {
+		if media := op.RequestBody.Content["application/json"]; media != nil && media.Schema != nil {
+			var v any
+			if err := decodeNumbers(body, &v); err == nil {
+				faults = a.misspelled(media.Schema, v, "body", nil)
+			}
+		}
+	}
+	if len(faults) > 0 {
+		return newProblem(http.StatusUnprocessableEntity, "validation_failed", faults[0].Location+": "+faults[0].Message, faults...)
+	}
+	return nil
+}
+
+// misspelled finds members whose name differs from a known one in case only. encoding/json would take them for that one, past
+// the validation that goes by exact names.
+func (a *API) misspelled(s *huma.Schema, v any, location string, faults []ProblemError) []ProblemError {
+	for s != nil && s.Ref != "" {
+		s = a.huma.OpenAPI().Components.Schemas.SchemaFromRef(s.Ref)
+	}
+	if s == nil || len(faults) >= maxJSONFaults {
+		return faults
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		names := make([]string, 0, len(v))
+		for name := range v {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			if known := s.Properties[name]; known != nil {
+				faults = a.misspelled(known, v[name], location+"."+name, faults)
+				continue
+			}
+			for known := range s.Properties {
+				if strings.EqualFold(known, name) {
+					faults = append(faults, ProblemError{Location: location + "." + name, Message: "unexpected property"})
+					break
+				}
+			}
+		}
+	case []any:
+		for i, item := range v {
+			faults = a.misspelled(s.Items, item, location+"["+strconv.Itoa(i)+"]", faults)
+		}
+	}
+	return faults
+}
+
+// transform makes our problem of huma's own error bodies.
+func (a *API) transform(ctx huma.Context, _ string, v any) (any, error) {
+	m, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	if m.Status >= http.StatusInternalServerError {
+		a.log.LogAttrs(ctx.Context(), slog.LevelError, "request failed", slog.String("request_id", requestID(ctx.Context())), slog.String("detail", m.Detail))
+	}
+	return problemOfModel(m, infoOf(ctx.Operation()).secretBody), nil
+}

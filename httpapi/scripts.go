@@ -1,0 +1,564 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+	"jsruntime/engine/compile"
+	"jsruntime/sqlc"
+)
+
+// Script is a script as the API shows it.
+type Script struct {
+	ID               uuid.UUID       `json:"id" format:"uuid"`
+	TenantID         uuid.UUID       `json:"tenant_id" format:"uuid"`
+	OrganizationID   uuid.UUID       `json:"organization_id" format:"uuid"`
+	Name             string          `json:"name"`
+	Description      *string         `json:"description"`
+	Type             string          `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
+	Status           string          `json:"status" enum:"draft,active,paused,disabled,archived"`
+	Source           string          `json:"source"`
+	Version          int32           `json:"version" doc:"The newest version's number."`
+	ResourceLimits   Object          `json:"resource_limits" doc:"What the author asked for."`
+	EffectiveLimits  EffectiveLimits `json:"effective_limits" doc:"What applies, with defaults and the server's ceiling."`
+	CronExpression   *string         `json:"cron_expression"`
+	Timezone         string          `json:"timezone"`
+	HTTPPath         *string         `json:"http_path"`
+	HTTPMethods      []string        `json:"http_methods"`
+	EventTypes       []string        `json:"event_types"`
+	Metadata         Object          `json:"metadata"`
+	Tags             []string        `json:"tags" nullable:"false"`
+	CreatedAt        time.Time       `json:"created_at"`
+	UpdatedAt        time.Time       `json:"updated_at"`
+	CreatedBy        *int32          `json:"created_by" doc:"The user on whose behalf it was made."`
+	QuarantinedUntil *time.Time      `json:"quarantined_until" doc:"Until when it is not run because it killed workers. A new version or a change of status releases it."`
+	QuarantineReason *string         `json:"quarantine_reason"`
+}
+
+func (a *API) scriptOfRow(s sqlc.Script) Script {
+	return Script{
+		ID: s.ID, TenantID: s.TenantID, OrganizationID: s.OrganizationID, Name: s.Name, Description: s.Description, Type: s.Type, Status: s.Status,
+		Source: s.Source, Version: s.Version, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: effectiveLimits(catalog.EffectiveLimits(s.ResourceLimits, a.cfg.Ceiling)),
+		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
+		Metadata: Object(s.Metadata), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
+		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
+	}
+}
+
+// etag is the entity tag of a script: its revision, which every change of the row counts up.
+func etag(s sqlc.Script) string { return strconv.Quote(strconv.FormatInt(s.Revision, 10)) }
+
+type scriptOut struct {
+	ETag string `header:"ETag"`
+	Body Script
+}
+
+type scriptCreated struct {
+	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
+	Body     Script
+}
+
+// ScriptCreate is what a script is made of.
+type ScriptCreate struct {
+	Name              string          `json:"name" minLength:"1" maxLength:"255"`
+	Type              string          `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
+	Source            string          `json:"source" minLength:"1" doc:"TypeScript or JavaScript, one ES module, at most 1 MiB."`
+	Status            string          `json:"status,omitempty" enum:"draft,active,paused,disabled,archived" doc:"draft by default."`
+	Description       *string         `json:"description,omitempty" maxLength:"10000"`
+	OrganizationID    *uuid.UUID      `json:"organization_id,omitempty" format:"uuid" doc:"The tenant's default organization by default."`
+	ResourceLimits    *ResourceLimits `json:"resource_limits,omitempty"`
+	CronExpression    *string         `json:"cron_expression,omitempty" maxLength:"255" doc:"For scripts of type scheduled."`
+	Timezone          *string         `json:"timezone,omitempty" maxLength:"100" doc:"An IANA time zone; UTC by default. For scripts of type scheduled."`
+	HTTPPath          *string         `json:"http_path,omitempty" maxLength:"500" doc:"For scripts of type http. Begins with /; segments may be :name, the last one *rest."`
+	HTTPMethods       []string        `json:"http_methods,omitempty" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" doc:"For scripts of type http."`
+	EventTypes        []string        `json:"event_types,omitempty" maxItems:"100" maxLength:"255" doc:"For scripts of type event. order.* and * are patterns."`
+	Metadata          Object          `json:"metadata,omitempty"`
+	Tags              []string        `json:"tags,omitempty" maxItems:"50" maxLength:"100"`
+	ChangeDescription *string         `json:"change_description,omitempty" maxLength:"2000"`
+}
+
+// ScriptPatch is a merge patch of a script.
+type ScriptPatch struct {
+	Name              patch[string]         `json:"name,omitzero" minLength:"1" maxLength:"255"`
+	Type              patch[string]         `json:"type,omitzero" enum:"scheduled,http,event,oneoff,embedded" doc:"A script's type can't change; the same type is accepted."`
+	Source            patch[string]         `json:"source,omitzero" minLength:"1" doc:"A changed source makes a new version."`
+	Status            patch[string]         `json:"status,omitzero" enum:"draft,active,paused,disabled,archived"`
+	Description       patch[string]         `json:"description,omitzero" maxLength:"10000"`
+	OrganizationID    patch[uuid.UUID]      `json:"organization_id,omitzero" format:"uuid"`
+	ResourceLimits    patch[ResourceLimits] `json:"resource_limits,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	CronExpression    patch[string]         `json:"cron_expression,omitzero" maxLength:"255"`
+	Timezone          patch[string]         `json:"timezone,omitzero" maxLength:"100"`
+	HTTPPath          patch[string]         `json:"http_path,omitzero" maxLength:"500"`
+	HTTPMethods       patch[[]string]       `json:"http_methods,omitzero" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
+	EventTypes        patch[[]string]       `json:"event_types,omitzero" maxItems:"100" maxLength:"255"`
+	Metadata          patch[Object]         `json:"metadata,omitzero" doc:"Merged with what is there; null empties it."`
+	Tags              patch[[]string]       `json:"tags,omitzero" maxItems:"50" maxLength:"100"`
+	ChangeDescription patch[string]         `json:"change_description,omitzero" maxLength:"2000"`
+}
+
+// draft is a script as it shall be, before it is stored.
+type draft struct {
+	sqlc.Script
+	compiled    *compile.Output // nil where the source does not change
+	description *string         // of the version
+	schedule    schedulePolicy
+}
+
+// compileSource compiles a source for a script's type and refuses one that its author has to mend.
+func (a *API) compileSource(ctx context.Context, scriptType, source string) (*compile.Output, error) {
+	if len(source) > compile.MaxSourceBytes {
+		return nil, invalidCode("source_invalid", "body.source", fmt.Sprintf("%d bytes, of at most %d", len(source), compile.MaxSourceBytes))
+	}
+	handlerName := string(engine.HandlerOf(scriptType))
+	out, err := a.cfg.Compiler.Compile(ctx, compile.Input{Source: source, Handler: handlerName})
+	var refused *compile.Error
+	if errors.As(err, &refused) {
+		p := newProblem(http.StatusUnprocessableEntity, "source_invalid", "The source does not compile.")
+		for _, d := range refused.Diagnostics {
+			p.Errors = append(p.Errors, ProblemError{Location: fmt.Sprintf("source:%d:%d", d.Line, d.Column), Message: d.Message})
+		}
+		if len(p.Errors) > 0 {
+			p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
+		}
+		return nil, p
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compile: %w", err)
+	}
+	if out.Missing(handlerName) {
+		return nil, invalidCode("handler_missing", "body.source", "a script of type "+scriptType+" must export default an object with the function "+handlerName)
+	}
+	return out, nil
+}
+
+// check judges a script as a whole: what its type needs is there, what belongs to another type is not.
+func (a *API) check(d *draft) error {
+	if err := checkName("body.name", d.Name); err != nil {
+		return err
+	}
+	has := map[string]bool{
+		"cron_expression": d.CronExpression != nil, "http_path": d.HttpPath != nil, "http_methods": len(d.HttpMethods) > 0, "event_types": len(d.EventTypes) > 0,
+	}
+	needs := map[string][]string{"scheduled": {"cron_expression"}, "http": {"http_path", "http_methods"}, "event": {"event_types"}}[d.Type]
+	for _, field := range []string{"cron_expression", "http_path", "http_methods", "event_types"} {
+		switch needed := slices.Contains(needs, field); {
+		case needed && !has[field]:
+			return invalid("body."+field, "required for a script of type "+d.Type)
+		case !needed && has[field]:
+			return invalid("body."+field, "not for a script of type "+d.Type)
+		}
+	}
+	if d.HttpPath != nil {
+		if err := checkPath(*d.HttpPath); err != nil {
+			return err
+		}
+	}
+	for i, m := range d.HttpMethods {
+		if slices.Contains(d.HttpMethods[:i], m) {
+			return invalid(fmt.Sprintf("body.http_methods[%d]", i), "given twice")
+		}
+	}
+	for i, t := range d.EventTypes {
+		if !isEventPattern(t) {
+			return invalid(fmt.Sprintf("body.event_types[%d]", i), "not an event type: dot-separated words, or a pattern that ends in *")
+		}
+		if slices.Contains(d.EventTypes[:i], t) {
+			return invalid(fmt.Sprintf("body.event_types[%d]", i), "given twice")
+		}
+	}
+	for i, t := range d.Tags {
+		if err := checkName(fmt.Sprintf("body.tags[%d]", i), t); err != nil {
+			return err
+		}
+	}
+	if err := checkSize("body.metadata", Object(d.Metadata)); err != nil {
+		return err
+	}
+	var err error
+	if d.schedule, err = checkMetadata(d.Metadata); err != nil {
+		return err
+	}
+	_, err = a.ticks(d, time.Now(), 1)
+	return err
+}
+
+func (a *API) scriptCreate(ctx context.Context, in *struct{ Body ScriptCreate }) (*scriptCreated, error) {
+	d, err := a.draftOf(ctx, &in.Body)
+	if err != nil {
+		return nil, err
+	}
+	out := &scriptCreated{}
+	err = a.change(ctx, func(c *change) error {
+		row, err := a.insertScript(ctx, c, d, in.Body.OrganizationID)
+		if err != nil {
+			return err
+		}
+		out.Body, out.ETag, out.Location = a.scriptOfRow(row), etag(row), "/api/v1/scripts/"+row.ID.String()
+		return c.audit("script.create", "script", row.ID.String(), nil, out.Body)
+	})
+	return out, err
+}
+
+// draftOf checks and compiles a new script.
+func (a *API) draftOf(ctx context.Context, b *ScriptCreate) (*draft, error) {
+	d := &draft{description: b.ChangeDescription}
+	d.ID, d.Name, d.Type, d.Source, d.Description = newID(), b.Name, b.Type, b.Source, b.Description
+	d.Status, d.Timezone, d.Version = "draft", "UTC", 1
+	if b.Status != "" {
+		d.Status = b.Status
+	}
+	d.CronExpression, d.HttpPath, d.HttpMethods, d.EventTypes, d.Tags = b.CronExpression, b.HTTPPath, b.HTTPMethods, b.EventTypes, nonNil(b.Tags)
+	d.Metadata, d.ResourceLimits = b.Metadata.raw(), defaultResourceLimits()
+	if b.Timezone != nil {
+		if d.Timezone = *b.Timezone; d.Type != "scheduled" && d.Timezone != "UTC" {
+			return nil, invalid("body.timezone", "not for a script of type "+d.Type)
+		}
+	}
+	if b.ResourceLimits != nil {
+		if err := b.ResourceLimits.check(a.cfg.Ceiling); err != nil {
+			return nil, err
+		}
+		d.ResourceLimits, _ = json.Marshal(b.ResourceLimits)
+	}
+	if err := a.check(d); err != nil {
+		return nil, err
+	}
+	var err error
+	d.compiled, err = a.compileSource(ctx, d.Type, d.Source)
+	return d, err
+}
+
+// insertScript stores a new script with its first version and triggers.
+func (a *API) insertScript(ctx context.Context, c *change, d *draft, organization *uuid.UUID) (sqlc.Script, error) {
+	var err error
+	if d.OrganizationID, err = organizationFor(ctx, c.Queries, c.tenant, organization); err != nil {
+		return sqlc.Script{}, err
+	}
+	d.TenantID, d.CreatedBy = c.tenant, principalOf(ctx).UserID
+	row, err := c.ScriptCreate(ctx, sqlc.ScriptCreateParams{
+		ID: d.ID, TenantID: d.TenantID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Type: d.Type,
+		Status: d.Status, ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath,
+		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, Tags: d.Tags, CreatedBy: d.CreatedBy,
+	})
+	if err != nil {
+		return row, err
+	}
+	if err := a.insertVersion(ctx, c, d); err != nil {
+		return row, err
+	}
+	return row, a.setTriggers(ctx, c, d, true)
+}
+
+func (a *API) insertVersion(ctx context.Context, c *change, d *draft) error {
+	return c.VersionCreate(ctx, sqlc.VersionCreateParams{
+		ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, VersionNumber: d.Version, Source: d.Source, ChangeDescription: d.description,
+		CreatedBy: principalOf(ctx).UserID, Compiled: d.compiled.Compiled, SourceMap: d.compiled.SourceMap, SourceSha256: d.compiled.SHA256,
+		Handlers: nonNil(d.compiled.Handlers),
+	})
+}
+
+// pageBytes bounds what one page of a list holds of sources, inputs and outputs: a page with less items than were asked for
+// has a next_cursor all the same.
+const pageBytes = 8 << 20
+
+// fitPage says how many rows of the given sizes fit on a page of at most limit: at least one.
+func fitPage[R any](rows []R, limit int, size func(R) int64) int {
+	var sum int64
+	for i, r := range rows {
+		sum += size(r)
+		if i == limit || (i > 0 && sum > pageBytes) {
+			return i
+		}
+	}
+	return len(rows)
+}
+
+type scriptListIn struct {
+	ListQuery
+	Type   string `query:"type" enum:"scheduled,http,event,oneoff,embedded"`
+	Status string `query:"status" enum:"draft,active,paused,disabled,archived"`
+	Tag    string `query:"tag" maxLength:"100"`
+	Search string `query:"search" maxLength:"255" doc:"Text in the name or description."`
+}
+
+func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Script]], error) {
+	bind := []string{"scripts", tenantOf(ctx).String(), in.Type, in.Status, in.Tag, in.Search}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Page[Script]]{Page[Script]{Items: []Script{}}}
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err := q.ScriptPage(ctx, sqlc.ScriptPageParams{
+			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, Type: given(in.Type), Status: given(in.Status), Tag: given(in.Tag),
+			Search: likePattern(in.Search), RowLimit: int32(in.Limit + 1),
+		})
+		if err != nil {
+			return err
+		}
+		n := fitPage(rows, in.Limit, func(r sqlc.ScriptPageRow) int64 { return r.Bytes })
+		if n < len(rows) {
+			out.Body.NextCursor = a.cursors.encode(position{at: rows[n-1].CreatedAt, id: rows[n-1].ID}, bind)
+		}
+		ids := make([]uuid.UUID, n)
+		for i := range ids {
+			ids[i] = rows[i].ID
+		}
+		full, err := q.ScriptGetMany(ctx, sqlc.ScriptGetManyParams{TenantID: tenantOf(ctx), Ids: ids})
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(full, func(x, y sqlc.Script) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
+		for _, s := range full {
+			out.Body.Items = append(out.Body.Items, a.scriptOfRow(s))
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *API) scriptGet(ctx context.Context, in *IDPath) (*scriptOut, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &scriptOut{}
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		row, err := q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id})
+		if err != nil {
+			return err
+		}
+		out.Body, out.ETag = a.scriptOfRow(row), etag(row)
+		return nil
+	})
+	return out, err
+}
+
+// matches judges If-Match against a script.
+func matches(header string, s sqlc.Script) error {
+	if header == "" {
+		return nil
+	}
+	for tag := range strings.SplitSeq(header, ",") {
+		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+		if tag == "*" || tag == etag(s) {
+			return nil
+		}
+	}
+	p := newProblem(http.StatusPreconditionFailed, "precondition_failed", "The script has changed since it was read; its ETag is now "+etag(s)+".")
+	p.header.Set("ETag", etag(s))
+	return p
+}
+
+type scriptUpdateIn struct {
+	IDPath
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"Change it only if its ETag is still this one."`
+	Body    ScriptPatch
+}
+
+func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (*scriptOut, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := a.compileAhead(ctx, id, in)
+	if err != nil {
+		return nil, err
+	}
+	out := &scriptOut{}
+	err = a.change(ctx, func(c *change) error {
+		before, err := c.ScriptGetForUpdate(ctx, sqlc.ScriptGetForUpdateParams{TenantID: c.tenant, ID: id})
+		if err != nil {
+			return err
+		}
+		if err := matches(in.IfMatch, before); err != nil {
+			return err
+		}
+		d := &draft{Script: before}
+		if err := a.applyPatch(ctx, c, d, &in.Body); err != nil {
+			return err
+		}
+		if d.Source != before.Source {
+			d.compiled = compiled
+		}
+		after, err := a.updateScript(ctx, c, before, d)
+		if err != nil {
+			return err
+		}
+		out.Body, out.ETag = a.scriptOfRow(after), etag(after)
+		return c.audit("script.update", "script", id.String(), a.scriptOfRow(before), out.Body)
+	})
+	return out, err
+}
+
+// compileAhead compiles a patch's source before the script's row is locked: others need not wait for it.
+func (a *API) compileAhead(ctx context.Context, id uuid.UUID, in *scriptUpdateIn) (*compile.Output, error) {
+	if !in.Body.Source.Set || in.Body.Source.Null {
+		return nil, nil
+	}
+	var scriptType string
+	err := a.read(ctx, func(q *sqlc.Queries) error {
+		row, err := q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id})
+		if err != nil {
+			return err
+		}
+		scriptType = row.Type
+		return matches(in.IfMatch, row)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.compileSource(ctx, scriptType, in.Body.Source.Value)
+}
+
+// applyPatch makes the script what the patch says and judges the result as a whole.
+func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatch) error {
+	for _, f := range []struct {
+		name string
+		null bool
+	}{
+		{"name", b.Name.Null}, {"type", b.Type.Null}, {"source", b.Source.Null}, {"status", b.Status.Null}, {"organization_id", b.OrganizationID.Null},
+	} {
+		if f.null {
+			return invalid("body."+f.name, "can't be null")
+		}
+	}
+	if b.Type.Set && b.Type.Value != d.Type {
+		return invalid("body.type", "a script's type can't change")
+	}
+	setIf(&d.Name, b.Name)
+	setIf(&d.Source, b.Source)
+	setNullable(&d.Description, b.Description)
+	setNullable(&d.CronExpression, b.CronExpression)
+	setNullable(&d.HttpPath, b.HTTPPath)
+	setNullable(&d.description, b.ChangeDescription)
+	if b.Timezone.Set {
+		d.Timezone = "UTC"
+		setIf(&d.Timezone, b.Timezone)
+		if d.Type != "scheduled" && d.Timezone != "UTC" {
+			return invalid("body.timezone", "not for a script of type "+d.Type)
+		}
+	}
+	for _, l := range []struct {
+		field *[]string
+		p     patch[[]string]
+	}{{&d.HttpMethods, b.HTTPMethods}, {&d.EventTypes, b.EventTypes}, {&d.Tags, b.Tags}} {
+		if l.p.Set {
+			*l.field = l.p.Value
+		}
+	}
+	d.Tags = nonNil(d.Tags)
+	var err error
+	if d.Metadata, err = mergeObject("body.metadata", d.Metadata, b.Metadata); err != nil {
+		return err
+	}
+	switch {
+	case b.ResourceLimits.Null:
+		d.ResourceLimits = defaultResourceLimits()
+	case b.ResourceLimits.Set:
+		if err := b.ResourceLimits.Value.check(a.cfg.Ceiling); err != nil {
+			return err
+		}
+		given, _ := json.Marshal(b.ResourceLimits.Value)
+		d.ResourceLimits = mergePatch(d.ResourceLimits, given)
+	}
+	if b.OrganizationID.Set {
+		if d.OrganizationID, err = organizationFor(ctx, c.Queries, c.tenant, &b.OrganizationID.Value); err != nil {
+			return err
+		}
+	}
+	if b.Status.Set {
+		if err := checkTransition(d.Status, b.Status.Value); err != nil {
+			return err
+		}
+		d.Status = b.Status.Value
+	}
+	return a.check(d)
+}
+
+func setNullable(field **string, p patch[string]) {
+	switch {
+	case p.Null:
+		*field = nil
+	case p.Set:
+		*field = &p.Value
+	}
+}
+
+// checkTransition is the status machine. Staying is no move.
+func checkTransition(from, to string) error {
+	allowed := map[string][]string{
+		"draft":    {"active", "archived"},
+		"active":   {"paused", "disabled", "archived"},
+		"paused":   {"active", "disabled", "archived"},
+		"disabled": {"active", "archived"},
+		"archived": {"draft"},
+	}[from]
+	if from != to && !slices.Contains(allowed, to) {
+		return conflict("invalid_transition", "body.status: a script can't go from "+from+" to "+to+"; from "+from+" it can go to "+strings.Join(allowed, ", ")+".")
+	}
+	return nil
+}
+
+// updateScript stores a changed script, a version where the source changed, and its triggers.
+func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d *draft) (sqlc.Script, error) {
+	if d.compiled != nil {
+		d.Version = before.Version + 1
+		if err := a.insertVersion(ctx, c, d); err != nil {
+			return before, err
+		}
+	}
+	after, err := c.ScriptUpdate(ctx, sqlc.ScriptUpdateParams{
+		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
+		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
+		EventTypes: d.EventTypes, Metadata: d.Metadata, Tags: d.Tags, Version: d.Version,
+		ReleaseQuarantine: d.compiled != nil || d.Status != before.Status,
+	})
+	if err != nil {
+		return after, err
+	}
+	rearm := d.Status != before.Status || d.Timezone != before.Timezone || !equalText(d.CronExpression, before.CronExpression)
+	return after, a.setTriggers(ctx, c, d, rearm)
+}
+
+func equalText(a, b *string) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+func (a *API) scriptDelete(ctx context.Context, in *struct {
+	IDPath
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"Delete it only if its ETag is still this one."`
+}) (*none, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.change(ctx, func(c *change) error {
+		before, err := c.ScriptGetForUpdate(ctx, sqlc.ScriptGetForUpdateParams{TenantID: c.tenant, ID: id})
+		if err != nil {
+			return err
+		}
+		if err := matches(in.IfMatch, before); err != nil {
+			return err
+		}
+		if _, err := c.ScriptDelete(ctx, sqlc.ScriptDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
+			return err
+		}
+		return c.audit("script.delete", "script", id.String(), a.scriptOfRow(before), nil)
+	})
+}

@@ -1,0 +1,132 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+)
+
+// healthz says that the process serves requests. It asks nothing of anyone else, so that a database outage restarts no node.
+func (a *API) healthz(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) }
+
+// readyz says whether the node should get traffic.
+func (a *API) readyz(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
+	defer cancel()
+	if err := a.pool.Ping(ctx); err != nil {
+		a.log.WarnContext(ctx, "not ready", "error", err)
+		writeProblem(c, databaseUnavailable())
+		return
+	}
+	if a.cfg.Ready != nil {
+		if err := a.cfg.Ready(ctx); err != nil {
+			writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).retryAfter(time.Second))
+			return
+		}
+	}
+	c.JSON(http.StatusOK, gin.H{"status": "ready"})
+}
+
+func (a *API) openAPI(c *gin.Context) {
+	c.Data(http.StatusOK, "application/json; charset=utf-8", a.spec)
+}
+
+func (a *API) docsPage(c *gin.Context) {
+	c.Header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	c.Header("X-Content-Type-Options", "nosniff")
+	c.Data(http.StatusOK, "text/html; charset=utf-8", a.docs)
+}
+
+func (a *API) types(c *gin.Context) {
+	if len(a.cfg.Types) == 0 {
+		writeProblem(c, notFound())
+		return
+	}
+	c.Data(http.StatusOK, "application/typescript; charset=utf-8", a.cfg.Types)
+}
+
+// OpenAPI is the OpenAPI document of the mounted API.
+func (a *API) OpenAPI() []byte { return a.spec }
+
+// OpenAPI30 is the document in OpenAPI 3.0, for generators that know no newer one.
+func (a *API) OpenAPI30() ([]byte, error) { return a.huma.OpenAPI().Downgrade() }
+
+// document completes the OpenAPI document once all routes are known, and renders it.
+func (a *API) document() {
+	doc := a.huma.OpenAPI()
+	for path, item := range doc.Paths {
+		for _, op := range operationsOf(item) {
+			a.completeOperation(path, op)
+		}
+	}
+	a.spec = indented(doc)
+	a.docs = renderDocs(doc)
+}
+
+func operationsOf(item *huma.PathItem) []*huma.Operation {
+	var ops []*huma.Operation
+	for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+		if op != nil {
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
+func (a *API) completeOperation(path string, op *huma.Operation) {
+	for i, p := range op.Parameters {
+		// An id that is malformed is a 404 and no 422, so nothing validates it; the document says what ids look like all the same.
+		if p.In == "path" && p.Name == "id" && !strings.HasPrefix(path, "/api/v1/users/") {
+			s := *p.Schema
+			s.Format = "uuid"
+			q := *p
+			q.Schema = &s
+			op.Parameters[i] = &q
+		}
+	}
+	if op.Method == http.MethodPost {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "Idempotency-Key", In: "header", Description: "The same key within 24 hours gives the first answer again.",
+			Schema: &huma.Schema{Type: huma.TypeString},
+		})
+	}
+	if info := infoOf(op); info.permission != operate {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "X-Tenant", In: "header", Description: "With a superadmin key: the slug or id of the tenant that is meant.",
+			Schema: &huma.Schema{Type: huma.TypeString},
+		})
+	}
+	if op.RequestBody != nil && infoOf(op).optional {
+		op.RequestBody.Required = false
+	}
+	if op.OperationID == "execution-create" {
+		op.Responses["200"] = &huma.Response{Description: "With wait=true: the finished execution", Content: op.Responses["202"].Content, Headers: op.Responses["202"].Headers}
+	}
+	if op.OperationID == "version-diff" {
+		op.Responses["200"].Content = map[string]*huma.MediaType{"text/x-diff": {Schema: &huma.Schema{Type: huma.TypeString}}}
+	}
+	if op.Method == http.MethodPatch && op.RequestBody != nil {
+		op.RequestBody.Content["application/merge-patch+json"] = &huma.MediaType{Schema: op.RequestBody.Content["application/json"].Schema}
+	}
+}
+
+func indented(doc *huma.OpenAPI) []byte {
+	b, err := doc.MarshalJSON()
+	if err != nil {
+		return nil
+	}
+	var v any
+	if err := decodeNumbers(b, &v); err != nil {
+		return b
+	}
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return b
+	}
+	return append(out, '\n')
+}

@@ -1,0 +1,227 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"jsruntime/sqlc"
+)
+
+// Tenant is a tenant as the API shows it.
+type Tenant struct {
+	ID        uuid.UUID `json:"id" format:"uuid"`
+	Slug      string    `json:"slug" doc:"Its name in URLs: /t/{slug}/…"`
+	Name      string    `json:"name"`
+	Status    string    `json:"status" enum:"active,suspended"`
+	Settings  Object    `json:"settings"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+func tenantOfRow(t sqlc.Tenant) Tenant {
+	return Tenant{
+		ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Settings: Object(t.Settings), CreatedAt: utc(t.CreatedAt), UpdatedAt: utc(t.UpdatedAt),
+	}
+}
+
+type created[T any] struct {
+	Location string `header:"Location"`
+	Body     T
+}
+
+type found[T any] struct{ Body T }
+
+type none struct{}
+
+const slugPattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+type tenantCreateIn struct {
+	Body struct {
+		Slug     string `json:"slug" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" patternDescription:"a slug: lower case letters, digits and inner hyphens"`
+		Name     string `json:"name" minLength:"1" maxLength:"255"`
+		Settings Object `json:"settings,omitempty"`
+	}
+}
+
+func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*created[Tenant], error) {
+	if err := checkName("body.name", in.Body.Name); err != nil {
+		return nil, err
+	}
+	if err := checkSize("body.settings", in.Body.Settings); err != nil {
+		return nil, err
+	}
+	out := &created[Tenant]{}
+	id := newID()
+	err := a.operate(ctx, id, func(c *change) error {
+		t, err := c.TenantCreate(ctx, sqlc.TenantCreateParams{ID: id, Slug: in.Body.Slug, Name: in.Body.Name, Settings: in.Body.Settings.raw()})
+		if err != nil {
+			return err
+		}
+		if _, err := c.OrganizationCreate(ctx, sqlc.OrganizationCreateParams{ID: newID(), TenantID: id, Name: "default", IsDefault: true}); err != nil {
+			return err
+		}
+		out.Body = tenantOfRow(t)
+		out.Location = "/api/v1/tenants/" + id.String()
+		return c.audit("tenant.create", "tenant", id.String(), nil, out.Body)
+	})
+	a.Forget("tenants")
+	return out, err
+}
+
+type tenantListIn struct {
+	ListQuery
+	Status string `query:"status" enum:"active,suspended"`
+}
+
+func (a *API) tenantList(ctx context.Context, in *tenantListIn) (*found[Page[Tenant]], error) {
+	bind := []string{"tenants", in.Status}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := a.queries.TenantList(ctx, sqlc.TenantListParams{BeforeAt: at.at, BeforeID: at.id, Status: given(in.Status), RowLimit: int32(in.Limit + 1)})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[Tenant]]{pageOf(a.cursors, rows, in.Limit, bind, tenantOfRow, func(t sqlc.Tenant) position {
+		return position{at: t.CreatedAt, id: t.ID}
+	})}, nil
+}
+
+// TenantPath names a tenant in a path.
+type TenantPath struct {
+	Tenant string `path:"tenant" maxLength:"63" doc:"Its id or slug."`
+}
+
+func (a *API) tenantGet(ctx context.Context, in *TenantPath) (*found[Tenant], error) {
+	t, err := a.readTenantByRef(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	return &found[Tenant]{tenantOfRow(*t)}, nil
+}
+
+type tenantUpdateIn struct {
+	TenantPath
+	Body struct {
+		Slug     patch[string] `json:"slug,omitzero" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" patternDescription:"a slug: lower case letters, digits and inner hyphens"`
+		Name     patch[string] `json:"name,omitzero" minLength:"1" maxLength:"255"`
+		Status   patch[string] `json:"status,omitzero" enum:"active,suspended"`
+		Settings patch[Object] `json:"settings,omitzero"`
+	}
+}
+
+func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*found[Tenant], error) {
+	for _, f := range []struct {
+		name string
+		p    patch[string]
+	}{{"slug", in.Body.Slug}, {"name", in.Body.Name}, {"status", in.Body.Status}} {
+		if f.p.Null {
+			return nil, invalid("body."+f.name, "can't be null")
+		}
+	}
+	if in.Body.Name.Set {
+		if err := checkName("body.name", in.Body.Name.Value); err != nil {
+			return nil, err
+		}
+	}
+	ref, err := a.readTenantByRef(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Tenant]{}
+	err = a.operate(ctx, ref.ID, func(c *change) error {
+		t, err := c.TenantGetForUpdate(ctx, ref.ID)
+		if err != nil {
+			return err
+		}
+		p := sqlc.TenantUpdateParams{ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Settings: t.Settings}
+		setIf(&p.Slug, in.Body.Slug)
+		setIf(&p.Name, in.Body.Name)
+		setIf(&p.Status, in.Body.Status)
+		if p.Settings, err = mergeObject("body.settings", t.Settings, in.Body.Settings); err != nil {
+			return err
+		}
+		after, err := c.TenantUpdate(ctx, p)
+		if err != nil {
+			return err
+		}
+		out.Body = tenantOfRow(after)
+		return c.audit("tenant.update", "tenant", t.ID.String(), tenantOfRow(t), out.Body)
+	})
+	a.Forget("tenants")
+	return out, err
+}
+
+func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
+	ref, err := a.readTenantByRef(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	// The trace belongs to no tenant: the tenant's own log goes with it.
+	err = a.operate(ctx, uuid.Nil, func(c *change) error {
+		t, err := c.TenantGetForUpdate(ctx, ref.ID)
+		if err != nil {
+			return err
+		}
+		if err := c.TenantDeleteScripts(ctx, t.ID); err != nil {
+			return err
+		}
+		if err := c.TenantDeleteUsers(ctx, t.ID); err != nil {
+			return err
+		}
+		if _, err := c.TenantDelete(ctx, t.ID); err != nil {
+			return err
+		}
+		return c.audit("tenant.delete", "tenant", t.ID.String(), tenantOfRow(t), nil)
+	})
+	a.Forget("tenants")
+	return nil, err
+}
+
+// checkName refuses names that a person can't read or tell apart.
+func checkName(location, name string) error {
+	if strings.TrimSpace(name) != name || name == "" {
+		return invalid(location, "must not be empty nor begin or end with a space")
+	}
+	for _, r := range name {
+		if unicode.IsControl(r) {
+			return invalid(location, "must not have control characters")
+		}
+	}
+	return nil
+}
+
+// maxObjectBytes bounds settings and metadata.
+const maxObjectBytes = 64 << 10
+
+func checkSize(location string, o Object) error {
+	if len(o) > maxObjectBytes {
+		return invalid(location, fmt.Sprintf("larger than %d bytes", maxObjectBytes))
+	}
+	return nil
+}
+
+func setIf[T any](field *T, p patch[T]) {
+	if p.Set && !p.Null {
+		*field = p.Value
+	}
+}
+
+// mergeObject applies the member of a merge patch to a stored object; null empties it.
+func mergeObject(location string, stored json.RawMessage, p patch[Object]) (json.RawMessage, error) {
+	switch {
+	case !p.Set:
+		return stored, nil
+	case p.Null:
+		return json.RawMessage("{}"), nil
+	}
+	merged := mergePatch(stored, json.RawMessage(p.Value))
+	return merged, checkSize(location, Object(merged))
+}

@@ -1,0 +1,396 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/sqlc"
+)
+
+// schedulePolicy is metadata.schedule: what happens around a schedule's ticks.
+type schedulePolicy struct {
+	Overlap       string `json:"overlap"`        // skip, queue_one, allow
+	Missed        string `json:"missed"`         // run_once, skip, run_all
+	MissedWindow  *int32 `json:"missed_window"`  // seconds
+	JitterSeconds int32  `json:"jitter_seconds"` // at most 3600
+	RetryLost     bool   `json:"retry_lost"`
+}
+
+const maxMissedWindow = 30 * 24 * 3600
+
+// checkMetadata judges the parts of a script's metadata that we read ourselves: schedule, retry, http.
+func checkMetadata(metadata json.RawMessage) (schedulePolicy, error) {
+	p := schedulePolicy{Overlap: "skip", Missed: "run_once"}
+	var m struct {
+		Schedule json.RawMessage `json:"schedule"`
+		Retry    json.RawMessage `json:"retry"`
+		HTTP     json.RawMessage `json:"http"`
+	}
+	if err := json.Unmarshal(metadata, &m); err != nil {
+		return p, invalid("body.metadata", "not an object")
+	}
+	var retry struct {
+		MaxAttempts *int `json:"max_attempts"`
+		BackoffMS   *int `json:"backoff_ms"`
+	}
+	var endpoint struct {
+		CORS json.RawMessage `json:"cors"`
+		Auth string          `json:"auth"`
+	}
+	for _, part := range []struct {
+		name string
+		raw  json.RawMessage
+		into any
+	}{{"schedule", m.Schedule, &p}, {"retry", m.Retry, &retry}, {"http", m.HTTP, &endpoint}} {
+		if len(part.raw) == 0 || string(part.raw) == "null" {
+			continue
+		}
+		if err := json.Unmarshal(part.raw, part.into); err != nil {
+			return p, invalid("body.metadata."+part.name, "a member has the wrong type")
+		}
+	}
+	window := int32(3600)
+	if p.MissedWindow != nil {
+		window = *p.MissedWindow
+	}
+	p.MissedWindow = &window
+	switch {
+	case !oneOf(p.Overlap, "skip", "queue_one", "allow"):
+		return p, invalid("body.metadata.schedule.overlap", "must be skip, queue_one or allow")
+	case !oneOf(p.Missed, "run_once", "skip", "run_all"):
+		return p, invalid("body.metadata.schedule.missed", "must be run_once, skip or run_all")
+	case window < 0 || window > maxMissedWindow:
+		return p, invalid("body.metadata.schedule.missed_window", fmt.Sprintf("must be from 0 to %d seconds", maxMissedWindow))
+	case p.JitterSeconds < 0 || p.JitterSeconds > 3600:
+		return p, invalid("body.metadata.schedule.jitter_seconds", "must be from 0 to 3600")
+	case retry.MaxAttempts != nil && (*retry.MaxAttempts < 1 || *retry.MaxAttempts > 100):
+		return p, invalid("body.metadata.retry.max_attempts", "must be from 1 to 100")
+	case retry.BackoffMS != nil && (*retry.BackoffMS < 0 || *retry.BackoffMS > 86_400_000):
+		return p, invalid("body.metadata.retry.backoff_ms", "must be from 0 to 86400000")
+	case !oneOf(endpoint.Auth, "", "none", "api_key"):
+		return p, invalid("body.metadata.http.auth", "must be none or api_key")
+	}
+	return p, nil
+}
+
+func oneOf(s string, values ...string) bool {
+	for _, v := range values {
+		if s == v {
+			return true
+		}
+	}
+	return false
+}
+
+// ticks are the next n ticks of a scheduled script after a time; none for other types.
+func (a *API) ticks(d *draft, after time.Time, n int) ([]time.Time, error) {
+	if d.CronExpression == nil {
+		return nil, nil
+	}
+	ticks, err := a.cfg.NextTicks(*d.CronExpression, d.Timezone, after, n)
+	if err != nil {
+		field, message, ok := strings.Cut(err.Error(), ": ")
+		if !ok || !oneOf(field, "cron_expression", "timezone") {
+			field, message = "cron_expression", err.Error()
+		}
+		return nil, invalid("body."+field, message)
+	}
+	if len(ticks) == 0 {
+		return nil, invalid("body.cron_expression", "it never falls due")
+	}
+	return ticks, nil
+}
+
+// setTriggers makes the rows that trigger a script what the script says: they are active exactly while it is.
+// rearm says that the next tick is to be computed anew.
+func (a *API) setTriggers(ctx context.Context, c *change, d *draft, rearm bool) error {
+	active := d.Status == "active"
+	switch d.Type {
+	case "scheduled":
+		return a.setSchedule(ctx, c, d, active, rearm)
+	case "http":
+		if err := a.checkPatternFree(ctx, c, d); err != nil {
+			return err
+		}
+		return c.EndpointUpsert(ctx, sqlc.EndpointUpsertParams{
+			ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, HttpPath: *d.HttpPath, HttpMethods: d.HttpMethods, IsActive: &active,
+		})
+	case "event":
+		if err := c.SubscriptionDeleteOthers(ctx, sqlc.SubscriptionDeleteOthersParams{TenantID: d.TenantID, ScriptID: d.ID, EventTypes: d.EventTypes}); err != nil {
+			return err
+		}
+		for _, t := range d.EventTypes {
+			if err := c.SubscriptionUpsert(ctx, sqlc.SubscriptionUpsertParams{ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, EventType: t, IsActive: &active}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *API) setSchedule(ctx context.Context, c *change, d *draft, active, rearm bool) error {
+	p := sqlc.ScheduledJobUpsertParams{
+		ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, CronExpression: *d.CronExpression, Timezone: &d.Timezone, IsActive: active, Rearm: rearm,
+		OverlapPolicy: d.schedule.Overlap, MissedPolicy: d.schedule.Missed, MissedWindowSeconds: *d.schedule.MissedWindow,
+		JitterSeconds: d.schedule.JitterSeconds, RetryLost: d.schedule.RetryLost,
+	}
+	if active {
+		// The database's clock decides what is next; ours may be ahead or behind.
+		now, err := c.DatabaseNow(ctx)
+		if err != nil {
+			return err
+		}
+		ticks, err := a.ticks(d, now, 1)
+		if err != nil {
+			return err
+		}
+		p.NextRunAt = &ticks[0]
+	}
+	return c.ScheduledJobUpsert(ctx, p)
+}
+
+// checkPatternFree refuses a path that matches the same requests as another script's: /a/:x and /a/:y.
+func (a *API) checkPatternFree(ctx context.Context, c *change, d *draft) error {
+	shape := pathShape(*d.HttpPath)
+	if shape == *d.HttpPath {
+		return nil
+	}
+	others, err := c.EndpointPatterns(ctx, c.tenant)
+	if err != nil {
+		return err
+	}
+	for _, o := range others {
+		if o.ScriptID != d.ID && pathShape(o.HttpPath) == shape {
+			return conflict("http_path_taken", "body.http_path: another script has the path "+o.HttpPath+", which matches the same requests.")
+		}
+	}
+	return nil
+}
+
+// pathShape is a pattern without the names of its parameters.
+func pathShape(path string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		if strings.HasPrefix(s, ":") || strings.HasPrefix(s, "*") {
+			segments[i] = s[:1]
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+var (
+	pathWord      = regexp.MustCompile(`^[A-Za-z0-9\-._~!$&'()+,;=@%]+$`)
+	pathParameter = regexp.MustCompile(`^[:*][A-Za-z_][A-Za-z0-9_]*$`)
+	eventType     = regexp.MustCompile(`^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$`)
+)
+
+// checkPath judges an endpoint's pattern.
+func checkPath(path string) error {
+	const location = "body.http_path"
+	if !strings.HasPrefix(path, "/") {
+		return invalid(location, "must begin with /")
+	}
+	if path == "/" {
+		return nil
+	}
+	names := map[string]bool{}
+	segments := strings.Split(path[1:], "/")
+	for i, s := range segments {
+		switch {
+		case s == "" && i == len(segments)-1:
+			// A trailing slash is another path than the one without it.
+		case s == "" || s == "." || s == "..":
+			return invalid(location, "must not have the segments //, . or ..")
+		case s[0] == ':' || s[0] == '*':
+			if !pathParameter.MatchString(s) {
+				return invalid(location, "a parameter's name has letters, digits and _ only: "+clip(s, 60))
+			}
+			if s[0] == '*' && i != len(segments)-1 {
+				return invalid(location, "only the last segment may be "+clip(s, 60))
+			}
+			if names[s[1:]] {
+				return invalid(location, "two parameters are named "+clip(s[1:], 60))
+			}
+			names[s[1:]] = true
+		case !pathWord.MatchString(s):
+			return invalid(location, "a segment has characters that a path can't have: "+clip(s, 60))
+		}
+	}
+	return nil
+}
+
+// isEventType reports whether s names a type of event.
+func isEventType(s string) bool { return len(s) <= 255 && eventType.MatchString(s) }
+
+// isEventPattern reports whether s is what a script may subscribe to.
+func isEventPattern(s string) bool {
+	return s == "*" || isEventType(s) || (strings.HasSuffix(s, ".*") && isEventType(strings.TrimSuffix(s, ".*")))
+}
+
+// Schedule is a schedule as the API shows it.
+type Schedule struct {
+	ScriptID       uuid.UUID      `json:"script_id" format:"uuid"`
+	ScriptName     string         `json:"script_name"`
+	CronExpression string         `json:"cron_expression"`
+	Timezone       string         `json:"timezone"`
+	IsActive       bool           `json:"is_active"`
+	NextRunAt      *time.Time     `json:"next_run_at"`
+	LastRunAt      *time.Time     `json:"last_run_at"`
+	LastRunStatus  *string        `json:"last_run_status"`
+	IsRunning      bool           `json:"is_running"`
+	Overlap        string         `json:"overlap" enum:"skip,queue_one,allow"`
+	Missed         string         `json:"missed" enum:"run_once,skip,run_all"`
+	Upcoming       []time.Time    `json:"upcoming" nullable:"false" doc:"The next five ticks; none while it is not active."`
+	Ticks          []ScheduleTick `json:"ticks,omitempty" nullable:"false" doc:"What was decided on the latest ticks."`
+}
+
+// ScheduleTick says what became of a tick.
+type ScheduleTick struct {
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	Outcome      string     `json:"outcome" enum:"started,skipped_overlap,queued,missed,coalesced"`
+	ExecutionID  *uuid.UUID `json:"execution_id" format:"uuid" nullable:"true"`
+	DecidedAt    time.Time  `json:"decided_at"`
+}
+
+func (a *API) scheduleOfRow(j sqlc.ScheduledJobListRow) Schedule {
+	s := Schedule{
+		ScriptID: j.ScriptID, ScriptName: j.ScriptName, CronExpression: j.CronExpression, Timezone: "UTC", IsActive: j.IsActive, NextRunAt: utcPtr(j.NextRunAt),
+		LastRunAt: utcPtr(j.LastRunAt), LastRunStatus: j.LastRunStatus, Overlap: j.OverlapPolicy, Missed: j.MissedPolicy, Upcoming: []time.Time{},
+	}
+	if j.Timezone != nil {
+		s.Timezone = *j.Timezone
+	}
+	s.IsRunning = j.IsRunning != nil && *j.IsRunning
+	if j.NextRunAt != nil {
+		s.Upcoming = append(s.Upcoming, utc(*j.NextRunAt))
+		ticks, err := a.cfg.NextTicks(s.CronExpression, s.Timezone, *j.NextRunAt, 4)
+		for _, t := range ticks {
+			if err == nil {
+				s.Upcoming = append(s.Upcoming, utc(t))
+			}
+		}
+	}
+	return s
+}
+
+type scheduleListIn struct{ ListQuery }
+
+func (a *API) scheduleList(ctx context.Context, in *scheduleListIn) (*found[Page[Schedule]], error) {
+	bind := []string{"schedules", tenantOf(ctx).String()}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sqlc.ScheduledJobListRow
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.ScheduledJobList(ctx, sqlc.ScheduledJobListParams{TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, RowLimit: int32(in.Limit + 1)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[Schedule]]{pageOf(a.cursors, rows, in.Limit, bind, a.scheduleOfRow, func(j sqlc.ScheduledJobListRow) position {
+		return position{at: orZero(j.CreatedAt), id: j.ID}
+	})}, nil
+}
+
+// shownTicks is how many decided ticks a schedule shows.
+const shownTicks = 20
+
+func (a *API) scheduleGet(ctx context.Context, in *IDPath) (*found[Schedule], error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Schedule]{}
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		j, err := q.ScheduledJobGet(ctx, sqlc.ScheduledJobGetParams{TenantID: tenantOf(ctx), ScriptID: id})
+		if err != nil {
+			return err
+		}
+		out.Body = a.scheduleOfRow(sqlc.ScheduledJobListRow(j))
+		ticks, err := q.ScheduleTickList(ctx, sqlc.ScheduleTickListParams{TenantID: tenantOf(ctx), ScriptID: id, RowLimit: shownTicks})
+		for _, t := range ticks {
+			out.Body.Ticks = append(out.Body.Ticks, ScheduleTick{
+				ScheduledFor: utc(t.ScheduledFor), Outcome: t.Outcome, ExecutionID: t.ExecutionID, DecidedAt: utc(t.DecidedAt),
+			})
+		}
+		return err
+	})
+	return out, err
+}
+
+// Endpoint is an HTTP endpoint as the API shows it.
+type Endpoint struct {
+	ScriptID    uuid.UUID `json:"script_id" format:"uuid"`
+	ScriptName  string    `json:"script_name"`
+	HTTPPath    string    `json:"http_path"`
+	HTTPMethods []string  `json:"http_methods" nullable:"false"`
+	IsActive    bool      `json:"is_active"`
+	URL         string    `json:"url" doc:"Its path on this server."`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+type endpointListIn struct{ ListQuery }
+
+func (a *API) endpointList(ctx context.Context, in *endpointListIn) (*found[Page[Endpoint]], error) {
+	p := principalOf(ctx)
+	bind := []string{"endpoints", p.TenantID.String()}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sqlc.EndpointListRow
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.EndpointList(ctx, sqlc.EndpointListParams{TenantID: p.TenantID, BeforeAt: at.at, BeforeID: at.id, RowLimit: int32(in.Limit + 1)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[Endpoint]]{pageOf(a.cursors, rows, in.Limit, bind, func(e sqlc.EndpointListRow) Endpoint {
+		return Endpoint{
+			ScriptID: e.ScriptID, ScriptName: e.ScriptName, HTTPPath: e.HttpPath, HTTPMethods: nonNil(e.HttpMethods),
+			IsActive: e.IsActive != nil && *e.IsActive, URL: "/t/" + p.TenantSlug + e.HttpPath, CreatedAt: orZero(e.CreatedAt),
+		}
+	}, func(e sqlc.EndpointListRow) position { return position{at: orZero(e.CreatedAt), id: e.ID} })}, nil
+}
+
+// Subscription is an event subscription as the API shows it.
+type Subscription struct {
+	ID         uuid.UUID `json:"id" format:"uuid"`
+	ScriptID   uuid.UUID `json:"script_id" format:"uuid"`
+	ScriptName string    `json:"script_name"`
+	EventType  string    `json:"event_type"`
+	IsActive   bool      `json:"is_active"`
+	CreatedAt  time.Time `json:"created_at"`
+}
+
+type subscriptionListIn struct{ ListQuery }
+
+func (a *API) subscriptionList(ctx context.Context, in *subscriptionListIn) (*found[Page[Subscription]], error) {
+	bind := []string{"subscriptions", tenantOf(ctx).String()}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	var rows []sqlc.SubscriptionListRow
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.SubscriptionList(ctx, sqlc.SubscriptionListParams{TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, RowLimit: int32(in.Limit + 1)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &found[Page[Subscription]]{pageOf(a.cursors, rows, in.Limit, bind, func(s sqlc.SubscriptionListRow) Subscription {
+		return Subscription{
+			ID: s.ID, ScriptID: s.ScriptID, ScriptName: s.ScriptName, EventType: s.EventType, IsActive: s.IsActive != nil && *s.IsActive, CreatedAt: orZero(s.CreatedAt),
+		}
+	}, func(s sqlc.SubscriptionListRow) position { return position{at: orZero(s.CreatedAt), id: s.ID} })}, nil
+}

@@ -1,0 +1,30 @@
+-- Admin API.
+
+-- name: APIKeyCreate :one
+INSERT INTO api_keys (id, tenant_id, name, role, prefix, key_hash, expires_at, user_id)
+VALUES (@id, sqlc.narg(tenant_id), @name, @role, @prefix, @key_hash, sqlc.narg(expires_at), sqlc.narg(user_id)) RETURNING *;
+
+-- The one row that a presented key is compared with. Expiry is judged by the database's clock.
+-- name: APIKeyLookup :one
+SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id, k.expires_at,
+    (k.expires_at IS NOT NULL AND k.expires_at <= now())::boolean AS expired,
+    COALESCE(t.slug, '')::text AS tenant_slug, COALESCE(t.status, '')::text AS tenant_status
+FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
+WHERE k.prefix = @prefix;
+
+-- name: APIKeyList :many
+SELECT * FROM api_keys
+WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
+ORDER BY created_at DESC, id DESC LIMIT @row_limit;
+
+-- name: APIKeyGet :one
+SELECT * FROM api_keys WHERE tenant_id = @tenant_id AND id = @id;
+
+-- name: APIKeyDelete :execrows
+DELETE FROM api_keys WHERE tenant_id = @tenant_id AND id = @id;
+
+-- Written at most once a minute a key, in batches.
+-- name: APIKeyTouch :exec
+UPDATE api_keys k SET last_used_at = u.used_at
+FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@used_at::timestamptz[]) AS used_at) u
+WHERE k.id = u.id AND (k.last_used_at IS NULL OR k.last_used_at < u.used_at);
