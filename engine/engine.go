@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 
 	"jsruntime/engine/admission"
 	"jsruntime/engine/internal/pool"
+	"jsruntime/engine/internal/sandbox"
 )
 
 // Config says how an Engine runs scripts.
@@ -32,7 +34,7 @@ type Config struct {
 	// layer is not used) or "off". Empty means "auto". It is passed to the worker as --sandbox=<mode>.
 	Sandbox string
 	// SysProcAttr returns the attributes that a worker is started with, for namespaces and the like; Pdeathsig and Setsid are
-	// set on top of it. Nil adds none.
+	// set on top of it. Nil means what the sandbox's mode gives: the namespaces that the kernel allows.
 	SysProcAttr func() *syscall.SysProcAttr
 
 	// MaxWorkers bounds the workers that execute at one time; those whose execution waits for a host call are not counted.
@@ -139,6 +141,7 @@ type Engine struct {
 	quarantine *admission.Quarantine
 	closing    atomic.Bool
 	hosts      sync.WaitGroup // host calls under way
+	layers     []string       // sandbox layers that the node gives its workers
 
 	mu       sync.Mutex
 	running  map[uuid.UUID]*execution
@@ -172,6 +175,20 @@ func New(cfg Config) (*Engine, error) {
 	var env func(context.Context, pool.Key) (json.RawMessage, error)
 	if cfg.Env != nil {
 		env = func(ctx context.Context, tenant pool.Key) (json.RawMessage, error) { return cfg.Env(ctx, tenant) }
+	}
+	if cfg.SysProcAttr == nil && cfg.Sandbox != "off" {
+		attr, layers := sandbox.Attr(sandbox.Config{Path: cfg.WorkerPath, Args: cfg.WorkerArgs})
+		if lacking := sandbox.Lacking(layers); len(lacking) > 0 {
+			if cfg.Sandbox == "strict" {
+				return nil, fmt.Errorf("Sandbox is strict, and the machine lacks: %s", strings.Join(lacking, "; "))
+			}
+			cfg.Logger.Warn("the sandbox lacks layers", "layers", lacking)
+		}
+		e.layers = layers
+		cfg.SysProcAttr = func() *syscall.SysProcAttr {
+			a := *attr
+			return &a
+		}
 	}
 	e.pool, err = pool.New(pool.Config{
 		Path:        cfg.WorkerPath,
@@ -313,6 +330,7 @@ func staticContext(s *Script) []byte {
 		"organizationId": s.OrganizationID,
 		"scriptId":       s.ID,
 		"scriptName":     s.Name,
+		"scriptType":     s.Type, // for the worker, which takes it out of ctx
 		"version":        s.Version,
 		"limits": map[string]any{
 			"maxExecutionTimeMs":   s.Limits.MaxExecutionTime.Milliseconds(),
@@ -368,7 +386,7 @@ type Stats struct {
 	Running     int      // executions that were accepted and have not ended
 	Quarantined int      // scripts
 	V8          string   // version that the workers name; empty before the first
-	Layers      []string // sandbox layers that the workers name, "name=state"
+	Layers      []string // sandbox layers, "name=on" or "name=off: why": what the node gives the workers, and what they name
 }
 
 // Stats returns the figures of the moment.
@@ -376,6 +394,6 @@ func (e *Engine) Stats() Stats {
 	s := e.pool.Stats()
 	return Stats{
 		Workers: s.Workers, Spares: s.Spares, Idle: s.Idle, Busy: s.Busy, Parked: s.Parked, Tenants: s.Tenants,
-		Queued: s.Pending, Running: s.Calls, Quarantined: len(e.quarantine.List()), V8: s.V8, Layers: s.Layers,
+		Queued: s.Pending, Running: s.Calls, Quarantined: len(e.quarantine.List()), V8: s.V8, Layers: append(slices.Clone(e.layers), s.Layers...),
 	}
 }

@@ -21,6 +21,7 @@ func Start(t testing.TB, change func(*engine.Config)) *engine.Engine {
 	cfg := engine.Config{
 		WorkerPath: "/proc/self/exe",
 		WorkerArgs: Args(StartGood),
+		Sandbox:    "off", // the fake runs no tenant's code
 		MaxWorkers: 4,
 		Spares:     1,
 		DrainGrace: 200 * time.Millisecond,

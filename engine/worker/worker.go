@@ -80,14 +80,51 @@ type worker struct {
 	result  wire.Result
 }
 
+// options are the worker's arguments.
+type options struct {
+	noJIT   bool
+	sandbox string // auto, strict or off
+	probe   bool
+}
+
+func parse(args []string) (options, error) {
+	o := options{sandbox: "auto"}
+	for _, a := range args {
+		switch a {
+		case "--jit=off":
+			o.noJIT = true
+		case "--jit=on":
+			o.noJIT = false
+		case "--sandbox=auto", "--sandbox=strict", "--sandbox=off":
+			o.sandbox = strings.TrimPrefix(a, "--sandbox=")
+		case sandbox.ProbeArg:
+			o.probe = true
+		default:
+			return o, fmt.Errorf("unknown argument %q", a)
+		}
+	}
+	return o, nil
+}
+
 // Main runs the worker until the node closes fd 3. It returns the exit status. args are those after the program's name:
-// "--jit=off" runs V8 without generated code, "--sandbox=strict" refuses to run where a layer of the sandbox is missing.
+//
+//	--jit=off          V8 generates no machine code, and executable memory is denied
+//	--sandbox=auto     what the kernel allows (the default)
+//	--sandbox=strict   all layers, or the worker does not start
+//	--sandbox=off      none but the limits of memory, for debugging
 func Main(args []string, stderr io.Writer) int {
 	// V8 belongs to one thread.
 	runtime.LockOSThread()
-	// The worker's own garbage is small; V8's is not Go's.
-	debug.SetGCPercent(200)
-	w, err := start(args)
+	o, err := parse(args)
+	if err == nil && o.probe {
+		return wire.ExitLeft // the node only wanted to know whether it may start a worker so
+	}
+	var w *worker
+	if err == nil {
+		// The worker's own garbage is small; V8's is not Go's.
+		debug.SetGCPercent(200)
+		w, err = start(o)
+	}
 	if err == nil {
 		err = w.loop()
 	}
@@ -98,33 +135,20 @@ func Main(args []string, stderr io.Writer) int {
 	return wire.ExitLeft
 }
 
-func start(args []string) (*worker, error) {
-	noJIT, strict := false, false
-	for _, a := range args {
-		if mode, ok := strings.CutPrefix(a, "--sandbox="); ok {
-			strict = mode == "strict"
-			continue
+func start(o options) (*worker, error) {
+	layers := []string{"sandbox=off: by configuration"}
+	var err error
+	if o.sandbox != "off" {
+		if layers, err = sandbox.Before(); err != nil {
+			return nil, err
 		}
-		switch a {
-		case "--jit=off":
-			noJIT = true
-		case "--jit=on":
-		case sandbox.ProbeArg:
-			return nil, io.EOF // the node only wanted to know whether it may start a worker so
-		default:
-			return nil, fmt.Errorf("unknown argument %q", a)
-		}
-	}
-	layers, err := sandbox.Before()
-	if err != nil {
-		return nil, err
 	}
 	w := &worker{in: newInbox(fd), out: newOutbox(fd), slots: map[uint32]*slot{}, cancelled: map[uint32]bool{}}
 	w.dog = &watchdog{w: w, wake: make(chan struct{}, 1)}
 	if w.mem, err = openMemory(); err != nil {
 		return nil, err
 	}
-	if w.rt, err = isolate.New(isolate.Config{NoJIT: noJIT, Crypto: crypto}); err != nil {
+	if w.rt, err = isolate.New(isolate.Config{NoJIT: o.noJIT, Crypto: crypto}); err != nil {
 		return nil, err
 	}
 	if w.spare, err = w.rt.New(spareHeap, w); err != nil {
@@ -134,23 +158,23 @@ func start(args []string) (*worker, error) {
 		return nil, err
 	}
 	isolate.CatchCrashes(int(w.mem.statm.Fd()))
-	locked, err := sandbox.Lock(sandbox.LockConfig{NoJIT: noJIT, Socket: fd})
-	if err != nil {
-		return nil, err
+	if o.sandbox != "off" {
+		locked, err := sandbox.Lock(sandbox.LockConfig{NoJIT: o.noJIT, Socket: fd})
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, locked...)
+		if lacking := sandbox.Lacking(layers); o.sandbox == "strict" && len(lacking) > 0 {
+			return nil, fmt.Errorf("sandbox: %s", strings.Join(lacking, "; "))
+		}
 	}
 	if w.mem.idleRSS, w.mem.base, err = w.mem.size(); err != nil {
 		return nil, err
 	}
-	layers = append(layers, locked...)
-	if strict {
-		for _, l := range layers {
-			if strings.Contains(l, "=off") {
-				return nil, fmt.Errorf("the sandbox must be strict, and a layer of it is missing: %s", l)
-			}
-		}
-	}
 	go w.dog.run()
-	w.out.add(&wire.Hello{Protocol: wire.Protocol, Build: wire.Build(), V8: isolate.Version(), Layers: layers, VMData: w.mem.base})
+	w.out.add(&wire.Hello{
+		Protocol: wire.Protocol, Build: wire.Build(), V8: isolate.Version(), Layers: layers, VMData: w.mem.base,
+	})
 	return w, w.out.flush()
 }
 

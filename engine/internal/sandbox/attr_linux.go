@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -55,6 +56,17 @@ func Attr(cfg Config) (attr *syscall.SysProcAttr, layers []string) {
 		layers = append(layers, n+"=off: "+reason)
 	}
 	return &base, layers
+}
+
+// Lacking returns the layers that are not in force.
+func Lacking(layers []string) []string {
+	var out []string
+	for _, l := range layers {
+		if strings.Contains(l, "=off") {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // probe starts the worker binary as attr says and waits for its end.
