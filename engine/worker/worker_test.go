@@ -96,10 +96,13 @@ func (n *node) load(slot uint32, source string) wire.Loaded {
 	return n.loadAs(slot, "oneoff", 64<<20, source)
 }
 
+// wrapped is CommonJS as package compile hands it over.
+func wrapped(source string) string { return "(function(module,exports,require){" + source + "\n})" }
+
 func (n *node) loadAs(slot uint32, scriptType string, memory uint64, source string) wire.Loaded {
 	n.t.Helper()
 	static := fmt.Sprintf(`{"organizationId":"o-1","scriptId":"s-1","scriptName":"demo","version":3,"scriptType":%q,"limits":{"max_memory_bytes":%d}}`, scriptType, memory)
-	n.send(&wire.Load{Slot: slot, MaxMemory: memory, Name: "demo", Static: []byte(static), Source: []byte(source)})
+	n.send(&wire.Load{Slot: slot, MaxMemory: memory, Name: "demo", Static: []byte(static), Source: []byte(wrapped(source))})
 	k, p, err := n.r.Next()
 	require.NoError(n.t, err)
 	require.Equal(n.t, wire.KindLoaded, k)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
@@ -269,9 +267,8 @@ func (i *Isolate) releaseHeld() {
 	i.held = i.held[:0]
 }
 
-const wrapper = "(function (module, exports, require) {"
-
-// Load evaluates a script in a new context, or in the one that New made. A Failure says why it does not load; an error is
+// Load evaluates a script, whose value is a function of module, exports and require (see package compile), in a new context, or
+// in the one that New made. A Failure says why it does not load; an error is
 // errTerminated's kind: the isolate is to be dropped.
 func (i *Isolate) Load(name, source, static, env, tenantID, tenantSlug string) (*Failure, error) {
 	if i.name != "" {
@@ -284,7 +281,7 @@ func (i *Isolate) Load(name, source, static, env, tenantID, tenantSlug string) (
 	if strings.IndexByte(source, 0) >= 0 {
 		return &Failure{Code: "boot_error", Message: "the source contains a NUL character"}, nil
 	}
-	define, err := i.ctx.RunScript(wrapper+source+"\n})", i.name)
+	define, err := i.ctx.RunScript(source, i.name)
 	if err != nil {
 		var js *v8.JSError
 		if errors.As(err, &js) {
@@ -297,7 +294,7 @@ func (i *Isolate) Load(name, source, static, env, tenantID, tenantSlug string) (
 	}
 	defer define.Release()
 	if !define.IsFunction() {
-		return &Failure{Code: "boot_error", Message: "the source is not one script"}, nil
+		return &Failure{Code: "boot_error", Message: "the source's value is not a function"}, nil
 	}
 	strs := []string{static, env, tenantID, tenantSlug}
 	var values [5]v8.Valuer
@@ -365,9 +362,7 @@ func (i *Isolate) failure(text string) Failure {
 	return Failure{Code: code, Message: Bound(message, MaxMessage), Stack: i.cleanStack(stack), NoRetry: noRetry}
 }
 
-var firstLine = regexp.MustCompile(`\.js:1:(\d+)`)
-
-// cleanStack drops frames of the web API's own code and moves positions of the first line to those of the source.
+// cleanStack drops frames of the web API's own code.
 func (i *Isolate) cleanStack(stack string) string {
 	if strings.Contains(stack, "jsruntime:webapi") {
 		lines := strings.Split(stack, "\n")
@@ -379,13 +374,6 @@ func (i *Isolate) cleanStack(stack string) string {
 		}
 		stack = strings.Join(kept, "\n")
 	}
-	stack = firstLine.ReplaceAllStringFunc(stack, func(m string) string {
-		column, err := strconv.Atoi(m[len(".js:1:"):])
-		if err != nil || column <= len(wrapper) {
-			return m
-		}
-		return ".js:1:" + strconv.Itoa(column-len(wrapper))
-	})
 	return Bound(stack, MaxStack)
 }
 
