@@ -33,7 +33,21 @@ $$;
 CREATE TRIGGER tr_jobs_rearm BEFORE UPDATE OF cron_expression, timezone, is_active ON script_scheduled_jobs
     FOR EACH ROW EXECUTE FUNCTION jsruntime_schedule_changed();
 
+-- A request to end a running execution reaches its node by this; nodes also look every second.
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_notify_cancel() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('jsruntime_cancel', NEW.id::text);
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER tr_executions_cancel AFTER UPDATE OF cancel_requested ON script_executions
+    FOR EACH ROW WHEN (NEW.cancel_requested AND NEW.status = 'running') EXECUTE FUNCTION jsruntime_notify_cancel();
+
 -- +goose Down
+DROP TRIGGER tr_executions_cancel ON script_executions;
+DROP FUNCTION jsruntime_notify_cancel();
 DROP TRIGGER tr_jobs_rearm ON script_scheduled_jobs;
 DROP FUNCTION jsruntime_schedule_changed();
 DROP INDEX idx_scheduled_unarmed;

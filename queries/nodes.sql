@@ -2,3 +2,23 @@
 
 -- name: NodeList :many
 SELECT *, (heartbeat_at > now() - interval '15 seconds')::boolean AS alive FROM nodes ORDER BY heartbeat_at DESC, id LIMIT @row_limit;
+-- Scheduler: which nodes are alive.
+
+-- Registers the node, and says that it is alive.
+-- name: NodeBeat :exec
+INSERT INTO nodes AS n (id, hostname, version, draining, load) VALUES (@id, @hostname, @version, @draining, @load)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, load = EXCLUDED.load;
+
+-- The nodes that take work, in an order that all of them see, and the database's clock.
+-- name: NodeLive :many
+SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
+WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => @alive_seconds::float8)
+ORDER BY n.id;
+
+-- name: NodeRemove :exec
+DELETE FROM nodes WHERE id = @id;
+
+-- Forgets nodes that have been silent for a day and hold nothing.
+-- name: NodePrune :execrows
+DELETE FROM nodes n WHERE n.heartbeat_at < now() - interval '1 day'
+    AND NOT EXISTS (SELECT FROM script_executions e WHERE e.status = 'running' AND e.lease_expires_at > now() AND e.node_id = n.id);

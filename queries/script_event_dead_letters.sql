@@ -30,3 +30,23 @@ FOR UPDATE OF d SKIP LOCKED;
 -- name: DeadLetterMarkRetried :exec
 UPDATE script_event_dead_letters SET retry_count = COALESCE(retry_count, 0) + 1, last_retry_at = now(), retry_execution_id = @execution_id
 WHERE tenant_id = @tenant_id AND id = @id;
+-- Scheduler: what failed for good.
+
+-- A dead letter for each execution of an event that failed for the last time. retry_count is how often it was retried.
+-- name: DeadLetterInsert :exec
+INSERT INTO script_event_dead_letters (id, script_id, tenant_id, execution_id, event_type, event_data, error, retry_count, last_retry_at, event_id, error_code)
+SELECT jsruntime_uuid_v7(), e.script_id, e.tenant_id, e.id, COALESCE(e.input->>'type', e.trigger_data->>'event_type', ''), COALESCE(e.input->'data', 'null'),
+    COALESCE(e.error, e.error_code, ''), e.attempt - 1, CASE WHEN e.attempt > 1 THEN e.started_at END, e.event_id, e.error_code
+FROM script_executions e WHERE e.id = ANY(@execution_ids::uuid[]);
+
+-- A redrive that failed or was cancelled keeps its letter, with the newer error.
+-- name: DeadLetterKeep :exec
+UPDATE script_event_dead_letters d
+SET error = COALESCE(e.error, e.error_code, ''), error_code = e.error_code, execution_id = e.id, retry_execution_id = NULL
+FROM script_executions e
+WHERE e.id = ANY(@execution_ids::uuid[]) AND d.id = e.dead_letter_id AND d.tenant_id = e.tenant_id;
+
+-- A redrive that succeeded removes its letter.
+-- name: DeadLetterResolve :exec
+DELETE FROM script_event_dead_letters d USING script_executions e
+WHERE e.id = ANY(@execution_ids::uuid[]) AND d.id = e.dead_letter_id AND d.tenant_id = e.tenant_id;

@@ -15,3 +15,13 @@ SELECT pg_notify('jsruntime_queue', '');
 SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full
 FROM jsruntime_enqueue_event(@tenant_id::uuid, @type::text, @data::jsonb, sqlc.narg(id)::text,
     now() + make_interval(secs => @delay_seconds::float8), @depth::integer) AS e;
+
+-- Scheduler: retention.
+
+-- Deletes events that are older than a day and their tenant's retention, and were delivered.
+-- name: EventPrune :execrows
+DELETE FROM script_events v WHERE (v.tenant_id, v.id) IN (
+    SELECT o.tenant_id, o.id FROM script_events o
+    WHERE o.published_at < now() - make_interval(secs => @retention_seconds::float8) AND o.published_at < now() - interval '1 day' AND o.deliver_at < now()
+    ORDER BY o.published_at LIMIT @row_limit
+);

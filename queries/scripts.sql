@@ -68,3 +68,8 @@ SELECT now()::timestamptz AS now;
 SELECT s.*, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
 WHERE s.tenant_id = @tenant_id AND s.name > @after_name ORDER BY s.name LIMIT @row_limit;
+-- Scheduler: what happens after an execution failed, or was lost.
+-- name: ScriptRetryPolicies :many
+SELECT s.id, COALESCE(s.metadata->'retry', 'null')::jsonb AS retry,
+    COALESCE((SELECT j.retry_lost FROM script_scheduled_jobs j WHERE j.script_id = s.id), false)::boolean AS retry_lost
+FROM scripts s WHERE s.id = ANY(@ids::uuid[]);

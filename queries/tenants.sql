@@ -40,3 +40,7 @@ DELETE FROM users WHERE tenant_id = @tenant_id;
 
 -- name: TenantDelete :execrows
 DELETE FROM tenants WHERE id = @id;
+-- Scheduler: retention. Tenants in pages, with their own retention in days, or 0.
+-- name: TenantRetention :many
+SELECT t.id, CASE WHEN jsonb_typeof(t.settings->'retention_days') = 'number' THEN LEAST((t.settings->>'retention_days')::float8, 36500) ELSE 0 END::float8 AS retention_days
+FROM tenants t WHERE t.id > @after_id ORDER BY t.id LIMIT @row_limit;

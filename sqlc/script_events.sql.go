@@ -13,6 +13,30 @@ import (
 	"github.com/google/uuid"
 )
 
+const eventPrune = `-- name: EventPrune :execrows
+
+DELETE FROM script_events v WHERE (v.tenant_id, v.id) IN (
+    SELECT o.tenant_id, o.id FROM script_events o
+    WHERE o.published_at < now() - make_interval(secs => $1::float8) AND o.published_at < now() - interval '1 day' AND o.deliver_at < now()
+    ORDER BY o.published_at LIMIT $2
+)
+`
+
+type EventPruneParams struct {
+	RetentionSeconds float64
+	RowLimit         int32
+}
+
+// Scheduler: retention.
+// Deletes events that are older than a day and their tenant's retention, and were delivered.
+func (q *Queries) EventPrune(ctx context.Context, arg EventPruneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, eventPrune, arg.RetentionSeconds, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const eventPublish = `-- name: EventPublish :one
 
 SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full

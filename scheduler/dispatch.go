@@ -1,0 +1,411 @@
+package scheduler
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/sqlc"
+)
+
+const (
+	// discoverPage is how many (tenant, script) pairs one loose scan returns; 1,000 take about 10 ms.
+	discoverPage = 1000
+	// discoverBusy is how often new pairs are looked for while the known ones keep all slots busy: it bounds how long a tenant's
+	// first event waits behind another tenant's flood.
+	discoverBusy = 250 * time.Millisecond
+	// discoverShare is how many times its own duration a discovery stays away. While somebody holds a transaction open, the
+	// entries of claimed rows stay in the index and each discovery walks them all; so it can take a tenth of the time at most.
+	discoverShare = 10
+	// recentPairs is how many pairs that ran dry are tried again on each wake-up, before anything is discovered.
+	recentPairs = 64
+	// forgetAfter is how long a dry pair is remembered.
+	forgetAfter = time.Minute
+	// stoppedEvery is how often the ticks of a stopped script are looked for.
+	stoppedEvery = 2 * time.Second
+)
+
+// pair is what the queue is ordered by.
+type pair struct{ tenant, script uuid.UUID }
+
+func (p pair) compare(q pair) int {
+	if c := bytes.Compare(p.tenant[:], q.tenant[:]); c != 0 {
+		return c
+	}
+	return bytes.Compare(p.script[:], q.script[:])
+}
+
+// queued is what is known about the queue of one script.
+type queued struct {
+	ready bool // there may be due executions after the floor
+	seen  time.Time
+
+	// The claim looks only at rows after this one. Rows before it were claimed, or will be found by the next discovery.
+	floorRunAt time.Time
+	floorID    uuid.UUID
+
+	scriptLimit, tenantLimit int // across all nodes
+}
+
+// dispatcher claims executions and starts them. It belongs to one goroutine.
+type dispatcher struct {
+	*Scheduler
+	work context.Context
+	runs *sync.WaitGroup
+
+	pairs map[pair]*queued
+	held  map[pair]time.Time // scripts that are not active, and when their queue may be looked at again
+
+	cursor       pair      // where the next discovery begins
+	discovered   time.Time // end of the last one
+	discoverTook time.Duration
+	roundTook    time.Duration // of the pages so far
+	nextDue      time.Time     // when the first execution known to lie in the future is due
+	rotate       int
+}
+
+// dispatch claims until ctx is done. What it starts lives as long as work.
+func (s *Scheduler) dispatch(ctx, work context.Context, runs *sync.WaitGroup) {
+	d := &dispatcher{Scheduler: s, work: work, runs: runs, pairs: map[pair]*queued{}, held: map[pair]time.Time{}}
+	woken := true
+	for ctx.Err() == nil {
+		wait, err := d.pass(ctx, woken)
+		woken = false
+		if err != nil {
+			s.complain(ctx, "claim failed", err)
+			wait = min(s.cfg.Poll, 500*time.Millisecond)
+			if !pause(ctx, wait) {
+				return
+			}
+			continue
+		}
+		if wait <= 0 {
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-s.queueWake:
+			woken = true
+		}
+		timer.Stop()
+	}
+}
+
+// pass claims as much as there is room for, and returns how long to wait for the next one.
+func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error) {
+	if until := time.Unix(0, d.paused.Load()); time.Now().Before(until) {
+		return time.Until(until), nil
+	}
+	claimed, err := d.claimKnown(ctx, woken)
+	if err != nil {
+		return 0, err
+	}
+	room := d.room()
+	pairsLeft := false
+	if d.mayDiscover(room > 0) {
+		if pairsLeft, err = d.discover(ctx); err != nil {
+			return 0, err
+		}
+		more, err := d.claimKnown(ctx, false)
+		if err != nil {
+			return 0, err
+		}
+		claimed += more
+		room = d.room()
+	}
+	if room > 0 && (claimed > 0 || pairsLeft) {
+		return 0, nil
+	}
+	// Without room an execution's end wakes us; the poll is for what nothing announces.
+	wait := d.cfg.Poll
+	if !d.nextDue.IsZero() {
+		wait = min(wait, time.Until(d.nextDue))
+	}
+	if room > 0 || len(d.pairs) > 0 {
+		// A discovery that was put off is made as soon as it may be.
+		if at := d.discovered.Add(d.discoverGap(room > 0)); at.After(time.Now()) && woken {
+			wait = min(wait, time.Until(at))
+		}
+	}
+	return max(wait, time.Millisecond), nil
+}
+
+func (d *dispatcher) discoverGap(room bool) time.Duration {
+	gap := discoverShare * d.discoverTook
+	if !room {
+		gap = max(gap, discoverBusy)
+	}
+	return gap
+}
+
+func (d *dispatcher) mayDiscover(room bool) bool {
+	return time.Since(d.discovered) >= d.discoverGap(room)
+}
+
+// room is how many executions may be begun.
+func (s *Scheduler) room() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roomLocked()
+}
+
+// roomLocked counts what runs, and what has ended and is still being written: a database that is slow to take endings gets no
+// further claims.
+func (s *Scheduler) roomLocked() int {
+	return min(s.cfg.Concurrency-s.slots, endingsPerSlot*s.cfg.Concurrency-len(s.held))
+}
+
+// discover reads a page of pairs that have executions waiting; it reports whether there are more.
+func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
+	began := time.Now()
+	var page []sqlc.ExecutionDiscoverRow
+	err = within(ctx, func(ctx context.Context) (err error) {
+		page, err = d.queries.ExecutionDiscover(ctx, sqlc.ExecutionDiscoverParams{
+			AfterTenantID: d.cursor.tenant, AfterScriptID: d.cursor.script, RowLimit: discoverPage,
+			ScriptConcurrency: int32(d.cfg.ScriptConcurrency), TenantConcurrency: int32(d.cfg.TenantConcurrency),
+		})
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	now := time.Now()
+	if d.cursor == (pair{}) {
+		d.nextDue = time.Time{}
+	}
+	for _, row := range page {
+		p := pair{row.TenantID, row.ScriptID}
+		d.cursor = p
+		if !row.TenantActive || row.Archived || !row.ScriptActive {
+			delete(d.pairs, p)
+			if err := d.stopped(ctx, p, row); err != nil {
+				return false, err
+			}
+			continue
+		}
+		delete(d.held, p)
+		q := d.pairs[p]
+		if q == nil {
+			q = &queued{}
+			d.pairs[p] = q
+		}
+		q.seen, q.scriptLimit, q.tenantLimit = now, int(row.ScriptConcurrency), int(row.TenantConcurrency)
+		q.floorRunAt, q.floorID = time.Time{}, uuid.Nil
+		if row.DueInSeconds > 0 {
+			q.ready = false
+			if at := now.Add(seconds(row.DueInSeconds)); d.nextDue.IsZero() || at.Before(d.nextDue) {
+				d.nextDue = at
+			}
+			continue
+		}
+		// Everything before the first row that waits is dead.
+		q.ready = true
+		q.floorRunAt = row.RunAt
+	}
+	d.roundTook += time.Since(began)
+	if len(page) == discoverPage {
+		d.discovered = time.Time{} // the next page may follow at once: only whole rounds keep their distance
+		return true, nil
+	}
+	d.cursor = pair{}
+	d.discovered, d.discoverTook, d.roundTook = now, d.roundTook, 0
+	for p, q := range d.pairs {
+		if !q.ready && now.Sub(q.seen) > forgetAfter {
+			delete(d.pairs, p)
+		}
+	}
+	return false, nil
+}
+
+// stopped serves a script that is not active: ticks of it that wait are cancelled, what a person asked for by hand runs.
+func (d *dispatcher) stopped(ctx context.Context, p pair, row sqlc.ExecutionDiscoverRow) error {
+	began := time.Now()
+	if began.Before(d.held[p]) {
+		return nil
+	}
+	err := within(ctx, func(ctx context.Context) error {
+		_, err := d.queries.ExecutionCancelStopped(ctx, sqlc.ExecutionCancelStoppedParams{TenantID: p.tenant, ScriptID: p.script, RowLimit: 1000})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if row.TenantActive && !row.Archived {
+		q := &queued{scriptLimit: int(row.ScriptConcurrency), tenantLimit: int(row.TenantConcurrency)}
+		if _, err := d.claim(ctx, []pair{p}, []*queued{q}, d.share([]pair{p}, []*queued{q})); err != nil {
+			return err
+		}
+	}
+	// The claim walks past all events that wait for the script to be active again.
+	d.held[p] = time.Now().Add(max(stoppedEvery, 2*discoverShare*time.Since(began)))
+	return nil
+}
+
+// claimKnown claims from the pairs that are known to have something, and those that ran dry lately if they may have something new.
+func (d *dispatcher) claimKnown(ctx context.Context, woken bool) (int, error) {
+	var pairs, dry []pair
+	for p, q := range d.pairs {
+		switch {
+		case q.ready:
+			pairs = append(pairs, p)
+		case woken:
+			dry = append(dry, p)
+		}
+	}
+	slices.SortFunc(dry, func(a, b pair) int { return d.pairs[b].seen.Compare(d.pairs[a].seen) })
+	pairs = append(pairs, dry[:min(len(dry), recentPairs)]...)
+	if len(pairs) == 0 {
+		return 0, nil
+	}
+	slices.SortFunc(pairs, pair.compare)
+	d.rotate++
+	at := d.rotate % len(pairs)
+	pairs = append(pairs[at:len(pairs):len(pairs)], pairs[:at]...)
+	known := make([]*queued, len(pairs))
+	for i, p := range pairs {
+		known[i] = d.pairs[p]
+	}
+	return d.claim(ctx, pairs, known, d.share(pairs, known))
+}
+
+// claim claims count[i] executions of pairs[i] at most, starts them, and moves the floors.
+func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, counts []int) (int, error) {
+	params := sqlc.ExecutionClaimParams{NodeID: d.cfg.NodeID, LeaseToken: uuid.Must(uuid.NewV7()), LeaseSeconds: d.cfg.Lease.Seconds()}
+	asked := map[pair]int{}
+	byPair := map[pair]*queued{}
+	for i, p := range pairs {
+		if counts[i] == 0 {
+			continue
+		}
+		asked[p], byPair[p] = counts[i], known[i]
+		params.TenantIds = append(params.TenantIds, p.tenant)
+		params.ScriptIds = append(params.ScriptIds, p.script)
+		params.Counts = append(params.Counts, int32(counts[i]))
+		params.FloorRunAts = append(params.FloorRunAts, known[i].floorRunAt)
+		params.FloorIds = append(params.FloorIds, known[i].floorID)
+	}
+	if len(asked) == 0 {
+		return 0, nil
+	}
+	began := time.Now()
+	var rows []sqlc.ExecutionClaimRow
+	err := within(ctx, func(ctx context.Context) (err error) {
+		rows, err = d.queries.ExecutionClaim(ctx, params)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for i := range rows {
+		row := &rows[i]
+		p := pair{row.TenantID, row.ScriptID}
+		asked[p]--
+		q := byPair[p]
+		if c := row.RunAt.Compare(q.floorRunAt); c > 0 || c == 0 && bytes.Compare(row.ID[:], q.floorID[:]) > 0 {
+			q.floorRunAt, q.floorID = row.RunAt, row.ID
+		}
+		d.start(row, params.LeaseToken, began)
+	}
+	for p, missing := range asked {
+		byPair[p].ready = missing == 0
+		if missing == 0 {
+			byPair[p].seen = began
+		}
+	}
+	d.cfg.Observer.Claimed(len(rows), time.Since(began))
+	return len(rows), nil
+}
+
+// start hands an execution to a goroutine of its own.
+func (d *dispatcher) start(row *sqlc.ExecutionClaimRow, token uuid.UUID, since time.Time) {
+	ctx, cancel := context.WithCancelCause(d.work)
+	h := &held{row: row, token: token, cancel: cancel, since: since}
+	d.mu.Lock()
+	d.Scheduler.held[row.ID] = h
+	d.slots++
+	d.running[row.ScriptID]++
+	d.running[row.TenantID]++
+	d.mu.Unlock()
+	d.runs.Go(func() { d.execute(ctx, h) })
+}
+
+// share divides the free slots: each goes to the tenant that has fewest executions on this node, and there to its scripts in
+// turn, within this node's part of the limits of script and tenant. A tenant without any may use slots beyond Concurrency, so that
+// it does not wait for a flood of long executions to end.
+func (d *dispatcher) share(pairs []pair, known []*queued) []int {
+	counts := make([]int, len(pairs))
+	d.mu.Lock()
+	free := d.roomLocked()
+	extra := free + max(1, d.cfg.Concurrency/4)
+	byTenant := map[uuid.UUID]*tenantShare{}
+	var tenants tenantHeap
+	for i, p := range pairs {
+		t := byTenant[p.tenant]
+		if t == nil {
+			running := d.running[p.tenant]
+			t = &tenantShare{running: running, order: len(byTenant), room: d.members.share(known[i].tenantLimit, p.tenant) - running}
+			byTenant[p.tenant] = t
+			tenants = append(tenants, t)
+		}
+		if room := d.members.share(known[i].scriptLimit, p.script) - d.running[p.script]; room > 0 {
+			t.scripts = append(t.scripts, scriptShare{index: i, room: room})
+		}
+	}
+	d.mu.Unlock()
+
+	heap.Init(&tenants)
+	for len(tenants) > 0 && (free > 0 || tenants[0].running == 0 && extra > 0) {
+		t := tenants[0]
+		if t.room <= 0 || len(t.scripts) == 0 {
+			heap.Pop(&tenants)
+			continue
+		}
+		s := &t.scripts[t.next%len(t.scripts)]
+		counts[s.index]++
+		s.room--
+		if s.room == 0 {
+			t.scripts = slices.Delete(t.scripts, t.next%len(t.scripts), t.next%len(t.scripts)+1)
+		} else {
+			t.next++
+		}
+		t.room--
+		t.running++
+		free--
+		extra--
+		heap.Fix(&tenants, 0)
+	}
+	return counts
+}
+
+type tenantShare struct {
+	running, order, room int
+	scripts              []scriptShare
+	next                 int
+}
+
+type scriptShare struct{ index, room int }
+
+// tenantHeap has the tenant with the fewest executions first.
+type tenantHeap []*tenantShare
+
+func (h tenantHeap) Len() int { return len(h) }
+func (h tenantHeap) Less(i, j int) bool {
+	if h[i].running != h[j].running {
+		return h[i].running < h[j].running
+	}
+	return h[i].order < h[j].order
+}
+func (h tenantHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *tenantHeap) Push(x any)   { *h = append(*h, x.(*tenantShare)) }
+func (h *tenantHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}

@@ -1,0 +1,225 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+	"jsruntime/engine/ledger"
+)
+
+const (
+	// overloadedDelay is how long an execution waits that no worker took, where the Executor names no time.
+	overloadedDelay = 500 * time.Millisecond
+	// brokenDelay is how long an execution waits whose script could not be read.
+	brokenDelay = 2 * time.Second
+	// maxLost is how often an execution may lose its worker or node; then it fails.
+	maxLost = 5
+)
+
+// manualOrigin is the origin of the URL that a fetch handler sees when it is run from the queue.
+const manualOrigin = "http://localhost"
+
+// execute runs one claimed execution to its end, and hands the ending over for writing.
+func (s *Scheduler) execute(ctx context.Context, h *held) {
+	e := s.outcome(ctx, h)
+	h.cancel(nil)
+	s.mu.Lock()
+	s.slots--
+	release(s.running, h.row.ScriptID)
+	release(s.running, h.row.TenantID)
+	// Waking the claim for each end would claim them one by one.
+	wake := s.slots <= s.cfg.Concurrency*3/4
+	s.mu.Unlock()
+	if wake {
+		s.queueWake.set()
+	}
+	s.endings <- e
+}
+
+func release(running map[uuid.UUID]int, key uuid.UUID) {
+	if running[key]--; running[key] <= 0 {
+		delete(running, key)
+	}
+}
+
+// outcome is the execution's ending, or what else becomes of it.
+func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
+	row := h.row
+	e := &ending{held: h, trigger: engine.Trigger(row.TriggerType)}
+	if row.CancelRequested {
+		return e.ended(&engine.Result{Code: engine.CodeCancelled, Message: "cancelled before it began"})
+	}
+	claimed := time.Now()
+	script, err := s.cfg.Scripts.Script(ctx, row.TenantID, row.ScriptID, int(row.Version))
+	switch {
+	case errors.Is(err, catalog.ErrScriptUnknown):
+		return e.ended(&engine.Result{Code: engine.CodeBootError, NoRetry: true, Message: fmt.Sprintf("version %d of the script does not exist", row.Version)})
+	case err != nil:
+		if ctx.Err() == nil {
+			s.cfg.Logger.Warn("script not read", "tenant_id", row.TenantID, "script_id", row.ScriptID, "execution_id", row.ID, "error", err)
+		}
+		return e.giveBack("overloaded", brokenDelay, ctx)
+	}
+
+	inv := &engine.Invocation{
+		ExecutionID: row.ID, Script: script, Trigger: e.trigger, Handler: engine.Handler(row.Handler), Attempt: int(row.Attempt),
+		Depth: int(row.Depth), QueuedAt: claimed.Add(-seconds(row.QueuedSeconds)), Input: row.Input,
+		OnBegin: func() {
+			since := time.Since(claimed)
+			s.cfg.Observer.Begun(e.trigger, seconds(row.QueuedSeconds)+since, seconds(row.LateSeconds)+since)
+		},
+	}
+	if row.ParentID != nil {
+		inv.ParentID = *row.ParentID
+	}
+	if inv.Handler == engine.HandlerFetch {
+		if inv.Request, err = ledger.RequestOf(row.Input, manualOrigin); err != nil {
+			return e.ended(&engine.Result{Code: engine.CodeException, NoRetry: true, Message: "input: " + err.Error()})
+		}
+		inv.Input = nil
+	}
+	result, err := s.cfg.Executor.Execute(ctx, inv)
+	if err == nil {
+		e.cause = context.Cause(ctx)
+		return e.ended(result)
+	}
+	var refused *engine.RefusedError
+	if !errors.As(err, &refused) {
+		if ctx.Err() == nil {
+			s.cfg.Logger.Error("execution not accepted", "execution_id", row.ID, "error", err)
+		}
+		return e.giveBack("overloaded", brokenDelay, ctx)
+	}
+	delay := refused.RetryAfter
+	if delay <= 0 {
+		delay = overloadedDelay
+	}
+	if refused.Scope == "node" {
+		s.paused.Store(time.Now().Add(min(delay, time.Second)).UnixNano())
+	}
+	// Spread, so that what was refused together does not come back together.
+	delay += rand.N(delay/4 + time.Millisecond)
+	return e.giveBack(string(refused.Code), delay, ctx)
+}
+
+// keepLeases renews what this node holds, and ends what it could not renew for two thirds of a lease: after a whole one somebody
+// else runs it.
+func (s *Scheduler) keepLeases(ctx context.Context) {
+	for pause(ctx, s.cfg.Lease/3) {
+		for {
+			err := s.renew(ctx)
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			s.complain(ctx, "leases not renewed", err)
+			s.dropStale()
+			if !pause(ctx, s.cfg.Lease/30) {
+				return
+			}
+		}
+		s.dropStale()
+	}
+}
+
+func (s *Scheduler) renew(ctx context.Context) error {
+	sent := time.Now()
+	var ids, tokens []uuid.UUID
+	s.mu.Lock()
+	for id, h := range s.held {
+		ids = append(ids, id)
+		tokens = append(tokens, h.token)
+	}
+	s.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(databaseTimeout, s.cfg.Lease/3))
+	defer cancel()
+	rows, err := s.queries.ExecutionRenew(ctx, renewParams(ids, tokens, s.cfg.Lease))
+	if err != nil {
+		return err
+	}
+	renewed := make(map[uuid.UUID]bool, len(rows))
+	for _, row := range rows {
+		renewed[row.ID] = true
+		if row.CancelRequested {
+			s.cancelHeld(row.ID, errCancelRequested)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := 0
+	for i, id := range ids {
+		h := s.held[id]
+		switch {
+		case h == nil || h.token != tokens[i]: // ended meanwhile
+		case renewed[id]:
+			h.since = sent
+		case !h.writing: // deleted, or rescued by another node
+			h.cancel(errLeaseLost)
+			lost++
+		}
+	}
+	if lost > 0 {
+		s.cfg.Observer.LeaseLost(lost)
+		s.cfg.Logger.Warn("leases lost", "executions", lost)
+	}
+	return nil
+}
+
+// dropStale ends the runs whose lease may expire before it can be renewed.
+func (s *Scheduler) dropStale() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := 0
+	for _, h := range s.held {
+		if !h.writing && time.Since(h.since) > s.cfg.Lease*2/3 {
+			h.cancel(errLeaseLost)
+			lost++
+		}
+	}
+	if lost > 0 {
+		s.cfg.Observer.LeaseLost(lost)
+		s.cfg.Logger.Error("runs ended, their leases could not be renewed", "executions", lost)
+	}
+}
+
+// watchCancels looks for requests to cancel, for when the notification was lost.
+func (s *Scheduler) watchCancels(ctx context.Context) {
+	for pause(ctx, s.cfg.Poll) {
+		var ids []uuid.UUID
+		s.mu.Lock()
+		for id, h := range s.held {
+			if !h.writing && time.Since(h.since) > s.cfg.Poll/2 { // what ends at once needs no look
+				ids = append(ids, id)
+			}
+		}
+		s.mu.Unlock()
+		if len(ids) == 0 {
+			continue
+		}
+		err := within(ctx, func(ctx context.Context) error {
+			cancelled, err := s.queries.ExecutionCancelled(ctx, ids)
+			for _, id := range cancelled {
+				s.cancelHeld(id, errCancelRequested)
+			}
+			return err
+		})
+		s.complain(ctx, "requests to cancel not read", err)
+	}
+}
+
+func (s *Scheduler) cancelHeld(id uuid.UUID, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.held[id]; h != nil {
+		h.cancel(cause)
+	}
+}

@@ -1,0 +1,122 @@
+package scheduler
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"hash/fnv"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"jsruntime/sqlc"
+)
+
+// members is who is alive: this node's place among the nodes that take work.
+type members struct {
+	mu    sync.RWMutex
+	nodes int // 0: not read yet
+	place int
+}
+
+func (m *members) count() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return max(1, m.nodes)
+}
+
+func (m *members) set(nodes, place int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.nodes, m.place = nodes, place
+}
+
+// share is this node's part of a limit across nodes. The parts of all nodes add up to the limit: what doesn't divide goes to
+// nodes that the key picks, so that the scripts with the limit 1 are spread over the nodes.
+func (m *members) share(limit int, key uuid.UUID) int {
+	m.mu.RLock()
+	nodes, place := max(1, m.nodes), m.place
+	m.mu.RUnlock()
+	hash := fnv.New32a()
+	_, _ = hash.Write(key[:])
+	rest := limit % nodes
+	if int((uint64(hash.Sum32())+uint64(place))%uint64(nodes)) < rest {
+		return limit/nodes + 1
+	}
+	return limit / nodes
+}
+
+// join registers the node, waiting for the database if need be. Where others are alive it waits until they have seen it, since
+// from then on they take less.
+func (s *Scheduler) join(ctx context.Context) error {
+	for {
+		err := within(ctx, func(ctx context.Context) error { return s.beatOnce(ctx, false) })
+		if err == nil {
+			break
+		}
+		s.complain(ctx, "node not registered", err)
+		if !pause(ctx, 500*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	if s.LiveNodes() > 1 && !pause(ctx, s.cfg.Heartbeat+s.cfg.Heartbeat/2) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// beat says that the node lives until work ends; from the end of ctx on it says that it is draining.
+func (s *Scheduler) beat(ctx, work context.Context) {
+	draining := false
+	for {
+		wake := ctx.Done()
+		if draining {
+			wake = nil
+		}
+		select {
+		case <-work.Done():
+			return
+		case <-wake:
+			draining = true
+		case <-time.After(s.cfg.Heartbeat):
+		}
+		err := within(work, func(ctx context.Context) error { return s.beatOnce(ctx, draining) })
+		s.complain(work, "heartbeat failed", err)
+	}
+}
+
+// maxSkew is the difference between the node's and the database's clock that is worth a warning.
+const maxSkew = time.Second
+
+func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
+	load, err := json.Marshal(map[string]int{"running": s.Running(), "concurrency": s.cfg.Concurrency})
+	if err != nil {
+		return err
+	}
+	err = s.queries.NodeBeat(ctx, sqlc.NodeBeatParams{ID: s.cfg.NodeID, Hostname: s.cfg.Hostname, Version: s.cfg.Version, Draining: draining, Load: load})
+	if err != nil {
+		return err
+	}
+	before := time.Now()
+	// A node that is cut off has ended its runs after two thirds of a lease, so that after a whole one its share is free.
+	live, err := s.queries.NodeLive(ctx, s.cfg.Lease.Seconds())
+	if err != nil {
+		return err
+	}
+	place, found := slices.BinarySearchFunc(live, s.cfg.NodeID, func(n sqlc.NodeLiveRow, id uuid.UUID) int { return bytes.Compare(n.ID[:], id[:]) })
+	nodes := len(live)
+	if !found {
+		nodes++
+	}
+	s.members.set(nodes, place)
+	s.cfg.Observer.Nodes(nodes)
+	if len(live) > 0 {
+		took := time.Since(before)
+		if skew := live[0].DatabaseNow.Sub(before.Add(took / 2)); skew.Abs() > maxSkew+took/2 {
+			s.cfg.Logger.Warn("this node's clock differs from the database's; the database's counts", "skew_ms", skew.Milliseconds())
+		}
+	}
+	return nil
+}

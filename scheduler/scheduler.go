@@ -1,0 +1,313 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+// Scripts gives the scripts that executions name. engine/catalog has it.
+type Scripts interface {
+	// Script returns one version of a script; its error is catalog.ErrScriptUnknown where there is no such version.
+	Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error)
+}
+
+// Config says what a Scheduler works on, and how much of it at a time.
+type Config struct {
+	// Pool is the database. It must be set, and should be the scheduler's own: a lease must not wait for a connection behind
+	// requests. Eight connections are plenty.
+	Pool *pgxpool.Pool
+	// Executor runs the executions. It must be set.
+	Executor engine.Executor
+	// Scripts gives it their scripts. It must be set.
+	Scripts Scripts
+
+	// NodeID names this process; it must be new with every start. Zero: one is made.
+	NodeID uuid.UUID
+	// Hostname is shown with the node. Empty: the machine's.
+	Hostname string
+	// Version is shown with the node. Empty: "unknown".
+	Version string
+
+	// Concurrency is how many queued executions this node runs at one time. 0 means 64.
+	Concurrency int
+	// ScriptConcurrency is max_concurrent_runs of a script that names none. 0 means 5.
+	ScriptConcurrency int
+	// TenantConcurrency is how many queued executions a tenant that names no max_concurrent_runs in its settings has running at
+	// one time across all nodes. 0 means 100.
+	TenantConcurrency int
+
+	// Lease is how long an execution stays ours without a sign of life. It is renewed three times as often; a node that could not
+	// renew for two thirds of it ends its own runs. 0 means 15 s, with which what a dead node ran is rescued within 30 s.
+	Lease time.Duration
+	// Heartbeat is the interval in which the node says that it is alive. 0 means 2 s.
+	Heartbeat time.Duration
+	// Poll is how often the queue is looked at when no notification comes. 0 means 1 s.
+	Poll time.Duration
+	// MissedGrace is how late a tick may be and still count as on time; later ones go by their schedule's policy for missed ticks.
+	// 0 means 10 s.
+	MissedGrace time.Duration
+	// DrainTimeout is how long Run lets executions end by themselves once its context is done. 0 means 30 s.
+	DrainTimeout time.Duration
+	// Retention is how long ended executions, their logs and events are kept, for tenants without retention_days in their
+	// settings; dead letters stay until somebody deletes them. 0 means 90 days; less than 0 means for ever.
+	Retention time.Duration
+	// PruneInterval is how often what is older is looked for. 0 means 10 min.
+	PruneInterval time.Duration
+
+	// Observer is told what happens. Nil means nobody.
+	Observer Observer
+	// Logger gets the scheduler's log. Nil discards.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	switch {
+	case c.Pool == nil:
+		return c, errors.New("Pool must be set")
+	case c.Executor == nil:
+		return c, errors.New("Executor must be set")
+	case c.Scripts == nil:
+		return c, errors.New("Scripts must be set")
+	}
+	if c.NodeID == uuid.Nil {
+		c.NodeID = uuid.Must(uuid.NewV7())
+	}
+	if c.Hostname == "" {
+		c.Hostname, _ = os.Hostname()
+	}
+	c.Version = cmp.Or(c.Version, "unknown")
+	c.Concurrency = cmp.Or(c.Concurrency, 64)
+	c.ScriptConcurrency = cmp.Or(c.ScriptConcurrency, engine.DefaultLimits().MaxConcurrentRuns)
+	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, 100)
+	for _, positive := range []struct {
+		name  string
+		value int
+	}{{"Concurrency", c.Concurrency}, {"ScriptConcurrency", c.ScriptConcurrency}, {"TenantConcurrency", c.TenantConcurrency}} {
+		if positive.value < 1 {
+			return c, fmt.Errorf("%s must be at least 1, not %d", positive.name, positive.value)
+		}
+	}
+	c.Lease = cmp.Or(c.Lease, 15*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 2*time.Second)
+	if c.Heartbeat > c.Lease/2 {
+		return c, fmt.Errorf("Heartbeat must be at most half of Lease (%s), not %s", c.Lease, c.Heartbeat)
+	}
+	c.Poll = cmp.Or(c.Poll, time.Second)
+	c.MissedGrace = cmp.Or(c.MissedGrace, 10*time.Second)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
+	c.Retention = cmp.Or(c.Retention, 90*24*time.Hour)
+	c.PruneInterval = cmp.Or(c.PruneInterval, 10*time.Minute)
+	if c.Observer == nil {
+		c.Observer = NopObserver{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = c.Logger.With("node_id", c.NodeID)
+	return c, nil
+}
+
+// endingsPerSlot is how many endings may wait to be written, for each execution that may run.
+const endingsPerSlot = 6
+
+// writeTimeout is how long Run, when all executions have ended, goes on trying to write their endings.
+const writeTimeout = 15 * time.Second
+
+// Why runs are cancelled.
+var (
+	errCancelRequested = errors.New("cancelled")
+	errLeaseLost       = errors.New("the node lost the execution's lease")
+	errDrained         = errors.New("the node was shut down")
+)
+
+// Scheduler decides when executions run, claims them, hands them to the Executor and writes down how they ended.
+type Scheduler struct {
+	cfg     Config
+	queries *sqlc.Queries
+	members members
+
+	queueWake signal // the queue may have something
+	tickWake  signal // a schedule may be due
+	armWake   signal // a schedule may lack its next tick
+	notify    signal // other nodes are to be woken
+
+	mu      sync.Mutex
+	held    map[uuid.UUID]*held // executions that this node has leases of
+	running map[uuid.UUID]int   // by script and by tenant: begun or about to begin, and not ended
+	slots   int                 // their sum
+
+	endings chan *ending
+	paused  atomic.Int64 // UnixNano until which the Executor wants nothing
+}
+
+// held is an execution that this node has leased.
+type held struct {
+	row    *sqlc.ExecutionClaimRow
+	token  uuid.UUID
+	cancel context.CancelCauseFunc
+	since  time.Time // before the claim or the last renewal was sent
+	// writing: it has ended and its ending is being written. Its lease is renewed for as long as that takes.
+	writing  bool
+	stripped bool // its ending is written without what the script made
+}
+
+// New returns a Scheduler that has started nothing yet.
+func New(cfg Config) (*Scheduler, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Scheduler{
+		cfg: cfg, queries: sqlc.New(cfg.Pool),
+		queueWake: newSignal(), tickWake: newSignal(), armWake: newSignal(), notify: newSignal(),
+		held: map[uuid.UUID]*held{}, running: map[uuid.UUID]int{}, endings: make(chan *ending, endingsPerSlot*cfg.Concurrency),
+	}, nil
+}
+
+// NodeID names this process in the database.
+func (s *Scheduler) NodeID() uuid.UUID { return s.cfg.NodeID }
+
+// LiveNodes is how many nodes are alive and take work, this one included: at least 1. It is what limits across nodes are divided by.
+func (s *Scheduler) LiveNodes() int { return s.members.count() }
+
+// Wake says that executions were put into the queue, by a transaction that is committed: this node looks at once, the others are
+// notified at most every 50 ms.
+func (s *Scheduler) Wake() {
+	s.queueWake.set()
+	s.notify.set()
+}
+
+// Running is how many queued executions run on this node.
+func (s *Scheduler) Running() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slots
+}
+
+// Run works until ctx is done; then it claims nothing more, lets what runs end within DrainTimeout, gives the rest back to the
+// queue, writes every ending down and returns. A database that is away is waited for; it is no error.
+func (s *Scheduler) Run(ctx context.Context) error {
+	// Work outlives ctx: leases are kept and endings written until the last execution has ended.
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+
+	if err := s.join(ctx); err != nil {
+		return nil // ctx ended before there was a database
+	}
+
+	var claiming, working sync.WaitGroup
+	var runs sync.WaitGroup
+	working.Go(func() { s.beat(ctx, work) })
+	working.Go(func() { s.keepLeases(work) })
+	working.Go(func() { s.watchCancels(work) })
+	writing := make(chan struct{})
+	go func() { defer close(writing); s.writeEndings(work) }()
+
+	claiming.Go(func() { s.listen(ctx) })
+	claiming.Go(func() { s.notifyOthers(ctx) })
+	claiming.Go(func() { s.dispatch(ctx, work, &runs) })
+	claiming.Go(func() { s.tick(ctx) })
+	claiming.Go(func() { s.arm(ctx) })
+	claiming.Go(func() { s.rescue(ctx) })
+	claiming.Go(func() { s.prune(ctx) })
+
+	<-ctx.Done()
+	claiming.Wait()
+	s.drain(&runs)
+	close(s.endings)
+	select {
+	case <-writing:
+	case <-time.After(writeTimeout):
+		s.cfg.Logger.Error("endings not written; the executions will be rescued")
+	}
+	stopWork()
+	<-writing
+	working.Wait()
+
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.queries.NodeRemove(leaving, s.cfg.NodeID); err != nil {
+		s.cfg.Logger.Warn("node not signed off", "error", err)
+	}
+	return nil
+}
+
+// drain waits for the runs, and cancels them when DrainTimeout has passed.
+func (s *Scheduler) drain(runs *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { defer close(done); runs.Wait() }()
+	select {
+	case <-done:
+		return
+	case <-time.After(s.cfg.DrainTimeout):
+	}
+	s.mu.Lock()
+	s.cfg.Logger.Warn("executions did not end in time and are given back", "executions", len(s.held))
+	for _, h := range s.held {
+		h.cancel(errDrained)
+	}
+	s.mu.Unlock()
+	<-done
+}
+
+// databaseTimeout bounds every statement, so that a database that accepts and never answers is noticed.
+const databaseTimeout = 10 * time.Second
+
+// within runs do with a context that ends with ctx, and after databaseTimeout.
+func within(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	return do(ctx)
+}
+
+// complain logs an error of the database, unless it only says that we are stopping.
+func (s *Scheduler) complain(ctx context.Context, message string, err error) {
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Error(message, "error", err)
+	}
+}
+
+// signal wakes one goroutine; a signal that is set twice before it is seen is one.
+type signal chan struct{}
+
+func newSignal() signal { return make(signal, 1) }
+
+func (s signal) set() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits until the time has passed, the signal was set or ctx is done; it reports whether ctx is still alive.
+func (s signal) sleep(ctx context.Context, d time.Duration) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-s:
+	}
+	return true
+}
+
+func pause(ctx context.Context, d time.Duration) bool { return signal(nil).sleep(ctx, d) }
+
+func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }

@@ -1,0 +1,392 @@
+package scheduler
+
+import (
+	"context"
+	"hash/fnv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"jsruntime/scheduler/cron"
+	"jsruntime/sqlc"
+)
+
+// Outcomes of a tick, as script_schedule_ticks names them.
+const (
+	tickStarted   = "started"
+	tickQueued    = "queued"          // it waited for the last one to end
+	tickSkipped   = "skipped_overlap" // the last one still ran when it fell due
+	tickMissed    = "missed"          // nobody could start it in time
+	tickCoalesced = "coalesced"       // missed, and one later tick ran for it
+)
+
+// Policies, as script_scheduled_jobs names them.
+const (
+	overlapAllow    = "allow"
+	overlapQueueOne = "queue_one"
+	missedSkip      = "skip"
+	missedRunAll    = "run_all"
+)
+
+const (
+	// tickBatch is how many schedules one transaction decides on.
+	tickBatch = 500
+	// tickPoll is the longest sleep between two looks at what is due, in case no notification comes.
+	tickPoll = 5 * time.Second
+	// armInterval is how often schedules without a next tick are looked for, in case no notification comes.
+	armInterval = 15 * time.Second
+	// traceLimit is how many ticks of one schedule leave a trace at once, the newest; run_all starts as many at once, the oldest first.
+	traceLimit = 100
+)
+
+// schedule is what decideTicks looks at.
+type schedule struct {
+	next         time.Time // the first tick that was not decided on
+	running      bool
+	lastFinished time.Time // zero: never
+	overlap      string
+	missed       string
+	window       time.Duration
+}
+
+// decision is what becomes of one tick.
+type decision struct {
+	at      time.Time
+	outcome string
+	starts  bool
+}
+
+// decideTicks decides on the ticks that are due, and returns the first that is left; the zero time if there is none. It is a
+// function of its arguments only.
+//
+// A tick is late when it is older than grace: then nobody could start it in time, and the policy for missed ticks counts. All
+// others run, unless the last one still runs: then the policy for overlaps counts. Under skip and queue_one one tick is started
+// at a time; the next ones are left until it has ended.
+func decideTicks(j schedule, following func(time.Time) (time.Time, bool), now time.Time, grace time.Duration) (decisions []decision, left time.Time) {
+	at, more := j.next, true
+	advance := func() {
+		if at, more = following(at); !more {
+			at = time.Time{}
+		}
+	}
+	if now.Sub(at) > max(j.window, grace) {
+		// Out of the window: one trace stands for all of these.
+		decisions = append(decisions, decision{at, tickMissed, false})
+		if at, more = following(now.Add(-max(j.window, grace) - time.Nanosecond)); !more {
+			return decisions, time.Time{}
+		}
+	}
+	var due []time.Time
+	for more && !at.After(now) {
+		due = append(due, at)
+		advance()
+		if len(due) > traceLimit {
+			if j.missed == missedRunAll {
+				at = due[traceLimit]
+				due = due[:traceLimit]
+				break
+			}
+			due = due[1:]
+		}
+	}
+	left = at
+	onTime := len(due)
+	for i, tick := range due {
+		if now.Sub(tick) <= grace {
+			onTime = i
+			break
+		}
+	}
+	waited := false // whether a tick that waited for the last run was started
+	for i, tick := range due {
+		if j.overlap == overlapQueueOne && !tick.After(j.lastFinished) {
+			// It fell due while the last one ran. One of these may wait; it is the first.
+			if waited || j.running {
+				decisions = append(decisions, decision{tick, tickSkipped, false})
+			} else {
+				decisions = append(decisions, decision{tick, tickQueued, true})
+				waited, j.running = true, true
+			}
+			continue
+		}
+		if i < onTime {
+			switch {
+			case j.window == 0, j.missed == missedSkip:
+				decisions = append(decisions, decision{tick, tickMissed, false})
+				continue
+			case j.missed != missedRunAll && i < len(due)-1:
+				decisions = append(decisions, decision{tick, tickCoalesced, false})
+				continue
+			}
+		}
+		switch {
+		case j.overlap == overlapAllow || !j.running:
+			decisions = append(decisions, decision{tick, tickStarted, true})
+			if j.overlap != overlapAllow {
+				// What else is due is our lateness, not an overlap: it is decided on when this one has ended.
+				if i+1 < len(due) {
+					left = due[i+1]
+				}
+				return decisions, left
+			}
+		case j.overlap == overlapQueueOne:
+			return decisions, tick
+		default:
+			decisions = append(decisions, decision{tick, tickSkipped, false})
+		}
+	}
+	return decisions, left
+}
+
+// jitter is how long a schedule's ticks are put off: the same time for each of its ticks, spread over schedules.
+func jitter(scriptID uuid.UUID, limit int32) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
+	hash := fnv.New64a()
+	_, _ = hash.Write(scriptID[:])
+	return time.Duration(hash.Sum64() % uint64(time.Duration(limit)*time.Second))
+}
+
+// parser remembers schedules that it has parsed. It belongs to one goroutine.
+type parser map[[2]string]cron.Schedule
+
+// parserSize bounds a parser; 10,000 schedules are about 2 MB.
+const parserSize = 10_000
+
+func (p parser) parse(expr, timezone string) (cron.Schedule, error) {
+	key := [2]string{expr, timezone}
+	if s, ok := p[key]; ok {
+		return s, nil
+	}
+	s, err := cron.Parse(expr, timezone)
+	if err != nil {
+		return s, err
+	}
+	if len(p) >= parserSize {
+		clear(p)
+	}
+	p[key] = s
+	return s, nil
+}
+
+// tick starts what is due until ctx is done.
+func (s *Scheduler) tick(ctx context.Context) {
+	parsed := parser{}
+	for {
+		wait, err := s.tickOnce(ctx, parsed)
+		if err != nil {
+			s.complain(ctx, "due schedules not claimed", err)
+			wait = 500 * time.Millisecond
+		}
+		if wait <= 0 {
+			if ctx.Err() != nil {
+				return
+			}
+			continue
+		}
+		if !s.tickWake.sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+// tickOnce decides on a batch of due schedules, and returns how long to wait for the next.
+func (s *Scheduler) tickOnce(ctx context.Context, parsed parser) (time.Duration, error) {
+	var claimed, started int
+	err := within(ctx, func(ctx context.Context) (err error) {
+		claimed, started, err = s.claimTicks(ctx, parsed)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if started > 0 {
+		s.Wake()
+	}
+	if claimed == tickBatch {
+		return 0, nil
+	}
+	var next []float64
+	err = within(ctx, func(ctx context.Context) (err error) {
+		next, err = s.queries.ScheduledJobNextDue(ctx)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(next) == 0 {
+		return tickPoll, nil
+	}
+	// What is due and was not claimed is in another node's hands.
+	return min(max(seconds(next[0]), 2*time.Millisecond), tickPoll), nil
+}
+
+// claimTicks takes due schedules, writes down what becomes of their ticks, queues the executions of those that start, and moves
+// the schedules on, all in one transaction.
+func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, started int, err error) {
+	var outcomes []string
+	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+		claimed, started, outcomes = 0, 0, nil
+		queries := s.queries.WithTx(tx)
+		jobs, err := queries.ScheduledJobClaimDue(ctx, tickBatch)
+		if err != nil || len(jobs) == 0 {
+			return err
+		}
+		claimed = len(jobs)
+		type tickKey struct {
+			script uuid.UUID
+			at     int64
+		}
+		var ticks sqlc.ScheduleTickInsertParams
+		var executions sqlc.ExecutionInsertTicksParams
+		advance := sqlc.ScheduledJobAdvanceParams{NodeID: s.cfg.NodeID, LeaseSeconds: s.cfg.Lease.Seconds()}
+		type start struct {
+			tick tickKey
+			id   uuid.UUID
+			job  int
+		}
+		var starts []start
+		outcomeOf := map[tickKey]string{}
+		for i, job := range jobs {
+			left := time.Time{}
+			advance.Ids = append(advance.Ids, job.ID)
+			parsed, err := parsed.parse(job.CronExpression, job.Timezone)
+			switch {
+			case !job.Active: // whoever activates it again computes its next tick from then
+			case err != nil:
+				s.cfg.Logger.Error("schedule stopped, it cannot be read", "tenant_id", job.TenantID, "script_id", job.ScriptID, "error", err)
+			default:
+				var decisions []decision
+				state := schedule{
+					next: job.NextRunAt, running: job.IsRunning, overlap: job.OverlapPolicy, missed: job.MissedPolicy,
+					window: time.Duration(job.MissedWindowSeconds) * time.Second,
+				}
+				if job.LastFinishedAt != nil {
+					state.lastFinished = *job.LastFinishedAt
+				}
+				decisions, left = decideTicks(state, parsed.Next, job.DatabaseNow, s.cfg.MissedGrace)
+				for _, d := range decisions {
+					key := tickKey{job.ScriptID, d.at.UnixMicro()}
+					id := uuid.Nil
+					if d.starts {
+						id = uuid.Must(uuid.NewV7())
+						starts = append(starts, start{key, id, i})
+					}
+					outcomeOf[key] = d.outcome
+					ticks.ScriptIds = append(ticks.ScriptIds, job.ScriptID)
+					ticks.TenantIds = append(ticks.TenantIds, job.TenantID)
+					ticks.ScheduledFors = append(ticks.ScheduledFors, d.at)
+					ticks.Outcomes = append(ticks.Outcomes, d.outcome)
+					ticks.ExecutionIds = append(ticks.ExecutionIds, id)
+				}
+			}
+			if left.IsZero() {
+				left = time.Unix(0, 0)
+			}
+			advance.NextRunAts = append(advance.NextRunAts, left)
+			advance.ExecutionIds = append(advance.ExecutionIds, uuid.Nil)
+		}
+		if len(ticks.ScriptIds) > 0 {
+			inserted, err := queries.ScheduleTickInsert(ctx, ticks)
+			if err != nil {
+				return err
+			}
+			decided := make(map[tickKey]bool, len(inserted))
+			for _, row := range inserted {
+				key := tickKey{row.ScriptID, row.ScheduledFor.UnixMicro()}
+				decided[key] = true
+				outcomes = append(outcomes, outcomeOf[key])
+			}
+			for _, start := range starts {
+				if !decided[start.tick] {
+					continue // it was decided on before, whatever next_run_at said
+				}
+				job := jobs[start.job]
+				executions.Ids = append(executions.Ids, start.id)
+				executions.ScriptIds = append(executions.ScriptIds, job.ScriptID)
+				executions.TenantIds = append(executions.TenantIds, job.TenantID)
+				executions.CronExpressions = append(executions.CronExpressions, job.CronExpression)
+				executions.Timezones = append(executions.Timezones, job.Timezone)
+				executions.Versions = append(executions.Versions, job.Version)
+				executions.ScheduledFors = append(executions.ScheduledFors, time.UnixMicro(start.tick.at))
+				executions.JittersSeconds = append(executions.JittersSeconds, jitter(job.ScriptID, job.JitterSeconds).Seconds())
+				advance.ExecutionIds[start.job] = start.id
+			}
+			if started = len(executions.Ids); started > 0 {
+				if err := queries.ExecutionInsertTicks(ctx, executions); err != nil {
+					return err
+				}
+			}
+		}
+		return queries.ScheduledJobAdvance(ctx, advance)
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, outcome := range outcomes {
+		s.cfg.Observer.TickDecided(outcome)
+	}
+	return claimed, started, nil
+}
+
+// arm gives active schedules that have no next tick one, counted from now: those that were just activated or changed, those whose
+// tenant is no longer suspended, and those that lost theirs in any other way.
+func (s *Scheduler) arm(ctx context.Context) {
+	parsed := parser{}
+	for {
+		armed, err := s.armOnce(ctx, parsed)
+		s.complain(ctx, "schedules not armed", err)
+		if armed > 0 {
+			s.tickWake.set()
+		}
+		if !s.armWake.sleep(ctx, armInterval) {
+			return
+		}
+	}
+}
+
+func (s *Scheduler) armOnce(ctx context.Context, parsed parser) (armed int, err error) {
+	var after uuid.UUID
+	for {
+		var page []sqlc.ScheduledJobUnarmedRow
+		err := within(ctx, func(ctx context.Context) error {
+			return pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+				queries := s.queries.WithTx(tx)
+				var err error
+				if page, err = queries.ScheduledJobUnarmed(ctx, sqlc.ScheduledJobUnarmedParams{AfterID: after, RowLimit: tickBatch}); err != nil {
+					return err
+				}
+				var params sqlc.ScheduledJobArmParams
+				for _, job := range page {
+					parsed, err := parsed.parse(job.CronExpression, job.Timezone)
+					if err != nil {
+						s.cfg.Logger.Error("schedule not armed, it cannot be read", "tenant_id", job.TenantID, "script_id", job.ScriptID, "error", err)
+						continue
+					}
+					if next, ok := parsed.Next(job.DatabaseNow); ok {
+						params.Ids = append(params.Ids, job.ID)
+						params.NextRunAts = append(params.NextRunAts, next)
+					}
+				}
+				if len(params.Ids) == 0 {
+					return nil
+				}
+				armed += len(params.Ids)
+				return queries.ScheduledJobArm(ctx, params)
+			})
+		})
+		if err != nil {
+			return 0, err
+		}
+		if len(page) < tickBatch {
+			break
+		}
+		after = page[len(page)-1].ID
+	}
+	if armed > 0 {
+		s.cfg.Logger.Info("schedules armed", "schedules", armed)
+	}
+	return armed, nil
+}
