@@ -13,6 +13,33 @@ import (
 	"github.com/google/uuid"
 )
 
+const nodeBeat = `-- name: NodeBeat :exec
+
+INSERT INTO nodes AS n (id, hostname, version, draining, load) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, load = EXCLUDED.load
+`
+
+type NodeBeatParams struct {
+	ID       uuid.UUID
+	Hostname string
+	Version  string
+	Draining bool
+	Load     json.RawMessage
+}
+
+// Scheduler: which nodes are alive.
+// Registers the node, and says that it is alive.
+func (q *Queries) NodeBeat(ctx context.Context, arg NodeBeatParams) error {
+	_, err := q.db.Exec(ctx, nodeBeat,
+		arg.ID,
+		arg.Hostname,
+		arg.Version,
+		arg.Draining,
+		arg.Load,
+	)
+	return err
+}
+
 const nodeList = `-- name: NodeList :many
 
 SELECT id, hostname, version, started_at, heartbeat_at, draining, load, (heartbeat_at > now() - interval '15 seconds')::boolean AS alive FROM nodes ORDER BY heartbeat_at DESC, id LIMIT $1
@@ -57,4 +84,59 @@ func (q *Queries) NodeList(ctx context.Context, rowLimit int32) ([]NodeListRow, 
 		return nil, err
 	}
 	return items, nil
+}
+
+const nodeLive = `-- name: NodeLive :many
+SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
+WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => $1::float8)
+ORDER BY n.id
+`
+
+type NodeLiveRow struct {
+	ID          uuid.UUID
+	DatabaseNow time.Time
+}
+
+// The nodes that take work, in an order that all of them see, and the database's clock.
+func (q *Queries) NodeLive(ctx context.Context, aliveSeconds float64) ([]NodeLiveRow, error) {
+	rows, err := q.db.Query(ctx, nodeLive, aliveSeconds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NodeLiveRow{}
+	for rows.Next() {
+		var i NodeLiveRow
+		if err := rows.Scan(&i.ID, &i.DatabaseNow); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const nodePrune = `-- name: NodePrune :execrows
+DELETE FROM nodes n WHERE n.heartbeat_at < now() - interval '1 day'
+    AND NOT EXISTS (SELECT FROM script_executions e WHERE e.status = 'running' AND e.lease_expires_at > now() AND e.node_id = n.id)
+`
+
+// Forgets nodes that have been silent for a day and hold nothing.
+func (q *Queries) NodePrune(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, nodePrune)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const nodeRemove = `-- name: NodeRemove :exec
+DELETE FROM nodes WHERE id = $1
+`
+
+func (q *Queries) NodeRemove(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, nodeRemove, id)
+	return err
 }

@@ -66,6 +66,34 @@ func (q *Queries) DeadLetterGet(ctx context.Context, arg DeadLetterGetParams) (D
 	return i, err
 }
 
+const deadLetterInsert = `-- name: DeadLetterInsert :exec
+
+INSERT INTO script_event_dead_letters (id, script_id, tenant_id, execution_id, event_type, event_data, error, retry_count, last_retry_at, event_id, error_code)
+SELECT jsruntime_uuid_v7(), e.script_id, e.tenant_id, e.id, COALESCE(e.input->>'type', e.trigger_data->>'event_type', ''), COALESCE(e.input->'data', 'null'),
+    COALESCE(e.error, e.error_code, ''), e.attempt - 1, CASE WHEN e.attempt > 1 THEN e.started_at END, e.event_id, e.error_code
+FROM script_executions e WHERE e.id = ANY($1::uuid[])
+`
+
+// Scheduler: what failed for good.
+// A dead letter for each execution of an event that failed for the last time. retry_count is how often it was retried.
+func (q *Queries) DeadLetterInsert(ctx context.Context, executionIds []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, deadLetterInsert, executionIds)
+	return err
+}
+
+const deadLetterKeep = `-- name: DeadLetterKeep :exec
+UPDATE script_event_dead_letters d
+SET error = COALESCE(e.error, e.error_code, ''), error_code = e.error_code, execution_id = e.id, retry_execution_id = NULL
+FROM script_executions e
+WHERE e.id = ANY($1::uuid[]) AND d.id = e.dead_letter_id AND d.tenant_id = e.tenant_id
+`
+
+// A redrive that failed or was cancelled keeps its letter, with the newer error.
+func (q *Queries) DeadLetterKeep(ctx context.Context, executionIds []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, deadLetterKeep, executionIds)
+	return err
+}
+
 const deadLetterList = `-- name: DeadLetterList :many
 
 SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
@@ -145,6 +173,17 @@ type DeadLetterMarkRetriedParams struct {
 
 func (q *Queries) DeadLetterMarkRetried(ctx context.Context, arg DeadLetterMarkRetriedParams) error {
 	_, err := q.db.Exec(ctx, deadLetterMarkRetried, arg.ExecutionID, arg.TenantID, arg.ID)
+	return err
+}
+
+const deadLetterResolve = `-- name: DeadLetterResolve :exec
+DELETE FROM script_event_dead_letters d USING script_executions e
+WHERE e.id = ANY($1::uuid[]) AND d.id = e.dead_letter_id AND d.tenant_id = e.tenant_id
+`
+
+// A redrive that succeeded removes its letter.
+func (q *Queries) DeadLetterResolve(ctx context.Context, executionIds []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, deadLetterResolve, executionIds)
 	return err
 }
 

@@ -13,6 +13,18 @@ import (
 	"github.com/google/uuid"
 )
 
+const executionBacklog = `-- name: ExecutionBacklog :one
+SELECT count(*)::bigint FROM (SELECT FROM script_executions e WHERE e.status = 'pending' AND e.run_at <= now() LIMIT $1) w
+`
+
+// How many executions are due and wait, up to a bound.
+func (q *Queries) ExecutionBacklog(ctx context.Context, rowLimit int32) (int64, error) {
+	row := q.db.QueryRow(ctx, executionBacklog, rowLimit)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const executionCancelPending = `-- name: ExecutionCancelPending :one
 UPDATE script_executions SET status = 'cancelled', error_code = 'cancelled', error = $1, completed_at = now(), cancel_requested = true
 WHERE tenant_id = $2 AND id = $3 AND status = 'pending'
@@ -32,6 +44,263 @@ func (q *Queries) ExecutionCancelPending(ctx context.Context, arg ExecutionCance
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const executionCancelStopped = `-- name: ExecutionCancelStopped :execrows
+WITH stopped AS (
+    UPDATE script_executions e
+    SET status = 'cancelled', error_code = 'cancelled', error = 'the script or its tenant was stopped before the tick began', completed_at = now()
+    WHERE e.id IN (
+        SELECT p.id FROM script_executions p JOIN scripts s ON s.id = p.script_id JOIN tenants t ON t.id = p.tenant_id
+        WHERE p.status = 'pending' AND p.tenant_id = $1 AND p.script_id = $2 AND p.trigger_type = 'cron'
+          AND (s.status <> 'active' OR t.status <> 'active')
+        LIMIT $3 FOR UPDATE OF p SKIP LOCKED
+    )
+    RETURNING e.id, e.script_id
+)
+UPDATE script_scheduled_jobs j
+SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_run_status = 'cancelled', updated_at = now()
+FROM stopped WHERE j.script_id = stopped.script_id AND j.execution_id = stopped.id
+`
+
+type ExecutionCancelStoppedParams struct {
+	TenantID uuid.UUID
+	ScriptID uuid.UUID
+	RowLimit int32
+}
+
+// Ticks that were accepted before their script was paused, disabled, archived or its tenant suspended do not start afterwards.
+func (q *Queries) ExecutionCancelStopped(ctx context.Context, arg ExecutionCancelStoppedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, executionCancelStopped, arg.TenantID, arg.ScriptID, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const executionCancelled = `-- name: ExecutionCancelled :many
+SELECT e.id FROM script_executions e WHERE e.id = ANY($1::uuid[]) AND e.status = 'running' AND e.cancel_requested
+`
+
+// Which of the executions are to be ended.
+func (q *Queries) ExecutionCancelled(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, executionCancelled, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionClaim = `-- name: ExecutionClaim :many
+WITH wanted AS (
+    SELECT unnest($4::uuid[]) AS tenant_id, unnest($5::uuid[]) AS script_id, unnest($6::integer[]) AS count,
+        unnest($7::timestamptz[]) AS floor_run_at, unnest($8::uuid[]) AS floor_id
+), picked AS (
+    SELECT due.id
+    FROM wanted w
+    JOIN tenants t ON t.id = w.tenant_id AND t.status = 'active'
+    JOIN scripts s ON s.id = w.script_id AND s.status <> 'archived'
+    CROSS JOIN LATERAL (
+        SELECT e.id FROM script_executions e
+        WHERE e.status = 'pending' AND e.tenant_id = w.tenant_id AND e.script_id = w.script_id AND e.run_at <= now()
+          AND (e.run_at, e.id) > (w.floor_run_at, w.floor_id)
+          AND (s.status = 'active' OR e.trigger_type IN ('manual', 'api'))
+        ORDER BY e.run_at, e.id LIMIT w.count
+        FOR UPDATE SKIP LOCKED
+    ) due
+)
+UPDATE script_executions e
+SET status = 'running', node_id = $1::uuid, lease_token = $2::uuid,
+    lease_expires_at = now() + make_interval(secs => $3::float8), started_at = now()
+WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p)) AND e.status = 'pending'
+RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.attempt, e.lost_count, e.queued_at, e.run_at,
+    e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested,
+    EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
+    EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds
+`
+
+type ExecutionClaimParams struct {
+	NodeID       uuid.UUID
+	LeaseToken   uuid.UUID
+	LeaseSeconds float64
+	TenantIds    []uuid.UUID
+	ScriptIds    []uuid.UUID
+	Counts       []int32
+	FloorRunAts  []time.Time
+	FloorIds     []uuid.UUID
+}
+
+type ExecutionClaimRow struct {
+	ID              uuid.UUID
+	TenantID        uuid.UUID
+	ScriptID        uuid.UUID
+	Version         int32
+	TriggerType     string
+	Input           json.RawMessage
+	Attempt         int32
+	LostCount       int32
+	QueuedAt        time.Time
+	RunAt           time.Time
+	Handler         string
+	Depth           int32
+	EventID         *string
+	ScheduledFor    *time.Time
+	DeadLetterID    *uuid.UUID
+	ParentID        *uuid.UUID
+	CancelRequested bool
+	QueuedSeconds   float64
+	LateSeconds     float64
+}
+
+// Claims due executions: for each wanted (tenant, script) up to its count, in order, from after its floor on. Rows that another
+// node is claiming are passed over. A script that isn't active runs only what a person asked for by hand; the status is read
+// here again, so that nothing starts after a pause was committed. One statement: rows are chosen, locked and changed together.
+// (= ANY (ARRAY(…)) and not a join, so that no estimate can make the planner read the whole history.)
+func (q *Queries) ExecutionClaim(ctx context.Context, arg ExecutionClaimParams) ([]ExecutionClaimRow, error) {
+	rows, err := q.db.Query(ctx, executionClaim,
+		arg.NodeID,
+		arg.LeaseToken,
+		arg.LeaseSeconds,
+		arg.TenantIds,
+		arg.ScriptIds,
+		arg.Counts,
+		arg.FloorRunAts,
+		arg.FloorIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionClaimRow{}
+	for rows.Next() {
+		var i ExecutionClaimRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.ScriptID,
+			&i.Version,
+			&i.TriggerType,
+			&i.Input,
+			&i.Attempt,
+			&i.LostCount,
+			&i.QueuedAt,
+			&i.RunAt,
+			&i.Handler,
+			&i.Depth,
+			&i.EventID,
+			&i.ScheduledFor,
+			&i.DeadLetterID,
+			&i.ParentID,
+			&i.CancelRequested,
+			&i.QueuedSeconds,
+			&i.LateSeconds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionDiscover = `-- name: ExecutionDiscover :many
+
+WITH RECURSIVE pairs AS (
+    (
+        SELECT e.tenant_id, e.script_id, e.run_at FROM script_executions e
+        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > ($3::uuid, $4::uuid)
+        ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
+    )
+    UNION ALL
+    SELECT n.tenant_id, n.script_id, n.run_at FROM pairs p CROSS JOIN LATERAL (
+        SELECT e.tenant_id, e.script_id, e.run_at FROM script_executions e
+        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > (p.tenant_id, p.script_id)
+        ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
+    ) n
+), page AS (
+    SELECT p.tenant_id, p.script_id, p.run_at FROM pairs p LIMIT $5
+)
+SELECT p.tenant_id, p.script_id, p.run_at, EXTRACT(EPOCH FROM p.run_at - now())::float8 AS due_in_seconds,
+    (t.status = 'active')::boolean AS tenant_active, (s.status = 'active')::boolean AS script_active, (s.status = 'archived')::boolean AS archived,
+    COALESCE(CASE WHEN jsonb_typeof(s.resource_limits->'max_concurrent_runs') = 'number'
+        THEN LEAST((s.resource_limits->>'max_concurrent_runs')::numeric, 1000000)::integer END, $1::integer)::integer AS script_concurrency,
+    COALESCE(CASE WHEN jsonb_typeof(t.settings->'max_concurrent_runs') = 'number'
+        THEN LEAST((t.settings->>'max_concurrent_runs')::numeric, 1000000)::integer END, $2::integer)::integer AS tenant_concurrency
+FROM page p JOIN tenants t ON t.id = p.tenant_id JOIN scripts s ON s.id = p.script_id
+ORDER BY p.tenant_id, p.script_id
+`
+
+type ExecutionDiscoverParams struct {
+	ScriptConcurrency int32
+	TenantConcurrency int32
+	AfterTenantID     uuid.UUID
+	AfterScriptID     uuid.UUID
+	RowLimit          int32
+}
+
+type ExecutionDiscoverRow struct {
+	TenantID          uuid.UUID
+	ScriptID          uuid.UUID
+	RunAt             time.Time
+	DueInSeconds      float64
+	TenantActive      bool
+	ScriptActive      bool
+	Archived          bool
+	ScriptConcurrency int32
+	TenantConcurrency int32
+}
+
+// Scheduler: the queue.
+// Which scripts have executions waiting: one row for each, from the pair (tenant, script) after the given one on, with the time
+// until the first of them is due. A loose scan: one descent of idx_executions_queue for each pair, however many rows it has.
+func (q *Queries) ExecutionDiscover(ctx context.Context, arg ExecutionDiscoverParams) ([]ExecutionDiscoverRow, error) {
+	rows, err := q.db.Query(ctx, executionDiscover,
+		arg.ScriptConcurrency,
+		arg.TenantConcurrency,
+		arg.AfterTenantID,
+		arg.AfterScriptID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionDiscoverRow{}
+	for rows.Next() {
+		var i ExecutionDiscoverRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ScriptID,
+			&i.RunAt,
+			&i.DueInSeconds,
+			&i.TenantActive,
+			&i.ScriptActive,
+			&i.Archived,
+			&i.ScriptConcurrency,
+			&i.TenantConcurrency,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const executionEnqueue = `-- name: ExecutionEnqueue :one
@@ -105,6 +374,61 @@ func (q *Queries) ExecutionEnqueue(ctx context.Context, arg ExecutionEnqueuePara
 		&i.CancelRequested,
 	)
 	return i, err
+}
+
+const executionFinish = `-- name: ExecutionFinish :many
+UPDATE script_executions e
+SET status = h.status, error_code = NULLIF(h.error_code, ''), error = NULLIF(h.error, ''), error_stack = NULLIF(h.error_stack, ''),
+    output = NULLIF(h.output, '')::jsonb, metrics = h.metrics::jsonb, completed_at = GREATEST(clock_timestamp(), e.started_at),
+    lease_token = NULL, lease_expires_at = NULL
+FROM (
+    SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS lease_token, unnest($3::text[]) AS status,
+        unnest($4::text[]) AS error_code, unnest($5::text[]) AS error, unnest($6::text[]) AS error_stack,
+        unnest($7::text[]) AS output, unnest($8::text[]) AS metrics
+) h
+WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+RETURNING e.id
+`
+
+type ExecutionFinishParams struct {
+	Ids         []uuid.UUID
+	LeaseTokens []uuid.UUID
+	Statuses    []string
+	ErrorCodes  []string
+	Errors      []string
+	ErrorStacks []string
+	Outputs     []string
+	Metrics     []string
+}
+
+// Writes endings, of executions whose lease is still ours. Empty texts are NULL.
+func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, executionFinish,
+		arg.Ids,
+		arg.LeaseTokens,
+		arg.Statuses,
+		arg.ErrorCodes,
+		arg.Errors,
+		arg.ErrorStacks,
+		arg.Outputs,
+		arg.Metrics,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const executionGet = `-- name: ExecutionGet :one
@@ -316,6 +640,35 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 	return items, nil
 }
 
+const executionPrune = `-- name: ExecutionPrune :one
+WITH old AS (
+    SELECT e.id FROM script_executions e
+    WHERE e.tenant_id = $1 AND e.queued_at < now() - make_interval(secs => $2::float8)
+      AND e.status IN ('completed', 'failed', 'timeout', 'cancelled')
+    ORDER BY e.queued_at LIMIT $3
+    FOR UPDATE SKIP LOCKED
+), logs AS (
+    DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old))
+), gone AS (
+    DELETE FROM script_executions e WHERE e.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING e.id
+)
+SELECT count(*)::bigint FROM gone
+`
+
+type ExecutionPruneParams struct {
+	TenantID         uuid.UUID
+	RetentionSeconds float64
+	RowLimit         int32
+}
+
+// Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs.
+func (q *Queries) ExecutionPrune(ctx context.Context, arg ExecutionPruneParams) (int64, error) {
+	row := q.db.QueryRow(ctx, executionPrune, arg.TenantID, arg.RetentionSeconds, arg.RowLimit)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const executionQueueFull = `-- name: ExecutionQueueFull :one
 SELECT EXISTS (
     SELECT 1 FROM script_executions WHERE tenant_id = $1 AND status = 'pending' LIMIT 1 OFFSET $2::integer
@@ -360,6 +713,101 @@ type ExecutionRecordParams struct {
 	NodeID      *uuid.UUID
 }
 
+const executionRelease = `-- name: ExecutionRelease :many
+UPDATE script_executions e
+SET status = CASE WHEN e.cancel_requested THEN 'cancelled' ELSE 'pending' END,
+    error_code = CASE WHEN e.cancel_requested THEN 'cancelled' END,
+    error = CASE WHEN e.cancel_requested THEN 'cancelled before it began' END,
+    completed_at = CASE WHEN e.cancel_requested THEN GREATEST(clock_timestamp(), e.started_at) END,
+    started_at = CASE WHEN e.cancel_requested THEN e.started_at END,
+    node_id = NULL, lease_token = NULL, lease_expires_at = NULL, lost_count = e.lost_count + h.lost,
+    run_at = now() + make_interval(secs => h.delay_seconds)
+FROM (
+    SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS lease_token, unnest($3::integer[]) AS lost,
+        unnest($4::float8[]) AS delay_seconds
+) h
+WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+RETURNING e.id, e.status
+`
+
+type ExecutionReleaseParams struct {
+	Ids           []uuid.UUID
+	LeaseTokens   []uuid.UUID
+	Losts         []int32
+	DelaysSeconds []float64
+}
+
+type ExecutionReleaseRow struct {
+	ID     uuid.UUID
+	Status string
+}
+
+// Gives executions back that did not run, or of which we lost the worker (lost: 1). They spend no attempt.
+func (q *Queries) ExecutionRelease(ctx context.Context, arg ExecutionReleaseParams) ([]ExecutionReleaseRow, error) {
+	rows, err := q.db.Query(ctx, executionRelease,
+		arg.Ids,
+		arg.LeaseTokens,
+		arg.Losts,
+		arg.DelaysSeconds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionReleaseRow{}
+	for rows.Next() {
+		var i ExecutionReleaseRow
+		if err := rows.Scan(&i.ID, &i.Status); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionRenew = `-- name: ExecutionRenew :many
+UPDATE script_executions e
+SET lease_expires_at = now() + make_interval(secs => $1::float8)
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS lease_token) h
+WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+RETURNING e.id, e.cancel_requested
+`
+
+type ExecutionRenewParams struct {
+	LeaseSeconds float64
+	Ids          []uuid.UUID
+	LeaseTokens  []uuid.UUID
+}
+
+type ExecutionRenewRow struct {
+	ID              uuid.UUID
+	CancelRequested bool
+}
+
+// Prolongs the leases that are still ours. What is not returned was lost: ended, rescued or deleted by somebody else.
+func (q *Queries) ExecutionRenew(ctx context.Context, arg ExecutionRenewParams) ([]ExecutionRenewRow, error) {
+	rows, err := q.db.Query(ctx, executionRenew, arg.LeaseSeconds, arg.Ids, arg.LeaseTokens)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionRenewRow{}
+	for rows.Next() {
+		var i ExecutionRenewRow
+		if err := rows.Scan(&i.ID, &i.CancelRequested); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const executionRequestCancel = `-- name: ExecutionRequestCancel :one
 UPDATE script_executions SET cancel_requested = true
 WHERE tenant_id = $1 AND id = $2 AND status = 'running'
@@ -377,4 +825,111 @@ func (q *Queries) ExecutionRequestCancel(ctx context.Context, arg ExecutionReque
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const executionRescue = `-- name: ExecutionRescue :many
+WITH lost AS (
+    SELECT e.id, CASE
+            WHEN e.cancel_requested THEN 'cancelled'
+            WHEN e.lost_count >= $1::integer THEN 'failed'
+            WHEN e.trigger_type = 'cron' AND NOT EXISTS (SELECT FROM script_scheduled_jobs j WHERE j.script_id = e.script_id AND j.retry_lost) THEN 'failed'
+            ELSE 'pending'
+        END AS status
+    FROM script_executions e
+    WHERE e.status = 'running' AND e.lease_expires_at < now()
+    ORDER BY e.lease_expires_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), rescued AS (
+    UPDATE script_executions e
+    SET status = l.status, lost_count = e.lost_count + 1, lease_token = NULL, lease_expires_at = NULL,
+        node_id = CASE WHEN l.status = 'pending' THEN NULL ELSE e.node_id END,
+        run_at = CASE WHEN l.status = 'pending' THEN now() ELSE e.run_at END,
+        started_at = CASE WHEN l.status = 'pending' THEN NULL ELSE e.started_at END,
+        completed_at = CASE WHEN l.status <> 'pending' THEN GREATEST(now(), e.started_at) END,
+        error_code = CASE l.status WHEN 'failed' THEN 'worker_lost' WHEN 'cancelled' THEN 'cancelled' END,
+        error = CASE l.status WHEN 'failed' THEN 'the node that ran it was lost' WHEN 'cancelled' THEN 'cancelled; the node that ran it was lost' END
+    FROM lost l
+    WHERE e.id = l.id AND e.status = 'running' AND e.lease_expires_at < now()
+    RETURNING e.id, e.tenant_id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.input, e.attempt, e.error, e.error_code,
+        e.event_id, e.dead_letter_id, e.started_at, e.completed_at
+), letters AS (
+    INSERT INTO script_event_dead_letters (id, script_id, tenant_id, execution_id, event_type, event_data, error, retry_count, last_retry_at, event_id, error_code)
+    SELECT jsruntime_uuid_v7(), r.script_id, r.tenant_id, r.id, COALESCE(r.input->>'type', r.trigger_data->>'event_type', ''), COALESCE(r.input->'data', 'null'),
+        r.error, r.attempt - 1, CASE WHEN r.attempt > 1 THEN r.started_at END, r.event_id, r.error_code
+    FROM rescued r WHERE r.status = 'failed' AND r.trigger_type = 'event' AND r.dead_letter_id IS NULL
+), redriven AS (
+    UPDATE script_event_dead_letters d
+    SET error = COALESCE(r.error, ''), error_code = r.error_code, execution_id = r.id, retry_execution_id = NULL
+    FROM rescued r WHERE d.id = r.dead_letter_id AND d.tenant_id = r.tenant_id AND r.status <> 'pending'
+), schedules AS (
+    UPDATE script_scheduled_jobs j
+    SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_finished_at = now(),
+        last_run_at = r.started_at, last_run_status = r.status, updated_at = now()
+    FROM rescued r WHERE r.trigger_type = 'cron' AND r.status <> 'pending' AND j.script_id = r.script_id AND j.execution_id = r.id
+)
+SELECT r.id, r.tenant_id, r.script_id, r.status, r.trigger_type FROM rescued r
+`
+
+type ExecutionRescueParams struct {
+	MaxLost  int32
+	RowLimit int32
+}
+
+type ExecutionRescueRow struct {
+	ID          uuid.UUID
+	TenantID    uuid.UUID
+	ScriptID    uuid.UUID
+	Status      string
+	TriggerType string
+}
+
+// Takes executions from nodes that are gone: their lease has expired. They run again, unless they were to be cancelled, were lost
+// too often, or are cron ticks of a schedule without retry_lost, since a tick starts once. What ends here for good leaves what
+// every ending leaves: a dead letter for an event, the schedule's last run. The expiry is checked again where the row is changed.
+func (q *Queries) ExecutionRescue(ctx context.Context, arg ExecutionRescueParams) ([]ExecutionRescueRow, error) {
+	rows, err := q.db.Query(ctx, executionRescue, arg.MaxLost, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionRescueRow{}
+	for rows.Next() {
+		var i ExecutionRescueRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.ScriptID,
+			&i.Status,
+			&i.TriggerType,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionRetry = `-- name: ExecutionRetry :exec
+INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
+    queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id)
+SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, s.version, e.attempt + 1,
+    now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id
+FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS new_id, unnest($3::float8[]) AS delay_seconds) h
+JOIN script_executions e ON e.id = h.id
+JOIN scripts s ON s.id = e.script_id
+`
+
+type ExecutionRetryParams struct {
+	Ids           []uuid.UUID
+	NewIds        []uuid.UUID
+	DelaysSeconds []float64
+}
+
+// The next attempt of executions that ended, with the script's newest version.
+func (q *Queries) ExecutionRetry(ctx context.Context, arg ExecutionRetryParams) error {
+	_, err := q.db.Exec(ctx, executionRetry, arg.Ids, arg.NewIds, arg.DelaysSeconds)
+	return err
 }

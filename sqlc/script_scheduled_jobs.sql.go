@@ -12,6 +12,94 @@ import (
 	"github.com/google/uuid"
 )
 
+const executionInsertTicks = `-- name: ExecutionInsertTicks :exec
+INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at,
+    handler, scheduled_for)
+SELECT h.id, h.script_id, h.tenant_id, 'pending', 'cron',
+    jsonb_build_object('cron', h.cron_expression, 'scheduled_for', to_char(h.scheduled_for AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'timezone', h.timezone),
+    jsonb_build_object('cron', h.cron_expression, 'scheduledTime', (EXTRACT(EPOCH FROM h.scheduled_for) * 1000)::bigint, 'timezone', h.timezone),
+    NULL, h.version, now(), GREATEST(now(), h.scheduled_for + make_interval(secs => h.jitter_seconds)), 'scheduled', h.scheduled_for
+FROM (
+    SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS script_id, unnest($3::uuid[]) AS tenant_id,
+        unnest($4::text[]) AS cron_expression, unnest($5::text[]) AS timezone, unnest($6::integer[]) AS version,
+        unnest($7::timestamptz[]) AS scheduled_for, unnest($8::float8[]) AS jitter_seconds
+) h
+`
+
+type ExecutionInsertTicksParams struct {
+	Ids             []uuid.UUID
+	ScriptIds       []uuid.UUID
+	TenantIds       []uuid.UUID
+	CronExpressions []string
+	Timezones       []string
+	Versions        []int32
+	ScheduledFors   []time.Time
+	JittersSeconds  []float64
+}
+
+// The executions of ticks that start.
+func (q *Queries) ExecutionInsertTicks(ctx context.Context, arg ExecutionInsertTicksParams) error {
+	_, err := q.db.Exec(ctx, executionInsertTicks,
+		arg.Ids,
+		arg.ScriptIds,
+		arg.TenantIds,
+		arg.CronExpressions,
+		arg.Timezones,
+		arg.Versions,
+		arg.ScheduledFors,
+		arg.JittersSeconds,
+	)
+	return err
+}
+
+const scheduleTickInsert = `-- name: ScheduleTickInsert :many
+INSERT INTO script_schedule_ticks (script_id, scheduled_for, tenant_id, outcome, execution_id)
+SELECT unnest($1::uuid[]), unnest($2::timestamptz[]), unnest($3::uuid[]), unnest($4::text[]),
+    NULLIF(unnest($5::uuid[]), '00000000-0000-0000-0000-000000000000')
+ON CONFLICT (script_id, scheduled_for) DO NOTHING
+RETURNING script_id, scheduled_for
+`
+
+type ScheduleTickInsertParams struct {
+	ScriptIds     []uuid.UUID
+	ScheduledFors []time.Time
+	TenantIds     []uuid.UUID
+	Outcomes      []string
+	ExecutionIds  []uuid.UUID
+}
+
+type ScheduleTickInsertRow struct {
+	ScriptID     uuid.UUID
+	ScheduledFor time.Time
+}
+
+// Writes down what was decided about ticks. A tick that was decided on before is not returned, and must not start.
+func (q *Queries) ScheduleTickInsert(ctx context.Context, arg ScheduleTickInsertParams) ([]ScheduleTickInsertRow, error) {
+	rows, err := q.db.Query(ctx, scheduleTickInsert,
+		arg.ScriptIds,
+		arg.ScheduledFors,
+		arg.TenantIds,
+		arg.Outcomes,
+		arg.ExecutionIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScheduleTickInsertRow{}
+	for rows.Next() {
+		var i ScheduleTickInsertRow
+		if err := rows.Scan(&i.ScriptID, &i.ScheduledFor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const scheduleTickList = `-- name: ScheduleTickList :many
 SELECT scheduled_for, outcome, execution_id, decided_at FROM script_schedule_ticks
 WHERE tenant_id = $1 AND script_id = $2 ORDER BY scheduled_for DESC LIMIT $3
@@ -54,6 +142,199 @@ func (q *Queries) ScheduleTickList(ctx context.Context, arg ScheduleTickListPara
 		return nil, err
 	}
 	return items, nil
+}
+
+const scheduleTickPrune = `-- name: ScheduleTickPrune :execrows
+DELETE FROM script_schedule_ticks t
+WHERE (t.script_id, t.scheduled_for) IN (
+    SELECT o.script_id, o.scheduled_for FROM script_schedule_ticks o
+    WHERE o.decided_at < now() - make_interval(secs => $1::float8)
+    ORDER BY o.decided_at LIMIT $2
+)
+`
+
+type ScheduleTickPruneParams struct {
+	RetentionSeconds float64
+	RowLimit         int32
+}
+
+func (q *Queries) ScheduleTickPrune(ctx context.Context, arg ScheduleTickPruneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, scheduleTickPrune, arg.RetentionSeconds, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const scheduledJobAdvance = `-- name: ScheduledJobAdvance :exec
+UPDATE script_scheduled_jobs j
+SET next_run_at = NULLIF(h.next_run_at, 'epoch'),
+    is_running = j.is_running OR h.execution_id <> '00000000-0000-0000-0000-000000000000',
+    execution_id = CASE WHEN h.execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.execution_id ELSE j.execution_id END,
+    lease_token = CASE WHEN h.execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.execution_id ELSE j.lease_token END,
+    lease_expires_at = CASE WHEN h.execution_id <> '00000000-0000-0000-0000-000000000000' THEN now() + make_interval(secs => $1::float8) ELSE j.lease_expires_at END,
+    node_id = CASE WHEN h.execution_id <> '00000000-0000-0000-0000-000000000000' THEN $2::uuid ELSE j.node_id END
+FROM (SELECT unnest($3::uuid[]) AS id, unnest($4::timestamptz[]) AS next_run_at, unnest($5::uuid[]) AS execution_id) h
+WHERE j.id = h.id
+`
+
+type ScheduledJobAdvanceParams struct {
+	LeaseSeconds float64
+	NodeID       uuid.UUID
+	Ids          []uuid.UUID
+	NextRunAts   []time.Time
+	ExecutionIds []uuid.UUID
+}
+
+// Moves schedules on to their next tick; those that started one (execution_id given) run now, under a lease that the reconciler
+// keeps for as long as the execution waits or runs.
+func (q *Queries) ScheduledJobAdvance(ctx context.Context, arg ScheduledJobAdvanceParams) error {
+	_, err := q.db.Exec(ctx, scheduledJobAdvance,
+		arg.LeaseSeconds,
+		arg.NodeID,
+		arg.Ids,
+		arg.NextRunAts,
+		arg.ExecutionIds,
+	)
+	return err
+}
+
+const scheduledJobArm = `-- name: ScheduledJobArm :exec
+UPDATE script_scheduled_jobs j
+SET next_run_at = h.next_run_at
+FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::timestamptz[]) AS next_run_at) h
+WHERE j.id = h.id AND j.is_active AND j.next_run_at IS NULL
+`
+
+type ScheduledJobArmParams struct {
+	Ids        []uuid.UUID
+	NextRunAts []time.Time
+}
+
+func (q *Queries) ScheduledJobArm(ctx context.Context, arg ScheduledJobArmParams) error {
+	_, err := q.db.Exec(ctx, scheduledJobArm, arg.Ids, arg.NextRunAts)
+	return err
+}
+
+const scheduledJobBacklog = `-- name: ScheduledJobBacklog :one
+SELECT count(*)::bigint FROM (SELECT FROM script_scheduled_jobs j WHERE j.is_active AND j.next_run_at <= now() LIMIT $1) w
+`
+
+// How many schedules are due, up to a bound.
+func (q *Queries) ScheduledJobBacklog(ctx context.Context, rowLimit int32) (int64, error) {
+	row := q.db.QueryRow(ctx, scheduledJobBacklog, rowLimit)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const scheduledJobClaimDue = `-- name: ScheduledJobClaimDue :many
+
+SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
+    COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_finished_at,
+    j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
+    s.version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now
+FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
+WHERE j.is_active AND j.next_run_at <= now()
+  AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
+      (SELECT e.status = 'pending' OR e.started_at >= j.next_run_at FROM script_executions e WHERE e.id = j.execution_id), false))))
+ORDER BY j.next_run_at LIMIT $1
+FOR UPDATE OF j SKIP LOCKED
+`
+
+type ScheduledJobClaimDueRow struct {
+	ID                  uuid.UUID
+	ScriptID            uuid.UUID
+	TenantID            uuid.UUID
+	CronExpression      string
+	Timezone            string
+	NextRunAt           time.Time
+	IsRunning           bool
+	ExecutionID         *uuid.UUID
+	LastFinishedAt      *time.Time
+	OverlapPolicy       string
+	MissedPolicy        string
+	MissedWindowSeconds int32
+	JitterSeconds       int32
+	Version             int32
+	Active              bool
+	DatabaseNow         time.Time
+}
+
+// Scheduler: cron.
+// Takes due schedules for the transaction: each is decided on by one node. Whoever comes later sees the next tick or passes the row
+// over. A tick waits while the last one runs if one may wait (queue_one), and if the last one began only after this one fell due:
+// then it is we who are late, and not the script that takes too long.
+func (q *Queries) ScheduledJobClaimDue(ctx context.Context, rowLimit int32) ([]ScheduledJobClaimDueRow, error) {
+	rows, err := q.db.Query(ctx, scheduledJobClaimDue, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScheduledJobClaimDueRow{}
+	for rows.Next() {
+		var i ScheduledJobClaimDueRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ScriptID,
+			&i.TenantID,
+			&i.CronExpression,
+			&i.Timezone,
+			&i.NextRunAt,
+			&i.IsRunning,
+			&i.ExecutionID,
+			&i.LastFinishedAt,
+			&i.OverlapPolicy,
+			&i.MissedPolicy,
+			&i.MissedWindowSeconds,
+			&i.JitterSeconds,
+			&i.Version,
+			&i.Active,
+			&i.DatabaseNow,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scheduledJobFinish = `-- name: ScheduledJobFinish :exec
+UPDATE script_scheduled_jobs j
+SET last_run_at = h.started_at, last_run_status = h.status, last_finished_at = now(), updated_at = now(),
+    execution_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.next_execution_id ELSE j.execution_id END,
+    is_running = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN false ELSE j.is_running END,
+    lease_token = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_token END,
+    lease_expires_at = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_expires_at END,
+    node_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.node_id END
+FROM (
+    SELECT unnest($1::uuid[]) AS script_id, unnest($2::uuid[]) AS execution_id, unnest($3::uuid[]) AS next_execution_id,
+        unnest($4::text[]) AS status, unnest($5::timestamptz[]) AS started_at
+) h
+WHERE j.script_id = h.script_id
+`
+
+type ScheduledJobFinishParams struct {
+	ScriptIds        []uuid.UUID
+	ExecutionIds     []uuid.UUID
+	NextExecutionIds []uuid.UUID
+	Statuses         []string
+	StartedAts       []time.Time
+}
+
+// Ends the run of ticks whose execution ended, or passes it on to the execution that retries it (next_execution_id).
+func (q *Queries) ScheduledJobFinish(ctx context.Context, arg ScheduledJobFinishParams) error {
+	_, err := q.db.Exec(ctx, scheduledJobFinish,
+		arg.ScriptIds,
+		arg.ExecutionIds,
+		arg.NextExecutionIds,
+		arg.Statuses,
+		arg.StartedAts,
+	)
+	return err
 }
 
 const scheduledJobGet = `-- name: ScheduledJobGet :one
@@ -200,6 +481,160 @@ func (q *Queries) ScheduledJobList(ctx context.Context, arg ScheduledJobListPara
 			&i.NodeID,
 			&i.LastFinishedAt,
 			&i.ScriptName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scheduledJobNextDue = `-- name: ScheduledJobNextDue :many
+SELECT EXTRACT(EPOCH FROM j.next_run_at - now())::float8 AS due_in_seconds
+FROM script_scheduled_jobs j
+WHERE j.is_active AND j.next_run_at IS NOT NULL
+  AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
+      (SELECT e.status = 'pending' OR e.started_at >= j.next_run_at FROM script_executions e WHERE e.id = j.execution_id), false))))
+ORDER BY j.next_run_at LIMIT 1
+`
+
+// Seconds until the next tick of any schedule; negative if one is due.
+func (q *Queries) ScheduledJobNextDue(ctx context.Context) ([]float64, error) {
+	rows, err := q.db.Query(ctx, scheduledJobNextDue)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []float64{}
+	for rows.Next() {
+		var due_in_seconds float64
+		if err := rows.Scan(&due_in_seconds); err != nil {
+			return nil, err
+		}
+		items = append(items, due_in_seconds)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scheduledJobRenew = `-- name: ScheduledJobRenew :execrows
+UPDATE script_scheduled_jobs j
+SET lease_expires_at = now() + make_interval(secs => $1::float8), node_id = $2::uuid
+WHERE j.id IN (
+    SELECT r.id FROM script_scheduled_jobs r
+    WHERE r.is_running AND r.lease_expires_at < now() + make_interval(secs => $3 * 2 / 3)
+      AND (SELECT e.status = 'pending' OR (e.status = 'running' AND e.lease_expires_at > now()) FROM script_executions e WHERE e.id = r.execution_id)
+    ORDER BY r.lease_expires_at LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
+`
+
+type ScheduledJobRenewParams struct {
+	LeaseSeconds       float64
+	NodeID             uuid.UUID
+	LeaseSecondsfloat8 float64
+	RowLimit           int32
+}
+
+// Keeps the leases of schedules whose tick waits in the queue or runs under a live lease of its own: that execution is what
+// is_running stands for.
+func (q *Queries) ScheduledJobRenew(ctx context.Context, arg ScheduledJobRenewParams) (int64, error) {
+	result, err := q.db.Exec(ctx, scheduledJobRenew,
+		arg.LeaseSeconds,
+		arg.NodeID,
+		arg.LeaseSecondsfloat8,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const scheduledJobRescue = `-- name: ScheduledJobRescue :many
+UPDATE script_scheduled_jobs j
+SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_finished_at = now(), updated_at = now()
+WHERE j.id IN (
+    SELECT r.id FROM script_scheduled_jobs r
+    WHERE r.is_running
+      AND COALESCE((SELECT e.status NOT IN ('pending', 'running') FROM script_executions e WHERE e.id = r.execution_id), true)
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING j.id, j.tenant_id, j.script_id
+`
+
+type ScheduledJobRescueRow struct {
+	ID       uuid.UUID
+	TenantID uuid.UUID
+	ScriptID uuid.UUID
+}
+
+// Frees schedules that say they run while nothing does: the execution ended without them (cancelled, pruned, rescued) or is gone.
+func (q *Queries) ScheduledJobRescue(ctx context.Context, rowLimit int32) ([]ScheduledJobRescueRow, error) {
+	rows, err := q.db.Query(ctx, scheduledJobRescue, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScheduledJobRescueRow{}
+	for rows.Next() {
+		var i ScheduledJobRescueRow
+		if err := rows.Scan(&i.ID, &i.TenantID, &i.ScriptID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scheduledJobUnarmed = `-- name: ScheduledJobUnarmed :many
+SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, now()::timestamptz AS database_now
+FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
+WHERE j.is_active AND j.next_run_at IS NULL AND s.status = 'active' AND t.status = 'active' AND j.id > $1
+ORDER BY j.id LIMIT $2
+FOR UPDATE OF j SKIP LOCKED
+`
+
+type ScheduledJobUnarmedParams struct {
+	AfterID  uuid.UUID
+	RowLimit int32
+}
+
+type ScheduledJobUnarmedRow struct {
+	ID             uuid.UUID
+	ScriptID       uuid.UUID
+	TenantID       uuid.UUID
+	CronExpression string
+	Timezone       string
+	DatabaseNow    time.Time
+}
+
+// Active schedules without a next tick, after the given one, for arming.
+func (q *Queries) ScheduledJobUnarmed(ctx context.Context, arg ScheduledJobUnarmedParams) ([]ScheduledJobUnarmedRow, error) {
+	rows, err := q.db.Query(ctx, scheduledJobUnarmed, arg.AfterID, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScheduledJobUnarmedRow{}
+	for rows.Next() {
+		var i ScheduledJobUnarmedRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ScriptID,
+			&i.TenantID,
+			&i.CronExpression,
+			&i.Timezone,
+			&i.DatabaseNow,
 		); err != nil {
 			return nil, err
 		}

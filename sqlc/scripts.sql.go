@@ -527,6 +527,39 @@ func (q *Queries) ScriptPage(ctx context.Context, arg ScriptPageParams) ([]Scrip
 	return items, nil
 }
 
+const scriptRetryPolicies = `-- name: ScriptRetryPolicies :many
+SELECT s.id, COALESCE(s.metadata->'retry', 'null')::jsonb AS retry,
+    COALESCE((SELECT j.retry_lost FROM script_scheduled_jobs j WHERE j.script_id = s.id), false)::boolean AS retry_lost
+FROM scripts s WHERE s.id = ANY($1::uuid[])
+`
+
+type ScriptRetryPoliciesRow struct {
+	ID        uuid.UUID
+	Retry     json.RawMessage
+	RetryLost bool
+}
+
+// Scheduler: what happens after an execution failed, or was lost.
+func (q *Queries) ScriptRetryPolicies(ctx context.Context, ids []uuid.UUID) ([]ScriptRetryPoliciesRow, error) {
+	rows, err := q.db.Query(ctx, scriptRetryPolicies, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScriptRetryPoliciesRow{}
+	for rows.Next() {
+		var i ScriptRetryPoliciesRow
+		if err := rows.Scan(&i.ID, &i.Retry, &i.RetryLost); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,

@@ -254,6 +254,42 @@ func (q *Queries) TenantListByIDs(ctx context.Context, ids []uuid.UUID) ([]Tenan
 	return items, nil
 }
 
+const tenantRetention = `-- name: TenantRetention :many
+SELECT t.id, CASE WHEN jsonb_typeof(t.settings->'retention_days') = 'number' THEN LEAST((t.settings->>'retention_days')::float8, 36500) ELSE 0 END::float8 AS retention_days
+FROM tenants t WHERE t.id > $1 ORDER BY t.id LIMIT $2
+`
+
+type TenantRetentionParams struct {
+	AfterID  uuid.UUID
+	RowLimit int32
+}
+
+type TenantRetentionRow struct {
+	ID            uuid.UUID
+	RetentionDays float64
+}
+
+// Scheduler: retention. Tenants in pages, with their own retention in days, or 0.
+func (q *Queries) TenantRetention(ctx context.Context, arg TenantRetentionParams) ([]TenantRetentionRow, error) {
+	rows, err := q.db.Query(ctx, tenantRetention, arg.AfterID, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TenantRetentionRow{}
+	for rows.Next() {
+		var i TenantRetentionRow
+		if err := rows.Scan(&i.ID, &i.RetentionDays); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const tenantUpdate = `-- name: TenantUpdate :one
 UPDATE tenants SET name = $1, slug = $2, status = $3, settings = $4, updated_at = now() WHERE id = $5 RETURNING id, slug, name, status, settings, created_at, updated_at
 `
