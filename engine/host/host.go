@@ -104,6 +104,7 @@ type Host struct {
 	pools   *pools
 	fetches *slots
 	usage   *usageCache
+	chains  *chains
 }
 
 // New makes a Host. It looks up FetchRefuse's names but opens no connection.
@@ -142,6 +143,7 @@ func New(cfg Config) (*Host, error) {
 		guard:   g,
 		fetches: newSlots(cfg.MaxFetches),
 		usage:   newUsageCache(),
+		chains:  newChains(),
 	}
 	h.pools = newPools(&cfg, g)
 	return h, nil

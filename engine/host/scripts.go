@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 )
 
@@ -80,6 +82,10 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		return nil, fmt.Errorf("find script: %w", err)
 	}
 
+	link, err := h.chains.extend(outer, script, h.cfg.LiveNodes())
+	if err != nil {
+		return nil, err
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("make execution id: %w", err)
@@ -96,7 +102,9 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		TraceParent: outer.TraceParent,
 		Input:       args.Input,
 	}
+	h.chains.put(id, link)
 	res, err := h.cfg.Execute(ctx, inner)
+	h.chains.drop(id)
 	var refused *engine.RefusedError
 	switch {
 	case errors.As(err, &refused):
@@ -142,4 +150,55 @@ func checkDepth(inv *engine.Invocation) error {
 		Name: "Error", Code: string(engine.CodeLoopDetected), Fatal: engine.CodeLoopDetected,
 		Message: fmt.Sprintf("a chain of events and invocations is at most %d long", maxDepth),
 	}
+}
+
+// chains knows of each execution that scripts.invoke made which scripts wait for it.
+type chains struct {
+	mu    sync.Mutex
+	links map[uuid.UUID]*link
+}
+
+// link is one script of a chain; above it is the one that invoked it.
+type link struct {
+	script uuid.UUID
+	above  *link
+}
+
+func newChains() *chains { return &chains{links: map[uuid.UUID]*link{}} }
+
+// extend adds a script to outer's chain. A chain that holds all the runs that the script may have at one time on this node
+// would wait for itself: that is a loop, and said so at once.
+func (c *chains) extend(outer *engine.Invocation, script *engine.Script, nodes int) (*link, error) {
+	c.mu.Lock()
+	above := c.links[outer.ExecutionID]
+	c.mu.Unlock()
+	if above == nil {
+		above = &link{script: outer.Script.ID}
+	}
+	held := 0
+	for l := above; l != nil; l = l.above {
+		if l.script == script.ID {
+			held++
+		}
+	}
+	if limit := admission.Share(script.Limits.MaxConcurrentRuns, nodes); limit > 0 && held >= limit {
+		return nil, &engine.HostError{
+			Name: "Error", Code: string(engine.CodeLoopDetected), Fatal: engine.CodeLoopDetected,
+			Message: fmt.Sprintf("the chain of invocations holds all %d runs that script %s may have at one time here (max_concurrent_runs %d)",
+				limit, script.Name, script.Limits.MaxConcurrentRuns),
+		}
+	}
+	return &link{script: script.ID, above: above}, nil
+}
+
+func (c *chains) put(execution uuid.UUID, l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.links[execution] = l
+}
+
+func (c *chains) drop(execution uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.links, execution)
 }

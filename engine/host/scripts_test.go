@@ -95,10 +95,18 @@ func TestInvoke(t *testing.T) {
 	require.Equal(t, engine.CodeLoopDetected, requireHostError(t, err, "loop_detected").Fatal)
 }
 
-// A script that invokes itself ends after 16 levels, and every level ends with it.
+// A script that invokes itself ends after 16 levels, or where it would wait for a run that it holds itself, and every level
+// ends with it.
 func TestInvokeLoop(t *testing.T) {
 	t.Parallel()
+	for concurrent, levels := range map[int]int{0: 16, 100: 16, 5: 5, 1: 1} {
+		require.Equal(t, levels, invokeLoop(t, concurrent), "max_concurrent_runs %d", concurrent)
+	}
+}
+
+func invokeLoop(t *testing.T, concurrent int) int {
 	outer := newInvocation()
+	outer.Script.Limits.MaxConcurrentRuns = concurrent
 	deepest := 0
 	var h *Host
 	h = newTestHost(t, Config{
@@ -116,7 +124,8 @@ func TestInvokeLoop(t *testing.T) {
 	})
 	_, err := tryCall(t.Context(), h, outer, "scripts.invoke", `{"name":"me"}`)
 	require.Equal(t, engine.CodeLoopDetected, requireHostError(t, err, "loop_detected").Fatal)
-	require.Equal(t, 16, deepest)
+	require.Empty(t, h.chains.links)
+	return deepest
 }
 
 func TestFromCatalog(t *testing.T) {
