@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -105,6 +106,18 @@ func uniqueProblem(constraint string) *Problem {
 // databaseProblem translates what Postgres refused. Its texts never reach the caller.
 func databaseProblem(err *pgconn.PgError) *Problem {
 	switch {
+	case err.Code == "JSR01":
+		return notFound()
+	case err.Code == "JSR02":
+		return tenantSuspended()
+	case err.Code == "JSR03":
+		return newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").retryAfter(5 * time.Second)
+	case err.Code == "JSR04":
+		// The publishing function's own words, which begin with the field.
+		field, message, _ := strings.Cut(err.Message, ": ")
+		return invalid("body."+field, message)
+	case err.Code == "JSR05":
+		return newProblem(http.StatusLoopDetected, string(engine.CodeLoopDetected), err.Message)
 	case err.Code == "23505":
 		return uniqueProblem(err.ConstraintName)
 	case err.Code == "23503":

@@ -7,7 +7,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// schemaName names a type in the OpenAPI document: Page[Script] is ScriptPage.
+// schemaName names a type in the OpenAPI document: Page[Script] is ScriptPage, and a
+// body without a type of its own is named after its operation.
 func schemaName(t reflect.Type, hint string) string {
 	name := t.Name()
 	if base, arg, ok := strings.Cut(name, "["); ok {
@@ -15,5 +16,6 @@ func schemaName(t reflect.Type, hint string) string {
 		arg = arg[strings.LastIndexByte(arg, '.')+1:]
 		return arg + strings.ToUpper(base[:1]) + base[1:]
 	}
-	return huma.DefaultSchemaNamer(t, hint)
+	name = huma.DefaultSchemaNamer(t, hint)
+	return strings.TrimSuffix(strings.TrimSuffix(name, "Body"), "In")
 }

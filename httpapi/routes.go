@@ -109,7 +109,7 @@ func (a *API) Mount(g *gin.Engine) {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title: "jsruntime admin API", Version: a.cfg.Version,
+				Title: "jsruntime admin API", Version: "1.0.0",
 				Description: "Tenants, scripts, executions, events and dead letters of a jsruntime. Errors are application/problem+json; " +
 					"lists are paged by cursor, newest first; every POST honours Idempotency-Key for 24 hours.",
 				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},

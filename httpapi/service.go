@@ -3,7 +3,9 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -50,15 +52,22 @@ func (a *API) types(c *gin.Context) {
 	c.Data(http.StatusOK, "application/typescript; charset=utf-8", a.cfg.Types)
 }
 
-// OpenAPI is the OpenAPI document of the mounted API.
-func (a *API) OpenAPI() []byte { return a.spec }
-
-// OpenAPI30 is the document in OpenAPI 3.0, for generators that know no newer one.
-func (a *API) OpenAPI30() ([]byte, error) { return a.huma.OpenAPI().Downgrade() }
+// Document returns the OpenAPI document as the API serves it, and the same in OpenAPI 3.0 for generators that know no newer
+// one. It needs neither a database nor anything else.
+func Document() (spec, spec30 []byte, err error) {
+	a := &API{}
+	a.Mount(NewRouter(slog.New(slog.DiscardHandler)))
+	spec30, err = a.huma.OpenAPI().Downgrade()
+	return a.spec, spec30, err
+}
 
 // document completes the OpenAPI document once all routes are known, and renders it.
 func (a *API) document() {
 	doc := a.huma.OpenAPI()
+	doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	// huma's own error bodies never leave: transform replaces them.
+	delete(doc.Components.Schemas.Map(), "ErrorModel")
+	delete(doc.Components.Schemas.Map(), "ErrorDetail")
 	for path, item := range doc.Paths {
 		for _, op := range operationsOf(item) {
 			a.completeOperation(path, op)

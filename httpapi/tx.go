@@ -8,48 +8,30 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
 
-// read runs fn in one transaction of the request's tenant.
+// read runs fn in one transaction of the request's tenant, for which Postgres hides all rows of others, and which sees one
+// state of the database.
 func (a *API) read(ctx context.Context, fn func(q *sqlc.Queries) error) error {
-	return a.inTenant(ctx, tenantOf(ctx), func(tx pgx.Tx) error { return fn(sqlc.New(tx)) })
+	return tenantdb.Read(ctx, a.pool, tenantOf(ctx), fn)
 }
 
 // change runs fn in one transaction of the request's tenant; what fn writes and its trace in the audit log are committed
 // together or not at all.
 func (a *API) change(ctx context.Context, fn func(c *change) error) error {
-	return a.inTenant(ctx, tenantOf(ctx), func(tx pgx.Tx) error {
-		return fn(&change{Queries: sqlc.New(tx), ctx: ctx, tenant: tenantOf(ctx)})
+	return tenantdb.Within(ctx, a.pool, tenantOf(ctx), func(q *sqlc.Queries) error {
+		return fn(&change{Queries: q, ctx: ctx, tenant: tenantOf(ctx)})
 	})
 }
 
 // operate runs fn in one transaction of the service itself, for what belongs to no tenant. tenant is whose audit log gets
 // the trace.
 func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) error) error {
-	return a.inTx(ctx, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
 		return fn(&change{Queries: sqlc.New(tx), ctx: ctx, tenant: tenant})
 	})
-}
-
-func (a *API) inTenant(ctx context.Context, _ uuid.UUID, fn func(tx pgx.Tx) error) error {
-	return a.inTx(ctx, fn)
-}
-
-func (a *API) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	tx, err := a.pool.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	// A rollback after the commit does nothing; one after an error of fn must not depend on the request's life.
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
 }
 
 // change is a transaction that changes something.
