@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"jsruntime/engine/compile"
+)
+
+// commandLine is the whole command line. Every flag has the environment variable JSRUNTIME_ and its name in capitals.
+type commandLine struct {
+	Serve   serveConfig   `cmd:"" help:"Run a node."`
+	Migrate migrateConfig `cmd:"" help:"Bring the database to this version's schema, or show where it is."`
+	Version struct{}      `cmd:"" help:"Print the version."`
+	Compile struct{}      `cmd:"" name:"compile-child" hidden:"" help:"Compile one source from stdin; started by a node."`
+}
+
+type serveConfig struct {
+	Listen        string `default:"127.0.0.1:8080" help:"Address of the listener."`
+	MetricsListen string `help:"Address for /metrics (and /debug/pprof with --pprof) alone; empty leaves /metrics on the listener."`
+	DatabaseURL   string `name:"database-url" help:"Postgres. Empty starts one in the data directory. DATABASE_URL is read too."`
+	DataDir       string `default:"./data" help:"Where the embedded Postgres and the node's own keys are."`
+	PostgresBin   string `help:"Directory with initdb and postgres for the embedded Postgres; empty searches."`
+	DatabaseConns int    `default:"0" help:"Connections to Postgres; 0 means 4 x cores, at least 12."`
+
+	Worker     string        `help:"Path of jsruntime-worker; empty means beside this program."`
+	Workers    int           `default:"0" help:"Workers that may execute at one time; 0 means 4 x cores."`
+	Spares     int           `default:"2" help:"Workers kept started for the next tenant."`
+	Sandbox    string        `default:"auto" enum:"auto,strict,off" help:"Operating system sandbox of the workers: what the kernel allows, all of it or no start, none."`
+	JIT        string        `name:"jit" default:"on" enum:"on,off" help:"V8's compilers. Off also denies workers executable memory."`
+	QueueWait  time.Duration `default:"5s" help:"How long an execution may wait for a worker before it is refused."`
+	FetchAllow []string      `help:"Hosts and CIDRs that scripts may fetch although they are not public."`
+	FetchDeny  []string      `help:"Hosts and CIDRs that scripts may not fetch."`
+
+	TrustedProxy []netip.Prefix `help:"CIDRs of proxies whose X-Forwarded-* headers are believed."`
+	TenantOrigin bool           `help:"Tenants' endpoints have a host of their own, so that their documents need no sandboxed origin."`
+	DrainDelay   time.Duration  `default:"0s" help:"After SIGTERM: how long to go on accepting while /readyz says no."`
+	DrainTimeout time.Duration  `default:"30s" help:"After SIGTERM: how long what runs may take to end."`
+	HistoryDays  int            `default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
+
+	Demo         bool   `help:"Make the tenant demo with a sample of each script type, and print how to call it."`
+	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
+	LogFormat    string `default:"json" enum:"json,text" help:"Format of the log, which goes to stderr."`
+	Pprof        bool   `help:"Serve /debug/pprof on the metrics listener. Needs --metrics-listen."`
+	OTLPEndpoint string `name:"otlp-endpoint" help:"URL of an OTLP/HTTP collector for traces; empty makes none."`
+
+	// Secrets are read from the environment only, where other users of the machine do not see them.
+	adminKey  string
+	secretKey string
+}
+
+type migrateConfig struct {
+	DatabaseURL string   `name:"database-url" help:"Postgres. DATABASE_URL is read too."`
+	Up          struct{} `cmd:"" help:"Apply what is missing."`
+	Status      struct{} `cmd:"" help:"List the migrations."`
+}
+
+// run is the program. It returns the exit code: 0, 1 for a failure, 2 for a command line that makes no sense.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	var line commandLine
+	code := -1
+	parser, err := kong.New(&line,
+		kong.Name("jsruntime"),
+		kong.Description("A self-hosted, multi-tenant JavaScript runtime."),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(c int) { code = c }),
+		kong.Resolvers(environment(getenv)),
+		kong.ValueFormatter(func(v *kong.Value) string {
+			if v.Flag == nil || v.Name == "help" {
+				return v.Help
+			}
+			return strings.TrimSpace(v.Help + " ($" + variable(v.Name) + ")")
+		}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "jsruntime:", err)
+		return 1
+	}
+	parsed, err := parser.Parse(args)
+	if code >= 0 { // --help
+		return code
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "jsruntime:", err)
+		return 2
+	}
+	switch parsed.Command() {
+	case "serve":
+		line.Serve.adminKey, line.Serve.secretKey = getenv("JSRUNTIME_ADMIN_KEY"), getenv("JSRUNTIME_SECRET_KEY")
+		if err = line.Serve.validate(); err != nil {
+			fmt.Fprintln(stderr, "jsruntime:", err)
+			return 2
+		}
+		err = serve(ctx, line.Serve, stdout, stderr)
+	case "migrate up":
+		err = migrateUp(ctx, line.Migrate.DatabaseURL, stdout)
+	case "migrate status":
+		err = migrateStatus(ctx, line.Migrate.DatabaseURL, stdout)
+	case "compile-child":
+		return compile.Child(os.Stdin, stdout)
+	default:
+		fmt.Fprintln(stdout, "jsruntime", version())
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "jsruntime:", err)
+		return 1
+	}
+	return 0
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "JSRUNTIME_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func environment(getenv func(string) string) kong.Resolver {
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if value := getenv(variable(flag.Name)); value != "" {
+			return value, nil
+		}
+		if flag.Name == "database-url" {
+			if value := getenv("DATABASE_URL"); value != "" {
+				return value, nil
+			}
+		}
+		return nil, nil
+	})
+}
+
+func (c *serveConfig) validate() error {
+	var err error
+	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
+		return fmt.Errorf("data-dir: %w", err)
+	}
+	if c.Worker == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("worker: %w", err)
+		}
+		c.Worker = filepath.Join(filepath.Dir(self), "jsruntime-worker")
+	}
+	if _, err := os.Stat(c.Worker); err != nil {
+		return fmt.Errorf("worker: %w (set --worker or JSRUNTIME_WORKER)", err)
+	}
+	switch {
+	case c.Pprof && c.MetricsListen == "":
+		return errors.New("pprof: needs --metrics-listen, it is nothing for the public listener")
+	case c.DrainDelay < 0 || c.DrainTimeout <= 0:
+		return errors.New("drain-timeout: must be positive, drain-delay not negative")
+	case c.HistoryDays < 0:
+		return errors.New("history-days: must not be negative")
+	}
+	return nil
+}
+
+// buildVersion is set by the linker (-X main.buildVersion=…).
+var buildVersion string
+
+// version names this build: what the linker was told, else the revision that Go noted.
+func version() string {
+	if buildVersion != "" {
+		return buildVersion
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, dirty := "devel", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			revision = s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "-modified"
+		}
+	}
+	return revision + dirty
+}

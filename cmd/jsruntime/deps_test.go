@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+	Module     *struct{ Main bool }
+}
+
+func goList(t *testing.T, args ...string) map[string]goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Deps,Module", "-deps"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, stderr.String())
+	packages := map[string]goPackage{}
+	dec := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p goPackage
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		require.NoError(t, err)
+		packages[p.ImportPath] = p
+	}
+}
+
+// under reports whether path is one of the packages or below one.
+func under(path string, roots ...string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool { return path == root || strings.HasPrefix(path, root+"/") })
+}
+
+// TestImportsPointInward holds the direction of imports of production code:
+//
+//	cmd → httpapi, scheduler → engine/{catalog,ledger,…} → engine → engine/internal, and sqlc, which knows nobody.
+func TestImportsPointInward(t *testing.T) {
+	t.Parallel()
+	packages := goList(t, "jsruntime/...")
+	require.Contains(t, packages, "jsruntime/engine")
+	for path, p := range packages {
+		if p.Module == nil || !p.Module.Main {
+			continue
+		}
+		for _, imported := range p.Imports {
+			reason := ""
+			switch {
+			case under(imported, "jsruntime/cmd"):
+				reason = "nothing imports cmd"
+			case under(imported, "rogchap.com/v8go") && path != "jsruntime/engine/internal/isolate":
+				reason = "only engine/internal/isolate knows V8"
+			case under(imported, "jsruntime/httpapi") && !under(path, "jsruntime/httpapi", "jsruntime/cmd", "jsruntime/bench"),
+				under(imported, "jsruntime/scheduler") && !under(path, "jsruntime/scheduler", "jsruntime/cmd", "jsruntime/bench"):
+				reason = "httpapi and scheduler meet in the executions table, and the engine knows neither"
+			case under(imported, "jsruntime/httpapi/gateway") && under(path, "jsruntime/httpapi") && path != imported:
+				reason = "the admin API and the gateway do not know each other"
+			case under(path, "jsruntime/engine/internal") && under(imported, "jsruntime/sqlc", "github.com/gin-gonic/gin", "github.com/jackc/pgx"):
+				reason = "engine/internal knows neither Postgres nor HTTP"
+			case path == "jsruntime/engine" && under(imported, "jsruntime/sqlc", "github.com/jackc/pgx"):
+				reason = "the engine itself knows no Postgres"
+			case under(path, "jsruntime/engine/worker") && under(imported, "jsruntime") &&
+				!under(imported, "jsruntime/engine/internal", "jsruntime/engine/worker"):
+				reason = "a worker is made of engine/internal alone"
+			case under(path, "jsruntime/engine/internal/wire") && strings.Contains(imported, "."):
+				reason = "wire is made of the standard library alone"
+			case under(path, "jsruntime/sqlc") && under(imported, "jsruntime"):
+				reason = "sqlc is generated and knows nobody"
+			case under(imported, "github.com/stretchr/testify", "jsruntime/migrations/dbtest", "jsruntime/engine/enginetest") &&
+				!under(path, "jsruntime/migrations/dbtest", "jsruntime/engine/enginetest", "jsruntime/bench"):
+				reason = "production code does not import tests' packages"
+			}
+			if reason != "" {
+				t.Errorf("%s imports %s: %s", path, imported, reason)
+			}
+		}
+	}
+}
+
+// TestNodeNeverLinksV8: a script can at worst kill the worker that it runs in, because the node holds no V8.
+func TestNodeNeverLinksV8(t *testing.T) {
+	t.Parallel()
+	deps := goList(t, "jsruntime/cmd/jsruntime")["jsruntime/cmd/jsruntime"].Deps
+	require.Contains(t, deps, "jsruntime/engine")
+	for _, d := range deps {
+		require.False(t, under(d, "rogchap.com/v8go", "github.com/tommie/v8go", "jsruntime/engine/internal/isolate"), d)
+		require.NotEqual(t, "testing", d)
+	}
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"jsruntime/engine"
+	"jsruntime/engine/ledger"
+)
+
+// metrics are the node's Prometheus metrics. Labels take their values from lists of ours: no tenant, script or path is ever one,
+// so that the number of series does not grow with the number of tenants.
+type metrics struct {
+	engine.NopObserver
+	registry *prometheus.Registry
+
+	executions  *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	queueWait   *prometheus.HistogramVec
+	lateness    prometheus.Histogram
+	coldStarts  prometheus.Counter
+	cpu         prometheus.Counter
+	refused     *prometheus.CounterVec
+	hostCalls   *prometheus.CounterVec
+	hostTime    *prometheus.HistogramVec
+	spawn       prometheus.Histogram
+	workersGone *prometheus.CounterVec
+	quarantined prometheus.Counter
+}
+
+var _ engine.Observer = (*metrics)(nil)
+
+// secondsBuckets reach from a warm execution (50 µs) to the longest that the ceiling allows.
+var secondsBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		executions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jsruntime_executions_total", Help: "Executions that ended, by trigger and outcome (completed, or the error_code).",
+		}, []string{"trigger", "outcome"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "jsruntime_execution_duration_seconds", Help: "From a worker's begin to the end.", Buckets: secondsBuckets,
+		}, []string{"trigger"}),
+		queueWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "jsruntime_execution_queue_seconds", Help: "From being accepted to a worker's begin.", Buckets: secondsBuckets,
+		}, []string{"trigger"}),
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "jsruntime_schedule_lateness_seconds", Help: "How long after its tick a scheduled execution began.", Buckets: secondsBuckets,
+		}),
+		coldStarts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "jsruntime_cold_starts_total", Help: "Executions whose isolate was made for them.",
+		}),
+		cpu: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "jsruntime_execution_cpu_seconds_total", Help: "CPU time of workers in executions.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jsruntime_executions_refused_total", Help: "Executions that were not accepted, by code and whose bound it was.",
+		}, []string{"code", "scope"}),
+		hostCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jsruntime_host_calls_total", Help: "Calls of scripts to the node, by method and result (ok, refused, error).",
+		}, []string{"method", "result"}),
+		hostTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "jsruntime_host_call_seconds", Help: "Time that a call of a script took.", Buckets: secondsBuckets,
+		}, []string{"method"}),
+		spawn: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "jsruntime_worker_start_seconds", Help: "From a worker's spawn to its hello.", Buckets: secondsBuckets,
+		}),
+		workersGone: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jsruntime_workers_ended_total", Help: "Worker processes that are gone, by cause.",
+		}, []string{"cause"}),
+		quarantined: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "jsruntime_scripts_quarantined_total", Help: "Scripts that were put in quarantine.",
+		}),
+	}
+	m.registry.MustRegister(m.executions, m.duration, m.queueWait, m.lateness, m.coldStarts, m.cpu, m.refused, m.hostCalls, m.hostTime,
+		m.spawn, m.workersGone, m.quarantined,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// gauge registers a figure that is read when somebody asks.
+func (m *metrics) gauge(name, help string, labels prometheus.Labels, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
+
+// watchEngine registers the engine's figures of the moment.
+func (m *metrics) watchEngine(stats func() engine.Stats) {
+	for state, read := range map[string]func(engine.Stats) int{
+		"spare":  func(s engine.Stats) int { return s.Spares },
+		"idle":   func(s engine.Stats) int { return s.Idle },
+		"busy":   func(s engine.Stats) int { return s.Busy },
+		"parked": func(s engine.Stats) int { return s.Parked },
+	} {
+		m.gauge("jsruntime_workers", "Worker processes by state.", prometheus.Labels{"state": state},
+			func() float64 { return float64(read(stats())) })
+	}
+	m.gauge("jsruntime_tenants_with_worker", "Tenants that have a worker on this node.", nil, func() float64 { return float64(stats().Tenants) })
+	m.gauge("jsruntime_executions_queued", "Executions that wait for a worker.", nil, func() float64 { return float64(stats().Queued) })
+	m.gauge("jsruntime_executions_running", "Executions that were accepted and have not ended.", nil, func() float64 { return float64(stats().Running) })
+	m.gauge("jsruntime_scripts_in_quarantine", "Scripts in quarantine on this node.", nil, func() float64 { return float64(stats().Quarantined) })
+}
+
+// watchPool registers the connection pool's figures.
+func (m *metrics) watchPool(pool *pgxpool.Pool) {
+	for state, read := range map[string]func(*pgxpool.Stat) int32{
+		"idle":         (*pgxpool.Stat).IdleConns,
+		"acquired":     (*pgxpool.Stat).AcquiredConns,
+		"constructing": (*pgxpool.Stat).ConstructingConns,
+	} {
+		m.gauge("jsruntime_db_connections", "Connections to Postgres by state.", prometheus.Labels{"state": state},
+			func() float64 { return float64(read(pool.Stat())) })
+	}
+	m.gauge("jsruntime_db_connections_max", "Bound of the connection pool.", nil, func() float64 { return float64(pool.Config().MaxConns) })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "jsruntime_db_acquire_waits_total", Help: "Times that a connection had to be waited for.",
+	}, func() float64 { return float64(pool.Stat().EmptyAcquireCount()) }))
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+// ExecutionEnded implements engine.Observer.
+func (m *metrics) ExecutionEnded(inv *engine.Invocation, res *engine.Result) {
+	trigger := string(inv.Trigger)
+	m.executions.WithLabelValues(trigger, res.Code.Outcome()).Inc()
+	m.duration.WithLabelValues(trigger).Observe(res.Metrics.Duration.Seconds())
+	m.queueWait.WithLabelValues(trigger).Observe(res.Metrics.Queue.Seconds())
+	m.cpu.Add(max(res.Metrics.CPU.Seconds(), 0))
+	if res.Metrics.ColdStart {
+		m.coldStarts.Inc()
+	}
+	if inv.Trigger == engine.TriggerCron && inv.Attempt == 1 && res.Began {
+		m.lateness.Observe(max(res.StartedAt.Sub(inv.QueuedAt).Seconds(), 0))
+	}
+}
+
+// ExecutionRefused implements engine.Observer.
+func (m *metrics) ExecutionRefused(_ *engine.Invocation, err *engine.RefusedError) {
+	m.refused.WithLabelValues(string(err.Code), err.Scope).Inc()
+}
+
+// hostMethods bounds a label that a worker names.
+var hostMethods = map[string]bool{
+	"fetch": true, "kv.get": true, "kv.put": true, "kv.delete": true, "kv.list": true, "kv.increment": true, "events.publish": true, "scripts.invoke": true,
+}
+
+// HostCallEnded implements engine.Observer.
+func (m *metrics) HostCallEnded(method string, took time.Duration, err error) {
+	if !hostMethods[method] {
+		method = "unknown"
+	}
+	m.hostCalls.WithLabelValues(method, hostResult(err)).Inc()
+	m.hostTime.WithLabelValues(method).Observe(took.Seconds())
+}
+
+// WorkerStarted implements engine.Observer.
+func (m *metrics) WorkerStarted(took time.Duration) { m.spawn.Observe(took.Seconds()) }
+
+// WorkerEnded implements engine.Observer.
+func (m *metrics) WorkerEnded(cause string) { m.workersGone.WithLabelValues(cause).Inc() }
+
+// ScriptQuarantined implements engine.Observer.
+func (m *metrics) ScriptQuarantined(uuid.UUID, uuid.UUID) { m.quarantined.Inc() }
+
+func hostResult(err error) string {
+	var visible *engine.HostError
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &visible):
+		return "refused"
+	default:
+		return "error"
+	}
+}
+
+// watchLedger registers the ledger's figures.
+func (m *metrics) watchLedger(stats func() ledger.Stats) {
+	m.gauge("jsruntime_ledger_backlog_rows", "Executions that are not on record yet.", nil, func() float64 { return float64(stats().BacklogRows) })
+	m.gauge("jsruntime_ledger_backlog_bytes", "Their size in memory.", nil, func() float64 { return float64(stats().BacklogBytes) })
+	m.gauge("jsruntime_ledger_outage", "1 while Postgres does not take what the ledger writes.", nil, func() float64 {
+		if stats().Outage {
+			return 1
+		}
+		return 0
+	})
+	for name, c := range map[string]struct {
+		help string
+		read func(ledger.Stats) int64
+	}{
+		"jsruntime_ledger_written_total": {"Executions that were written down.", func(s ledger.Stats) int64 { return s.Written }},
+		"jsruntime_ledger_dropped_total": {"Executions that no table would take: their script was deleted, or Postgres refused the row.", func(s ledger.Stats) int64 { return s.Dropped }},
+		"jsruntime_ledger_batches_total": {"Transactions of the ledger.", func(s ledger.Stats) int64 { return s.Batches }},
+		"jsruntime_ledger_retries_total": {"Transactions of the ledger that were tried again.", func(s ledger.Stats) int64 { return s.Retries }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: c.help},
+			func() float64 { return float64(c.read(stats())) }))
+	}
+}
+
+// watchCatalog registers how old the node's knowledge is.
+func (m *metrics) watchCatalog(lastRead func() time.Time) {
+	m.gauge("jsruntime_catalog_age_seconds", "Time since the node last knew that its routes and scripts are the newest.", nil,
+		func() float64 { return time.Since(lastRead()).Seconds() })
+}

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+	"jsruntime/engine/compile"
+	"jsruntime/engine/host"
+	"jsruntime/engine/ledger"
+	"jsruntime/engine/logtail"
+	"jsruntime/httpapi"
+	"jsruntime/httpapi/console"
+	"jsruntime/httpapi/gateway"
+	"jsruntime/migrations"
+	"jsruntime/migrations/postgres"
+)
+
+// serve runs a node until ctx ends or a part of it fails. Parts start in the order in which they need each other:
+//
+//	Postgres → catalog → ledger → host, engine → scheduler → listener
+//
+// and stop in the reverse order: the listener takes no further connection and its requests end, the scheduler claims no more and
+// its executions end, the engine ends its workers, the ledger writes what it has, Postgres checkpoints.
+func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err error) {
+	log := newLogger(cfg, stderr)
+	nodeID, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("making a node id: %w", err)
+	}
+	log = log.With("node_id", nodeID)
+	if err := os.MkdirAll(cfg.DataDir, 0o755); err != nil {
+		return fmt.Errorf("data-dir: %w", err)
+	}
+	begun := time.Now()
+	parts, ctx := newStages(ctx, log)
+	defer func() {
+		if stopErr := parts.stop(); err == nil {
+			err = stopErr
+		}
+		log.Info("stopped")
+	}()
+
+	databaseURL := cfg.DatabaseURL
+	embedded := databaseURL == ""
+	if embedded {
+		server, err := postgres.Start(ctx, postgres.Config{DataDir: cfg.DataDir, Binaries: cfg.PostgresBin, Log: log})
+		if err != nil {
+			return err
+		}
+		parts.start("postgres", server.Run)
+		databaseURL = server.URL()
+	}
+	if err := migrations.Up(ctx, databaseURL); err != nil {
+		return err
+	}
+	pool, err := openPool(ctx, databaseURL, cfg.DatabaseConns)
+	if err != nil {
+		return err
+	}
+	parts.start("pool", func(ctx context.Context) error {
+		<-ctx.Done()
+		pool.Close()
+		return nil
+	})
+
+	keepSecret := cfg.secretKey
+	if keepSecret == "" && embedded {
+		if keepSecret, err = secretKey("", cfg.DataDir); err != nil {
+			return err
+		}
+	}
+	admin, adminMade, err := adminKey(cfg.adminKey, cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	metrics := newMetrics()
+
+	var tail *logtail.Hub
+	library, err := catalog.New(catalog.Config{Pool: pool, Log: log, Channels: map[string]func(string){
+		logtail.ChannelLines:  func(payload string) { tail.Notified(logtail.ChannelLines, payload) },
+		logtail.ChannelWanted: func(payload string) { tail.Notified(logtail.ChannelWanted, payload) },
+	}})
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	book, err := ledger.New(ledger.Config{Pool: pool, NodeID: nodeID, Log: log})
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	secrets, err := host.NewSecrets(pool, keepSecret)
+	if err != nil {
+		return fmt.Errorf("JSRUNTIME_SECRET_KEY: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	compiler, err := compile.New(compile.Config{Command: []string{self, "compile-child"}})
+	if err != nil {
+		return fmt.Errorf("compiler: %w", err)
+	}
+
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	parts.start("address", func(ctx context.Context) error {
+		<-ctx.Done()
+		listener.Close() // closed already, unless the start failed
+		return nil
+	})
+
+	var machine *engine.Engine
+	services, err := host.New(host.Config{
+		DB: pool, Log: log, Scripts: library, Recorder: book,
+		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
+			return machine.Execute(ctx, inv)
+		},
+		FetchAllow: cfg.FetchAllow, FetchDeny: cfg.FetchDeny, FetchRefuse: []string{listener.Addr().String(), databaseHost(pool)},
+	})
+	if err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	machine, err = engine.New(engine.Config{
+		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, Spares: cfg.Spares,
+		QueueWait: cfg.QueueWait, DrainGrace: cfg.DrainTimeout, Host: services, Env: secrets.EnvJSON, MapStack: compile.MapStack,
+		Observer: metrics, Logger: log,
+	})
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	tail, err = logtail.New(logtail.Config{NodeID: nodeID, DB: pool, Log: log})
+	if err != nil {
+		return fmt.Errorf("log tail: %w", err)
+	}
+	executor := tail.Executor(machine)
+	library.OnTenantChange(machine.RetireTenant)
+	metrics.watchEngine(machine.Stats)
+	metrics.watchPool(pool)
+	metrics.watchLedger(book.Stats)
+	metrics.watchCatalog(library.LastRead)
+
+	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKey: admin, Log: log})
+	if err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	public, err := gateway.New(gateway.Config{
+		Router: library, Executor: executor, Recorder: book, Keys: tenantKeys{keys}, Log: log, TrustedProxies: cfg.TrustedProxy,
+		OwnOrigin: cfg.TenantOrigin,
+	})
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	var draining atomic.Bool
+	api, err := httpapi.New(httpapi.Config{
+		Pool: pool, Keys: keys, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
+		NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), Version: version(), Log: log,
+		Ready: func(context.Context) error {
+			if draining.Load() {
+				return errStopping
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("admin API: %w", err)
+	}
+	library.OnChange(func(change catalog.Change) { api.Forget(change.Table) })
+	router := httpapi.NewRouter(log)
+	api.Mount(router)
+
+	parts.start("catalog", library.Run)
+	parts.start("ledger", book.Run)
+	parts.start("host", services.Run)
+	parts.start("engine", machine.Run)
+	parts.start("log tail", tail.Run)
+	parts.start("admin API", api.Run)
+	select {
+	case <-library.Ready():
+	case <-ctx.Done():
+		return cause(ctx)
+	}
+
+	if cfg.MetricsListen != "" {
+		second, err := net.Listen("tcp", cfg.MetricsListen)
+		if err != nil {
+			return fmt.Errorf("metrics-listen: %w", err)
+		}
+		server := newServer(debugHandler(metrics.handler(), cfg.Pprof), log)
+		parts.start("metrics", func(ctx context.Context) error { return serveUntil(ctx, server, second, time.Second) })
+	}
+	server := newServer(&front{gateway: public, console: console.Handler(), api: router, draining: &draining}, log)
+	parts.start("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })
+	base := baseURL(listener.Addr())
+	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "took_ms", time.Since(begun).Milliseconds())
+	if adminMade {
+		fmt.Fprintf(stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", admin)
+	}
+	if cfg.Demo {
+		if err := demo(ctx, router, admin, cfg.DataDir, base, stdout); err != nil {
+			return err
+		}
+	}
+
+	<-ctx.Done()
+	draining.Store(true)
+	log.Info("draining", "cause", context.Cause(ctx).Error())
+	if cfg.DrainDelay > 0 {
+		time.Sleep(cfg.DrainDelay)
+	}
+	return cause(ctx)
+}
+
+// cause is why ctx ended, nil where somebody asked for it.
+func cause(ctx context.Context) error {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func newLogger(cfg serveConfig, stderr io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // one of an enum
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(stderr, options))
+}
+
+// openPool opens the connections that everything but LISTEN and migrations shares.
+func openPool(ctx context.Context, databaseURL string, conns int) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, errors.New("database-url: cannot be read as a Postgres URL") // pgx's error could quote the password
+	}
+	cfg.MaxConns = int32(max(12, 4*runtime.NumCPU()))
+	if conns > 0 {
+		cfg.MaxConns = int32(conns)
+	}
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.MaxConnLifetime = time.Hour
+	cfg.MaxConnLifetimeJitter = 5 * time.Minute
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "jsruntime"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	return pool, nil
+}
+
+// databaseHost is the database's address, which scripts may not fetch.
+func databaseHost(pool *pgxpool.Pool) string {
+	c := pool.Config().ConnConfig
+	return net.JoinHostPort(c.Host, fmt.Sprint(c.Port))
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"jsruntime/httpapi/console"
+	"jsruntime/httpapi/gateway"
+)
+
+// front is the listener's handler: tenants' endpoints go straight to the gateway, the rest to the admin API.
+type front struct {
+	gateway, console, api http.Handler
+	draining              *atomic.Bool
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.draining.Load() && r.ProtoMajor == 1 {
+		// The client opens its next connection to another node.
+		w.Header()["Connection"] = []string{"close"}
+	}
+	path := r.URL.Path
+	switch {
+	case strings.HasPrefix(path, gateway.Prefix):
+		f.gateway.ServeHTTP(w, r)
+	case strings.HasPrefix(path, console.Prefix), path+"/" == console.Prefix:
+		f.console.ServeHTTP(w, r)
+	default:
+		f.api.ServeHTTP(w, r)
+	}
+}
+
+// newServer returns a server with the bounds that slow and hostile clients need. Bodies and answers have theirs by route.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       75 * time.Second, // longer than the 60 s of common proxies, so that they close first
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// serveUntil serves listener until ctx ends; then it lets requests end for at most drain, and closes what is left.
+func serveUntil(ctx context.Context, server *http.Server, listener net.Listener, drain time.Duration) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	err := server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
+	if serveErr := <-failed; err == nil && !errors.Is(serveErr, http.ErrServerClosed) {
+		err = serveErr
+	}
+	return err
+}
+
+// debugHandler is that of the listener for metrics alone.
+func debugHandler(metrics http.Handler, withPprof bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	if withPprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// baseURL is how the listener is reached from this machine.
+func baseURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// stages are the long-lived parts of a node, each started after those that it needs. They run in one errgroup and are stopped
+// in the reverse order, each only once the one before has gone: the listener while the engine still runs what it took, the
+// ledger after the engine's last result, Postgres at the very end.
+type stages struct {
+	group  *errgroup.Group
+	log    *slog.Logger
+	failed context.CancelCauseFunc // begins the shutdown
+	list   []*stage
+}
+
+type stage struct {
+	name string
+	stop context.CancelCauseFunc
+	gone chan struct{}
+}
+
+var errStopping = errors.New("the node is stopping")
+
+// newStages returns stages, and a context that ends when ctx does or when a stage returns by itself.
+func newStages(ctx context.Context, log *slog.Logger) (*stages, context.Context) {
+	ctx, failed := context.WithCancelCause(ctx)
+	return &stages{group: &errgroup.Group{}, log: log, failed: failed}, ctx
+}
+
+// start runs a stage. Its context is its own: only stop ends it.
+func (s *stages) start(name string, run func(ctx context.Context) error) {
+	ctx, stop := context.WithCancelCause(context.Background())
+	st := &stage{name: name, stop: stop, gone: make(chan struct{})}
+	s.list = append(s.list, st)
+	s.group.Go(func() error {
+		defer close(st.gone)
+		err := run(ctx)
+		if ctx.Err() == nil {
+			if err == nil {
+				err = errors.New("ended by itself")
+			}
+			err = fmt.Errorf("%s: %w", name, err)
+			s.failed(err)
+			return err
+		}
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errStopping) {
+			return fmt.Errorf("stopping %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// stop ends the stages from the last to the first and returns their first error.
+func (s *stages) stop() error {
+	for i := len(s.list) - 1; i >= 0; i-- {
+		st := s.list[i]
+		begun := time.Now()
+		st.stop(errStopping)
+		<-st.gone
+		s.log.Debug("stopped", "stage", st.name, "took_ms", time.Since(begun).Milliseconds())
+	}
+	return s.group.Wait()
+}
