@@ -24,7 +24,7 @@ ORDER BY p.id;
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
        s.organization_id, s.name, s.version, s.status, s.resource_limits, s.metadata, s.quarantined_until
 FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
-WHERE p.is_active AND s.status = 'active' AND p.tenant_id = @tenant_id AND p.script_id = ANY(@script_ids::uuid[]);
+WHERE p.is_active AND p.tenant_id = @tenant_id AND p.script_id = ANY(@script_ids::uuid[]);
 
 -- Admin API.
 
@@ -45,4 +45,3 @@ ORDER BY e.created_at DESC, e.id DESC LIMIT @row_limit;
 -- name: EndpointPatterns :many
 SELECT script_id, http_path FROM script_http_endpoints
 WHERE tenant_id = @tenant_id AND (http_path LIKE '%/:%' OR http_path LIKE '%/*%');
-WHERE p.is_active AND p.tenant_id = @tenant_id AND p.script_id = ANY(@script_ids::uuid[]);
