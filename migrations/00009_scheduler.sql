@@ -9,8 +9,8 @@
 DROP INDEX idx_executions_pending, idx_executions_pending_script, idx_executions_running_script;
 CREATE INDEX idx_executions_queue ON script_executions(tenant_id, script_id, run_at, id) WHERE status = 'pending';
 
--- last_finished_at is when the last execution of a tick ended: ticks before it fell due while that one ran, ticks after it did not.
-ALTER TABLE script_scheduled_jobs ADD COLUMN last_finished_at TIMESTAMP WITH TIME ZONE;
+-- When the last execution of a tick began and ended, by the database's clock: ticks in between fell due while it ran.
+ALTER TABLE script_scheduled_jobs ADD COLUMN last_started_at TIMESTAMP WITH TIME ZONE, ADD COLUMN last_finished_at TIMESTAMP WITH TIME ZONE;
 
 -- Schedules that are active and have no next tick: the reconciler's work list.
 CREATE INDEX idx_scheduled_unarmed ON script_scheduled_jobs(id) WHERE is_active AND next_run_at IS NULL;
@@ -51,7 +51,7 @@ DROP FUNCTION jsruntime_notify_cancel();
 DROP TRIGGER tr_jobs_rearm ON script_scheduled_jobs;
 DROP FUNCTION jsruntime_schedule_changed();
 DROP INDEX idx_scheduled_unarmed;
-ALTER TABLE script_scheduled_jobs DROP COLUMN last_finished_at;
+ALTER TABLE script_scheduled_jobs DROP COLUMN last_started_at, DROP COLUMN last_finished_at;
 DROP INDEX idx_executions_queue;
 CREATE INDEX idx_executions_pending ON script_executions(tenant_id, run_at, id) WHERE status = 'pending';
 CREATE INDEX idx_executions_pending_script ON script_executions(script_id, run_at, id) WHERE status = 'pending';

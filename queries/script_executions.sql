@@ -214,7 +214,7 @@ WITH lost AS (
 ), schedules AS (
     UPDATE script_scheduled_jobs j
     SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_finished_at = now(),
-        last_run_at = r.started_at, last_run_status = r.status, updated_at = now()
+        last_started_at = r.started_at, last_run_at = r.started_at, last_run_status = r.status, updated_at = now()
     FROM rescued r WHERE r.trigger_type = 'cron' AND r.status <> 'pending' AND j.script_id = r.script_id AND j.execution_id = r.id
 )
 SELECT r.id, r.tenant_id, r.script_id, r.status, r.trigger_type FROM rescued r;

@@ -33,7 +33,7 @@ WHERE tenant_id = @tenant_id AND script_id = @script_id ORDER BY scheduled_for D
 -- then it is we who are late, and not the script that takes too long.
 -- name: ScheduledJobClaimDue :many
 SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
-    COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_finished_at,
+    COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_started_at, j.last_finished_at,
     j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
     s.version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now
 FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
@@ -43,12 +43,13 @@ WHERE j.is_active AND j.next_run_at <= now()
 ORDER BY j.next_run_at LIMIT @row_limit
 FOR UPDATE OF j SKIP LOCKED;
 
--- Seconds until the next tick of any schedule; negative if one is due.
+-- Seconds until the next tick of any schedule; negative if one is due. Ticks that wait for the last one to end are left out: its
+-- end is announced.
 -- name: ScheduledJobNextDue :many
 SELECT EXTRACT(EPOCH FROM j.next_run_at - now())::float8 AS due_in_seconds
 FROM script_scheduled_jobs j
 WHERE j.is_active AND j.next_run_at IS NOT NULL
-  AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
+  AND NOT (j.next_run_at <= now() AND j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
       (SELECT e.status = 'pending' OR e.started_at >= j.next_run_at FROM script_executions e WHERE e.id = j.execution_id), false))))
 ORDER BY j.next_run_at LIMIT 1;
 
@@ -94,7 +95,8 @@ WHERE j.id = h.id;
 -- Ends the run of ticks whose execution ended, or passes it on to the execution that retries it (next_execution_id).
 -- name: ScheduledJobFinish :exec
 UPDATE script_scheduled_jobs j
-SET last_run_at = h.started_at, last_run_status = h.status, last_finished_at = now(), updated_at = now(),
+SET last_run_at = h.started_at, last_run_status = h.status, updated_at = now(),
+    last_started_at = COALESCE((SELECT e.started_at FROM script_executions e WHERE e.id = h.execution_id), h.started_at), last_finished_at = now(),
     execution_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.next_execution_id ELSE j.execution_id END,
     is_running = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN false ELSE j.is_running END,
     lease_token = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_token END,

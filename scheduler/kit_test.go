@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	// The test server, where dbtest starts one, is waited for until the process ends.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
 }
 
 // villain is a node of its own process. Its executor writes each start to test_starts, in a transaction of its own, before the

@@ -44,7 +44,8 @@ const (
 type schedule struct {
 	next         time.Time // the first tick that was not decided on
 	running      bool
-	lastFinished time.Time // zero: never
+	lastStarted  time.Time // of the last run that ended; zero: never
+	lastFinished time.Time
 	overlap      string
 	missed       string
 	window       time.Duration
@@ -61,8 +62,8 @@ type decision struct {
 // function of its arguments only.
 //
 // A tick is late when it is older than grace: then nobody could start it in time, and the policy for missed ticks counts. All
-// others run, unless the last one still runs: then the policy for overlaps counts. Under skip and queue_one one tick is started
-// at a time; the next ones are left until it has ended.
+// others run, unless a run was under way when they fell due: then the policy for overlaps counts. Under skip and queue_one one
+// tick is started at a time; the next ones are left until it has ended.
 func decideTicks(j schedule, following func(time.Time) (time.Time, bool), now time.Time, grace time.Duration) (decisions []decision, left time.Time) {
 	at, more := j.next, true
 	advance := func() {
@@ -98,17 +99,22 @@ func decideTicks(j schedule, following func(time.Time) (time.Time, bool), now ti
 			break
 		}
 	}
-	waited := false // whether a tick that waited for the last run was started
+	running := j.running
 	for i, tick := range due {
-		if j.overlap == overlapQueueOne && !tick.After(j.lastFinished) {
-			// It fell due while the last one ran. One of these may wait; it is the first.
-			if waited || j.running {
-				decisions = append(decisions, decision{tick, tickSkipped, false})
-			} else {
-				decisions = append(decisions, decision{tick, tickQueued, true})
-				waited, j.running = true, true
-			}
+		overlaps := tick.After(j.lastStarted) && !tick.After(j.lastFinished)
+		switch {
+		case j.overlap == overlapAllow:
+		case overlaps && j.overlap == overlapQueueOne && !running:
+			// One of those that fell due during the last run may wait for its end; it is the first.
+			decisions = append(decisions, decision{tick, tickQueued, true})
+			running = true
 			continue
+		case overlaps, j.running && j.overlap != overlapQueueOne:
+			decisions = append(decisions, decision{tick, tickSkipped, false})
+			continue
+		case running:
+			// What else is due is our lateness and no overlap: it is decided on when the run has ended.
+			return decisions, tick
 		}
 		if i < onTime {
 			switch {
@@ -120,21 +126,8 @@ func decideTicks(j schedule, following func(time.Time) (time.Time, bool), now ti
 				continue
 			}
 		}
-		switch {
-		case j.overlap == overlapAllow || !j.running:
-			decisions = append(decisions, decision{tick, tickStarted, true})
-			if j.overlap != overlapAllow {
-				// What else is due is our lateness, not an overlap: it is decided on when this one has ended.
-				if i+1 < len(due) {
-					left = due[i+1]
-				}
-				return decisions, left
-			}
-		case j.overlap == overlapQueueOne:
-			return decisions, tick
-		default:
-			decisions = append(decisions, decision{tick, tickSkipped, false})
-		}
+		decisions = append(decisions, decision{tick, tickStarted, true})
+		running = true
 	}
 	return decisions, left
 }
@@ -263,8 +256,8 @@ func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, sta
 					next: job.NextRunAt, running: job.IsRunning, overlap: job.OverlapPolicy, missed: job.MissedPolicy,
 					window: time.Duration(job.MissedWindowSeconds) * time.Second,
 				}
-				if job.LastFinishedAt != nil {
-					state.lastFinished = *job.LastFinishedAt
+				if job.LastStartedAt != nil && job.LastFinishedAt != nil {
+					state.lastStarted, state.lastFinished = *job.LastStartedAt, *job.LastFinishedAt
 				}
 				decisions, left = decideTicks(state, parsed.Next, job.DatabaseNow, s.cfg.MissedGrace)
 				for _, d := range decisions {

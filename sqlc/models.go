@@ -240,6 +240,7 @@ type ScriptScheduledJob struct {
 	LeaseToken          *uuid.UUID
 	LeaseExpiresAt      *time.Time
 	NodeID              *uuid.UUID
+	LastStartedAt       *time.Time
 	LastFinishedAt      *time.Time
 }
 

@@ -231,7 +231,7 @@ func (q *Queries) ScheduledJobBacklog(ctx context.Context, rowLimit int32) (int6
 const scheduledJobClaimDue = `-- name: ScheduledJobClaimDue :many
 
 SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
-    COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_finished_at,
+    COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_started_at, j.last_finished_at,
     j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
     s.version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now
 FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
@@ -251,6 +251,7 @@ type ScheduledJobClaimDueRow struct {
 	NextRunAt           time.Time
 	IsRunning           bool
 	ExecutionID         *uuid.UUID
+	LastStartedAt       *time.Time
 	LastFinishedAt      *time.Time
 	OverlapPolicy       string
 	MissedPolicy        string
@@ -283,6 +284,7 @@ func (q *Queries) ScheduledJobClaimDue(ctx context.Context, rowLimit int32) ([]S
 			&i.NextRunAt,
 			&i.IsRunning,
 			&i.ExecutionID,
+			&i.LastStartedAt,
 			&i.LastFinishedAt,
 			&i.OverlapPolicy,
 			&i.MissedPolicy,
@@ -304,7 +306,8 @@ func (q *Queries) ScheduledJobClaimDue(ctx context.Context, rowLimit int32) ([]S
 
 const scheduledJobFinish = `-- name: ScheduledJobFinish :exec
 UPDATE script_scheduled_jobs j
-SET last_run_at = h.started_at, last_run_status = h.status, last_finished_at = now(), updated_at = now(),
+SET last_run_at = h.started_at, last_run_status = h.status, updated_at = now(),
+    last_started_at = COALESCE((SELECT e.started_at FROM script_executions e WHERE e.id = h.execution_id), h.started_at), last_finished_at = now(),
     execution_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.next_execution_id ELSE j.execution_id END,
     is_running = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN false ELSE j.is_running END,
     lease_token = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_token END,
@@ -338,7 +341,7 @@ func (q *Queries) ScheduledJobFinish(ctx context.Context, arg ScheduledJobFinish
 }
 
 const scheduledJobGet = `-- name: ScheduledJobGet :one
-SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, j.timezone, j.next_run_at, j.last_run_at, j.last_run_status, j.is_running, j.created_at, j.updated_at, j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds, j.retry_lost, j.is_active, j.execution_id, j.lease_token, j.lease_expires_at, j.node_id, j.last_finished_at, s.name AS script_name FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id
+SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, j.timezone, j.next_run_at, j.last_run_at, j.last_run_status, j.is_running, j.created_at, j.updated_at, j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds, j.retry_lost, j.is_active, j.execution_id, j.lease_token, j.lease_expires_at, j.node_id, j.last_started_at, j.last_finished_at, s.name AS script_name FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id
 WHERE j.tenant_id = $1 AND j.script_id = $2
 `
 
@@ -369,6 +372,7 @@ type ScheduledJobGetRow struct {
 	LeaseToken          *uuid.UUID
 	LeaseExpiresAt      *time.Time
 	NodeID              *uuid.UUID
+	LastStartedAt       *time.Time
 	LastFinishedAt      *time.Time
 	ScriptName          string
 }
@@ -398,6 +402,7 @@ func (q *Queries) ScheduledJobGet(ctx context.Context, arg ScheduledJobGetParams
 		&i.LeaseToken,
 		&i.LeaseExpiresAt,
 		&i.NodeID,
+		&i.LastStartedAt,
 		&i.LastFinishedAt,
 		&i.ScriptName,
 	)
@@ -405,7 +410,7 @@ func (q *Queries) ScheduledJobGet(ctx context.Context, arg ScheduledJobGetParams
 }
 
 const scheduledJobList = `-- name: ScheduledJobList :many
-SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, j.timezone, j.next_run_at, j.last_run_at, j.last_run_status, j.is_running, j.created_at, j.updated_at, j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds, j.retry_lost, j.is_active, j.execution_id, j.lease_token, j.lease_expires_at, j.node_id, j.last_finished_at, s.name AS script_name FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id
+SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, j.timezone, j.next_run_at, j.last_run_at, j.last_run_status, j.is_running, j.created_at, j.updated_at, j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds, j.retry_lost, j.is_active, j.execution_id, j.lease_token, j.lease_expires_at, j.node_id, j.last_started_at, j.last_finished_at, s.name AS script_name FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id
 WHERE j.tenant_id = $1 AND (j.created_at, j.id) < ($2::timestamptz, $3::uuid)
 ORDER BY j.created_at DESC, j.id DESC LIMIT $4
 `
@@ -439,6 +444,7 @@ type ScheduledJobListRow struct {
 	LeaseToken          *uuid.UUID
 	LeaseExpiresAt      *time.Time
 	NodeID              *uuid.UUID
+	LastStartedAt       *time.Time
 	LastFinishedAt      *time.Time
 	ScriptName          string
 }
@@ -479,6 +485,7 @@ func (q *Queries) ScheduledJobList(ctx context.Context, arg ScheduledJobListPara
 			&i.LeaseToken,
 			&i.LeaseExpiresAt,
 			&i.NodeID,
+			&i.LastStartedAt,
 			&i.LastFinishedAt,
 			&i.ScriptName,
 		); err != nil {
@@ -496,12 +503,13 @@ const scheduledJobNextDue = `-- name: ScheduledJobNextDue :many
 SELECT EXTRACT(EPOCH FROM j.next_run_at - now())::float8 AS due_in_seconds
 FROM script_scheduled_jobs j
 WHERE j.is_active AND j.next_run_at IS NOT NULL
-  AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
+  AND NOT (j.next_run_at <= now() AND j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
       (SELECT e.status = 'pending' OR e.started_at >= j.next_run_at FROM script_executions e WHERE e.id = j.execution_id), false))))
 ORDER BY j.next_run_at LIMIT 1
 `
 
-// Seconds until the next tick of any schedule; negative if one is due.
+// Seconds until the next tick of any schedule; negative if one is due. Ticks that wait for the last one to end are left out: its
+// end is announced.
 func (q *Queries) ScheduledJobNextDue(ctx context.Context) ([]float64, error) {
 	rows, err := q.db.Query(ctx, scheduledJobNextDue)
 	if err != nil {
