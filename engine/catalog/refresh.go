@@ -30,9 +30,6 @@ const (
 	// checkListen is how long a LISTEN connection may be silent before it is tried: a half-open one never says anything.
 	checkListen = 15 * time.Second
 
-	// statusActive is the status of scripts whose endpoints answer.
-	statusActive = "active"
-
 	queryTimeout = 10 * time.Second
 	loadTimeout  = 5 * time.Minute
 )
@@ -273,19 +270,16 @@ func (c *Catalog) reloadEndpoints(ctx context.Context, tenantID uuid.UUID, chang
 	if err != nil {
 		return fmt.Errorf("read endpoints: %w", err)
 	}
-	var before, after []*Endpoint
+	before, after := make(map[uuid.UUID]*Endpoint), make(map[uuid.UUID]*Endpoint)
 	for _, id := range ids {
 		if endpoint := entry.endpoints[id]; endpoint != nil {
-			before = append(before, endpoint)
+			before[id] = endpoint
 			delete(entry.endpoints, id)
 		}
 	}
 	for _, row := range rows {
-		if row.Status != statusActive {
-			continue
-		}
 		endpoint := c.endpointOf(snapshot.tenant.Slug, sqlc.EndpointListLiveRow(row))
-		after = append(after, endpoint)
+		after[row.ScriptID] = endpoint
 		entry.endpoints[row.ScriptID] = endpoint
 	}
 	if len(before)+len(after) > 0 {
@@ -303,9 +297,6 @@ func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]
 		}
 		for _, row := range rows {
 			after = row.ID
-			if row.Status != statusActive {
-				continue
-			}
 			all[row.ScriptID] = c.endpointOf(tenant.Slug, sqlc.EndpointListLiveRow(row))
 		}
 		if len(rows) < pageRows {
@@ -314,19 +305,15 @@ func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]
 	}
 }
 
-// endpointOf makes an endpoint of its row. The caller holds mu.
 func (c *Catalog) endpointOf(slug string, row sqlc.EndpointListLiveRow) *Endpoint {
 	options, err := HTTPFromMetadata(row.Metadata)
 	if err != nil {
 		c.log.Warn("script has odd metadata", "tenant_id", row.TenantID, "script_id", row.ScriptID, "error", err)
 	}
-	if raw := string(row.ResourceLimits); c.lastLimitsRaw == "" || raw != c.lastLimitsRaw {
-		c.lastLimits, c.lastLimitsRaw = EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), raw
-	}
 	endpoint := &Endpoint{
 		TenantID: row.TenantID, TenantSlug: slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
 		Version: int(row.Version), Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, CORS: options.CORS,
-		Limits: c.lastLimits,
+		Limits: EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling),
 	}
 	if row.QuarantinedUntil != nil {
 		endpoint.QuarantinedUntil = *row.QuarantinedUntil
@@ -370,8 +357,8 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 		for _, row := range rows {
 			after = row.ID
 			tenant, ok := alive[row.TenantID]
-			if !ok || row.Status != statusActive {
-				continue // not live, or of a tenant made since: that comes with the changes
+			if !ok {
+				continue // made since the tenants were read: it comes with the changes
 			}
 			if endpoints[row.TenantID] == nil {
 				endpoints[row.TenantID] = make(map[uuid.UUID]*Endpoint)

@@ -96,7 +96,7 @@ func NewTenant() *Tenant { return &Tenant{ID: uuid.New(), Org: uuid.New()} }
 func (t *Tenant) Script(name string, change func(*engine.Limits)) *engine.Script {
 	s := &engine.Script{
 		ID: uuid.New(), TenantID: t.ID, TenantSlug: "tenant", OrganizationID: t.Org, Name: name, Type: "oneoff", Version: 1,
-		Compiled: Sources[name], Limits: engine.DefaultLimits(),
+		Compiled: "-", Limits: engine.DefaultLimits(),
 	}
 	if change != nil {
 		change(&s.Limits)
@@ -122,6 +122,3 @@ func Execute(t testing.TB, e engine.Executor, inv *engine.Invocation) *engine.Re
 	require.NotNil(t, res)
 	return res
 }
-
-// Sources is the JavaScript of the scripts that the suite runs against the real worker: ES modules, to be compiled.
-var Sources = map[string]string{}

@@ -299,7 +299,7 @@ func (f *fakeWorker) begin(m *wire.Run, method, args string, body []byte, stream
 	p := pendingCall{f.calls, make(chan wire.HostReply, 1)}
 	f.replies[p.number] = p.c
 	f.chunks[p.number] = make(chan wire.Chunk, 64)
-	f.credits[p.number] = make(chan int, 64)
+	f.credits[p.number] = make(chan int, 1<<16)
 	f.mu.Unlock()
 	f.send(&wire.HostCall{Seq: m.Seq, Call: p.number, Method: method, Args: []byte(args), Body: body, Stream: stream})
 	return p

@@ -1,0 +1,4 @@
+package worker
+
+// crypto does the crypto op.
+var crypto func(text string, data []byte) (string, []byte, error)
