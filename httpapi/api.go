@@ -65,6 +65,8 @@ type Config struct {
 	Cancel Canceller
 	// Sealer encrypts secrets; nil means that secrets can't be written (503).
 	Sealer Sealer
+	// Tail shows log lines as they happen; nil means that they can't be watched (503).
+	Tail Tail
 	// Wake is called when work was put into the queue; nil means that the queue's own polling finds it.
 	Wake func()
 	// NextTicks gives the next n ticks of a cron expression in a time zone; none where it never falls due. Its errors are the
@@ -104,7 +106,7 @@ type API struct {
 	huma    huma.API
 	spec    []byte
 	docs    []byte
-	hidden  map[string]bool // routes whose request values are never echoed
+	closing chan struct{} // closed when Run's context ends: streams end then
 }
 
 // New returns an API.
@@ -135,7 +137,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, pool: cfg.Pool, queries: sqlc.New(cfg.Pool), keys: cfg.Keys, cursors: cursors{key: cfg.CursorKey}, log: cfg.Log,
-		hidden: map[string]bool{},
+		closing: make(chan struct{}),
 	}
 	var err error
 	if a.rates, err = newRateLimits(cfg.RatePerMinute); err != nil {
@@ -208,8 +210,9 @@ func (a *API) Forget(table string) {
 }
 
 // Run does what the API has to do in the background, until ctx ends: it writes when keys were last used and prunes
-// idempotency keys.
+// idempotency keys. When ctx ends, so do streams of log lines. It is called once.
 func (a *API) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { close(a.closing) })()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.keys.Run(ctx) })
 	group.Go(func() error {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -557,6 +556,7 @@ func TestRunAndInvoke(t *testing.T) {
 	require.EqualValues(t, 7, again["input"])
 	require.Equal(t, queued.str("id"), again["replay_of"])
 	acme.post("/api/v1/executions/"+queued.str("id")+"/replay", map[string]any{"version": 9}).refused(422, "validation_failed")
+	require.NoError(t, n.ledger.Flush(context.Background()))
 	require.Len(t, acme.get("/api/v1/executions?status=cancelled").items(), 1)
 	require.NotEmpty(t, acme.get("/api/v1/executions?script_id="+id+"&trigger_type=api").items())
 	require.Empty(t, acme.get("/api/v1/executions?until=2001-01-01T00:00:00Z").items())
@@ -586,5 +586,4 @@ func TestServiceRoutes(t *testing.T) {
 	require.NotContains(t, string(page.body), "http://unpkg")
 	require.NotContains(t, string(page.body), "<script")
 	require.Contains(t, string(nobody.get("/jsruntime.d.ts").is(200).body), "declare module")
-	_ = fmt.Sprint()
 }

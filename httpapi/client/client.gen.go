@@ -1907,6 +1907,15 @@ type ScriptInvokeParams struct {
 	XTenant *string `json:"X-Tenant,omitempty"`
 }
 
+// LogTailParams defines parameters for LogTail.
+type LogTailParams struct {
+	// ScriptID One script only.
+	ScriptID *string `form:"script_id,omitempty" json:"script_id,omitempty"`
+
+	// XTenant With a superadmin key: the slug or id of the tenant that is meant.
+	XTenant *string `json:"X-Tenant,omitempty"`
+}
+
 // OrganizationListParams defines parameters for OrganizationList.
 type OrganizationListParams struct {
 	// Limit Items a page, at most 200.
@@ -2521,6 +2530,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/invoke/{name} (the `ScriptInvoke` operationId).
 	ScriptInvoke(ctx context.Context, name string, params *ScriptInvokeParams, body ScriptInvokeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LogTail Watch log lines as they happen (server-sent events)
+	//
+	// Needs any key of the tenant.
+	//
+	// Corresponds with GET /api/v1/logs/tail (the `LogTail` operationId).
+	LogTail(ctx context.Context, params *LogTailParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// NodeList List nodes
 	//
@@ -3385,6 +3401,23 @@ func (c *Client) ScriptInvokeWithBody(ctx context.Context, name string, params *
 // Corresponds with POST /api/v1/invoke/{name} (the `ScriptInvoke` operationId).
 func (c *Client) ScriptInvoke(ctx context.Context, name string, params *ScriptInvokeParams, body ScriptInvokeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewScriptInvokeRequest(c.Server, name, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LogTail Watch log lines as they happen (server-sent events)
+//
+// Needs any key of the tenant.
+//
+// Corresponds with GET /api/v1/logs/tail (the `LogTail` operationId).
+func (c *Client) LogTail(ctx context.Context, params *LogTailParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLogTailRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5783,6 +5816,75 @@ func NewScriptInvokeRequestWithBody(server string, name string, params *ScriptIn
 			}
 
 			req.Header.Set("X-Tenant", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewLogTailRequest constructs an http.Request for the LogTail method
+func NewLogTailRequest(server string, params *LogTailParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/logs/tail")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ScriptID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "script_id", *params.ScriptID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XTenant != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Tenant", *params.XTenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Tenant", headerParam0)
 		}
 
 	}
@@ -8300,6 +8402,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/invoke/{name} (the `ScriptInvoke` operationId).
 	ScriptInvokeWithResponse(ctx context.Context, name string, params *ScriptInvokeParams, body ScriptInvokeJSONRequestBody, reqEditors ...RequestEditorFn) (*ScriptInvokeResponse, error)
 
+	// LogTailWithResponse Watch log lines as they happen (server-sent events)
+	//
+	// Needs any key of the tenant.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/logs/tail (the `LogTail` operationId).
+	LogTailWithResponse(ctx context.Context, params *LogTailParams, reqEditors ...RequestEditorFn) (*LogTailResponse, error)
+
 	// NodeListWithResponse List nodes
 	//
 	// Needs a superadmin key.
@@ -9853,6 +9964,54 @@ func (r ScriptInvokeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ScriptInvokeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LogTailResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON4XX the response for an HTTP 4XX `application/problem+json` response
+	ApplicationProblemJSON4XX *Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSON4XX returns the response for an HTTP 4XX `application/problem+json` response
+func (r LogTailResponse) GetApplicationProblemJSON4XX() *Problem {
+	return r.ApplicationProblemJSON4XX
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LogTailResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LogTailResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LogTailResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LogTailResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LogTailResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12157,6 +12316,21 @@ func (c *ClientWithResponses) ScriptInvokeWithResponse(ctx context.Context, name
 	return ParseScriptInvokeResponse(rsp)
 }
 
+// LogTailWithResponse Watch log lines as they happen (server-sent events)
+//
+// Needs any key of the tenant.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/logs/tail (the `LogTail` operationId).
+func (c *ClientWithResponses) LogTailWithResponse(ctx context.Context, params *LogTailParams, reqEditors ...RequestEditorFn) (*LogTailResponse, error) {
+	rsp, err := c.LogTail(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLogTailResponse(rsp)
+}
+
 // NodeListWithResponse List nodes
 //
 // Needs a superadmin key.
@@ -13740,6 +13914,39 @@ func ParseScriptInvokeResponse(rsp *http.Response) (*ScriptInvokeResponse, error
 			headers.XExecutionID = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseLogTailResponse parses an HTTP response from a LogTailWithResponse call
+func ParseLogTailResponse(rsp *http.Response) (*LogTailResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LogTailResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode/100 == 4:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON4XX = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -1,0 +1,238 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/httpapi"
+)
+
+// apiRoute is a route of the OpenAPI document.
+type apiRoute struct {
+	method, path, id, permission string
+	body                         map[string]any // the schema of its body, nil if it has none
+}
+
+// apiRoutes reads the document that the node serves, not the code: what is on it is what clients see.
+func apiRoutes(t *testing.T, n *node) []apiRoute {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+			Permission  string `json:"x-permission"`
+			RequestBody struct {
+				Content map[string]struct {
+					Schema map[string]any `json:"schema"`
+				} `json:"content"`
+			} `json:"requestBody"`
+		} `json:"paths"`
+		Components struct {
+			Schemas map[string]map[string]any `json:"schemas"`
+		} `json:"components"`
+	}
+	require.NoError(t, json.Unmarshal(n.as("").get("/openapi.json").is(200).body, &doc))
+	var routes []apiRoute
+	for path, item := range doc.Paths {
+		for method, op := range item {
+			r := apiRoute{method: strings.ToUpper(method), path: path, id: op.OperationID, permission: op.Permission}
+			if c, ok := op.RequestBody.Content["application/json"]; ok {
+				r.body = c.Schema
+				for r.body["$ref"] != nil {
+					r.body = doc.Components.Schemas[strings.TrimPrefix(r.body["$ref"].(string), "#/components/schemas/")]
+				}
+			}
+			routes = append(routes, r)
+		}
+	}
+	slices.SortFunc(routes, func(a, b apiRoute) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	return routes
+}
+
+// objects are ids of one tenant, by what a path asks for.
+type objects map[string]string
+
+// fillTenant gives a tenant one of everything that a path can name.
+func fillTenant(t *testing.T, n *node, c caller) objects {
+	t.Helper()
+	o := objects{}
+	o["scripts"] = c.script("job", map[string]any{"type": "scheduled", "source": "export default { scheduled() {} }", "cron_expression": "0 0 * * *", "status": "active"})
+	event := c.script("listener", map[string]any{"type": "event", "source": "export default { event() {} }", "event_types": []string{"a.b"}, "status": "active"})
+	c.script("callee", map[string]any{"type": "embedded"})
+	o["executions"] = c.post("/api/v1/scripts/"+o["scripts"]+"/executions", map[string]any{}).is(202).str("id")
+	o["api-keys"] = c.post("/api/v1/api-keys", map[string]any{"name": "spare", "role": "viewer"}).is(201).str("id")
+	o["organizations"] = c.post("/api/v1/organizations", map[string]any{"name": "second"}).is(201).str("id")
+	o["users"] = jsonNumber(c.post("/api/v1/users", map[string]any{"name": "u", "email": "u@example.org", "role": "viewer"}).is(201).json()["id"])
+	c.do("PUT", "/api/v1/secrets/TOKEN", map[string]any{"value": "s3cret"}).is(204)
+	var letter string
+	require.NoError(t, n.pool.QueryRow(t.Context(), `INSERT INTO script_event_dead_letters (script_id, tenant_id, event_type, event_data, error)
+		SELECT id, tenant_id, 'a.b', '{"n":1}', 'boom' FROM scripts WHERE id = $1 RETURNING id::text`, event).Scan(&letter))
+	o["dead-letters"] = letter
+	return o
+}
+
+func jsonNumber(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+var segmentOf = regexp.MustCompile(`^/api/v1/([a-z-]+)/\{id\}`)
+
+// fill puts one tenant's ids into a path.
+func (o objects) fill(path, slug string) string {
+	if m := segmentOf.FindStringSubmatch(path); m != nil {
+		path = strings.Replace(path, "{id}", o[m[1]], 1)
+	}
+	path = strings.Replace(path, "{version}", "1", 1)
+	path = strings.Replace(path, "{tenant}", slug, 1)
+	if strings.Contains(path, "/secrets/") {
+		return strings.Replace(path, "{name}", "TOKEN", 1)
+	}
+	return strings.Replace(path, "{name}", "callee", 1)
+}
+
+// bodies are requests that succeed, by operation. A route with a body that is not here fails the test.
+func bodies() map[string]any {
+	return map[string]any{
+		"tenant-create": map[string]any{"slug": "new", "name": "New"}, "tenant-update": map[string]any{}, "tenant-key-create": map[string]any{"name": "k", "role": "viewer"},
+		"key-create": map[string]any{"name": "k", "role": "viewer"}, "organization-create": map[string]any{"name": "o"}, "organization-update": map[string]any{},
+		"user-create": map[string]any{"name": "n", "email": "n@example.org", "role": "viewer"}, "user-update": map[string]any{},
+		"script-create": map[string]any{"name": "n", "type": "oneoff", "source": runSource}, "script-update": map[string]any{},
+		"version-restore": map[string]any{}, "script-import": map[string]any{"format": "jsruntime.export.v1", "scripts": []any{}},
+		"event-publish": map[string]any{"type": "x.y", "data": 1}, "execution-create": map[string]any{}, "script-invoke": map[string]any{},
+		"execution-replay": map[string]any{}, "dead-letter-retry-many": map[string]any{}, "secret-put": map[string]any{"value": "v"},
+	}
+}
+
+func withQuery(id, path string) string {
+	if id == "version-diff" {
+		return path + "?against=1"
+	}
+	return path
+}
+
+// allowed says what a role may do, as the contract has it and not as routes.go does.
+func allowed(role, permission string) bool {
+	roles := map[string][]string{
+		"known": {"viewer", "developer", "admin"}, "read": {"viewer", "developer", "admin"}, "write": {"developer", "admin"},
+		"execute": {"developer", "admin"}, "admin": {"admin"}, "operate": {},
+	}
+	return slices.Contains(roles[permission], role)
+}
+
+// permissions pins what each route asks for: a new route fails the test until somebody has thought about it here.
+func permissions() map[string]string {
+	return map[string]string{
+		"tenant-create": "operate", "tenant-list": "operate", "tenant-get": "operate", "tenant-update": "operate", "tenant-delete": "operate",
+		"tenant-key-create": "operate", "node-list": "operate", "whoami": "known",
+		"key-list": "admin", "key-create": "admin", "key-delete": "admin", "audit-list": "admin",
+		"organization-list": "read", "organization-create": "write", "organization-get": "read", "organization-update": "write", "organization-delete": "admin",
+		"user-list": "read", "user-create": "admin", "user-get": "read", "user-update": "admin", "user-delete": "admin",
+		"script-create": "write", "script-list": "read", "script-get": "read", "script-update": "write", "script-delete": "admin",
+		"version-list": "read", "version-get": "read", "version-diff": "read", "version-restore": "write", "script-export": "read", "script-import": "write",
+		"schedule-list": "read", "schedule-get": "read", "endpoint-list": "read", "subscription-list": "read", "event-publish": "execute",
+		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read",
+		"execution-cancel": "execute", "execution-replay": "execute",
+		"dead-letter-list": "read", "dead-letter-get": "read", "dead-letter-delete": "admin", "dead-letter-retry": "execute", "dead-letter-retry-many": "execute",
+		"secret-list": "read", "secret-put": "write", "secret-delete": "admin", "usage": "read", "log-tail": "read",
+	}
+}
+
+func TestEveryRouteRoleAndTenant(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	mine, theirs := n.tenant("mine"), n.tenant("theirs")
+	ours, foreign := fillTenant(t, n, mine), fillTenant(t, n, theirs)
+	roles := map[string]caller{"admin": mine, "developer": n.key("mine", "developer"), "viewer": n.key("mine", "viewer")}
+	routes := apiRoutes(t, n)
+	require.Greater(t, len(routes), 50)
+	known := permissions()
+	missing := mine.get("/api/v1/scripts/00000000-0000-7000-8000-000000000000").is(404)
+	// Reads first and deletions last, so that what a route needs is still there when it is tried.
+	order := map[string]int{"GET": 0, "POST": 1, "PUT": 2, "PATCH": 3, "DELETE": 4}
+	slices.SortStableFunc(routes, func(a, b apiRoute) int {
+		// Before what concerns all objects, what concerns one.
+		if c := order[a.method] - order[b.method]; c != 0 {
+			return c
+		}
+		return strings.Count(b.path, "{") - strings.Count(a.path, "{")
+	})
+	for _, r := range routes {
+		require.Equal(t, known[r.id], r.permission, "%s %s (%s) asks for another permission than this test knows", r.method, r.path, r.id)
+		delete(known, r.id)
+		var body any
+		if r.body != nil {
+			var ok bool
+			body, ok = bodies()[r.id]
+			require.True(t, ok, "%s has a body that this test does not know", r.id)
+		}
+		path := withQuery(r.id, ours.fill(r.path, "mine"))
+
+		n.as("").do(r.method, path, body).refused(401, "unauthorized")
+		n.as("jsr_AAAAAAAA_"+strings.Repeat("A", 43)).do(r.method, path, body).refused(401, "unauthorized")
+
+		// A neighbour's ids: the same bytes as for ids that nobody has.
+		if strings.Contains(r.path, "{id}") {
+			a := mine.do(r.method, withQuery(r.id, foreign.fill(r.path, "theirs")), body)
+			a.refused(404, "not_found")
+			require.Equal(t, string(missing.body), string(a.body), "%s %s", r.method, r.path)
+		}
+		if r.permission == "operate" {
+			theirs.do(r.method, path, body).refused(403, "forbidden")
+		}
+		for _, role := range slices.Sorted(maps.Keys(roles)) {
+			if allowed(role, r.permission) {
+				continue
+			}
+			roles[role].do(r.method, path, body).refused(403, "forbidden")
+		}
+		if r.id == "log-tail" {
+			continue // it does not end
+		}
+		// And those who may, can: the admin's own objects are still there, and the answer is no failure of ours.
+		if r.permission != "operate" {
+			a := roles["admin"].do(r.method, path, body)
+			require.Less(t, a.status, 300, "%s %s: %d %s", r.method, path, a.status, a.body)
+		}
+	}
+	require.Empty(t, known, "routes that this test knows and the document does not have")
+
+	// All of the neighbour's things are as they were.
+	require.Len(t, theirs.get("/api/v1/scripts").items(), 3)
+	require.Len(t, theirs.get("/api/v1/secrets").items(), 1)
+	require.Len(t, theirs.get("/api/v1/dead-letters").items(), 1)
+	theirs.get("/api/v1/executions/" + foreign["executions"]).is(200)
+}
+
+func TestListsShowOneTenant(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	mine, theirs := n.tenant("mine"), n.tenant("theirs")
+	fillTenant(t, n, theirs)
+	for _, r := range apiRoutes(t, n) {
+		if r.method != "GET" || strings.Contains(r.path, "{") || r.permission == "operate" || r.id == "log-tail" {
+			continue
+		}
+		a := mine.get(r.path).is(200)
+		require.NotContains(t, string(a.body), "listener", r.path)
+		require.NotContains(t, string(a.body), "u@example.org", r.path)
+		require.NotContains(t, string(a.body), "TOKEN", r.path)
+		require.NotContains(t, string(a.body), "boom", r.path)
+	}
+}
+
+func TestDocumentIsUpToDate(t *testing.T) {
+	t.Parallel()
+	spec, _, err := httpapi.Document()
+	require.NoError(t, err)
+	stored, err := readFile("openapi.json")
+	require.NoError(t, err)
+	require.Equal(t, string(stored), string(spec), "openapi.json is stale: run make generate")
+	n := startNode(t)
+	require.Equal(t, string(spec), string(n.as("").get("/openapi.json").is(200).body))
+}

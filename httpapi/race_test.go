@@ -1,0 +1,340 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/httpapi"
+)
+
+func TestVersionsHaveNoGaps(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	id := acme.script("s", nil)
+	const editors = 50
+	var wg sync.WaitGroup
+	for i := range editors {
+		wg.Go(func() {
+			a := acme.patch("/api/v1/scripts/"+id, map[string]any{"source": fmt.Sprintf("export default { run() { return %d } }", i)})
+			if a.status != 200 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	wg.Wait()
+	versions := acme.get("/api/v1/scripts/" + id + "/versions?limit=200").is(200).items()
+	require.Len(t, versions, editors+1)
+	for i, v := range versions {
+		require.EqualValues(t, editors+1-i, v["version_number"])
+	}
+	s := acme.get("/api/v1/scripts/" + id).json()
+	require.EqualValues(t, editors+1, s["version"])
+	require.Equal(t, s["source"], acme.get(fmt.Sprintf("/api/v1/scripts/%s/versions/%d", id, editors+1)).json()["source"])
+}
+
+func TestTwoEditorsOneWins(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	id := acme.script("s", nil)
+	for round := range 10 {
+		tag := acme.get("/api/v1/scripts/" + id).header.Get("ETag")
+		var won, lost atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 2 {
+			wg.Go(func() {
+				switch a := acme.patch("/api/v1/scripts/"+id, map[string]any{"source": fmt.Sprintf("export default { run() { return '%d %d' } }", round, i)}, "If-Match", tag); a.status {
+				case 200:
+					won.Add(1)
+				case 412:
+					lost.Add(1)
+				default:
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, won.Load())
+		require.EqualValues(t, 1, lost.Load())
+	}
+}
+
+func TestIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme, other := n.tenant("acme"), n.tenant("other")
+	body := map[string]any{"name": "k", "role": "viewer"}
+	first := acme.post("/api/v1/api-keys", body, "Idempotency-Key", "one").is(201)
+	again := acme.post("/api/v1/api-keys", body, "Idempotency-Key", "one").is(201)
+	require.Equal(t, string(first.body), string(again.body))
+	require.Equal(t, first.header.Get("Location"), again.header.Get("Location"))
+	require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+	acme.post("/api/v1/api-keys", map[string]any{"name": "l", "role": "viewer"}, "Idempotency-Key", "one").refused(422, "idempotency_key_reused")
+	require.Len(t, acme.get("/api/v1/api-keys").items(), 2)
+	// What was answered once is not readable from the table.
+	var stored string
+	require.NoError(t, n.pool.QueryRow(t.Context(), "SELECT encode(body, 'escape') FROM idempotency_keys").Scan(&stored))
+	require.NotContains(t, stored, "jsr_")
+	// Another tenant's same key is another key.
+	other.post("/api/v1/api-keys", body, "Idempotency-Key", "one").is(201)
+	// A refusal is an answer too.
+	bad := acme.post("/api/v1/organizations", map[string]any{"name": ""}, "Idempotency-Key", "bad").refused(422, "validation_failed")
+	require.Equal(t, bad, acme.post("/api/v1/organizations", map[string]any{"name": ""}, "Idempotency-Key", "bad").refused(422, "validation_failed"))
+
+	// Many at once: one is done, the others get its answer or are told to wait.
+	var wg sync.WaitGroup
+	var made, waiting atomic.Int32
+	for range 20 {
+		wg.Go(func() {
+			switch a := acme.post("/api/v1/organizations", map[string]any{"name": "once"}, "Idempotency-Key", "race"); a.status {
+			case http.StatusCreated:
+				made.Add(1)
+			case http.StatusConflict:
+				waiting.Add(1)
+			default:
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	wg.Wait()
+	require.Positive(t, made.Load())
+	require.EqualValues(t, 20, made.Load()+waiting.Load())
+	require.Len(t, acme.get("/api/v1/organizations").items(), 2)
+
+	// One whose first request is lost stays taken for five minutes, and one of yesterday is free again.
+	_, err := n.pool.Exec(t.Context(), "UPDATE idempotency_keys SET status_code = NULL, body = NULL WHERE key = 'race'")
+	require.NoError(t, err)
+	acme.post("/api/v1/organizations", map[string]any{"name": "once"}, "Idempotency-Key", "race").refused(409, "idempotency_in_progress")
+	_, err = n.pool.Exec(t.Context(), "UPDATE idempotency_keys SET created_at = now() - interval '6 minutes' WHERE key = 'race'")
+	require.NoError(t, err)
+	acme.post("/api/v1/organizations", map[string]any{"name": "once"}, "Idempotency-Key", "race").refused(409, "name_taken")
+}
+
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, func(c *httpapi.Config) { c.RatePerMinute = 5 })
+	acme := n.tenant("acme")
+	for i := range 5 {
+		a := acme.get("/api/v1/whoami").is(200)
+		require.Equal(t, "5", a.header.Get("RateLimit-Limit"))
+		require.Equal(t, fmt.Sprint(4-i), a.header.Get("RateLimit-Remaining"))
+	}
+	a := acme.get("/api/v1/whoami")
+	a.refused(429, "rate_limited")
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	require.NotEmpty(t, a.header.Get("RateLimit-Reset"))
+	// Another key has its own, and runs are bounded by concurrency and queue depth instead.
+	n.key("acme", "viewer").get("/api/v1/whoami").is(200)
+	acme.post("/api/v1/events", map[string]any{"type": "a", "data": 1}).is(202)
+}
+
+func TestPagesStayRightWhileRowsAreInserted(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	for i := range 23 {
+		acme.script(fmt.Sprintf("s%02d", i), map[string]any{"tags": []string{"x"}})
+	}
+	var seen []string
+	cursor := ""
+	for page := 0; ; page++ {
+		a := acme.get("/api/v1/scripts?limit=5&tag=x" + cursor).is(200)
+		for _, s := range a.items() {
+			seen = append(seen, s["name"].(string))
+		}
+		acme.script(fmt.Sprintf("new%d", page), map[string]any{"tags": []string{"x"}})
+		next, _ := a.json()["next_cursor"].(string)
+		if next == "" {
+			break
+		}
+		// A cursor is worth nothing with other filters or for another tenant.
+		acme.get("/api/v1/scripts?limit=5&cursor="+next).refused(400, "invalid_cursor")
+		cursor = "&cursor=" + next
+	}
+	require.Len(t, seen, 23)
+	for i, name := range seen {
+		require.Equal(t, fmt.Sprintf("s%02d", 22-i), name)
+	}
+}
+
+func TestBigSourcesMakeSmallPages(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	big := runSource + "\n/*" + string(make1MB()) + "*/"
+	for i := range 12 {
+		acme.script(fmt.Sprintf("s%02d", i), map[string]any{"source": big})
+	}
+	count, cursor := 0, ""
+	for {
+		a := acme.get("/api/v1/scripts?limit=200" + cursor).is(200)
+		require.Less(t, len(a.body), 12<<20)
+		count += len(a.items())
+		next, _ := a.json()["next_cursor"].(string)
+		if next == "" {
+			break
+		}
+		cursor = "&cursor=" + next
+	}
+	require.Equal(t, 12, count)
+}
+
+func make1MB() []byte {
+	b := make([]byte, 1<<20-200)
+	for i := range b {
+		b[i] = 'x'
+	}
+	return b
+}
+
+func TestEventsAndDeadLetters(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	for i, types := range [][]string{{"order.paid"}, {"order.*"}, {"*"}, {"user.made"}} {
+		acme.script(fmt.Sprintf("s%d", i), map[string]any{"type": "event", "source": "export default { event() {} }", "event_types": types, "status": "active"})
+	}
+	require.Len(t, acme.get("/api/v1/event-subscriptions").items(), 4)
+	p := acme.post("/api/v1/events", map[string]any{"type": "order.paid", "data": map[string]any{"n": 1}, "id": "e1"}).is(202).json()
+	require.EqualValues(t, 3, p["executions"])
+	require.Equal(t, "e1", p["event_id"])
+	p = acme.post("/api/v1/events", map[string]any{"type": "order.paid", "data": 1, "id": "e1"}).is(202).json()
+	require.Equal(t, true, p["duplicate"])
+	executions := acme.get("/api/v1/executions?trigger_type=event").items()
+	require.Len(t, executions, 3)
+	require.Equal(t, "e1", executions[0]["event_id"])
+	acme.post("/api/v1/events", map[string]any{"type": "a b", "data": 1}).refused(422, "validation_failed")
+	acme.post("/api/v1/events", map[string]any{"type": "a", "data": 1, "deliver_at": time.Now().AddDate(3, 0, 0)}).refused(422, "validation_failed")
+
+	for i := range 3 {
+		_, err := n.pool.Exec(t.Context(), `INSERT INTO script_event_dead_letters (script_id, tenant_id, event_type, event_data, error, event_id)
+			SELECT id, tenant_id, 'order.paid', jsonb_build_object('n', $1::int), 'boom', 'e1' FROM scripts WHERE name = 's0'`, i)
+		require.NoError(t, err)
+	}
+	letters := acme.get("/api/v1/dead-letters?event_type=order.paid").is(200).items()
+	require.Len(t, letters, 3)
+	one := letters[0]["id"].(string)
+	ran := acme.post("/api/v1/dead-letters/"+one+"/retry", nil).is(202).str("execution_id")
+	e := acme.get("/api/v1/executions/" + ran).is(200).json()
+	require.Equal(t, "order.paid", e["input"].(map[string]any)["type"])
+	acme.post("/api/v1/dead-letters/"+one+"/retry", nil).refused(409, "retry_in_progress")
+	require.EqualValues(t, 1, acme.get("/api/v1/dead-letters/" + one).json()["retry_count"])
+	require.EqualValues(t, 2, acme.post("/api/v1/dead-letters/retry", map[string]any{"event_type": "order.paid"}).is(202).json()["retried"])
+	require.EqualValues(t, 0, acme.post("/api/v1/dead-letters/retry", nil).is(202).json()["retried"])
+	acme.del("/api/v1/dead-letters/" + one).is(204)
+	acme.get("/api/v1/dead-letters/"+one).refused(404, "not_found")
+}
+
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	id := acme.script("s", map[string]any{
+		"type": "scheduled", "source": "export default { scheduled() {} }", "cron_expression": "0 12 * * *", "timezone": "Europe/Berlin",
+		"metadata": map[string]any{"schedule": map[string]any{"overlap": "queue_one", "jitter_seconds": 3}},
+	})
+	s := acme.get("/api/v1/scripts/" + id + "/schedule").is(200).json()
+	require.Nil(t, s["next_run_at"])
+	require.Empty(t, s["upcoming"])
+	require.Equal(t, "queue_one", s["overlap"])
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"status": "active"}).is(200)
+	s = acme.get("/api/v1/scripts/" + id + "/schedule").is(200).json()
+	require.Len(t, s["upcoming"], 5)
+	require.Equal(t, s["next_run_at"], s["upcoming"].([]any)[0])
+	first := s["next_run_at"]
+	// What does not touch the schedule does not move it.
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"description": "x"}).is(200)
+	require.Equal(t, first, acme.get("/api/v1/scripts/" + id + "/schedule").json()["next_run_at"])
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"cron_expression": "30 12 * * *"}).is(200)
+	require.NotEqual(t, first, acme.get("/api/v1/scripts/" + id + "/schedule").json()["next_run_at"])
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"status": "paused"}).is(200)
+	require.Nil(t, acme.get("/api/v1/scripts/" + id + "/schedule").json()["next_run_at"])
+	require.Len(t, acme.get("/api/v1/schedules").items(), 1)
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"cron_expression": nil}).refused(422, "validation_failed")
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"metadata": map[string]any{"schedule": map[string]any{"overlap": "never"}}}).refused(422, "validation_failed")
+}
+
+func TestSecretsUsersOrganizationsUsageNodes(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	acme.do("PUT", "/api/v1/secrets/TOKEN", map[string]any{"value": "hunter2"}).is(204)
+	acme.do("PUT", "/api/v1/secrets/TOKEN", map[string]any{"value": "hunter3"}).is(204)
+	acme.do("PUT", "/api/v1/secrets/1BAD", map[string]any{"value": "x"}).refused(422, "validation_failed")
+	list := acme.get("/api/v1/secrets").is(200)
+	require.Len(t, list.items(), 1)
+	require.NotContains(t, string(list.body), "hunter")
+	require.NotContains(t, string(acme.get("/api/v1/audit-log").body), "hunter")
+	acme.del("/api/v1/secrets/TOKEN").is(204)
+	acme.del("/api/v1/secrets/TOKEN").refused(404, "not_found")
+
+	org := acme.post("/api/v1/organizations", map[string]any{"name": "second"}).is(201).str("id")
+	user := acme.post("/api/v1/users", map[string]any{"name": "Ann", "email": "ann@example.org", "role": "developer", "organization_id": org}).is(201)
+	userID := jsonNumber(user.json()["id"])
+	acme.post("/api/v1/users", map[string]any{"name": "Bob", "email": "ann@example.org", "role": "viewer"}).refused(409, "email_taken")
+	acme.post("/api/v1/users", map[string]any{"name": "Bob", "email": "no address", "role": "viewer"}).refused(422, "validation_failed")
+	acme.del("/api/v1/organizations/"+org).refused(409, "in_use")
+	require.Equal(t, "Anna", acme.patch("/api/v1/users/"+userID, map[string]any{"name": "Anna"}).is(200).str("name"))
+	// A key on a user's behalf makes scripts that are the user's; they outlive the user.
+	ann := n.as(acme.post("/api/v1/api-keys", map[string]any{"name": "ann", "role": "developer", "user_id": user.json()["id"]}).is(201).str("key"))
+	id := ann.script("s", map[string]any{"organization_id": org})
+	require.Equal(t, user.json()["id"], acme.get("/api/v1/scripts/" + id).json()["created_by"])
+	acme.del("/api/v1/users/" + userID).is(204)
+	require.Nil(t, acme.get("/api/v1/scripts/" + id).json()["created_by"])
+	acme.del("/api/v1/scripts/" + id).is(204)
+	acme.del("/api/v1/organizations/" + org).is(204)
+	def := acme.get("/api/v1/organizations").items()[0]["id"].(string)
+	acme.del("/api/v1/organizations/"+def).refused(409, "default_organization")
+
+	for i, outcome := range []string{"completed", "exception"} {
+		_, err := n.pool.Exec(t.Context(), `INSERT INTO script_usage_daily (tenant_id, script_id, day, outcome, executions, cpu_ms, egress_bytes)
+			SELECT id, '00000000-0000-7000-8000-000000000001', now()::date, $1, $2, 1.5, 10 FROM tenants WHERE slug = 'acme'`, outcome, i+2)
+		require.NoError(t, err)
+	}
+	usage := acme.get("/api/v1/usage").is(200).json()
+	require.Len(t, usage["items"], 1)
+	require.EqualValues(t, 5, usage["total"].(map[string]any)["executions"])
+	require.EqualValues(t, 3, usage["total"].(map[string]any)["outcomes"].(map[string]any)["exception"])
+	acme.get("/api/v1/usage?from=2026-02-31").refused(422, "validation_failed")
+	acme.get("/api/v1/usage?from=2001-01-01&to=2026-01-01").refused(422, "validation_failed")
+
+	_, err := n.pool.Exec(t.Context(), "INSERT INTO nodes (id, hostname, version) VALUES (gen_random_uuid(), 'h', 'v')")
+	require.NoError(t, err)
+	require.Len(t, n.operator().get("/api/v1/nodes").is(200).items(), 1)
+}
+
+func TestExportAndImport(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme, other := n.tenant("acme"), n.tenant("other")
+	acme.script("run", map[string]any{"tags": []string{"a"}, "metadata": map[string]any{"m": 1}, "description": "d"})
+	acme.script("web", fetchScript("/web"))
+	acme.script("cron", map[string]any{"type": "scheduled", "source": "export default { scheduled() {} }", "cron_expression": "@daily", "timezone": "Asia/Tokyo", "status": "active"})
+	acme.script("event", map[string]any{"type": "event", "source": "export default { event() {} }", "event_types": []string{"a.*"}})
+	doc := acme.get("/api/v1/export").is(200)
+	require.Len(t, doc.json()["scripts"], 4)
+	require.EqualValues(t, 4, other.do("POST", "/api/v1/import", doc.body).is(200).json()["created"])
+	other.do("POST", "/api/v1/import", doc.body).refused(409, "name_taken")
+	require.EqualValues(t, 4, other.do("POST", "/api/v1/import?on_conflict=skip", doc.body).is(200).json()["skipped"])
+	require.EqualValues(t, 4, other.do("POST", "/api/v1/import?on_conflict=update", doc.body).is(200).json()["updated"])
+	for _, s := range other.get("/api/v1/scripts").items() {
+		require.EqualValues(t, 1, s["version"], "the same source makes no version")
+	}
+	a, b := doc.json()["scripts"], other.get("/api/v1/export").json()["scripts"]
+	require.Equal(t, a, b)
+	// All or nothing.
+	bad := doc.json()
+	scripts := bad["scripts"].([]any)
+	scripts[3].(map[string]any)["http_path"] = "no slash"
+	fresh := n.tenant("fresh")
+	p := fresh.post("/api/v1/import", bad).refused(422, "validation_failed")
+	require.Contains(t, p["detail"], "scripts[3]")
+	require.Empty(t, fresh.get("/api/v1/scripts").items())
+}
