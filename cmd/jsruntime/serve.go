@@ -125,7 +125,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 
 	var machine *engine.Engine
 	services, err := host.New(host.Config{
-		DB: pool, Log: log, Scripts: library, Recorder: book,
+		DB: pool, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
 		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
 			return machine.Execute(ctx, inv)
 		},
