@@ -82,7 +82,7 @@
         return PromiseReject(e);
       }
     }
-    stream() { return core.use("streams").fromBytes(this.#bytes); }
+    stream() { return core.use("streams").fromWhole(this.#bytes); }
     static {
       isBlob = (v) => isObject(v) && #bytes in v;
       bytesOfBlob = (b) => b.#bytes;

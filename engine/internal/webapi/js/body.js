@@ -63,15 +63,23 @@
   function streamOf(body) {
     if (body.stream !== null) return body.stream;
     const streams = core.use("streams");
-    if (body.source === undefined || body.used) body.stream = streams.fromBytes(null);
-    else body.stream = streams.fromBytes(sourceBytes(body.source));
+    if (body.source === undefined || body.used) body.stream = streams.fromWhole(null);
+    else body.stream = streams.fromWhole(typeof body.source === "string" ? body.source : sourceBytes(body.source));
     if (body.used) streams.disturb(body.stream);
     return body.stream;
   }
 
-  // sourceOf is for those who take a whole body over at once (takeResponse, fetch): its source where no stream was made, else undefined.
-  function wholeSource(body) {
-    return body.stream === null ? body.source : undefined;
+  // takeWhole is for those who take a whole body over at once (takeResponse, fetch): its source where it is known, else undefined.
+  // The body is used then.
+  function takeWhole(body) {
+    if (body.stream === null) {
+      body.used = true;
+      return body.source;
+    }
+    const streams = core.use("streams");
+    const source = streams.wholeOf(body.stream);
+    if (source !== undefined) streams.disturb(body.stream);
+    return source;
   }
 
   // consume reads the body whole and converts it. The body is used from now on.
@@ -156,5 +164,5 @@
     return makeBody(body.source, branches[1]);
   }
 
-  return { makeBody, extract, isUsed, isUnusable, streamOf, wholeSource, consume, mixin, cloneBody, sourceBytes, toBytes };
+  return { makeBody, extract, isUsed, isUnusable, streamOf, takeWhole, consume, mixin, cloneBody, sourceBytes, toBytes };
 });

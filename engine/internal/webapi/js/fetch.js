@@ -78,9 +78,8 @@
       };
       if (r.body === null) send(undefined);
       else {
-        const source = body.wholeSource(r.body);
+        const source = body.takeWhole(r.body);
         if (source !== undefined) {
-          r.body.used = true;
           send(body.sourceBytes(source));
         } else PromisePrototypeThen(body.consume(r.body, (bytes, text) => (bytes === null ? body.toBytes(bytes, text) : bytes)), send, fail);
       }

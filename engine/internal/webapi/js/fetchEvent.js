@@ -4,7 +4,7 @@
   const { StringPrototypeIndexOf, StringPrototypeSlice, TypeError } = core.primordials;
   const { incoming } = core.use("request");
   const { isResponse, responseParts } = core.use("response");
-  const { makeBody, isUnusable, wholeSource } = core.use("body");
+  const { makeBody, isUnusable, takeWhole } = core.use("body");
 
   // head is "method\nurl\nparams\n(name\nvalue\n)*"; only the first two lines are cut out here.
   function makeRequest(head, bytes, text) {
@@ -27,8 +27,7 @@
     const body = p.body;
     if (body === null) return { status: p.status, headers, body: null };
     if (isUnusable(body)) throw new TypeError("the response's body was read before, or its stream is locked");
-    const source = wholeSource(body);
-    body.used = true;
+    const source = takeWhole(body);
     if (typeof source === "string") return { status: p.status, headers, body: source };
     if (source !== undefined) return { status: p.status, headers, body: core.use("body").sourceBytes(source) };
     return { status: p.status, headers, body: core.use("streams").pullSource(body.stream) };

@@ -147,7 +147,7 @@
   // ---- readable streams
 
   function newRS() {
-    return { __proto__: null, face: undefined, state: "readable", reader: null, error: undefined, disturbed: false, controller: null };
+    return { __proto__: null, face: undefined, state: "readable", reader: null, error: undefined, disturbed: false, controller: null, whole: undefined };
   }
 
   function rsLocked(s) { return s.reader !== null; }
@@ -1232,7 +1232,7 @@
     const { next: step, return: stop, is } = AsyncIteration;
     const methods = {
       next() { return is(this) ? step(this) : PromiseReject(new TypeError("next was not called on a ReadableStream's iterator")); },
-      return(value = undefined) { return is(this) ? stop(this, value) : PromiseReject(new TypeError("return was not called on a ReadableStream's iterator")); },
+      return(value) { return is(this) ? stop(this, value) : PromiseReject(new TypeError("return was not called on a ReadableStream's iterator")); },
     };
     const proto = AsyncIteration.prototype;
     P.ObjectSetPrototypeOf(proto, AsyncIteratorPrototype);
@@ -2137,17 +2137,29 @@
 
   // ---- for the other files
 
-  // fromBytes makes a byte stream of bytes that nobody else may change; null makes an empty one.
-  function fromBytes(bytes) {
-    const s = createReadableBytes(noop, () => undefinedPromise, () => undefinedPromise);
+  // fromWhole makes a byte stream of a source that is known whole: a string, or bytes that nobody changes. Nothing is copied or
+  // encoded before somebody reads. null makes an empty stream.
+  function fromWhole(source) {
+    const s = createReadableBytes(noop, () => {
+      if (s.whole !== undefined) {
+        // The queue hands its buffers out, so it gets a copy of its own.
+        const bytes = typeof s.whole === "string" ? core.use("encoding").utf8Encode(s.whole) : Uint8ArrayPrototypeSlice(s.whole);
+        s.whole = undefined;
+        rbEnqueue(s.controller, bytes);
+        rbClose(s.controller);
+      }
+      return undefinedPromise;
+    }, () => undefinedPromise);
     s.controller.face = new ReadableByteStreamController(illegal, s.controller);
-    if (bytes !== null && TypedArrayPrototypeGetByteLength(bytes) > 0) {
-      // The queue hands its buffers out, so it has a copy of its own.
-      const copy = Uint8ArrayPrototypeSlice(bytes);
-      rbPush(s.controller, TypedArrayPrototypeGetBuffer(copy), 0, TypedArrayPrototypeGetByteLength(copy));
-    }
-    rbClose(s.controller);
+    if (source === null || (typeof source === "string" ? source.length : TypedArrayPrototypeGetByteLength(source)) === 0) rbClose(s.controller);
+    else s.whole = source;
     return s.face;
+  }
+
+  // wholeOf returns the source of a stream that fromWhole made and that nobody has touched since.
+  function wholeOf(face) {
+    const s = rsOf(face);
+    return s.disturbed || s.reader !== null ? undefined : s.whole;
   }
 
   // fromPull makes a byte stream of a host call's pull source. onEnd is called once it ended, onCancel when the script cancels it.
@@ -2290,7 +2302,7 @@
       const b = rsTee(rsOf(v), clone);
       return [b[0].face, b[1].face];
     },
-    fromBytes, fromPull, readAll, pullSource, abandon, proxy, createTransform,
+    fromWhole, wholeOf, fromPull, readAll, pullSource, abandon, proxy, createTransform,
   };
   loaded.streams = exports;
   return exports;

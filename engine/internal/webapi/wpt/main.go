@@ -17,6 +17,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -196,6 +197,9 @@ func (r *runner) variants(file string) []string {
 	return []string{""}
 }
 
+// metaLines are the comments before a file's code.
+var metaLines = regexp.MustCompile(`(?m)^//.*$`)
+
 const origin = "https://web-platform.test"
 
 const prelude = `
@@ -234,10 +238,14 @@ func (r *runner) runFile(file, variant string) (results []result, failure string
 	if err != nil {
 		return nil, err.Error()
 	}
+	text := string(src)
+	if strings.HasPrefix(strings.TrimSpace(metaLines.ReplaceAllString(text, "")), "'use strict'") || strings.HasPrefix(strings.TrimSpace(metaLines.ReplaceAllString(text, "")), `"use strict"`) {
+		text = "(function () {'use strict';" + text + "\n})();"
+	}
 	location := origin + "/" + strings.TrimSuffix(file, ".js") + ".html" + variant
 	quoted, _ := json.Marshal(location)
-	source := "module.exports = { default: { run() { return new Promise((finish) => { const LOCATION = " + string(quoted) + ";" + prelude +
-		"(function () {" + r.harness + "\n}).call(globalThis);\n" + reporter + scripts.String() + string(src) + "\n}); } } };"
+	source := "(function(module,exports,require){module.exports = { default: { run() { return new Promise((finish) => { const LOCATION = " + string(quoted) + ";" + prelude +
+		"(function () {" + r.harness + "\n}).call(globalThis);\n" + reporter + scripts.String() + text + "\n}); } } };\n})"
 	source = strings.ReplaceAll(source, "\x00", "")
 
 	h := &host{runner: r, file: file}

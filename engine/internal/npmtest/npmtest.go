@@ -1,0 +1,60 @@
+// Package npmtest gives tests the packages of engine/testdata/npm, installed once with npm and kept in the user's cache.
+package npmtest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Modules returns a folder with node_modules in it. The test is skipped where there is no npm, or where npm cannot reach its
+// registry; with JSRUNTIME_TEST_NPM=required it fails instead.
+func Modules(t testing.TB) string {
+	t.Helper()
+	_, self, _, ok := runtime.Caller(0)
+	require.True(t, ok)
+	manifest, err := os.ReadFile(filepath.Join(filepath.Dir(self), "../../testdata/npm/package.json"))
+	require.NoError(t, err)
+	unavailable := func(format string, args ...any) {
+		t.Helper()
+		if os.Getenv("JSRUNTIME_TEST_NPM") == "required" {
+			t.Fatalf(format, args...)
+		}
+		t.Skipf(format, args...)
+	}
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		unavailable("npm is not installed: the tests with packages of engine/testdata/npm do not run")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	sum := sha256.Sum256(manifest)
+	final := filepath.Join(cache, "jsruntime-npm", hex.EncodeToString(sum[:8]))
+	if _, err := os.Stat(filepath.Join(final, "node_modules")); err == nil {
+		return final
+	}
+	require.NoError(t, os.MkdirAll(filepath.Dir(final), 0o755))
+	dir, err := os.MkdirTemp(filepath.Dir(final), "installing-")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "package.json"), manifest, 0o644))
+	cmd := exec.Command(npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(dir)
+		unavailable("npm install failed (no registry in reach?): %v\n%s", err, out)
+	}
+	if err := os.Rename(dir, final); err != nil {
+		// Another test was first.
+		_ = os.RemoveAll(dir)
+	}
+	require.DirExists(t, filepath.Join(final, "node_modules"))
+	return final
+}
