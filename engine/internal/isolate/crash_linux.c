@@ -36,7 +36,9 @@ static void onCrash(int sig, siginfo_t *info, void *context) {
     // A failed allocation is at most as large as what is left; 1/8 of the limit catches those that crash V8 or ICU.
     if (used + limit.rlim_cur / 8 >= limit.rlim_cur) _exit(87);
   }
-  static const char text[] = "worker: fatal signal in native code\n";
+  char text[] = "worker: fatal signal 00 in native code\n";
+  text[21] = (char)('0' + sig / 10);
+  text[22] = (char)('0' + sig % 10);
   ssize_t ignored = write(2, text, sizeof text - 1);
   (void)ignored;
   _exit(88);

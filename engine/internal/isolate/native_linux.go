@@ -4,6 +4,7 @@ package isolate
 #include <stdlib.h>
 int jsr_hook(const char* name);
 void jsr_entropy(void);
+void jsr_fatal_handlers(void);
 void jsr_crash_handlers(int statm_fd);
 */
 import "C"
@@ -19,7 +20,10 @@ func hookRejections(name string) bool {
 }
 
 // CatchCrashes makes a fatal signal in native code exit with wire.ExitMemory or wire.ExitCrash. statm is an open /proc/self/statm.
-func CatchCrashes(statm int) { C.jsr_crash_handlers(C.int(statm)) }
+func CatchCrashes(statm int) {
+	C.jsr_crash_handlers(C.int(statm))
+	C.jsr_fatal_handlers()
+}
 
 // seedFromKernel makes V8 take its random seeds from getrandom(2).
 func seedFromKernel() { C.jsr_entropy() }

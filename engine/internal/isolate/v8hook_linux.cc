@@ -3,8 +3,11 @@
 // signatures fails at link time.
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+
+#include <new>
 
 namespace v8 {
 
@@ -103,6 +106,10 @@ class Function {
   MaybeLocal<Value> Call(Isolate* isolate, Local<Context> context, Local<Value> recv, int argc, Local<Value> argv[]);
 };
 
+namespace base {
+void SetFatalFunction(void (*callback)(const char* file, int line, const char* message));
+}
+
 }  // namespace v8
 
 namespace {
@@ -149,7 +156,25 @@ bool entropy(unsigned char* buffer, size_t length) {
   return true;
 }
 
-void onOutOfMemory(const char*, const v8::OOMDetails&) { _exit(87); }
+// The exit statuses are those of package wire.
+const int kExitMemory = 87, kExitCrash = 88;
+
+void onOutOfMemory(const char*, const v8::OOMDetails&) { _exit(kExitMemory); }
+
+void onNoMemory() { _exit(kExitMemory); }
+
+// onFatal ends the process where V8 would abort. An array or string that is larger than V8 can make at all is a want of memory too.
+void onFatal(const char*, int, const char* message) {
+  if (message == nullptr) _exit(kExitCrash);
+  if (strstr(message, "invalid size") != nullptr || strstr(message, "out of memory") != nullptr || strstr(message, "llocation failed") != nullptr) {
+    _exit(kExitMemory);
+  }
+  ssize_t ignored = write(2, "worker: V8: ", 12);
+  ignored = write(2, message, strnlen(message, 500));
+  ignored = write(2, "\n", 1);
+  (void)ignored;
+  _exit(kExitCrash);
+}
 
 }  // namespace
 
@@ -165,6 +190,11 @@ extern "C" int jsr_hook(const char* name) {
   isolate->SetPromiseRejectCallback(onReject);
   isolate->SetOOMErrorHandler(onOutOfMemory);
   return 1;
+}
+
+extern "C" void jsr_fatal_handlers(void) {
+  v8::base::SetFatalFunction(onFatal);
+  std::set_new_handler(onNoMemory);
 }
 
 // V8 would open /dev/urandom for the seeds of Math.random and of hash tables, and take the clock where it cannot.

@@ -1,0 +1,330 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine"
+	"jsruntime/engine/compile"
+	"jsruntime/engine/enginetest"
+)
+
+// attack is one file of testdata/hostile. Its first line says how it may end:
+//
+//	// expect: timeout exceeded_wall_time or failed exceeded_memory, within 2 s
+//
+// "within" bounds the wall time on an idle machine. What may follow, after commas: "output <json>" the execution's output;
+// "handler fetch"; "limit <n> s" a max_execution_time_ms other than 1 s; "cpu <n> ms" a max_cpu_time_ms.
+type attack struct {
+	name    string
+	source  string
+	endings []string // "status error_code", or "completed"
+	within  time.Duration
+	output  string
+	handler engine.Handler
+	limit   time.Duration
+	cpu     time.Duration
+}
+
+func parseAttack(name, source string) (attack, error) {
+	a := attack{name: name, source: source, handler: engine.HandlerRun, limit: time.Second}
+	line, _, _ := strings.Cut(source, "\n")
+	text, ok := strings.CutPrefix(line, "// expect: ")
+	if !ok {
+		return a, errors.New("the first line is not // expect: …")
+	}
+	endings, rest, _ := strings.Cut(text, ", ")
+	a.endings = strings.Split(endings, " or ")
+	for rest != "" {
+		var part string
+		if strings.HasPrefix(rest, "output ") { // takes what is left: JSON has commas
+			part, rest = rest, ""
+		} else {
+			part, rest, _ = strings.Cut(rest, ", ")
+		}
+		key, value, _ := strings.Cut(part, " ")
+		switch key {
+		case "within", "limit":
+			n, err := strconv.ParseFloat(strings.TrimSuffix(value, " s"), 64)
+			if err != nil {
+				return a, err
+			}
+			d := time.Duration(n * float64(time.Second))
+			if key == "within" {
+				a.within = d
+			} else {
+				a.limit = d
+			}
+		case "output":
+			a.output = value
+		case "handler":
+			a.handler = engine.Handler(value)
+		case "cpu":
+			n, err := strconv.Atoi(strings.TrimSuffix(value, " ms"))
+			if err != nil {
+				return a, err
+			}
+			a.cpu = time.Duration(n) * time.Millisecond
+		default:
+			return a, fmt.Errorf("unknown part %q", part)
+		}
+	}
+	if a.within == 0 {
+		return a, errors.New("no time bound")
+	}
+	return a, nil
+}
+
+func attacks(t testing.TB) []attack {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/hostile/*.js")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(paths), 200, "the corpus is gone")
+	var all []attack
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		require.NoError(t, err)
+		a, err := parseAttack(strings.TrimSuffix(filepath.Base(p), ".js"), string(b))
+		require.NoError(t, err, p)
+		all = append(all, a)
+	}
+	return all
+}
+
+func (a attack) script(t testing.TB, tenant *enginetest.Tenant) *engine.Script {
+	t.Helper()
+	out, err := compile.Compile(context.Background(), compile.Input{Source: a.source, Handler: string(a.handler)})
+	require.NoError(t, err)
+	s := tenant.Script(a.name, func(l *engine.Limits) {
+		l.MaxExecutionTime = a.limit
+		l.MaxCPUTime = a.cpu
+		l.MaxConcurrentRuns = 100
+	})
+	s.Compiled, s.SourceMap, s.Handlers = out.Compiled, out.SourceMap, out.Handlers
+	if a.handler == engine.HandlerFetch {
+		s.Type = "http"
+	}
+	return s
+}
+
+func (a attack) invocation(s *engine.Script) *engine.Invocation {
+	inv := enginetest.Invocation(s, `{"__proto__":{"x":1},"constructor":{"prototype":{"y":1}}}`)
+	if a.handler == engine.HandlerFetch {
+		inv.Handler = engine.HandlerFetch
+		inv.Input = nil
+		inv.Request = &engine.Request{Method: "GET", URL: "http://tenant.test/a?b=c", Headers: []string{"accept", "*/*"}}
+		inv.Response = discard{}
+	}
+	return inv
+}
+
+// discard takes streamed responses.
+type discard struct{}
+
+func (discard) Head(int, []string) error { return nil }
+func (discard) Write([]byte) error       { return nil }
+
+// hostileHost answers every host call.
+type hostileHost struct{}
+
+func (hostileHost) Call(_ context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	switch call.Method {
+	case "fetch":
+		return nil, &engine.HostError{Name: "TypeError", Message: "fetch blocked"}
+	default:
+		return &engine.HostReply{Payload: json.RawMessage("null")}, nil
+	}
+}
+
+var buildOnce = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("JSRUNTIME_WORKER"); path != "" {
+		return path, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(cache, "jsruntime-test", "jsruntime-worker")
+	cmd := exec.Command("go", "build", "-o", path, "../cmd/jsruntime-worker")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+// realWorker is the worker binary: the one that JSRUNTIME_WORKER names, else one that is built now.
+func realWorker(t testing.TB) string {
+	t.Helper()
+	path, err := buildOnce()
+	require.NoError(t, err)
+	return path
+}
+
+func startHostile(t testing.TB) *engine.Engine {
+	path := realWorker(t)
+	return enginetest.Start(t, func(c *engine.Config) {
+		c.WorkerPath, c.WorkerArgs = path, nil
+		c.Sandbox = "auto"
+		c.MaxWorkers = 16
+		c.Spares = 2
+		c.QueueWait = 60 * time.Second
+		c.ConcurrencyWait = 60 * time.Second
+		c.QuarantineAfter = -1
+		c.Host = hostileHost{}
+	})
+}
+
+// patience is how many times slower than an idle machine this one may be.
+func patience() time.Duration {
+	if n, err := strconv.Atoi(os.Getenv("HOSTILE_PATIENCE")); err == nil && n > 0 {
+		return time.Duration(n)
+	}
+	return 10
+}
+
+// judge checks how an attack ended.
+func judge(a attack, res *engine.Result, wall time.Duration) error {
+	ending := string(res.Code.Status())
+	if res.Code != engine.CodeNone {
+		ending += " " + string(res.Code)
+	}
+	switch {
+	case !slices.Contains(a.endings, ending):
+		return fmt.Errorf("ended as %q (%.300s), not as %q", ending, res.Message, a.endings)
+	case wall > a.within*patience():
+		return fmt.Errorf("took %s, bound %s", wall, a.within)
+	case len(res.Message) > 8<<10:
+		return fmt.Errorf("a message of %d bytes", len(res.Message))
+	case len(res.Stack) > 16<<10:
+		return fmt.Errorf("a stack of %d bytes", len(res.Stack))
+	case !utf8.ValidString(res.Message) || !utf8.ValidString(res.Stack):
+		return errors.New("a message that is not UTF-8")
+	case strings.Contains(res.Stack, "jsruntime:"):
+		return fmt.Errorf("our own frames in the stack: %s", res.Stack)
+	case res.Code == engine.CodeNone && len(res.Output) > 0 && !json.Valid(res.Output):
+		return fmt.Errorf("an output that is not JSON: %.100s", res.Output)
+	case a.output != "" && string(res.Output) != a.output:
+		return fmt.Errorf("output %s, not %s", res.Output, a.output)
+	}
+	logs := 0
+	for _, l := range res.Logs {
+		if len(l.Message) > 8<<10 {
+			return fmt.Errorf("a log line of %d bytes", len(l.Message))
+		}
+		logs += len(l.Message)
+	}
+	if logs > 64<<10+200 {
+		return fmt.Errorf("%d bytes of log", logs)
+	}
+	for _, limit := range []string{"exceeded_wall_time", "exceeded_memory", "exceeded_cpu", "output_too_large"} {
+		if string(res.Code) == limit && !strings.Contains(res.Message, "limit ") {
+			return fmt.Errorf("a message that does not name the limit: %s", res.Message)
+		}
+	}
+	return nil
+}
+
+// bystander is a second tenant that is served while the attacks run. It counts wrong answers.
+type bystander struct {
+	e      *engine.Engine
+	script *engine.Script
+	n      atomic.Int64
+}
+
+func newBystander(t testing.TB, e *engine.Engine) *bystander {
+	t.Helper()
+	out, err := compile.Compile(context.Background(), compile.Input{Handler: "run", Source: `
+		export default { async run(input) { await new Promise((r) => setTimeout(r, 20)); return { n: input.n, keys: Object.keys(Object.prototype).length + ("pwned" in globalThis ? 1 : 0) }; } }`})
+	require.NoError(t, err)
+	s := enginetest.NewTenant().Script("bystander", func(l *engine.Limits) {
+		l.MaxConcurrentRuns = 1000
+		l.MaxExecutionTime = 30 * time.Second
+	})
+	s.Compiled = out.Compiled
+	return &bystander{e: e, script: s}
+}
+
+// serve runs one request of the second tenant.
+func (b *bystander) serve() error {
+	n := b.n.Add(1)
+	res, err := b.e.Execute(context.Background(), enginetest.Invocation(b.script, fmt.Sprintf(`{"n":%d}`, n)))
+	if err != nil {
+		return fmt.Errorf("the second tenant was refused: %w", err)
+	}
+	var out struct {
+		N    int64 `json:"n"`
+		Keys int   `json:"keys"`
+	}
+	if res.Code != engine.CodeNone {
+		return fmt.Errorf("the second tenant's request ended as %s: %s", res.Code, res.Message)
+	}
+	if err := json.Unmarshal(res.Output, &out); err != nil || out.N != n || out.Keys != 0 {
+		return fmt.Errorf("the second tenant got %s for %d", res.Output, n)
+	}
+	return nil
+}
+
+// innocent is what the attacker's own tenant runs afterwards.
+const innocent = `export default { run(input, env, ctx) { return [ctx.tenantId.length, [1, 2].map((x) => x + 1)]; } };`
+
+// TestHostile runs every attack against a real worker. After each, and while it runs, a second tenant's request is answered right,
+// and then a harmless script of the attacker's tenant is.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds and runs the real worker")
+	}
+	e := startHostile(t)
+	b := newBystander(t, e)
+	clean, err := compile.Compile(context.Background(), compile.Input{Source: innocent, Handler: "run"})
+	require.NoError(t, err)
+	for _, a := range attacks(t) {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			tenant := enginetest.NewTenant()
+			s := a.script(t, tenant)
+			began := make(chan struct{})
+			inv := a.invocation(s)
+			inv.OnBegin = func() { close(began) }
+			meanwhile := make(chan error, 1)
+			go func() {
+				select {
+				case <-began:
+				case <-time.After(5 * time.Second): // it never loads
+				}
+				meanwhile <- b.serve()
+			}()
+			started := time.Now()
+			res, err := e.Execute(context.Background(), inv)
+			wall := time.Since(started)
+			require.NoError(t, err)
+			require.NoError(t, <-meanwhile)
+			require.NoError(t, judge(a, res, res.Metrics.Duration))
+			require.Less(t, res.Metrics.PeakMemoryBytes, int64(400<<20))
+			t.Logf("%s %s %.120s (%s)", res.Code.Outcome(), wall.Round(time.Millisecond), res.Message, res.Metrics.CPU.Round(time.Millisecond))
+
+			after := tenant.Script("innocent", func(l *engine.Limits) { l.MaxExecutionTime = 30 * time.Second })
+			after.Compiled = clean.Compiled
+			again, err := e.Execute(context.Background(), enginetest.Invocation(after, "null"))
+			require.NoError(t, err)
+			require.Equal(t, engine.CodeNone, again.Code, again.Message)
+			require.JSONEq(t, `[36,[2,3]]`, string(again.Output))
+			require.NoError(t, b.serve())
+		})
+	}
+}

@@ -1,0 +1,3 @@
+// expect: failed boot_error, within 2 s
+Promise.reject(new Error('top'));
+export default { run() {} };

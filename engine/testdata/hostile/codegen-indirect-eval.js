@@ -1,0 +1,6 @@
+// expect: failed exception, within 2 s
+export default {
+  async run(input, env, ctx) {
+    return (0, eval)('1');
+  },
+};

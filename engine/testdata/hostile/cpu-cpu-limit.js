@@ -1,0 +1,7 @@
+// expect: timeout exceeded_cpu, within 2 s, limit 8 s, cpu 200 ms
+// With max_cpu_time_ms of 200.
+export default {
+  async run(input, env, ctx) {
+    for (;;);
+  },
+};

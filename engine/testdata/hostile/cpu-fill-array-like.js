@@ -1,0 +1,6 @@
+// expect: timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    return Array.prototype.fill.call({ length: 2 ** 53 - 1 }, 0);
+  },
+};

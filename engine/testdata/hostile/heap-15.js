@@ -1,0 +1,6 @@
+// expect: failed exceeded_memory, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    let a=new Array(5e7).fill(1);a.concat(a,a,a)
+  },
+};

@@ -1,0 +1,8 @@
+// expect: failed exceeded_memory or failed exception, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    return (
+    'ab'.repeat(1e8).replace(/a/g,'yyyyyyyyyy')
+    )
+  },
+};

@@ -1,0 +1,6 @@
+// expect: failed exceeded_memory, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    let n = null; for (;;) n = { n, v: [1, 2, 3] };
+  },
+};

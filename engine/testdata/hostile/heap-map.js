@@ -1,0 +1,6 @@
+// expect: failed exceeded_memory, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    const m = new Map(); for (let i = 0; ; i++) m.set({ i }, [i]);
+  },
+};

@@ -1,0 +1,8 @@
+// expect: completed or failed exceeded_memory or failed exception, within 9 s, limit 8 s
+import { log } from "jsruntime";
+const host = function (v) { log.info(v); return "ok"; };
+export default {
+  async run() {
+    return (host('x'.repeat(2**28)));
+  },
+};

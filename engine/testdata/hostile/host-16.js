@@ -1,0 +1,8 @@
+// expect: completed or failed exception, within 2 s
+import { log } from "jsruntime";
+const host = function (v) { log.info(v); return "ok"; };
+export default {
+  async run() {
+    return (host(function f(){return f.caller}));
+  },
+};

@@ -1,0 +1,8 @@
+// expect: failed exception, within 2 s
+export default {
+  async run(input, env, ctx) {
+    return (
+    ({[Symbol.toPrimitive]:()=>({})})+1
+    )
+  },
+};

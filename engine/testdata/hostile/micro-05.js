@@ -1,0 +1,7 @@
+// expect: timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    const t={then(r){r(t)}};
+    return (Promise.resolve(t));
+  },
+};

@@ -1,0 +1,8 @@
+// expect: failed unsettled, within 2 s
+export default {
+  async run(input, env, ctx) {
+    return (
+    new Promise(()=>{})
+    )
+  },
+};

@@ -1,0 +1,6 @@
+// expect: failed unsettled, within 2 s
+export default {
+  async run(input, env, ctx) {
+    await new Promise(() => {});
+  },
+};

@@ -1,0 +1,7 @@
+// expect: completed, within 2 s
+export default {
+  async run(input, env, ctx) {
+    debugger;
+    return 1;
+  },
+};

@@ -1,0 +1,6 @@
+// expect: timeout exceeded_wall_time or failed exceeded_memory, within 2 s
+export default {
+  async run(input, env, ctx) {
+    let a=[];for(;;)a.push(new Intl.Collator('zh'))
+  },
+};

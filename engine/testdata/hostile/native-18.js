@@ -1,0 +1,6 @@
+// expect: failed exception or failed exceeded_memory, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    let a=[];for(;;)a.push(new ArrayBuffer(1,{maxByteLength:2**30}))
+  },
+};

@@ -1,0 +1,6 @@
+// expect: failed exceeded_memory or timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    const a = []; for (;;) a.push(new Intl.Collator(['de', 'zh', 'ja', 'sv'][a.length % 4]));
+  },
+};

@@ -1,0 +1,6 @@
+// expect: failed exceeded_memory or failed exception, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    const a = []; for (;;) a.push(new DataView(new ArrayBuffer(1e7)));
+  },
+};

@@ -1,0 +1,6 @@
+// expect: failed exceeded_memory or timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    const a = []; for (;;) a.push(new Intl.Segmenter('ja', { granularity: 'word' }).segment('x'.repeat(10000))[Symbol.iterator]());
+  },
+};

@@ -1,0 +1,6 @@
+// expect: failed exceeded_memory or failed exception or timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    const a = []; for (;;) a.push(structuredClone(new Uint8Array(5e6).fill(1)));
+  },
+};

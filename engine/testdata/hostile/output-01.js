@@ -1,0 +1,8 @@
+// expect: failed output_too_large or failed exceeded_memory, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    return (
+    'x'.repeat(2**29-24)
+    )
+  },
+};

@@ -1,0 +1,8 @@
+// expect: completed, within 2 s
+export default {
+  async run(input, env, ctx) {
+    return (
+    '\ud800'
+    )
+  },
+};

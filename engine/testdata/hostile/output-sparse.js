@@ -1,0 +1,6 @@
+// expect: failed output_too_large or failed exceeded_memory or timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    const a = []; a[2 ** 31] = 1; return a;
+  },
+};

@@ -1,0 +1,6 @@
+// expect: completed or failed output_too_large or timeout exceeded_wall_time or failed exceeded_memory, within 2 s
+export default {
+  async run(input, env, ctx) {
+    return new Uint8Array(1e7);
+  },
+};

@@ -1,0 +1,8 @@
+// expect: timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    return (
+    /^(a+)+$/.test('a'.repeat(40)+'b')
+    )
+  },
+};

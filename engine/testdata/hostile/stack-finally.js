@@ -1,0 +1,6 @@
+// expect: failed exception or timeout exceeded_wall_time, within 2 s
+export default {
+  async run(input, env, ctx) {
+    function f() { try { f(); } finally { f(); } } return f();
+  },
+};

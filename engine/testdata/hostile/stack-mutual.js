@@ -1,0 +1,6 @@
+// expect: failed exception, within 2 s
+export default {
+  async run(input, env, ctx) {
+    const a = () => b(), b = () => a(); return a();
+  },
+};

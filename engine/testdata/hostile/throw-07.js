@@ -1,0 +1,6 @@
+// expect: failed exception or failed exceeded_memory, within 9 s, limit 8 s
+export default {
+  async run(input, env, ctx) {
+    throw Object.assign(new Error,{message:'x'.repeat(1e8)})
+  },
+};

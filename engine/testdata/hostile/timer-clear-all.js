@@ -1,0 +1,6 @@
+// expect: completed, within 2 s
+export default {
+  async run(input, env, ctx) {
+    for (let i = 0; i < 1e5; i++) clearTimeout(i); return 1;
+  },
+};
