@@ -89,6 +89,8 @@ type Config struct {
 	Metrics http.Handler
 	// Types is jsruntime.d.ts; nil means 404.
 	Types []byte
+	// Version is shown by /healthz; empty means "dev".
+	Version string
 	// Log gets what goes wrong; nil means slog.Default().
 	Log *slog.Logger
 }
@@ -127,6 +129,7 @@ func New(cfg Config) (*API, error) {
 	cfg.RatePerMinute = cmp.Or(cfg.RatePerMinute, 600)
 	cfg.MaxPending = cmp.Or(cfg.MaxPending, 100_000)
 	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, 30*time.Second)
+	cfg.Version = cmp.Or(cfg.Version, "dev")
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}

@@ -14,7 +14,9 @@ import (
 )
 
 // healthz says that the process serves requests. It asks nothing of anyone else, so that a database outage restarts no node.
-func (a *API) healthz(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) }
+func (a *API) healthz(c *gin.Context) {
+	c.JSON(http.StatusOK, gin.H{"status": "ok", "version": a.cfg.Version})
+}
 
 // readyz says whether the node should get traffic.
 func (a *API) readyz(c *gin.Context) {

@@ -39,11 +39,9 @@ type found[T any] struct{ Body T }
 
 type none struct{}
 
-const slugPattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-
 type tenantCreateIn struct {
 	Body struct {
-		Slug     string `json:"slug" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" patternDescription:"a slug: lower case letters, digits and inner hyphens"`
+		Slug     string `json:"slug" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" doc:"Lower case letters, digits and inner hyphens."`
 		Name     string `json:"name" minLength:"1" maxLength:"255"`
 		Settings Object `json:"settings,omitempty"`
 	}
@@ -110,7 +108,7 @@ func (a *API) tenantGet(ctx context.Context, in *TenantPath) (*found[Tenant], er
 type tenantUpdateIn struct {
 	TenantPath
 	Body struct {
-		Slug     patch[string] `json:"slug,omitzero" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" patternDescription:"a slug: lower case letters, digits and inner hyphens"`
+		Slug     patch[string] `json:"slug,omitzero" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" doc:"Lower case letters, digits and inner hyphens."`
 		Name     patch[string] `json:"name,omitzero" minLength:"1" maxLength:"255"`
 		Status   patch[string] `json:"status,omitzero" enum:"active,suspended"`
 		Settings patch[Object] `json:"settings,omitzero"`

@@ -1524,7 +1524,9 @@ type TenantStatus string
 type TenantCreate struct {
 	Name     string                  `json:"name"`
 	Settings *map[string]interface{} `json:"settings,omitempty"`
-	Slug     string                  `json:"slug"`
+
+	// Slug Lower case letters, digits and inner hyphens.
+	Slug string `json:"slug"`
 }
 
 // TenantPage defines model for TenantPage.
@@ -1539,8 +1541,10 @@ type TenantPage struct {
 type TenantUpdate struct {
 	Name     *string                 `json:"name,omitempty"`
 	Settings *map[string]interface{} `json:"settings,omitempty"`
-	Slug     *string                 `json:"slug,omitempty"`
-	Status   *TenantUpdateStatus     `json:"status,omitempty"`
+
+	// Slug Lower case letters, digits and inner hyphens.
+	Slug   *string             `json:"slug,omitempty"`
+	Status *TenantUpdateStatus `json:"status,omitempty"`
 }
 
 // TenantUpdateStatus defines model for TenantUpdate.Status.
