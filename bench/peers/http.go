@@ -104,8 +104,13 @@ func measure(ctx context.Context, o *options, e endpoint) (*load.Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := check("http://" + address + path); err != nil {
-		return nil, err
+	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if err = check("http://" + address + path); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return nil, err
+		}
 	}
 	res, err := load.Run(ctx, load.Config{Address: address, Paths: []string{path}, Connections: o.connections, Warmup: 2 * time.Second, Duration: o.duration})
 	if err != nil {
