@@ -1,0 +1,210 @@
+// Types of jsruntime's scripts. Save it beside a script, or point "types" of tsconfig.json at it:
+//
+//   { "compilerOptions": { "target": "ES2022", "module": "ESNext", "moduleResolution": "Bundler", "lib": ["ES2023"], "strict": true,
+//     "types": ["./jsruntime"] } }
+//
+// The web platform's globals are those of a worker without a page: fetch, Request, Response, Headers, URL, URLSearchParams, URLPattern,
+// TextEncoder, TextDecoder, streams, Blob, File, FormData, AbortController, events, timers, crypto, structuredClone, performance,
+// console, navigator.userAgent. What lib.webworker has beyond them (XMLHttpRequest, WebSocket, caches, WebAssembly, importScripts …)
+// is not there.
+
+/// <reference lib="webworker" />
+/// <reference lib="webworker.iterable" />
+/// <reference lib="webworker.asynciterable" />
+
+declare module "jsruntime" {
+  /** What JSON can hold. */
+  export type Json = string | number | boolean | null | Json[] | { [key: string]: Json | undefined };
+
+  /** The script's handlers. `export default { … } satisfies Handlers` checks them. */
+  export interface Handlers<Secrets = Env, Input = any, Data = any> {
+    /** Answers an HTTP request of one of the script's endpoints. */
+    fetch?(request: Request, env: Secrets, ctx: Context): Response | Promise<Response>;
+    /** Runs when a tick of the script's schedule falls due. What it returns (JSON) is the execution's output. */
+    scheduled?(controller: ScheduledController, env: Secrets, ctx: Context): unknown;
+    /** Runs for an event that one of the script's subscriptions matches. What it returns (JSON) is the execution's output. */
+    event?(event: Event<Data>, env: Secrets, ctx: Context): unknown;
+    /** Runs when somebody calls the script: JSON in, JSON out. */
+    run?(input: Input, env: Secrets, ctx: Context): unknown;
+  }
+
+  /** The tenant's secrets by name. */
+  export interface Env {
+    readonly [name: string]: string;
+  }
+
+  export interface Context {
+    readonly executionId: string;
+    readonly tenantId: string;
+    readonly tenantSlug: string;
+    readonly organizationId: string;
+    readonly scriptId: string;
+    readonly scriptName: string;
+    readonly version: number;
+    readonly trigger: "cron" | "http" | "event" | "manual" | "api";
+    /** 1 for the first attempt. */
+    readonly attempt: number;
+    /** The parameters of the endpoint's path, `{}` where there is none. */
+    readonly params: Readonly<Record<string, string>>;
+    /** Aborted when the execution runs out of time or is cancelled. */
+    readonly signal: AbortSignal;
+    readonly limits: Limits;
+    /** Milliseconds until max_execution_time_ms. */
+    remainingTimeMs(): number;
+    /** Keeps the execution going until promise settles, after the response has left. */
+    waitUntil(promise: Promise<unknown>): void;
+    passThroughOnException(): void;
+  }
+
+  export interface Limits {
+    readonly max_execution_time_ms: number;
+    readonly max_memory_bytes: number;
+    readonly max_concurrent_runs: number;
+    readonly max_api_calls_per_minute: number;
+    readonly max_output_size_bytes: number;
+    readonly [name: string]: number;
+  }
+
+  export interface ScheduledController {
+    readonly cron: string;
+    /** When the tick was due, in milliseconds since the epoch. */
+    readonly scheduledTime: number;
+    readonly timezone: string;
+  }
+
+  export interface Event<Data = any> {
+    readonly id: string;
+    readonly type: string;
+    /** When it was published: ISO 8601. */
+    readonly time: string;
+    readonly data: Data;
+    readonly attempt: number;
+  }
+
+  export interface KVPutOptions {
+    /** Seconds until the key expires. */
+    expirationTtl?: number;
+  }
+
+  export interface KVListOptions {
+    prefix?: string;
+    /** At most 1000; 100 if absent. */
+    limit?: number;
+    /** Of the list before. */
+    cursor?: string;
+  }
+
+  export interface KVList {
+    keys: { name: string; /** Seconds since the epoch. */ expiration: number | null }[];
+    /** False where cursor goes on. */
+    complete: boolean;
+    cursor?: string;
+  }
+
+  /**
+   * Values that outlive an execution, shared by all scripts of the tenant. Every call counts against max_api_calls_per_minute and
+   * may reject with a RateLimitError. A value is at most 64 KiB of JSON.
+   */
+  export const kv: {
+    /** null where the key is missing or expired. */
+    get<T = any>(key: string): Promise<T | null>;
+    put(key: string, value: Json | object, options?: KVPutOptions): Promise<void>;
+    /** Whether there was one. */
+    delete(key: string): Promise<boolean>;
+    list(options?: KVListOptions): Promise<KVList>;
+    /** Adds delta (1) to a number, atomically, and returns it. A missing key counts as 0; options are for where it is made. */
+    increment(key: string, delta?: number, options?: KVPutOptions): Promise<number>;
+  };
+
+  export interface PublishOptions {
+    /** Publishing twice with one id publishes once. */
+    id?: string;
+    delaySeconds?: number;
+  }
+
+  export interface Published {
+    eventId: string;
+    /** How many executions the event starts. */
+    executions: number;
+    /** Whether the id was published before. */
+    duplicate: boolean;
+  }
+
+  export const events: {
+    publish(type: string, data?: Json | object, options?: PublishOptions): Promise<Published>;
+  };
+
+  export const scripts: {
+    /** Runs an embedded script of the same tenant and returns its output. Rejects with an Error named ScriptError where it fails. */
+    invoke<T = any>(name: string, input?: Json | object): Promise<T>;
+  };
+
+  /** Lines of the execution's log. fields follow the message as JSON. */
+  export const log: {
+    debug(message: unknown, fields?: object): void;
+    info(message: unknown, fields?: object): void;
+    warn(message: unknown, fields?: object): void;
+    error(message: unknown, fields?: object): void;
+  };
+
+  /** Thrown by a handler, it fails the execution for good: no retry. */
+  export class NonRetryableError extends Error {
+    constructor(message?: string, options?: ErrorOptions);
+  }
+
+  /** What calls reject with that exceed max_api_calls_per_minute, or 32 fetches at once. */
+  export class RateLimitError extends Error {
+    readonly code: "rate_limited" | "fetch_concurrency";
+    /** Milliseconds after which it may go well. */
+    readonly retryAfter: number;
+  }
+}
+
+interface URLPatternComponentResult {
+  input: string;
+  groups: Record<string, string | undefined>;
+}
+
+interface URLPatternResult {
+  inputs: [URLPatternInit | string] | [URLPatternInit | string, string];
+  protocol: URLPatternComponentResult;
+  username: URLPatternComponentResult;
+  password: URLPatternComponentResult;
+  hostname: URLPatternComponentResult;
+  port: URLPatternComponentResult;
+  pathname: URLPatternComponentResult;
+  search: URLPatternComponentResult;
+  hash: URLPatternComponentResult;
+}
+
+interface URLPatternInit {
+  protocol?: string;
+  username?: string;
+  password?: string;
+  hostname?: string;
+  port?: string;
+  pathname?: string;
+  search?: string;
+  hash?: string;
+  baseURL?: string;
+}
+
+interface URLPattern {
+  readonly protocol: string;
+  readonly username: string;
+  readonly password: string;
+  readonly hostname: string;
+  readonly port: string;
+  readonly pathname: string;
+  readonly search: string;
+  readonly hash: string;
+  readonly hasRegExpGroups: boolean;
+  test(input?: URLPatternInit | string, baseURL?: string): boolean;
+  exec(input?: URLPatternInit | string, baseURL?: string): URLPatternResult | null;
+}
+
+declare var URLPattern: {
+  prototype: URLPattern;
+  new (input: URLPatternInit | string, baseURL: string, options?: { ignoreCase?: boolean }): URLPattern;
+  new (input?: URLPatternInit | string, options?: { ignoreCase?: boolean }): URLPattern;
+};
