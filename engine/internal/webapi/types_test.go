@@ -23,7 +23,9 @@ func TestTypes(t *testing.T) {
 	}
 	check := func(t *testing.T, extra map[string]string) (string, error) {
 		dir := t.TempDir()
-		write := func(name, text string) { require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)) }
+		write := func(name, text string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+		}
 		write("jsruntime.d.ts", webapi.Types)
 		samples, err := filepath.Glob("testdata/samples/*.ts")
 		require.NoError(t, err)
