@@ -1,0 +1,211 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/migrations/dbtest"
+	"jsruntime/migrations/tenantdb"
+	"jsruntime/sqlc"
+)
+
+// bigTenants share the rows of a big database; the first has half of them.
+const bigTenants = 10
+
+// fillBig makes scripts and executions by the million, in about 30 s for a million executions: foreign keys and indexes come
+// after the rows.
+func fillBig(tb testing.TB, pool *pgxpool.Pool, scripts, executions int) {
+	tb.Helper()
+	ctx := context.Background()
+	conn, err := pool.Acquire(ctx)
+	require.NoError(tb, err)
+	defer conn.Release()
+	run := func(sql string, args ...any) {
+		tb.Helper()
+		_, err := conn.Exec(ctx, sql, args...)
+		require.NoError(tb, err, sql)
+	}
+	rows, err := conn.Query(ctx, `SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename IN ('scripts', 'script_executions')
+		AND indexname NOT IN (SELECT conname FROM pg_constraint)`)
+	require.NoError(tb, err)
+	type index struct{ Name, Definition string }
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[index])
+	require.NoError(tb, err)
+	run("SET session_replication_role = replica") // no foreign keys, no notifications
+	for _, i := range indexes {
+		run("DROP INDEX " + i.Name)
+	}
+	run(`INSERT INTO scripts (id, tenant_id, organization_id, name, source, type, status, tags, created_at)
+		SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, t.id, o.id, 'script ' || n, 'export default { run() { return ' || n || ' } }', 'oneoff',
+			(ARRAY['draft', 'active', 'paused', 'disabled', 'archived'])[1 + n % 5], ARRAY['tag' || n % 100], now() - n * interval '1 second'
+		FROM generate_series(1, $1::int) n
+		JOIN (SELECT id, row_number() OVER (ORDER BY slug) - 1 AS i FROM tenants) t ON t.i = CASE WHEN n % 2 = 0 THEN 0 ELSE n % $2 END
+		JOIN organizations o ON o.tenant_id = t.id`, scripts, bigTenants)
+	run(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, input, output, metrics, started_at, completed_at, queued_at, version)
+		SELECT gen_random_uuid(), s.id, s.tenant_id,
+			CASE WHEN n % 1000 = 0 THEN 'failed' WHEN n % 5000 = 1 THEN 'timeout' ELSE 'completed' END,
+			(ARRAY['http', 'http', 'http', 'http', 'http', 'http', 'api', 'event', 'cron', 'manual'])[1 + n % 10], '{"a": 1}', '{"b": 2}', '{"duration_ms": 1.5}',
+			now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second', 1
+		FROM generate_series(1, $1::int) n JOIN scripts s ON s.id = ('00000000-0000-7000-8000-' || lpad((1 + n % $2)::text, 12, '0'))::uuid`, executions, scripts)
+	for _, i := range indexes {
+		run(i.Definition)
+	}
+	run("RESET session_replication_role")
+	run("ANALYZE scripts")
+	run("ANALYZE script_executions")
+}
+
+// recorded is a statement as the API sent it.
+type recorded struct {
+	sql  string
+	args []any
+}
+
+// listener notes the statements of a pool while it is on.
+type listener struct {
+	mu  sync.Mutex
+	on  bool
+	got []recorded
+}
+
+func (l *listener) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.on {
+		l.got = append(l.got, recorded{data.SQL, data.Args})
+	}
+	return ctx
+}
+
+func (l *listener) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (l *listener) during(f func()) []recorded {
+	l.mu.Lock()
+	l.on, l.got = true, nil
+	l.mu.Unlock()
+	f()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.on = false
+	return slices.Clone(l.got)
+}
+
+// bigNode is a node on a big database.
+func bigNode(tb testing.TB, scripts, executions int) (*node, caller, *listener) {
+	tb.Helper()
+	l := &listener{}
+	cfg, err := pgxpool.ParseConfig(dbtest.URL(tb))
+	require.NoError(tb, err)
+	cfg.ConnConfig.Tracer = l
+	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	require.NoError(tb, err)
+	tb.Cleanup(pool.Close)
+	n := startNodeOn(tb, pool)
+	first := n.tenant("tenant-0")
+	for i := 1; i < bigTenants; i++ {
+		n.operator().post("/api/v1/tenants", map[string]any{"slug": fmt.Sprintf("tenant-%d", i), "name": "t"}).is(201)
+	}
+	fillBig(tb, pool, scripts, executions)
+	return n, first, l
+}
+
+// bigQueries are lists with every filter and some together, and single objects.
+func bigQueries(script, execution string) []string {
+	since := time.Now().Add(-72 * time.Hour).UTC().Format(time.RFC3339)
+	return []string{
+		"/api/v1/executions", "/api/v1/executions?status=completed", "/api/v1/executions?status=failed", "/api/v1/executions?status=timeout", "/api/v1/executions?status=pending",
+		"/api/v1/executions?trigger_type=http", "/api/v1/executions?trigger_type=manual", "/api/v1/executions?script_id=" + script, "/api/v1/executions?script_id=" + script + "&status=failed",
+		"/api/v1/executions?since=" + since, "/api/v1/executions?until=" + since + "&limit=200", "/api/v1/executions?status=failed&trigger_type=http&since=" + since,
+		"/api/v1/executions/" + execution, "/api/v1/executions/" + execution + "/logs",
+		"/api/v1/scripts", "/api/v1/scripts?status=active", "/api/v1/scripts?type=oneoff&status=archived", "/api/v1/scripts?tag=tag8", "/api/v1/scripts?search=script+1234", "/api/v1/scripts/" + script,
+	}
+}
+
+// TestListsUseIndexes asks the database how it would run what the API sends, with a million executions.
+func TestListsUseIndexes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million rows take half a minute")
+	}
+	t.Parallel()
+	n, first, statements := bigNode(t, 10_000, 1_000_000)
+	page := first.get("/api/v1/executions?limit=200").is(200)
+	execution, script := page.items()[0]["id"].(string), page.items()[0]["script_id"].(string)
+	who := first.get("/api/v1/whoami").json()["tenant"].(map[string]any)["id"].(string)
+	next, _ := page.json()["next_cursor"].(string)
+	plans := 0
+	for _, path := range append(bigQueries(script, execution), "/api/v1/executions?limit=200&cursor="+next) {
+		sent := statements.during(func() { first.get(path).is(200) })
+		for _, q := range sent {
+			if !strings.Contains(q.sql, "script_executions") && !strings.Contains(q.sql, "FROM scripts") {
+				continue
+			}
+			plan := explain(t, n.pool, uuid.MustParse(who), q)
+			plans++
+			require.NotContains(t, plan, "Seq Scan on script_executions", "%s\n%s\n%s", path, q.sql, plan)
+			require.NotContains(t, plan, "Seq Scan on scripts", "%s\n%s\n%s", path, q.sql, plan)
+		}
+	}
+	require.Greater(t, plans, 20)
+}
+
+func explain(t *testing.T, pool *pgxpool.Pool, tenant uuid.UUID, q recorded) string {
+	t.Helper()
+	var lines []string
+	require.NoError(t, tenantdb.WithinTx(t.Context(), pool, pgx.TxOptions{}, tenant, func(tx pgx.Tx, _ *sqlc.Queries) error {
+		rows, err := tx.Query(t.Context(), "EXPLAIN "+q.sql, q.args...)
+		if err != nil {
+			return err
+		}
+		lines, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	}))
+	return strings.Join(lines, "\n")
+}
+
+func envInt(name string, def int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return def
+}
+
+// BenchmarkAdmin measures lists and single objects with 100,000 scripts and 1,000,000 executions (BENCH_SCRIPTS and
+// BENCH_EXECUTIONS change that), over HTTP on loopback, one request after the other.
+func BenchmarkAdmin(b *testing.B) {
+	_, first, _ := bigNode(b, envInt("BENCH_SCRIPTS", 100_000), envInt("BENCH_EXECUTIONS", 1_000_000))
+	page := first.get("/api/v1/executions?limit=200").is(200).items()
+	for _, path := range bigQueries(page[0]["script_id"].(string), page[0]["id"].(string)) {
+		name, query, _ := strings.Cut(strings.TrimPrefix(path, "/api/v1/"), "?")
+		for _, id := range []string{page[0]["script_id"].(string), page[0]["id"].(string)} {
+			name, query = strings.ReplaceAll(name, id, "ID"), strings.ReplaceAll(query, id, "ID")
+		}
+		b.Run(strings.ReplaceAll(name, "/", ".")+"?"+query, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				p := path
+				if strings.HasSuffix(name, "/ID") && strings.HasPrefix(name, "executions") {
+					p = "/api/v1/executions/" + page[rand.IntN(len(page))]["id"].(string)
+				}
+				begun := time.Now()
+				first.get(p).is(200)
+				took = append(took, time.Since(begun))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+		})
+	}
+}
