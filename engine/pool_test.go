@@ -206,7 +206,7 @@ func TestATenantThatBurnsDoesNotStarveAnother(t *testing.T) {
 
 func TestOverloadIsRefused(t *testing.T) {
 	t.Parallel()
-	e := enginetest.Start(t, func(c *engine.Config) { c.MaxWorkers = 1; c.QueueWait = 200 * time.Millisecond; c.Logger = nil })
+	e := enginetest.Start(t, func(c *engine.Config) { c.MaxWorkers = 1; c.QueueWait = 2 * time.Second; c.Logger = nil })
 	tenant := enginetest.NewTenant()
 	ctx, cancel := context.WithCancel(context.Background())
 	began := make(chan struct{})

@@ -14,12 +14,16 @@ const (
 
 // Estimate is what is known about a script's executions. The zero value knows nothing.
 type Estimate struct {
-	time    time.Duration // moving average
+	time    time.Duration // moving average that follows short times fast and long ones slowly: see Observe
 	waiting uint32        // moving average of "made a host call", in 1/1024
 	known   bool
 }
 
 // Observe adds an execution that took d, and that made host calls or not.
+//
+// A short time counts for half of the average and a long one for a sixteenth: on a machine whose processors are all in use any
+// execution may take some milliseconds longer than its own work, and a script must not be taken for a long one then. One that
+// really is long is known as such after its first execution all the same, since a sixteenth of its time is more than WaitTarget.
 func (e *Estimate) Observe(d time.Duration, hostCalls bool) {
 	var w uint32
 	if hostCalls {
@@ -29,13 +33,17 @@ func (e *Estimate) Observe(d time.Duration, hostCalls bool) {
 		e.known, e.time, e.waiting = true, d, w
 		return
 	}
-	e.time += (d - e.time) / 8
+	if d < e.time {
+		e.time -= (e.time - d) / 2
+	} else {
+		e.time += (d - e.time) / 16
+	}
 	e.waiting = (e.waiting*7 + w) / 8
 }
 
-// AtLeast says that an execution is under way that has taken d already.
+// AtLeast says that an execution is under way that has taken d already. It counts where nothing better is known.
 func (e *Estimate) AtLeast(d time.Duration) {
-	if !e.known || e.time < d {
+	if !e.known {
 		e.known, e.time = true, d
 	}
 }
@@ -54,7 +62,8 @@ func (e *Estimate) Depth() int {
 	return int(min(MaxDepth, 1+WaitTarget/max(e.time, time.Microsecond)))
 }
 
-// Workers is how many further workers n waiting executions are worth, if running workers serve them already.
+// Workers is how many further workers n waiting executions are worth, if running workers serve them already and are not held up
+// by a long one.
 func (e *Estimate) Workers(n, running int) int {
 	switch {
 	case n == 0:

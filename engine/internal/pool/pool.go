@@ -204,7 +204,7 @@ func (p *Pool) Submit(c *Call) {
 	s := p.scriptOf(c.Program)
 	c.script, c.worker, c.state, c.tries, c.recalls = s, nil, callNew, 0, 0
 	c.began, c.cold, c.hosted, c.open, c.cancel = time.Time{}, false, false, 0, ""
-	s.used = now
+	s.used, c.submitted = now, now
 	p.calls++
 	if p.closing {
 		p.refuse(c, Refusal{Scope: "closing", Wait: time.Second}, now)
@@ -223,7 +223,6 @@ func (p *Pool) Submit(c *Call) {
 		p.unlock(nil)
 		return
 	}
-	c.submitted = now
 	p.enqueue(c, false)
 	if p.pending == 1 {
 		p.poke() // Run watches over how long calls wait
@@ -279,7 +278,8 @@ func (p *Pool) place(s *script, now time.Time) *worker {
 	return t.idle[len(t.idle)-1]
 }
 
-// queueAt finds a busy worker of the script whose queue is short enough.
+// queueAt finds a busy worker of the script whose queue is short enough: the one with the longest such queue, so that as few
+// workers as can serve the script are kept busy and the others come to rest.
 func (p *Pool) queueAt(s *script, now time.Time) *worker {
 	if len(s.workers) == 0 {
 		return nil
@@ -291,7 +291,7 @@ func (p *Pool) queueAt(s *script, now time.Time) *worker {
 	var best *worker
 	for _, w := range s.workers {
 		if len(w.queue) < depth && w.state == stateReady && !w.stalled(now) && !p.mustYield(w, now) &&
-			(best == nil || len(w.queue) < len(best.queue)) {
+			(best == nil || len(w.queue) > len(best.queue)) {
 			best = w
 		}
 	}
@@ -446,8 +446,8 @@ func (p *Pool) dequeue(c *Call) {
 }
 
 // requeue makes a call pending that a worker had and did not begin.
-func (p *Pool) requeue(c *Call, now time.Time) {
-	c.began, c.cancel, c.cold, c.submitted = time.Time{}, "", false, now
+func (p *Pool) requeue(c *Call) {
+	c.began, c.cancel, c.cold = time.Time{}, "", false
 	p.enqueue(c, true)
 	p.poke()
 }
@@ -538,8 +538,18 @@ func (p *Pool) take(w *worker, s *script, now time.Time) {
 func (p *Pool) want(t *tenant) int {
 	n := 0
 	nodes := p.cfg.Nodes()
+	now := time.Now()
 	for _, s := range t.waiting {
-		k := s.est.Workers(s.waiting, len(s.workers))
+		serving := 0
+		for _, w := range s.workers {
+			if c := w.head(); c == nil || c.began.IsZero() || now.Sub(c.began) < longRun {
+				serving++
+			}
+		}
+		if s.est.Depth() > 1 && len(s.workers) > 0 && now.Sub(s.first.submitted) < longRun {
+			continue // a worker that was held up for a moment catches up sooner than another one starts
+		}
+		k := s.est.Workers(s.waiting, serving)
 		if limit := admission.Share(s.limit, nodes); limit > 0 {
 			k = min(k, limit-len(s.workers))
 		}
@@ -887,7 +897,7 @@ func (p *Pool) again(c *Call, death *Death, now time.Time) {
 		c.Ending = Ending{Kind: EndDeath, Death: death, Ended: now}
 		p.end(c)
 	default:
-		p.requeue(c, now)
+		p.requeue(c)
 	}
 }
 
@@ -1008,13 +1018,17 @@ func (p *Pool) result(w *worker, payload []byte) error {
 			c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: "node", Wait: time.Second}, Ended: now}
 			p.end(c)
 		} else {
-			p.requeue(c, now)
+			p.requeue(c)
 		}
 	case i > 0, c.cancel != "" && m.Code == c.cancel && m.WallMicros == 0: // cancelled before it began
 		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
 		p.end(c)
 	default:
-		c.script.est.Observe(now.Sub(c.began), c.hosted)
+		took := now.Sub(c.began)
+		if w := time.Duration(m.WallMicros) * time.Microsecond; m.WallMicros > 0 && w < took {
+			took = w // without the ways; it can only make the script's own calls wait for each other
+		}
+		c.script.est.Observe(took, c.hosted)
 		if c.cancel == wire.CodeRecalled {
 			c.cancel = ""
 		}
@@ -1088,7 +1102,7 @@ func (p *Pool) frame(w *worker, k wire.Kind, payload []byte) error {
 		if c.open == 1 {
 			p.park(w, true)
 			if len(w.queue) > 1 {
-				w.recall(now)
+				w.recall()
 			}
 			if p.pending > 0 {
 				p.grow(now)
@@ -1180,7 +1194,7 @@ func (p *Pool) RetireTenant(id Key) {
 	for _, w := range slices.Clone(t.workers) {
 		if w.state == stateReady {
 			w.retire(CauseTenant)
-			w.recall(now)
+			w.recall()
 		}
 	}
 	p.full = false
@@ -1292,7 +1306,7 @@ func (p *Pool) expire(now time.Time) time.Duration {
 				if waited >= patience {
 					p.refuse(c, r, now)
 				} else {
-					next = min(next, patience-waited, max(c.LimitPatience, 10*time.Millisecond))
+					next = min(next, patience-waited, longRun)
 				}
 				c = following
 			}

@@ -244,7 +244,7 @@ func (w *worker) tick() {
 	if c == nil || c.began.IsZero() {
 		return
 	}
-	if c.cancel != "" {
+	if c.cancel != "" && c.cancel != wire.CodeRecalled {
 		if !now.Before(c.killAt) {
 			w.kill(causeOf(c.cancel), "")
 			return
@@ -270,7 +270,7 @@ func (w *worker) tick() {
 	if ran >= longRun {
 		c.script.est.AtLeast(ran)
 		if len(w.queue) > 1 {
-			w.recall(now)
+			w.recall()
 		}
 		if c.script.waiting > 0 {
 			p.full = false
@@ -343,12 +343,12 @@ func (w *worker) giveUp(now time.Time) {
 }
 
 // recall takes back what waits behind the front. Runs that were written come back by a Result with CodeRecalled.
-func (w *worker) recall(now time.Time) {
+func (w *worker) recall() {
 	for len(w.queue) > max(w.written, 1) {
 		i := len(w.queue) - 1
 		c := w.queue[i]
 		w.remove(i)
-		w.pool.requeue(c, now)
+		w.pool.requeue(c)
 	}
 	for i := 1; i < w.written; i++ {
 		if c := w.queue[i]; c != nil && c.cancel == "" {

@@ -1,0 +1,136 @@
+package admission_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"jsruntime/engine/admission"
+)
+
+func TestShare(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ limit, nodes, want int }{
+		{0, 3, 0}, {5, 0, 5}, {5, 1, 5}, {5, 2, 2}, {5, 5, 1}, {5, 9, 1}, {1, 4, 1}, {100, 4, 25},
+	} {
+		require.Equal(t, c.want, admission.Share(c.limit, c.nodes), "%d over %d", c.limit, c.nodes)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		limit, nodes := rapid.IntRange(1, 1000).Draw(t, "limit"), rapid.IntRange(1, 100).Draw(t, "nodes")
+		share := admission.Share(limit, nodes)
+		if share < 1 || nodes <= limit && share*nodes > limit {
+			t.Fatalf("%d nodes of %d each exceed %d", nodes, share, limit)
+		}
+	})
+}
+
+func TestEstimate(t *testing.T) {
+	t.Parallel()
+	var e admission.Estimate
+	require.Equal(t, 1, e.Depth(), "nothing known: nothing queues")
+	require.Equal(t, 1, e.Workers(10, 0), "one shows what they are like")
+	require.Equal(t, 0, e.Workers(10, 1))
+
+	for range 10 {
+		e.Observe(20*time.Microsecond, false)
+	}
+	require.Equal(t, 26, e.Depth())
+	require.Equal(t, 0, e.Workers(16, 1), "sixteen short ones stay at one worker")
+	require.Equal(t, 3, e.Workers(100, 1))
+
+	e.Observe(3*time.Millisecond, false)
+	require.Greater(t, e.Depth(), 1, "one that was held up does not make the script a slow one")
+	e.Observe(time.Second, false)
+	require.Equal(t, 1, e.Depth(), "a long one does")
+	require.Equal(t, 10, e.Workers(10, 3))
+	for range 20 {
+		e.Observe(20*time.Microsecond, false)
+	}
+	require.Greater(t, e.Depth(), 1, "short again")
+
+	for range 10 {
+		e.Observe(20*time.Microsecond, true)
+	}
+	require.Equal(t, 1, e.Depth(), "what waits for host calls gets a worker each")
+}
+
+// Whatever tenants want, whoever has fewest workers is next, and nobody is refused its fair share while the pool is not twice full.
+func TestWorkersAreDividedFairly(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		pool := rapid.IntRange(1, 16).Draw(t, "workers")
+		wants := rapid.SliceOfN(rapid.IntRange(1, 50), 1, 10).Draw(t, "wants")
+		// The first tenant comes first and takes what it can.
+		has := make([]int, len(wants))
+		active := 0
+		for has[0] < wants[0] && admission.Allow(has[0], active, pool, 1) {
+			has[0]++
+			active++
+		}
+		for served := int64(1); ; served++ {
+			best := -1
+			for i := range wants {
+				if has[i] < wants[i] && (best < 0 || admission.Before(
+					admission.Load{Active: has[i], Served: served}, admission.Load{Active: has[best], Served: served})) {
+					best = i
+				}
+			}
+			if best < 0 || !admission.Allow(has[best], active, pool, len(wants)) {
+				break
+			}
+			has[best]++
+			active++
+		}
+		if active > 2*pool {
+			t.Fatalf("%d workers in a pool of %d", active, pool)
+		}
+		fair := admission.FairShare(pool, len(wants))
+		for i := range wants {
+			if has[i] < min(wants[i], fair) && active < 2*pool {
+				t.Fatalf("tenant %d has %d of %d, fair are %d: %v", i, has[i], wants[i], fair, has)
+			}
+		}
+	})
+}
+
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	q := admission.NewQuarantine(admission.QuarantineConfig{
+		After: 3, Window: time.Minute, For: 5 * time.Minute, Now: func() time.Time { return now },
+	})
+	tenant, script := uuid.New(), uuid.New()
+	in := func(version int) bool { _, ok := q.Check(script, version); return ok }
+
+	require.False(t, q.Death(tenant, script, 1))
+	now = now.Add(40 * time.Second)
+	require.False(t, q.Death(tenant, script, 1))
+	now = now.Add(40 * time.Second)
+	require.False(t, q.Death(tenant, script, 1), "the first one is forgotten")
+	require.False(t, in(1))
+	require.True(t, q.Death(tenant, script, 1))
+	require.True(t, in(1))
+	require.False(t, in(2), "a new version may run")
+	require.Len(t, q.List(), 1)
+	require.Equal(t, now.Add(5*time.Minute), q.List()[0].Until)
+
+	now = now.Add(5 * time.Minute)
+	require.False(t, in(1), "its time is over")
+	require.Empty(t, q.List())
+	require.False(t, q.Death(tenant, script, 1), "and the count begins again")
+
+	for range 2 {
+		q.Death(tenant, script, 1)
+	}
+	require.True(t, in(1))
+	q.Release(script)
+	require.False(t, in(1))
+
+	never := admission.NewQuarantine(admission.QuarantineConfig{After: -1})
+	for range 100 {
+		require.False(t, never.Death(tenant, script, 1))
+	}
+}
