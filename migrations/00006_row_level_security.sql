@@ -25,6 +25,18 @@
 
 -- +goose Up
 
+-- Scripts and clients send any Unicode text: a database that cannot hold it would refuse rows one by one, later.
+-- +goose StatementBegin
+DO $$
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'the database has encoding %, and must have UTF8', current_setting('server_encoding')
+            USING HINT = 'CREATE DATABASE … ENCODING ''UTF8'' TEMPLATE template0';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
 -- Roles belong to the server and not to the database: another database's migration may be making the same one just now.
 -- +goose StatementBegin
 DO $$

@@ -84,7 +84,7 @@ func URL(t testing.TB) string {
 func Empty(t testing.TB) string {
 	t.Helper()
 	tmpl := prepared(t)
-	return withDatabase(tmpl.serverURL, create(t, tmpl, "template1"))
+	return withDatabase(tmpl.serverURL, create(t, tmpl, ""))
 }
 
 // shared makes the database of all Tx of a process. No test owns it, so no cleanup drops it: the sweep of a later run does,
@@ -188,9 +188,18 @@ func newName() string {
 	return fmt.Sprintf("%s%d_%d_%x", testPrefix, time.Now().Unix(), os.Getpid(), rand.Uint32())
 }
 
+// empty are the settings of a database that is no clone: those of the embedded Postgres, as far as every server has them.
+const empty = " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+
+// createDatabase clones the database from, or makes an empty one where that is "".
 func createDatabase(ctx context.Context, serverURL, name, from string) error {
 	return onServer(ctx, serverURL, func(conn *pgx.Conn) error {
-		statement := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " TEMPLATE " + pgx.Identifier{from}.Sanitize()
+		statement := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize()
+		if from == "" {
+			statement += empty
+		} else {
+			statement += " TEMPLATE " + pgx.Identifier{from}.Sanitize()
+		}
 		for {
 			_, err := conn.Exec(ctx, statement)
 			// The template is briefly "being accessed by other users" while another process finishes it.
@@ -242,7 +251,7 @@ func prepareTemplate(ctx context.Context, serverURL string) (*template, error) {
 		if err := drop(ctx, conn, tmpl.name); err != nil {
 			return err
 		}
-		if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{tmpl.name}.Sanitize()); err != nil {
+		if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{tmpl.name}.Sanitize()+empty); err != nil {
 			return err
 		}
 		if err := migrations.Up(ctx, withDatabase(serverURL, tmpl.name)); err != nil {

@@ -81,10 +81,8 @@ func startContainer(ctx context.Context) (_ string, _ func() error, err error) {
 		return "", nil, err
 	}
 	image := cmp.Or(os.Getenv(envImage), defaultImage)
-	repository, tag, ok := strings.Cut(image, ":")
-	if !ok {
-		tag = "latest"
-	}
+	repository, tag := docker.ParseRepositoryTag(image)
+	tag = cmp.Or(tag, "latest")
 	cmd := []string{"postgres"}
 	for name, value := range parameters {
 		cmd = append(cmd, "-c", name+"="+value)
