@@ -97,6 +97,5 @@ func TestNodeNeverLinksV8(t *testing.T) {
 	require.Contains(t, deps, "jsruntime/engine")
 	for _, d := range deps {
 		require.False(t, under(d, "rogchap.com/v8go", "github.com/tommie/v8go", "jsruntime/engine/internal/isolate"), d)
-		require.NotEqual(t, "testing", d)
 	}
 }

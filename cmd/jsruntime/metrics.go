@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/scheduler"
 )
 
 // metrics are the node's Prometheus metrics. Labels take their values from lists of ours: no tenant, script or path is ever one,
@@ -24,7 +26,7 @@ type metrics struct {
 	executions  *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	queueWait   *prometheus.HistogramVec
-	lateness    prometheus.Histogram
+	lateness    *prometheus.HistogramVec
 	coldStarts  prometheus.Counter
 	cpu         prometheus.Counter
 	refused     *prometheus.CounterVec
@@ -33,6 +35,16 @@ type metrics struct {
 	spawn       prometheus.Histogram
 	workersGone *prometheus.CounterVec
 	quarantined prometheus.Counter
+
+	queueEnded *prometheus.CounterVec
+	givenBack  *prometheus.CounterVec
+	leasesLost prometheus.Counter
+	ticks      *prometheus.CounterVec
+	rescued    *prometheus.CounterVec
+	claim      prometheus.Histogram
+	backlog    *prometheus.GaugeVec
+	liveNodes  prometheus.Gauge
+	pruned     *prometheus.CounterVec
 }
 
 var _ engine.Observer = (*metrics)(nil)
@@ -52,9 +64,9 @@ func newMetrics() *metrics {
 		queueWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "jsruntime_execution_queue_seconds", Help: "From being accepted to a worker's begin.", Buckets: secondsBuckets,
 		}, []string{"trigger"}),
-		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "jsruntime_schedule_lateness_seconds", Help: "How long after its tick a scheduled execution began.", Buckets: secondsBuckets,
-		}),
+		lateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "jsruntime_queue_lateness_seconds", Help: "How long after it was due (a tick, a retry, an event) a queued execution began.", Buckets: secondsBuckets,
+		}, []string{"trigger"}),
 		coldStarts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "jsruntime_cold_starts_total", Help: "Executions whose isolate was made for them.",
 		}),
@@ -80,6 +92,30 @@ func newMetrics() *metrics {
 			Name: "jsruntime_scripts_quarantined_total", Help: "Scripts that were put in quarantine.",
 		}),
 	}
+	m.queueEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_queue_ended_total", Help: "Queued executions whose ending was written, by trigger, outcome and what followed (none, retry, dead_letter).",
+	}, []string{"trigger", "outcome", "followed"})
+	m.givenBack = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_queue_given_back_total", Help: "Queued executions that went back without an attempt, by reason.",
+	}, []string{"reason"})
+	m.leasesLost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "jsruntime_leases_lost_total", Help: "Queued executions whose lease this node lost.",
+	})
+	m.ticks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_schedule_ticks_total", Help: "Ticks that were decided on, by outcome.",
+	}, []string{"outcome"})
+	m.rescued = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_rescued_total", Help: "What was taken from nodes that were lost.",
+	}, []string{"what"})
+	m.claim = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "jsruntime_queue_claim_seconds", Help: "Time of the claiming statement.", Buckets: secondsBuckets,
+	})
+	m.backlog = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "jsruntime_queue_backlog", Help: "Executions and schedules that are due and wait, over all nodes, up to 10,000.",
+	}, []string{"what"})
+	m.liveNodes = prometheus.NewGauge(prometheus.GaugeOpts{Name: "jsruntime_live_nodes", Help: "Nodes that are alive and take work."})
+	m.pruned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jsruntime_pruned_rows_total", Help: "Rows that became too old, by table."}, []string{"table"})
+	m.registry.MustRegister(m.queueEnded, m.givenBack, m.leasesLost, m.ticks, m.rescued, m.claim, m.backlog, m.liveNodes, m.pruned)
 	m.registry.MustRegister(m.executions, m.duration, m.queueWait, m.lateness, m.coldStarts, m.cpu, m.refused, m.hostCalls, m.hostTime,
 		m.spawn, m.workersGone, m.quarantined,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -137,9 +173,6 @@ func (m *metrics) ExecutionEnded(inv *engine.Invocation, res *engine.Result) {
 	m.cpu.Add(max(res.Metrics.CPU.Seconds(), 0))
 	if res.Metrics.ColdStart {
 		m.coldStarts.Inc()
-	}
-	if inv.Trigger == engine.TriggerCron && inv.Attempt == 1 && res.Began {
-		m.lateness.Observe(max(res.StartedAt.Sub(inv.QueuedAt).Seconds(), 0))
 	}
 }
 
@@ -212,3 +245,49 @@ func (m *metrics) watchCatalog(lastRead func() time.Time) {
 	m.gauge("jsruntime_catalog_age_seconds", "Time since the node last knew that its routes and scripts are the newest.", nil,
 		func() float64 { return time.Since(lastRead()).Seconds() })
 }
+
+// schedulerMetrics is the scheduler's observer.
+type schedulerMetrics struct{ metrics *metrics }
+
+var _ scheduler.Observer = schedulerMetrics{}
+
+// Claimed implements scheduler.Observer.
+func (m schedulerMetrics) Claimed(_ int, took time.Duration) { m.metrics.claim.Observe(took.Seconds()) }
+
+// Begun implements scheduler.Observer.
+func (m schedulerMetrics) Begun(trigger engine.Trigger, _, late time.Duration) {
+	m.metrics.lateness.WithLabelValues(string(trigger)).Observe(max(late.Seconds(), 0))
+}
+
+// Ended implements scheduler.Observer.
+func (m schedulerMetrics) Ended(trigger engine.Trigger, code engine.Code, followed string) {
+	m.metrics.queueEnded.WithLabelValues(string(trigger), code.Outcome(), cmp.Or(followed, "none")).Inc()
+}
+
+// GivenBack implements scheduler.Observer.
+func (m schedulerMetrics) GivenBack(_ engine.Trigger, reason string) {
+	m.metrics.givenBack.WithLabelValues(reason).Inc()
+}
+
+// LeaseLost implements scheduler.Observer.
+func (m schedulerMetrics) LeaseLost(executions int) { m.metrics.leasesLost.Add(float64(executions)) }
+
+// TickDecided implements scheduler.Observer.
+func (m schedulerMetrics) TickDecided(outcome string) { m.metrics.ticks.WithLabelValues(outcome).Inc() }
+
+// Rescued implements scheduler.Observer.
+func (m schedulerMetrics) Rescued(what string) { m.metrics.rescued.WithLabelValues(what).Inc() }
+
+// Backlog implements scheduler.Observer.
+func (m schedulerMetrics) Backlog(executions, schedules int) {
+	m.metrics.backlog.WithLabelValues("executions").Set(float64(executions))
+	m.metrics.backlog.WithLabelValues("schedules").Set(float64(schedules))
+}
+
+// Pruned implements scheduler.Observer.
+func (m schedulerMetrics) Pruned(table string, rows int64) {
+	m.metrics.pruned.WithLabelValues(table).Add(float64(rows))
+}
+
+// Nodes implements scheduler.Observer.
+func (m schedulerMetrics) Nodes(live int) { m.metrics.liveNodes.Set(float64(live)) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	"jsruntime/httpapi/gateway"
 	"jsruntime/migrations"
 	"jsruntime/migrations/postgres"
+	"jsruntime/scheduler"
 )
 
 // serve runs a node until ctx ends or a part of it fails. Parts start in the order in which they need each other:
@@ -66,15 +68,17 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err := migrations.Up(ctx, databaseURL); err != nil {
 		return err
 	}
-	pool, err := openPool(ctx, databaseURL, cfg.DatabaseConns)
+	pool, err := openPool(ctx, databaseURL, "jsruntime", cmp.Or(cfg.DatabaseConns, max(12, 4*runtime.NumCPU())))
 	if err != nil {
 		return err
 	}
-	parts.start("pool", func(ctx context.Context) error {
-		<-ctx.Done()
-		pool.Close()
-		return nil
-	})
+	parts.start("pool", closing(pool))
+	// Leases must not wait for a connection behind requests.
+	leases, err := openPool(ctx, databaseURL, "jsruntime scheduler", 8)
+	if err != nil {
+		return err
+	}
+	parts.start("scheduler's pool", closing(leases))
 
 	keepSecret := cfg.secretKey
 	if keepSecret == "" && embedded {
@@ -124,19 +128,23 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	})
 
 	var machine *engine.Engine
+	var clock *scheduler.Scheduler
+	liveNodes := func() int { return clock.LiveNodes() }
 	services, err := host.New(host.Config{
 		DB: pool, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
 		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
 			return machine.Execute(ctx, inv)
 		},
+		LiveNodes: liveNodes, Wake: func() { clock.Wake() },
 		FetchAllow: cfg.FetchAllow, FetchDeny: cfg.FetchDeny, FetchRefuse: []string{listener.Addr().String(), databaseHost(pool)},
 	})
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
+	tenants := &tenantLimits{catalog: library}
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, Spares: cfg.Spares,
-		QueueWait: cfg.QueueWait, DrainGrace: cfg.DrainTimeout, Host: services, Env: secrets.EnvJSON, MapStack: compile.MapStack,
+		QueueWait: cfg.QueueWait, DrainGrace: time.Second, LiveNodes: liveNodes, TenantConcurrency: tenants.concurrency, Host: services, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Observer: metrics, Logger: log,
 	})
 	if err != nil {
@@ -147,7 +155,19 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return fmt.Errorf("log tail: %w", err)
 	}
 	executor := tail.Executor(machine)
-	library.OnTenantChange(machine.RetireTenant)
+	clock, err = scheduler.New(scheduler.Config{
+		Pool: leases, Executor: executor, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
+		Retention: retention(cfg.HistoryDays), Observer: schedulerMetrics{metrics: metrics}, Logger: log,
+	})
+	if err != nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	library.OnChange(func(change catalog.Change) {
+		if change.Table == "tenants" || change.Table == "script_secrets" {
+			tenants.forget(change.TenantID)
+			machine.RetireTenant(change.TenantID)
+		}
+	})
 	metrics.watchEngine(machine.Stats)
 	metrics.watchPool(pool)
 	metrics.watchLedger(book.Stats)
@@ -167,7 +187,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	var draining atomic.Bool
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
-		NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), Version: version(), Log: log,
+		Wake: clock.Wake, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), Version: version(), Log: log,
 		Types: []byte(engine.ScriptTypes()),
 		Ready: func(context.Context) error {
 			if draining.Load() {
@@ -204,7 +224,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		parts.start("metrics", func(ctx context.Context) error { return serveUntil(ctx, server, second, time.Second) })
 	}
 	server := newServer(&front{gateway: public, console: console.Handler(), api: router, draining: &draining}, log)
-	parts.start("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })
+	parts.start("scheduler", clock.Run)
+	parts.beside("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })
 	base := baseURL(listener.Addr())
 	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "took_ms", time.Since(begun).Milliseconds())
 	if adminMade {
@@ -243,27 +264,32 @@ func newLogger(cfg serveConfig, stderr io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(stderr, options))
 }
 
-// openPool opens the connections that everything but LISTEN and migrations shares.
-func openPool(ctx context.Context, databaseURL string, conns int) (*pgxpool.Pool, error) {
+// openPool opens connections. It does not wait for the first.
+func openPool(ctx context.Context, databaseURL, name string, conns int) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
 		return nil, errors.New("database-url: cannot be read as a Postgres URL") // pgx's error could quote the password
 	}
-	cfg.MaxConns = int32(max(12, 4*runtime.NumCPU()))
-	if conns > 0 {
-		cfg.MaxConns = int32(conns)
-	}
+	cfg.MaxConns = int32(conns)
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.MaxConnLifetime = time.Hour
 	cfg.MaxConnLifetimeJitter = 5 * time.Minute
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "jsruntime"
+		cfg.ConnConfig.RuntimeParams["application_name"] = name
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	return pool, nil
+}
+
+func closing(pool *pgxpool.Pool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		<-ctx.Done()
+		pool.Close()
+		return nil
+	}
 }
 
 // databaseHost is the database's address, which scripts may not fetch.

@@ -11,13 +11,13 @@ import (
 )
 
 // stages are the long-lived parts of a node, each started after those that it needs. They run in one errgroup and are stopped
-// in the reverse order, each only once the one before has gone: the listener while the engine still runs what it took, the
-// ledger after the engine's last result, Postgres at the very end.
+// in the reverse order, each only once the one before has gone: the listener and the scheduler, together, while the engine still
+// runs what they took; the ledger after the engine's last result; Postgres at the very end.
 type stages struct {
 	group  *errgroup.Group
 	log    *slog.Logger
 	failed context.CancelCauseFunc // begins the shutdown
-	list   []*stage
+	list   [][]*stage              // those of one element stop together
 }
 
 type stage struct {
@@ -34,11 +34,18 @@ func newStages(ctx context.Context, log *slog.Logger) (*stages, context.Context)
 	return &stages{group: &errgroup.Group{}, log: log, failed: failed}, ctx
 }
 
-// start runs a stage. Its context is its own: only stop ends it.
+// start runs a stage that stops before all those that were started earlier.
 func (s *stages) start(name string, run func(ctx context.Context) error) {
+	s.list = append(s.list, nil)
+	s.beside(name, run)
+}
+
+// beside runs a stage that stops together with the one that was started last. Its context is its own: only stop ends it.
+func (s *stages) beside(name string, run func(ctx context.Context) error) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	st := &stage{name: name, stop: stop, gone: make(chan struct{})}
-	s.list = append(s.list, st)
+	last := len(s.list) - 1
+	s.list[last] = append(s.list[last], st)
 	s.group.Go(func() error {
 		defer close(st.gone)
 		err := run(ctx)
@@ -60,11 +67,14 @@ func (s *stages) start(name string, run func(ctx context.Context) error) {
 // stop ends the stages from the last to the first and returns their first error.
 func (s *stages) stop() error {
 	for i := len(s.list) - 1; i >= 0; i-- {
-		st := s.list[i]
 		begun := time.Now()
-		st.stop(errStopping)
-		<-st.gone
-		s.log.Debug("stopped", "stage", st.name, "took_ms", time.Since(begun).Milliseconds())
+		for _, st := range s.list[i] {
+			st.stop(errStopping)
+		}
+		for _, st := range s.list[i] {
+			<-st.gone
+			s.log.Debug("stopped", "stage", st.name, "took_ms", time.Since(begun).Milliseconds())
+		}
 	}
 	return s.group.Wait()
 }

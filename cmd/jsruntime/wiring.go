@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"jsruntime/engine/catalog"
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/gateway"
 	"jsruntime/scheduler/cron"
@@ -35,6 +38,41 @@ func nextTicks(expr, timezone string, after time.Time, n int) ([]time.Time, erro
 	}
 	return schedule.Upcoming(after, n), nil
 }
+
+// retention is scheduler.Config.Retention.
+func retention(days int) time.Duration {
+	if days == 0 {
+		return -1 // keep for ever
+	}
+	return time.Duration(days) * 24 * time.Hour
+}
+
+// tenantLimits are what tenants' settings say, read once a change.
+type tenantLimits struct {
+	catalog *catalog.Catalog
+	known   sync.Map // uuid.UUID → int
+}
+
+// concurrency is settings.max_concurrent_runs, 0 where the tenant has none.
+func (l *tenantLimits) concurrency(tenantID uuid.UUID) int {
+	if known, ok := l.known.Load(tenantID); ok {
+		return known.(int)
+	}
+	tenant, err := l.catalog.Tenant(tenantID)
+	if err != nil {
+		return 0
+	}
+	var settings struct {
+		MaxConcurrentRuns int `json:"max_concurrent_runs"`
+	}
+	if json.Unmarshal(tenant.Settings, &settings) != nil || settings.MaxConcurrentRuns < 0 {
+		settings.MaxConcurrentRuns = 0
+	}
+	l.known.Store(tenantID, settings.MaxConcurrentRuns)
+	return settings.MaxConcurrentRuns
+}
+
+func (l *tenantLimits) forget(tenantID uuid.UUID) { l.known.Delete(tenantID) }
 
 // cursorKey signs the cursors of lists, the same on all nodes that share the secret key.
 func cursorKey(secret string) []byte {

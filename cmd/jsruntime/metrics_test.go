@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine"
+	"jsruntime/engine/ledger"
+)
+
+// TestDeployedRulesNameMetricsThatExist: an alert on a metric that nobody serves never fires.
+func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
+	t.Parallel()
+	m := newMetrics()
+	m.watchEngine(func() engine.Stats { return engine.Stats{} })
+	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
+	m.watchCatalog(time.Now)
+	pool, err := pgxpool.New(context.Background(), "postgres://nobody@127.0.0.1:1/none")
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	m.watchPool(pool)
+	inv := &engine.Invocation{Trigger: engine.TriggerCron}
+	m.ExecutionEnded(inv, &engine.Result{Metrics: engine.Metrics{ColdStart: true}})
+	m.ExecutionRefused(inv, &engine.RefusedError{Code: engine.CodeOverloaded})
+	m.HostCallEnded("anything that a worker says", time.Second, nil)
+	m.WorkerStarted(time.Second)
+	m.WorkerEnded("crashed")
+	m.ScriptQuarantined(uuid.New(), uuid.New())
+	s := schedulerMetrics{metrics: m}
+	s.Claimed(1, time.Second)
+	s.Begun(engine.TriggerCron, time.Second, time.Second)
+	s.Ended(engine.TriggerEvent, engine.CodeException, "dead_letter")
+	s.GivenBack(engine.TriggerEvent, "drained")
+	s.LeaseLost(1)
+	s.TickDecided("started")
+	s.Rescued("execution")
+	s.Backlog(1, 1)
+	s.Pruned("script_executions", 1)
+	s.Nodes(2)
+
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	served := map[string]bool{}
+	for _, f := range families {
+		served[f.GetName()] = true
+		for _, metric := range f.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				require.NotEqual(t, "anything that a worker says", label.GetValue())
+			}
+		}
+	}
+	name := regexp.MustCompile(`jsruntime_[a-z_]+`)
+	suffix := regexp.MustCompile(`_(bucket|sum|count)$`)
+	asked := 0
+	err = filepath.WalkDir("../deploy", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, n := range name.FindAllString(string(text), -1) {
+			asked++
+			require.True(t, served[n] || served[suffix.ReplaceAllString(n, "")], "%s: %s", path, n)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Positive(t, asked)
+}
