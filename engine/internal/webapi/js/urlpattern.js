@@ -275,6 +275,8 @@
     password: (v) => u.percentEncode(v, u.sets.USERINFO),
     hostname(v) {
       if (v === "") return v;
+      // The parser would stop at the first three and skip the others.
+      if (RegExpPrototypeExec(/[/\\?#\t\n\r]/, v) !== null) throw invalid("hostname", v);
       const r = dummy();
       if (u.parse(v, null, r, u.states.HOSTNAME) === null) throw invalid("hostname", v);
       return r.host;
@@ -287,7 +289,7 @@
       if (v === "") return v;
       const r = dummy();
       r.scheme = protocol === undefined || protocol === "" ? "" : protocol + ":";
-      if (RegExpPrototypeExec(/^[0-9]/, v) === null || u.parse(v, null, r, u.states.PORT) === null) throw invalid("port", v);
+      if (RegExpPrototypeExec(/^[0-9]+$/, v) === null || u.parse(v, null, r, u.states.PORT) === null) throw invalid("port", v);
       return r.port === null ? "" : `${r.port}`;
     },
     pathname(v) {
