@@ -76,11 +76,11 @@ func (q *Queries) EndpointList(ctx context.Context, arg EndpointListParams) ([]E
 const endpointListLive = `-- name: EndpointListLive :many
 
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.resource_limits, s.metadata, s.quarantined_until
-FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
-WHERE p.is_active AND s.status = 'active' AND p.id > $1
+       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.metadata, s.quarantined_until
+FROM (
+    SELECT id, script_id, tenant_id, http_path, http_methods, is_active, created_at, updated_at FROM script_http_endpoints e WHERE e.is_active AND e.id > $1 ORDER BY e.id LIMIT $2
+) p JOIN scripts s ON s.id = p.script_id
 ORDER BY p.id
-LIMIT $2
 `
 
 type EndpointListLiveParams struct {
@@ -98,13 +98,15 @@ type EndpointListLiveRow struct {
 	OrganizationID   uuid.UUID
 	Name             string
 	Version          int32
+	Status           string
 	ResourceLimits   json.RawMessage
 	Metadata         json.RawMessage
 	QuarantinedUntil *time.Time
 }
 
 // For the catalog: the endpoints that answer requests, with what a request needs to know of their script.
-// All tenants', in pages by id.
+// All tenants', in pages by id. The page is cut before the join, so that a page costs a page whatever the planner believes; the
+// caller leaves out scripts that are not active.
 func (q *Queries) EndpointListLive(ctx context.Context, arg EndpointListLiveParams) ([]EndpointListLiveRow, error) {
 	rows, err := q.db.Query(ctx, endpointListLive, arg.AfterID, arg.MaxRows)
 	if err != nil {
@@ -124,6 +126,7 @@ func (q *Queries) EndpointListLive(ctx context.Context, arg EndpointListLivePara
 			&i.OrganizationID,
 			&i.Name,
 			&i.Version,
+			&i.Status,
 			&i.ResourceLimits,
 			&i.Metadata,
 			&i.QuarantinedUntil,
@@ -140,9 +143,9 @@ func (q *Queries) EndpointListLive(ctx context.Context, arg EndpointListLivePara
 
 const endpointListLiveOfScripts = `-- name: EndpointListLiveOfScripts :many
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.resource_limits, s.metadata, s.quarantined_until
+       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.metadata, s.quarantined_until
 FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
-WHERE p.is_active AND s.status = 'active' AND p.tenant_id = $1 AND p.script_id = ANY($2::uuid[])
+WHERE p.is_active AND p.tenant_id = $1 AND p.script_id = ANY($2::uuid[])
 `
 
 type EndpointListLiveOfScriptsParams struct {
@@ -160,11 +163,13 @@ type EndpointListLiveOfScriptsRow struct {
 	OrganizationID   uuid.UUID
 	Name             string
 	Version          int32
+	Status           string
 	ResourceLimits   json.RawMessage
 	Metadata         json.RawMessage
 	QuarantinedUntil *time.Time
 }
 
+// As EndpointListLive.
 func (q *Queries) EndpointListLiveOfScripts(ctx context.Context, arg EndpointListLiveOfScriptsParams) ([]EndpointListLiveOfScriptsRow, error) {
 	rows, err := q.db.Query(ctx, endpointListLiveOfScripts, arg.TenantID, arg.ScriptIds)
 	if err != nil {
@@ -184,6 +189,7 @@ func (q *Queries) EndpointListLiveOfScripts(ctx context.Context, arg EndpointLis
 			&i.OrganizationID,
 			&i.Name,
 			&i.Version,
+			&i.Status,
 			&i.ResourceLimits,
 			&i.Metadata,
 			&i.QuarantinedUntil,
@@ -200,11 +206,11 @@ func (q *Queries) EndpointListLiveOfScripts(ctx context.Context, arg EndpointLis
 
 const endpointListLiveOfTenant = `-- name: EndpointListLiveOfTenant :many
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.resource_limits, s.metadata, s.quarantined_until
-FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
-WHERE p.is_active AND s.status = 'active' AND p.tenant_id = $1 AND p.id > $2
+       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.metadata, s.quarantined_until
+FROM (
+    SELECT id, script_id, tenant_id, http_path, http_methods, is_active, created_at, updated_at FROM script_http_endpoints e WHERE e.is_active AND e.tenant_id = $1 AND e.id > $2 ORDER BY e.id LIMIT $3
+) p JOIN scripts s ON s.id = p.script_id
 ORDER BY p.id
-LIMIT $3
 `
 
 type EndpointListLiveOfTenantParams struct {
@@ -223,11 +229,13 @@ type EndpointListLiveOfTenantRow struct {
 	OrganizationID   uuid.UUID
 	Name             string
 	Version          int32
+	Status           string
 	ResourceLimits   json.RawMessage
 	Metadata         json.RawMessage
 	QuarantinedUntil *time.Time
 }
 
+// As EndpointListLive.
 func (q *Queries) EndpointListLiveOfTenant(ctx context.Context, arg EndpointListLiveOfTenantParams) ([]EndpointListLiveOfTenantRow, error) {
 	rows, err := q.db.Query(ctx, endpointListLiveOfTenant, arg.TenantID, arg.AfterID, arg.MaxRows)
 	if err != nil {
@@ -247,6 +255,7 @@ func (q *Queries) EndpointListLiveOfTenant(ctx context.Context, arg EndpointList
 			&i.OrganizationID,
 			&i.Name,
 			&i.Version,
+			&i.Status,
 			&i.ResourceLimits,
 			&i.Metadata,
 			&i.QuarantinedUntil,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,9 @@ type Catalog struct {
 	mu    sync.Mutex // of the writer: everything below, and the publishing of snapshots
 	bound int64      // transactions below it have been read
 	seen  map[int64]struct{}
+	// The limits that were read last: most scripts have the same.
+	lastLimits    engine.Limits
+	lastLimitsRaw string
 }
 
 // Tenant is a tenant as the node knows it.
@@ -100,6 +104,7 @@ type Tenant struct {
 type tenantEntry struct {
 	snapshot  atomic.Pointer[tenantSnapshot]
 	endpoints map[uuid.UUID]*Endpoint // by script
+	patterns  map[uuid.UUID]*Endpoint // those of them with parameters
 }
 
 type tenantSnapshot struct {
@@ -385,46 +390,41 @@ func (e *tenantEntry) publish(tenant Tenant, r routes) {
 
 // build makes routes of all endpoints of the tenant.
 func (e *tenantEntry) build() routes {
-	r := routes{static: make(map[string]*Endpoint)}
-	var patterns []*Endpoint
-	for _, endpoint := range e.endpoints {
+	r := routes{static: newStaticPaths(len(e.endpoints))}
+	e.patterns = make(map[uuid.UUID]*Endpoint)
+	for id, endpoint := range e.endpoints {
 		if isStatic(endpoint.Pattern) {
-			r.static[endpoint.Pattern] = endpoint
+			r.static.put(endpoint.Pattern, endpoint)
 		} else {
-			patterns = append(patterns, endpoint)
+			e.patterns[id] = endpoint
 		}
 	}
-	r.tree = newTree(patterns)
+	r.tree = newTree(slices.Collect(maps.Values(e.patterns)))
 	return r
 }
 
-// with makes routes of the present ones and changed scripts: what each had before, and has now (nil: nothing).
-func (e *tenantEntry) with(present routes, before, after map[uuid.UUID]*Endpoint) routes {
-	next := present
-	next.static = maps.Clone(present.static)
+// with makes routes of the present ones and changed scripts: what each had before, and has now.
+func (e *tenantEntry) with(present routes, before, after []*Endpoint) routes {
+	if len(present.static) == 1 && len(e.endpoints) > 2*shardAbove {
+		return e.build() // it has outgrown one shard
+	}
 	treeChanged := false
-	for _, endpoint := range before {
-		if !isStatic(endpoint.Pattern) {
-			treeChanged = true
-		} else if next.static[endpoint.Pattern] == endpoint {
-			delete(next.static, endpoint.Pattern)
-		}
-	}
-	for _, endpoint := range after {
-		if !isStatic(endpoint.Pattern) {
-			treeChanged = true
-		} else {
-			next.static[endpoint.Pattern] = endpoint
-		}
-	}
-	if treeChanged {
-		var patterns []*Endpoint
-		for _, endpoint := range e.endpoints {
-			if !isStatic(endpoint.Pattern) {
-				patterns = append(patterns, endpoint)
+	split := func(all []*Endpoint, pattern func(*Endpoint)) (static []*Endpoint) {
+		for _, endpoint := range all {
+			if isStatic(endpoint.Pattern) {
+				static = append(static, endpoint)
+				continue
 			}
+			treeChanged = true
+			pattern(endpoint)
 		}
-		next.tree = newTree(patterns)
+		return static
+	}
+	staticBefore := split(before, func(endpoint *Endpoint) { delete(e.patterns, endpoint.ScriptID) })
+	staticAfter := split(after, func(endpoint *Endpoint) { e.patterns[endpoint.ScriptID] = endpoint })
+	next := routes{static: present.static.with(staticBefore, staticAfter), tree: present.tree}
+	if treeChanged {
+		next.tree = newTree(slices.Collect(maps.Values(e.patterns)))
 	}
 	return next
 }

@@ -30,6 +30,9 @@ const (
 	// checkListen is how long a LISTEN connection may be silent before it is tried: a half-open one never says anything.
 	checkListen = 15 * time.Second
 
+	// statusActive is the status of scripts whose endpoints answer.
+	statusActive = "active"
+
 	queryTimeout = 10 * time.Second
 	loadTimeout  = 5 * time.Minute
 )
@@ -270,16 +273,19 @@ func (c *Catalog) reloadEndpoints(ctx context.Context, tenantID uuid.UUID, chang
 	if err != nil {
 		return fmt.Errorf("read endpoints: %w", err)
 	}
-	before, after := make(map[uuid.UUID]*Endpoint), make(map[uuid.UUID]*Endpoint)
+	var before, after []*Endpoint
 	for _, id := range ids {
 		if endpoint := entry.endpoints[id]; endpoint != nil {
-			before[id] = endpoint
+			before = append(before, endpoint)
 			delete(entry.endpoints, id)
 		}
 	}
 	for _, row := range rows {
+		if row.Status != statusActive {
+			continue
+		}
 		endpoint := c.endpointOf(snapshot.tenant.Slug, sqlc.EndpointListLiveRow(row))
-		after[row.ScriptID] = endpoint
+		after = append(after, endpoint)
 		entry.endpoints[row.ScriptID] = endpoint
 	}
 	if len(before)+len(after) > 0 {
@@ -297,6 +303,9 @@ func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]
 		}
 		for _, row := range rows {
 			after = row.ID
+			if row.Status != statusActive {
+				continue
+			}
 			all[row.ScriptID] = c.endpointOf(tenant.Slug, sqlc.EndpointListLiveRow(row))
 		}
 		if len(rows) < pageRows {
@@ -305,15 +314,19 @@ func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]
 	}
 }
 
+// endpointOf makes an endpoint of its row. The caller holds mu.
 func (c *Catalog) endpointOf(slug string, row sqlc.EndpointListLiveRow) *Endpoint {
 	options, err := HTTPFromMetadata(row.Metadata)
 	if err != nil {
 		c.log.Warn("script has odd metadata", "tenant_id", row.TenantID, "script_id", row.ScriptID, "error", err)
 	}
+	if raw := string(row.ResourceLimits); c.lastLimitsRaw == "" || raw != c.lastLimitsRaw {
+		c.lastLimits, c.lastLimitsRaw = EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), raw
+	}
 	endpoint := &Endpoint{
 		TenantID: row.TenantID, TenantSlug: slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
 		Version: int(row.Version), Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, CORS: options.CORS,
-		Limits: EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling),
+		Limits: c.lastLimits,
 	}
 	if row.QuarantinedUntil != nil {
 		endpoint.QuarantinedUntil = *row.QuarantinedUntil
@@ -357,8 +370,8 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 		for _, row := range rows {
 			after = row.ID
 			tenant, ok := alive[row.TenantID]
-			if !ok {
-				continue // made since the tenants were read: it comes with the changes
+			if !ok || row.Status != statusActive {
+				continue // not live, or of a tenant made since: that comes with the changes
 			}
 			if endpoints[row.TenantID] == nil {
 				endpoints[row.TenantID] = make(map[uuid.UUID]*Endpoint)

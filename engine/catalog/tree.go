@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"hash/maphash"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -8,8 +10,68 @@ import (
 
 // routes are the endpoints of one tenant. Never changed once published.
 type routes struct {
-	static map[string]*Endpoint // patterns without parameters, by the path itself
-	tree   *node                // patterns with parameters; nil: there are none
+	static staticPaths // patterns without parameters
+	tree   *node       // patterns with parameters; nil: there are none
+}
+
+// staticPaths maps paths to endpoints in as many shards as keep one small: a change copies one shard and not the map.
+type staticPaths []map[string]*Endpoint
+
+const (
+	shardAbove = 512
+	shards     = 256
+)
+
+// shardSeed is the same for all maps: a copy has its entries where its original had them.
+var shardSeed = maphash.MakeSeed()
+
+func newStaticPaths(size int) staticPaths {
+	if size <= shardAbove {
+		return make(staticPaths, 1)
+	}
+	return make(staticPaths, shards)
+}
+
+func (s staticPaths) shard(path string) *map[string]*Endpoint {
+	if len(s) == 1 {
+		return &s[0]
+	}
+	return &s[maphash.String(shardSeed, path)%shards]
+}
+
+func (s staticPaths) get(path string) *Endpoint { return (*s.shard(path))[path] }
+
+func (s staticPaths) put(path string, e *Endpoint) {
+	shard := s.shard(path)
+	if *shard == nil {
+		*shard = make(map[string]*Endpoint)
+	}
+	(*shard)[path] = e
+}
+
+// with returns a copy without the paths of before and with those of after. Only shards that change are copied.
+func (s staticPaths) with(before, after []*Endpoint) staticPaths {
+	next := slices.Clone(s)
+	copied := make(map[*map[string]*Endpoint]bool)
+	own := func(path string) map[string]*Endpoint {
+		shard := next.shard(path)
+		if !copied[shard] {
+			copied[shard] = true
+			if *shard = maps.Clone(*shard); *shard == nil {
+				*shard = make(map[string]*Endpoint)
+			}
+		}
+		return *shard
+	}
+	for _, e := range before {
+		if shard := own(e.Pattern); shard[e.Pattern] == e {
+			delete(shard, e.Pattern)
+		}
+	}
+	for _, e := range after {
+		own(e.Pattern)[e.Pattern] = e
+	}
+	return next
 }
 
 // node is one segment of the patterns. Its endpoints are those whose pattern ends here, older first.
@@ -72,7 +134,7 @@ func (n *node) insert(e *Endpoint) {
 // find returns the endpoint of the most specific pattern that matches, and the values of its parameters. method decides only
 // between endpoints of one shape. Each node is visited at most once, since its place in the tree fixes what led to it.
 func (r *routes) find(method, path string) (*Endpoint, map[string]string) {
-	if e := r.static[path]; e != nil {
+	if e := r.static.get(path); e != nil {
 		return e, nil
 	}
 	escaped := strings.IndexByte(path, '%') >= 0
@@ -92,7 +154,7 @@ func (r *routes) find(method, path string) (*Endpoint, map[string]string) {
 			slashed = slashed || strings.IndexByte(decoded, '/') >= 0
 		}
 		if !slashed {
-			if e := r.static["/"+strings.Join(segments, "/")]; e != nil {
+			if e := r.static.get("/" + strings.Join(segments, "/")); e != nil {
 				return e, nil
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"jsruntime/engine/internal/isolate"
 	"jsruntime/engine/internal/sandbox"
+	"jsruntime/engine/internal/webapi"
 	"jsruntime/engine/internal/wire"
 )
 
@@ -148,7 +149,7 @@ func start(o options) (*worker, error) {
 	if w.mem, err = openMemory(); err != nil {
 		return nil, err
 	}
-	if w.rt, err = isolate.New(isolate.Config{NoJIT: o.noJIT, Crypto: crypto}); err != nil {
+	if w.rt, err = isolate.New(isolate.Config{NoJIT: o.noJIT, Crypto: webapi.Crypto()}); err != nil {
 		return nil, err
 	}
 	if w.spare, err = w.rt.New(spareHeap, w); err != nil {

@@ -78,7 +78,6 @@
     return out;
   }
 
-  const decodeChunk = 4096;
   // utf8Decode turns UTF-8 into a string without looking at a byte order mark; malformed sequences become U+FFFD, or throw if fatal.
   function utf8Decode(bytes, fatal) {
     const n = TypedArrayPrototypeGetLength(bytes);
@@ -87,7 +86,6 @@
     return decodeSmall(bytes, n, fatal);
   }
 
-  const units = core.primordials.ArrayFrom({ length: 256 }, () => 0);
   function decodeSmall(bytes, n, fatal) {
     let out = "", k = 0;
     let i = 0;
@@ -202,7 +200,9 @@
     #encoding; #fatal; #ignoreBOM;
     #pending = empty; #bomSeen = false; #stream = false;
     constructor(label = "utf-8", options = undefined) {
-      label = StringPrototypeToLowerCase(RegExpPrototypeSymbolReplace(trim, str(label), ""));
+      label = str(label);
+      // Only ASCII is folded: the Kelvin sign is no k.
+      if (RegExpPrototypeExec(/[^\x00-\x7f]/, label) === null) label = StringPrototypeToLowerCase(RegExpPrototypeSymbolReplace(trim, label, ""));
       options = dictionary(options, "TextDecoder's options");
       this.#fatal = !!options?.fatal;
       this.#ignoreBOM = !!options?.ignoreBOM;

@@ -24,7 +24,8 @@
   core.lazy(["TextEncoderStream", "TextDecoderStream"], "encodingstreams");
   core.lazy(["CompressionStream", "DecompressionStream"], "compression");
   core.lazy(["structuredClone"], "structuredclone");
-  core.lazy(["crypto", "Crypto", "CryptoKey", "SubtleCrypto"], "crypto");
+  core.lazy(["crypto", "Crypto"], "crypto");
+  core.lazy(["CryptoKey", "SubtleCrypto"], "subtle");
   core.lazy(["performance", "Performance", "navigator", "Navigator", "reportError", "addEventListener", "removeEventListener", "dispatchEvent"], "misc");
   core.lazy(["console"], "console");
 

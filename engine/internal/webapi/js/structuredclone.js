@@ -158,7 +158,7 @@
         const b = core.use("blob");
         return new b.File([b.newBlob(b.bytesOfBlob(v), b.typeOf(v))], v.name, { type: b.typeOf(v), lastModified: v.lastModified });
       }
-      case "CryptoKey": return core.use("crypto").cloneKey(v);
+      case "CryptoKey": return core.use("subtle").cloneKey(v);
       default: return refuse(`A ${kind}`);
     }
   }
