@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"jsruntime/engine/internal/pool"
+	"jsruntime/engine/internal/wire"
 )
 
 const (
@@ -33,12 +34,6 @@ func limitMessage(limit, unit string, value, observed int64) string {
 func wallMessage(l Limits, observed time.Duration) string {
 	return limitMessage("max_execution_time_ms", " ms", l.MaxExecutionTime.Milliseconds(), observed.Milliseconds())
 }
-
-// Exit statuses with which a worker says why it ended: see package worker.
-const (
-	exitMemory = 87
-	exitCrash  = 88
-)
 
 // judgeDeath says how an execution ended whose worker died, and whether the script did that.
 func judgeDeath(d *pool.Death, l Limits, ran time.Duration) (code Code, message string, guilty bool) {
@@ -69,9 +64,9 @@ func judgeDeath(d *pool.Death, l Limits, ran time.Duration) (code Code, message 
 		return CodeWorkerLost, fmt.Sprintf("the worker was killed by signal %d", d.Signal), false
 	}
 	switch {
-	case d.ExitCode == exitMemory:
+	case d.ExitCode == wire.ExitMemory:
 		return CodeExceededMemory, memory, true
-	case d.ExitCode == exitCrash:
+	case d.ExitCode == wire.ExitCrash:
 		return CodeWorkerLost, "the worker crashed in native code", true
 	case d.ExitCode == 2 && outOfMemory(d.Output):
 		return CodeExceededMemory, memory, true

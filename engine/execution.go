@@ -602,6 +602,10 @@ func (x *execution) judge(res *Result, end *pool.Ending) {
 	case pool.EndDeath:
 		var guilty bool
 		res.Code, res.Message, guilty = judgeDeath(end.Death, limits, ran)
+		if res.Began {
+			res.Metrics.CPU = min(max(end.Death.CPU, 0), 2*ran)
+			res.Metrics.PeakMemoryBytes = end.Death.Memory
+		}
 		if guilty && res.Began && e.quarantine.Death(inv.Script.TenantID, inv.Script.ID, inv.Script.Version) {
 			e.cfg.Logger.Warn("script quarantined", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID,
 				"version", inv.Script.Version, "for", e.cfg.QuarantineFor)

@@ -126,11 +126,13 @@ type Ending struct {
 
 // Death says how a worker ended.
 type Death struct {
-	Cause    string // one of Cause…
-	Signal   int    // that ended the process; 0 if none
-	ExitCode int    // -1 if a signal ended it
-	Output   string // the end of what it wrote to stdout and stderr
-	Reason   string // of a breach of the protocol
+	Cause    string        // one of Cause…
+	Signal   int           // that ended the process; 0 if none
+	ExitCode int           // -1 if a signal ended it
+	Output   string        // the end of what it wrote to stdout and stderr
+	CPU      time.Duration // of the process during the call that executed, as far as it is known
+	Memory   int64         // bytes; the largest resident set that the process had
+	Reason   string        // of a breach of the protocol
 }
 
 // Causes of a worker's end.

@@ -463,6 +463,14 @@ func (w *worker) death() *Death {
 		} else {
 			d.ExitCode = w.exit.ExitCode()
 		}
+		d.CPU = w.exit.UserTime() + w.exit.SystemTime()
+		if usage, ok := w.exit.SysUsage().(*syscall.Rusage); ok {
+			d.Memory = usage.Maxrss << 10
+		}
+		// Where the call ran long enough to be looked at, what the process used before is known.
+		if c := w.head(); c != nil && !c.began.IsZero() && !w.mark.IsZero() {
+			d.CPU += w.mark.Sub(c.began) - w.markCPU
+		}
 	}
 	return d
 }

@@ -1,0 +1,61 @@
+// Package engine runs a script for a tenant within its limits, and says how it ended.
+//
+//	gateway, httpapi, scheduler
+//	      │ Execute(ctx, *Invocation)                                 ▲ *Result: how it ended        *RefusedError: not begun
+//	      ▼                                                           │
+//	┌─ Engine ────────────────────────────────────────────────────────┴──────────────────────────────────────────────┐
+//	│ quarantine ─► program of the script ─► pool: which worker, when ─► judge: what a Result, or a death, means      │
+//	│                                         │    admission: shares, estimates, fairness                             │
+//	│              Host.Call ◄─ host calls ◄──┤ frames                                                                │
+//	└─────────────────────────────────────────┼──────────────────────────────────────────────────────────────────────┘
+//	                                     socketpair, fd 3
+//	                          ┌───────────────┴───────────────┐
+//	                          │ worker: one tenant, for life   │   a process without network, files or environment
+//	                          │   isolate of script 1, 2, …    │   one execution at a time
+//	                          └───────────────────────────────┘
+//
+// # Invariants
+//
+//   - An accepted execution gets exactly one Result, whatever happens to its worker.
+//   - A Result's failure is the script's; an error of Execute is ours or the caller's, and the script's code did not run then.
+//   - The engine's timer is the authority on time. A worker's word is taken for how an execution ended only within what a script
+//     can cause: never for codes that are ours (worker_lost, overloaded, …), never for more output than allowed.
+//   - Who calls the host is known from the worker's lease and the Run that it executes, not from what the worker says.
+//   - Text and output that leave the engine are valid UTF-8 without NUL, bounded, and fit for jsonb; a response has a status, names
+//     and values that net/http can send, and no header that belongs to the server.
+//   - What one execution holds of the node's memory is bounded: a frame, 32 host calls of 32 MiB together, a window of 256 KiB a
+//     stream, logs, output.
+//
+// # How many executions at one time
+//
+// A worker executes one at a time. Executions of a script that are short and make no host calls queue at its worker, up to half a
+// millisecond's worth; a further worker is used when the queue is full. Executions that are long or wait for the host get a worker
+// each. A script is served by at most its share of max_concurrent_runs, a tenant by at most its share of its concurrency, all by
+// MaxWorkers, not counting those whose execution waits for a host call: a chain of scripts that invoke each other always comes to
+// its end. What is over waits, fairly over tenants, and is refused with CodeConcurrencyLimit or CodeOverloaded in the end.
+//
+// # Who ends what
+//
+//	who           what                                   when
+//	worker        the isolate's execution                wall time, CPU time, heap limit, Cancel
+//	engine        Cancel, then SIGKILL after 250 ms      wall time; twice that beyond the CPU time; the caller is gone; Engine.Cancel
+//	engine        SIGKILL                                a Load beyond its time; a breach of the protocol; a peer that does not read
+//	kernel        the worker                             RLIMIT_DATA refused (exit 87), a forbidden system call (SIGSYS), the node's death
+//	engine        a worker between two executions        age, runs, memory, idleness, another tenant's need, RetireTenant
+//
+// # Failures
+//
+//	what happened                                        the execution                          the others at that worker
+//	the script throws, exceeds a limit                   its code                               go on
+//	the isolate was terminated                           its code                               loaded again, then go on
+//	deadline, and the worker did not react               exceeded_wall_time                     sent to another worker
+//	V8 or the kernel was out of memory                   exceeded_memory                        sent to another worker
+//	a forbidden system call                              sandbox_violation                      sent to another worker
+//	the worker crashed, lied about numbers, was killed   worker_lost                            sent to another worker
+//	the worker dies before it begins                     sent to another worker, five times     the same
+//	the script killed 5 workers within a minute          quarantined, for 5 minutes             the same script's are refused
+//	the tenant's secrets cannot be read                  refused: overloaded                    refused
+//	workers do not start                                 refused after QueueWait: overloaded    refused
+//	the node shuts down                                  DrainGrace, then worker_lost           the same; what waits is refused
+//	the host panics                                      the script sees "internal error"       nothing
+package engine
