@@ -178,7 +178,9 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 		for {
 			now := n.holds()
 			var excess []string
-			for what, slack := range map[string]float64{"goroutines": 40, "descriptors": 40, "resident_mib": 150} {
+			// Workers that are idle stay for minutes, and each holds a socket, a pipe and a few goroutines.
+			workers := max(0, now["workers"]-before["workers"])
+			for what, slack := range map[string]float64{"goroutines": 40 + 8*workers, "descriptors": 40 + 6*workers, "resident_mib": 150 + 2*workers} {
 				if now[what] > before[what]*1.3+slack {
 					excess = append(excess, fmt.Sprintf("%s %s %.0f before, %.0f after", n.name, what, before[what], now[what]))
 				}

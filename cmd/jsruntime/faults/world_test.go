@@ -199,7 +199,7 @@ func (w *world) must(method, path, key string, body, out any) {
 // prelude is how every script of the suite speaks with the sink.
 const prelude = `
 const sink = "%s";
-const token = () => crypto.randomUUID();
+const token = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
 const begin = (ctx, t) => fetch(sink + "/begin?e=" + ctx.executionId + "&token=" + t).then((r) => r.text());
 const end = (ctx, t) => fetch(sink + "/end?e=" + ctx.executionId + "&token=" + t).then((r) => r.text());
 `
@@ -387,11 +387,18 @@ func (w *world) load() (stop func()) {
 func (w *world) warm() {
 	w.t.Helper()
 	w.load()
-	require.Eventually(w.t, func() bool {
+	runs := func() bool {
 		w.sink.mu.Lock()
 		defer w.sink.mu.Unlock()
 		return len(w.sink.ends) > 10 && len(w.sink.ticks) > 1
-	}, 30*time.Second, 50*time.Millisecond, "the load does not run: %v %v", w.refusals, w.failures)
+	}
+	for until := time.Now().Add(30 * time.Second); !runs(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(until) {
+			w.stopLoad()
+			require.FailNow(w.t, "the load does not run", "answers %v %v, hits %d, endings:\n%s", w.refusals, w.failures, w.sink.hits, strings.Join(rows(w,
+				`SELECT format('%s × %s %s %s: %s', count(*), handler, status, error_code, left(error, 300)) FROM script_executions GROUP BY handler, status, error_code, left(error, 300)`), "\n"))
+		}
+	}
 	time.Sleep(2 * time.Second)
 	for _, n := range w.nodes {
 		w.baseline[n.name] = n.holds()
@@ -401,6 +408,7 @@ func (w *world) warm() {
 // holds is what a node has that could leak.
 func (n *node) holds() map[string]float64 {
 	return map[string]float64{
+		"workers":    float64(len(n.workers())),
 		"goroutines": n.metric("go_goroutines"), "descriptors": n.metric("process_open_fds"), "resident_mib": n.metric("process_resident_memory_bytes") / (1 << 20),
 	}
 }
