@@ -60,7 +60,7 @@ func villain(url string) error {
 			select {
 			case <-ctx.Done():
 				return failed(engine.CodeCancelled, context.Cause(ctx).Error()), nil
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(300 * time.Millisecond): // long enough for a kill to hit some
 				return done(nil), nil
 			}
 		}),

@@ -192,10 +192,11 @@ func TestNodesThatAreKilled(t *testing.T) {
 	}
 	published := 0
 	for range kills {
-		w.publish(a, "x", 50)
-		w.publish(b, "x", 50)
-		published += 50
-		time.Sleep(time.Duration(500+random.IntN(2000)) * time.Millisecond)
+		w.publish(a, "x", 200)
+		w.publish(b, "x", 200)
+		published += 200
+		time.Sleep(time.Duration(200+random.IntN(1500)) * time.Millisecond)
+		w.eventually(`SELECT EXISTS (SELECT FROM script_executions WHERE status = 'running')`)
 		i := random.IntN(len(nodes))
 		require.NoError(t, nodes[i].Process.Signal(syscall.SIGKILL))
 		_ = nodes[i].Wait()
@@ -214,6 +215,7 @@ func TestNodesThatAreKilled(t *testing.T) {
 	}
 	require.Zero(t, one[int](w, `SELECT count(*) FROM script_executions WHERE status = 'failed' AND (error_code <> 'worker_lost' OR trigger_type <> 'cron')`))
 	require.Zero(t, one[int](w, `SELECT count(*) FROM script_executions WHERE status = 'failed' AND script_id = $1`, lostAgain))
+	require.Positive(t, one[int](w, `SELECT sum(lost_count) FROM script_executions`), "the kills hit something")
 	t.Logf("%d executions, %d second runs of events, %d ticks lost under way, rescued %d",
 		one[int](w, `SELECT count(*) FROM script_executions`),
 		one[int](w, `SELECT count(*) - count(DISTINCT execution_id) FROM test_starts WHERE tick IS NULL`),
