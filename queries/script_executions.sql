@@ -93,7 +93,8 @@ ORDER BY p.tenant_id, p.script_id;
 -- Claims due executions: for each wanted (tenant, script) up to its count, in order, from after its floor on. Rows that another
 -- node is claiming are passed over. A script that isn't active runs only what a person asked for by hand; the status is read
 -- here again, so that nothing starts after a pause was committed. One statement: rows are chosen, locked and changed together.
--- (= ANY (ARRAY(…)) and not a join, so that no estimate can make the planner read the whole history.)
+-- The locked rows are found again by their ids alone: a join, or the status beside the id, lets the planner walk the history or
+-- the queue for each row when its statistics are from an idle hour (0.9 ms a row instead of 0.04).
 -- name: ExecutionClaim :many
 WITH wanted AS (
     SELECT unnest(@tenant_ids::uuid[]) AS tenant_id, unnest(@script_ids::uuid[]) AS script_id, unnest(@counts::integer[]) AS count,
@@ -115,23 +116,24 @@ WITH wanted AS (
 UPDATE script_executions e
 SET status = 'running', node_id = @node_id::uuid, lease_token = @lease_token::uuid,
     lease_expires_at = now() + make_interval(secs => @lease_seconds::float8), started_at = now()
-WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p)) AND e.status = 'pending'
+WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p))
 RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.attempt, e.lost_count, e.queued_at, e.run_at,
     e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested,
     EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
     EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds;
 
--- Prolongs the leases that are still ours. What is not returned was lost: ended, rescued or deleted by somebody else.
+-- Prolongs the leases that are still ours. (Only what runs has a lease, see ck_executions_lease; the status is not named here and
+-- below, for the reason that ExecutionClaim gives.) What is not returned was lost: ended, rescued or deleted by somebody else.
 -- name: ExecutionRenew :many
 UPDATE script_executions e
 SET lease_expires_at = now() + make_interval(secs => @lease_seconds::float8)
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id, e.cancel_requested;
 
 -- Which of the executions are to be ended.
 -- name: ExecutionCancelled :many
-SELECT e.id FROM script_executions e WHERE e.id = ANY(@ids::uuid[]) AND e.status = 'running' AND e.cancel_requested;
+SELECT e.id FROM script_executions e WHERE e.id = ANY(@ids::uuid[]) AND e.cancel_requested;
 
 -- Gives executions back that did not run, or of which we lost the worker (lost: 1). They spend no attempt.
 -- name: ExecutionRelease :many
@@ -147,7 +149,7 @@ FROM (
     SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token, unnest(@losts::integer[]) AS lost,
         unnest(@delays_seconds::float8[]) AS delay_seconds
 ) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id, e.status;
 
 -- Writes endings, of executions whose lease is still ours. Empty texts are NULL.
@@ -161,7 +163,7 @@ FROM (
         unnest(@error_codes::text[]) AS error_code, unnest(@errors::text[]) AS error, unnest(@error_stacks::text[]) AS error_stack,
         unnest(@outputs::text[]) AS output, unnest(@metrics::text[]) AS metrics
 ) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id;
 
 -- The next attempt of executions that ended, with the script's newest version.
@@ -176,7 +178,8 @@ JOIN scripts s ON s.id = e.script_id;
 
 -- Takes executions from nodes that are gone: their lease has expired. They run again, unless they were to be cancelled, were lost
 -- too often, or are cron ticks of a schedule without retry_lost, since a tick starts once. What ends here for good leaves what
--- every ending leaves: a dead letter for an event, the schedule's last run. The expiry is checked again where the row is changed.
+-- every ending leaves: a dead letter for an event, the schedule's last run. What is locked is checked again by the lock, and is changed
+-- by the same statement.
 -- name: ExecutionRescue :many
 WITH lost AS (
     SELECT e.id, CASE
@@ -199,7 +202,7 @@ WITH lost AS (
         error_code = CASE l.status WHEN 'failed' THEN 'worker_lost' WHEN 'cancelled' THEN 'cancelled' END,
         error = CASE l.status WHEN 'failed' THEN 'the node that ran it was lost' WHEN 'cancelled' THEN 'cancelled; the node that ran it was lost' END
     FROM lost l
-    WHERE e.id = l.id AND e.status = 'running' AND e.lease_expires_at < now()
+    WHERE e.id = l.id
     RETURNING e.id, e.tenant_id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.input, e.attempt, e.error, e.error_code,
         e.event_id, e.dead_letter_id, e.started_at, e.completed_at
 ), letters AS (

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/heap"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -32,13 +33,6 @@ const (
 
 // pair is what the queue is ordered by.
 type pair struct{ tenant, script uuid.UUID }
-
-func (p pair) compare(q pair) int {
-	if c := bytes.Compare(p.tenant[:], q.tenant[:]); c != 0 {
-		return c
-	}
-	return bytes.Compare(p.script[:], q.script[:])
-}
 
 // queued is what is known about the queue of one script.
 type queued struct {
@@ -264,10 +258,8 @@ func (d *dispatcher) claimKnown(ctx context.Context, woken bool) (int, error) {
 	if len(pairs) == 0 {
 		return 0, nil
 	}
-	slices.SortFunc(pairs, pair.compare)
-	d.rotate++
-	at := d.rotate % len(pairs)
-	pairs = append(pairs[at:len(pairs):len(pairs)], pairs[:at]...)
+	// In a random order, so that no script is always first, and nodes that claim at the same time ask for different ones.
+	rand.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	known := make([]*queued, len(pairs))
 	for i, p := range pairs {
 		known[i] = d.pairs[p]

@@ -79,7 +79,7 @@ func (q *Queries) ExecutionCancelStopped(ctx context.Context, arg ExecutionCance
 }
 
 const executionCancelled = `-- name: ExecutionCancelled :many
-SELECT e.id FROM script_executions e WHERE e.id = ANY($1::uuid[]) AND e.status = 'running' AND e.cancel_requested
+SELECT e.id FROM script_executions e WHERE e.id = ANY($1::uuid[]) AND e.cancel_requested
 `
 
 // Which of the executions are to be ended.
@@ -124,7 +124,7 @@ WITH wanted AS (
 UPDATE script_executions e
 SET status = 'running', node_id = $1::uuid, lease_token = $2::uuid,
     lease_expires_at = now() + make_interval(secs => $3::float8), started_at = now()
-WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p)) AND e.status = 'pending'
+WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p))
 RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.attempt, e.lost_count, e.queued_at, e.run_at,
     e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested,
     EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
@@ -167,7 +167,8 @@ type ExecutionClaimRow struct {
 // Claims due executions: for each wanted (tenant, script) up to its count, in order, from after its floor on. Rows that another
 // node is claiming are passed over. A script that isn't active runs only what a person asked for by hand; the status is read
 // here again, so that nothing starts after a pause was committed. One statement: rows are chosen, locked and changed together.
-// (= ANY (ARRAY(…)) and not a join, so that no estimate can make the planner read the whole history.)
+// The locked rows are found again by their ids alone: a join, or the status beside the id, lets the planner walk the history or
+// the queue for each row when its statistics are from an idle hour (0.9 ms a row instead of 0.04).
 func (q *Queries) ExecutionClaim(ctx context.Context, arg ExecutionClaimParams) ([]ExecutionClaimRow, error) {
 	rows, err := q.db.Query(ctx, executionClaim,
 		arg.NodeID,
@@ -386,7 +387,7 @@ FROM (
         unnest($4::text[]) AS error_code, unnest($5::text[]) AS error, unnest($6::text[]) AS error_stack,
         unnest($7::text[]) AS output, unnest($8::text[]) AS metrics
 ) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id
 `
 
@@ -726,7 +727,7 @@ FROM (
     SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS lease_token, unnest($3::integer[]) AS lost,
         unnest($4::float8[]) AS delay_seconds
 ) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id, e.status
 `
 
@@ -772,7 +773,7 @@ const executionRenew = `-- name: ExecutionRenew :many
 UPDATE script_executions e
 SET lease_expires_at = now() + make_interval(secs => $1::float8)
 FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS lease_token) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.status = 'running'
+WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id, e.cancel_requested
 `
 
@@ -787,7 +788,8 @@ type ExecutionRenewRow struct {
 	CancelRequested bool
 }
 
-// Prolongs the leases that are still ours. What is not returned was lost: ended, rescued or deleted by somebody else.
+// Prolongs the leases that are still ours. (Only what runs has a lease, see ck_executions_lease; the status is not named here and
+// below, for the reason that ExecutionClaim gives.) What is not returned was lost: ended, rescued or deleted by somebody else.
 func (q *Queries) ExecutionRenew(ctx context.Context, arg ExecutionRenewParams) ([]ExecutionRenewRow, error) {
 	rows, err := q.db.Query(ctx, executionRenew, arg.LeaseSeconds, arg.Ids, arg.LeaseTokens)
 	if err != nil {
@@ -849,7 +851,7 @@ WITH lost AS (
         error_code = CASE l.status WHEN 'failed' THEN 'worker_lost' WHEN 'cancelled' THEN 'cancelled' END,
         error = CASE l.status WHEN 'failed' THEN 'the node that ran it was lost' WHEN 'cancelled' THEN 'cancelled; the node that ran it was lost' END
     FROM lost l
-    WHERE e.id = l.id AND e.status = 'running' AND e.lease_expires_at < now()
+    WHERE e.id = l.id
     RETURNING e.id, e.tenant_id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.input, e.attempt, e.error, e.error_code,
         e.event_id, e.dead_letter_id, e.started_at, e.completed_at
 ), letters AS (
@@ -885,7 +887,8 @@ type ExecutionRescueRow struct {
 
 // Takes executions from nodes that are gone: their lease has expired. They run again, unless they were to be cancelled, were lost
 // too often, or are cron ticks of a schedule without retry_lost, since a tick starts once. What ends here for good leaves what
-// every ending leaves: a dead letter for an event, the schedule's last run. The expiry is checked again where the row is changed.
+// every ending leaves: a dead letter for an event, the schedule's last run. What is locked is checked again by the lock, and is changed
+// by the same statement.
 func (q *Queries) ExecutionRescue(ctx context.Context, arg ExecutionRescueParams) ([]ExecutionRescueRow, error) {
 	rows, err := q.db.Query(ctx, executionRescue, arg.MaxLost, arg.RowLimit)
 	if err != nil {

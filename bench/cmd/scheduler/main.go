@@ -37,10 +37,12 @@ import (
 func main() { os.Exit(run(context.Background(), os.Args[1:])) }
 
 type bench struct {
-	ctx   context.Context
-	admin string
-	jobs  int
-	held  time.Duration
+	ctx     context.Context
+	admin   string
+	jobs    int
+	held    time.Duration
+	control bool
+	trace   *tracer
 }
 
 func run(ctx context.Context, args []string) int {
@@ -49,8 +51,13 @@ func run(ctx context.Context, args []string) int {
 	flags.StringVar(&b.admin, "postgres", os.Getenv("TEST_DATABASE_URL"), "URL of a server on which databases may be made")
 	flags.IntVar(&b.jobs, "jobs", 50_000, "executions of the queue bench")
 	flags.DurationVar(&b.held, "held", time.Minute, "how long the held bench holds its transaction")
+	flags.BoolVar(&b.control, "control", false, "hold no transaction in the held bench: what the growing history costs by itself")
+	trace := flags.Bool("trace", false, "print the time that each query took")
 	if err := flags.Parse(args); err != nil {
 		return 2
+	}
+	if *trace {
+		b.trace = &tracer{}
 	}
 	names := flags.Args()
 	if len(names) == 0 {
@@ -73,8 +80,9 @@ func run(ctx context.Context, args []string) int {
 
 // world is a database of the bench's own.
 type world struct {
-	ctx context.Context
-	db  *pgxpool.Pool
+	ctx   context.Context
+	db    *pgxpool.Pool
+	trace *tracer
 }
 
 func (b *bench) within(measure func(*world) error) error {
@@ -98,12 +106,16 @@ func (b *bench) within(measure func(*world) error) error {
 	if err := migrations.Up(b.ctx, u.String()); err != nil {
 		return err
 	}
-	w := &world{ctx: b.ctx}
+	w := &world{ctx: b.ctx, trace: b.trace}
 	if w.db, err = w.pool(u.String()); err != nil {
 		return err
 	}
 	defer w.db.Close()
-	return measure(w)
+	err = measure(w)
+	if b.trace != nil {
+		b.trace.print()
+	}
+	return err
 }
 
 func (w *world) pool(databaseURL string) (*pgxpool.Pool, error) {
@@ -112,6 +124,9 @@ func (w *world) pool(databaseURL string) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	cfg.MaxConns = 8
+	if w.trace != nil {
+		cfg.ConnConfig.Tracer = w.trace
+	}
 	return pgxpool.NewWithConfig(w.ctx, cfg)
 }
 
@@ -360,22 +375,30 @@ func (b *bench) heldTransaction(w *world) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(w.ctx, `SELECT count(*) FROM tenants`); err != nil {
+	if b.control {
+		_ = tx.Rollback(w.ctx)
+	} else if _, err := tx.Exec(w.ctx, `SELECT count(*) FROM tenants`); err != nil {
 		return err
 	}
 	fmt.Printf("held: %.0f a second before", before)
+	if w.trace != nil {
+		fmt.Println()
+		w.trace.print()
+	}
 	var last float64
 	for passed := time.Duration(0); passed < b.held; passed += 10 * time.Second {
 		last = rate(10 * time.Second)
 		fmt.Printf(", %.0f", last)
 	}
+	if w.trace != nil {
+		fmt.Println()
+		w.trace.print()
+	}
 	var dead int64
 	if err := w.db.QueryRow(w.ctx, `SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'script_executions'`).Scan(&dead); err != nil {
 		return err
 	}
-	if err := tx.Rollback(w.ctx); err != nil {
-		return err
-	}
+	_ = tx.Rollback(w.ctx)
 	after := rate(10 * time.Second)
 	fmt.Printf(" while held (%.0f %% of before, %d dead rows), %.0f after\n", 100*last/before, dead, after)
 	return nil
