@@ -46,13 +46,15 @@ type serveConfig struct {
 	TenantOrigin bool           `help:"Tenants' endpoints have a host of their own, so that their documents need no sandboxed origin."`
 	DrainDelay   time.Duration  `default:"0s" help:"After SIGTERM: how long to go on accepting while /readyz says no."`
 	DrainTimeout time.Duration  `default:"30s" help:"After SIGTERM: how long what runs may take to end."`
-	HistoryDays  int            `default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
+	HistoryDays  int            `name:"retention" aliases:"history-days" default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
 
 	Demo         bool   `help:"Make the tenant demo with a sample of each script type, and print how to call it."`
 	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 	LogFormat    string `default:"json" enum:"json,text" help:"Format of the log, which goes to stderr."`
 	Pprof        bool   `help:"Serve /debug/pprof on the metrics listener. Needs --metrics-listen."`
 	OTLPEndpoint string `name:"otlp-endpoint" help:"URL of an OTLP/HTTP collector for traces; empty makes none."`
+
+	OTLPSample float64 `name:"otlp-sample" default:"0.01" help:"Share of executions that are traced, 0 to 1, where the caller's traceparent does not say."`
 
 	// Secrets are read from the environment only, where other users of the machine do not see them.
 	adminKey  string
@@ -158,8 +160,10 @@ func (c *serveConfig) validate() error {
 		return errors.New("pprof: needs --metrics-listen, it is nothing for the public listener")
 	case c.DrainDelay < 0 || c.DrainTimeout <= 0:
 		return errors.New("drain-timeout: must be positive, drain-delay not negative")
+	case c.OTLPSample < 0 || c.OTLPSample > 1:
+		return fmt.Errorf("otlp-sample: %v is not between 0 and 1", c.OTLPSample)
 	case c.HistoryDays < 0:
-		return errors.New("history-days: must not be negative")
+		return errors.New("retention: must not be negative")
 	}
 	return nil
 }

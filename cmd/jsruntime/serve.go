@@ -91,6 +91,11 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return err
 	}
 	metrics := newMetrics()
+	traces, err := newTracing(ctx, cfg.OTLPEndpoint, cfg.OTLPSample, version())
+	if err != nil {
+		return err
+	}
+	parts.start("traces", traces.run)
 
 	var tail *logtail.Hub
 	library, err := catalog.New(catalog.Config{Pool: pool, Log: log, Channels: map[string]func(string){
@@ -130,10 +135,11 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	var machine *engine.Engine
 	var clock *scheduler.Scheduler
 	liveNodes := func() int { return clock.LiveNodes() }
+	var executor engine.Executor
 	services, err := host.New(host.Config{
 		DB: pool, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
 		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
-			return machine.Execute(ctx, inv)
+			return executor.Execute(ctx, inv)
 		},
 		LiveNodes: liveNodes, Wake: func() { clock.Wake() },
 		FetchAllow: cfg.FetchAllow, FetchDeny: cfg.FetchDeny, FetchRefuse: []string{listener.Addr().String(), databaseHost(pool)},
@@ -142,9 +148,10 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return fmt.Errorf("host: %w", err)
 	}
 	tenants := &tenantLimits{catalog: library}
+	calls := traces.host(services)
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, Spares: cfg.Spares,
-		QueueWait: cfg.QueueWait, DrainGrace: time.Second, LiveNodes: liveNodes, TenantConcurrency: tenants.concurrency, Host: services, Env: secrets.EnvJSON, MapStack: compile.MapStack,
+		QueueWait: cfg.QueueWait, DrainGrace: time.Second, LiveNodes: liveNodes, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Observer: metrics, Logger: log,
 	})
 	if err != nil {
@@ -154,7 +161,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("log tail: %w", err)
 	}
-	executor := tail.Executor(machine)
+	executor = tail.Executor(traces.executor(machine))
 	clock, err = scheduler.New(scheduler.Config{
 		Pool: leases, Executor: executor, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
 		Retention: retention(cfg.HistoryDays), Observer: schedulerMetrics{metrics: metrics}, Logger: log,
