@@ -67,6 +67,9 @@ type Config struct {
 	Sealer Sealer
 	// Tail shows log lines as they happen; nil means that they can't be watched (503).
 	Tail Tail
+	// Refresh makes the node's own catalog follow what is committed by now; nil means that a change is seen by the endpoints a
+	// moment after its author has the answer.
+	Refresh func(ctx context.Context) error
 	// Wake is called when work was put into the queue; nil means that the queue's own polling finds it.
 	Wake func()
 	// NextTicks gives the next n ticks of a cron expression in a time zone; none where it never falls due. Its errors are the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -21,29 +22,55 @@ func (a *API) read(ctx context.Context, fn func(q *sqlc.Queries) error) error {
 // change runs fn in one transaction of the request's tenant; what fn writes and its trace in the audit log are committed
 // together or not at all.
 func (a *API) change(ctx context.Context, fn func(c *change) error) error {
-	return tenantdb.Within(ctx, a.pool, tenantOf(ctx), func(q *sqlc.Queries) error {
-		return fn(&change{Queries: q, ctx: ctx, tenant: tenantOf(ctx)})
+	var c *change
+	err := tenantdb.Within(ctx, a.pool, tenantOf(ctx), func(q *sqlc.Queries) error {
+		c = &change{Queries: q, ctx: ctx, tenant: tenantOf(ctx)}
+		return fn(c)
 	})
+	a.followOwn(ctx, c, err)
+	return err
 }
+
+// followOwn lets this node's catalog have a change that was committed before its author is answered, so that a client finds what
+// it has just made. Other nodes have it soon; so has this one if it fails.
+func (a *API) followOwn(ctx context.Context, c *change, err error) {
+	if err != nil || c == nil || !c.audited || a.cfg.Refresh == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshWait)
+	defer cancel()
+	if err := a.cfg.Refresh(ctx); err != nil {
+		a.log.WarnContext(ctx, "catalog does not have a change yet", "error", err)
+	}
+}
+
+// refreshWait bounds how long an answer is kept back for followOwn.
+const refreshWait = time.Second
 
 // operate runs fn in one transaction of the service itself, for what belongs to no tenant. tenant is whose audit log gets
 // the trace.
 func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) error) error {
-	return pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
-		return fn(&change{Queries: sqlc.New(tx), ctx: ctx, tenant: tenant})
+	var c *change
+	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+		c = &change{Queries: sqlc.New(tx), ctx: ctx, tenant: tenant}
+		return fn(c)
 	})
+	a.followOwn(ctx, c, err)
+	return err
 }
 
 // change is a transaction that changes something.
 type change struct {
 	*sqlc.Queries
-	ctx    context.Context //nolint:containedctx // a change lives within one call
-	tenant uuid.UUID
+	ctx     context.Context //nolint:containedctx // a change lives within one call
+	tenant  uuid.UUID
+	audited bool // an object was changed, and not only work accepted
 }
 
 // audit writes who did what to which object. before and after are what the API shows of the object, nil where there is
 // nothing; they hold no secrets.
 func (c *change) audit(action, objectType, objectID string, before, after any) error {
+	c.audited = true
 	in := callOf(c.ctx)
 	id, err := uuid.NewV7()
 	if err != nil {

@@ -48,7 +48,7 @@ type serveConfig struct {
 	DrainTimeout time.Duration  `default:"30s" help:"After SIGTERM: how long what runs may take to end."`
 	HistoryDays  int            `name:"retention" aliases:"history-days" default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
 
-	Demo         bool   `help:"Make the tenant demo with a sample of each script type, and print how to call it."`
+	Demo         bool   `help:"Make the tenant demo with samples of each script type, and print how to call it."`
 	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 	LogFormat    string `default:"json" enum:"json,text" help:"Format of the log, which goes to stderr."`
 	Pprof        bool   `help:"Serve /debug/pprof on the metrics listener. Needs --metrics-listen."`

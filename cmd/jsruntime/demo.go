@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// demoSources are the samples of --demo, one of each script type.
+// demoSources are the samples of --demo: each script type is among them.
 //
 //go:embed demo/*.ts
 var demoSources embed.FS
@@ -24,7 +24,8 @@ var demoScripts = []struct {
 	trigger                       map[string]any
 }{
 	{"headline", "embedded", "Called by other scripts.", nil},
-	{"hello", "http", "Says hello and counts.", map[string]any{"http_path": "/hello/:name", "http_methods": []string{"GET"}}},
+	{"hello", "http", "Says hello.", map[string]any{"http_path": "/hello/:name", "http_methods": []string{"GET"}}},
+	{"counter", "http", "Counts its visits.", map[string]any{"http_path": "/counter", "http_methods": []string{"GET", "POST"}}},
 	{"heartbeat", "scheduled", "Counts minutes.", map[string]any{"cron_expression": "* * * * *"}},
 	{"milestone", "event", "Handles demo.milestone.", map[string]any{"event_types": []string{"demo.milestone"}}},
 	{"primes", "oneoff", "Counts primes.", nil},
