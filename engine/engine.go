@@ -47,7 +47,8 @@ type Config struct {
 	// QueueWait is how long an execution may wait for a worker before it is refused with CodeOverloaded. 0 means 5 s.
 	QueueWait time.Duration
 	// ConcurrencyWait is how long an execution of TriggerHTTP may wait because its script or tenant has reached its concurrency,
-	// before it is refused with CodeConcurrencyLimit; others may wait for QueueWait. 0 means 50 ms.
+	// before it is refused with CodeConcurrencyLimit; others may wait for QueueWait. It is refused at once where the expected wait
+	// is longer. 0 means 250 ms.
 	ConcurrencyWait time.Duration
 	// MaxMemoryCeiling is the largest max_memory_bytes that a worker may meet. 0 means CeilingLimits' 512 MiB.
 	MaxMemoryCeiling int64
@@ -107,7 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxParked = cmp.Or(c.MaxParked, 8*c.MaxWorkers)
 	c.Spares = max(cmp.Or(c.Spares, 2), 0)
 	c.QueueWait = cmp.Or(c.QueueWait, 5*time.Second)
-	c.ConcurrencyWait = cmp.Or(c.ConcurrencyWait, 50*time.Millisecond)
+	c.ConcurrencyWait = cmp.Or(c.ConcurrencyWait, 250*time.Millisecond)
 	c.MaxMemoryCeiling = cmp.Or(c.MaxMemoryCeiling, CeilingLimits().MaxMemoryBytes)
 	c.KillGrace = cmp.Or(c.KillGrace, 250*time.Millisecond)
 	c.DrainGrace = cmp.Or(c.DrainGrace, 10*time.Second)

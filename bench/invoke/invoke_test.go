@@ -29,7 +29,7 @@ func script(b testing.TB, tenant *enginetest.Tenant, source string) *engine.Scri
 	b.Helper()
 	out, err := compile.Compile(context.Background(), compile.Input{Source: source, Handler: "fetch"})
 	require.NoError(b, err)
-	s := tenant.Script("endpoint", func(l *engine.Limits) { l.MaxConcurrentRuns = 100 })
+	s := tenant.Script("endpoint", nil)
 	s.Compiled, s.SourceMap, s.Type = out.Compiled, out.SourceMap, "http"
 	return s
 }

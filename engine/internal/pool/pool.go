@@ -1024,11 +1024,7 @@ func (p *Pool) result(w *worker, payload []byte) error {
 		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
 		p.end(c)
 	default:
-		took := now.Sub(c.began)
-		if w := time.Duration(m.WallMicros) * time.Microsecond; m.WallMicros > 0 && w < took {
-			took = w // without the ways; it can only make the script's own calls wait for each other
-		}
-		c.script.est.Observe(took, c.hosted)
+		c.script.est.Observe(cost(now.Sub(c.began), &m), c.hosted)
 		if c.cancel == wire.CodeRecalled {
 			c.cancel = ""
 		}
@@ -1046,6 +1042,24 @@ func (p *Pool) result(w *worker, payload []byte) error {
 		c.Done <- struct{}{}
 	}
 	return nil
+}
+
+// sleptAfter is how much longer than its CPU time an execution may take before it counts as one that sleeps. Less is what a
+// busy machine does to any process.
+const sleptAfter = 10 * time.Millisecond
+
+// cost is what an execution tells of how long the next one will keep its worker: its CPU time, which does not grow when the
+// machine is busy, except where it slept. The worker's figures are not trusted beyond what was seen; wrong ones can only make the
+// script's own executions wait for each other.
+func cost(took time.Duration, m *wire.Result) time.Duration {
+	c := took
+	if w := time.Duration(m.WallMicros) * time.Microsecond; m.WallMicros > 0 && w < c {
+		c = w
+	}
+	if u := time.Duration(m.CPUMicros) * time.Microsecond; m.CPUMicros > 0 && u < c && c-u < sleptAfter {
+		c = u
+	}
+	return c
 }
 
 // advance goes on after a call has left the worker's queue.
