@@ -8,7 +8,8 @@
 //
 //   - One execution at a time, on the main thread. What else arrives waits in the inbox.
 //   - The main thread reads fd 3 when no JavaScript runs. While it runs, the watchdog reads, so that a Cancel is seen.
-//   - An answer is held back only while whole frames wait in memory, and for one tick of the watchdog at most.
+//   - An answer is held back only while whole frames wait in memory and the next execution is expected to be short, and for two
+//     ticks of the watchdog at most.
 //   - The watchdog terminates what is beyond its wall or CPU time, and repeats it until the call returns.
 //   - An isolate that was terminated, or that came near its memory limit, is dropped (Result.Condemned).
 //   - The worker ends when fd 3 does.

@@ -1,6 +1,10 @@
 package worker
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,10 +86,33 @@ func TestWaitUntil(t *testing.T) {
 	require.Equal(t, "late", n.logs[0].Message)
 }
 
+// cpu reports the worker's CPU time an operation.
+func (n *node) cpu(b *testing.B) func() {
+	ticks := func() float64 {
+		t, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", n.cmd.Process.Pid))
+		require.NoError(b, err)
+		var sum float64
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", n.cmd.Process.Pid))
+		require.NoError(b, err)
+		for _, p := range tasks {
+			if t, err = os.ReadFile(p); err != nil {
+				continue
+			}
+			v, err := strconv.ParseFloat(strings.Fields(string(t))[0], 64)
+			require.NoError(b, err)
+			sum += v
+		}
+		return sum
+	}
+	before := ticks()
+	return func() { b.ReportMetric((ticks()-before)/1000/float64(b.N), "cpu-us/op") }
+}
+
 func BenchmarkRoundTrip(b *testing.B) {
 	n := spawn(b).lease()
 	require.Empty(b, n.load(1, script(`return {a: input.a, b: "hello"}`)).Code)
 	m := n.runOf(1, `{"a":1}`)
+	defer n.cpu(b)()
 	for b.Loop() {
 		m.Seq++
 		n.send(m)
@@ -97,6 +124,7 @@ func BenchmarkRoundTripFetch(b *testing.B) {
 	n := spawn(b).lease()
 	require.Empty(b, n.loadAs(1, "http", 64<<20, fetchScript(`return Response.json({hello: "world"})`)).Code)
 	m := n.fetchOf(1, "GET", "http://acme.test/hello", []string{"accept", "*/*", "user-agent", "bench"}, "")
+	defer n.cpu(b)()
 	for b.Loop() {
 		m.Seq++
 		n.send(m)
@@ -116,6 +144,7 @@ func benchPipelined(b *testing.B, n *node, m *wire.Run) {
 		sent++
 	}
 	var buf []byte
+	defer n.cpu(b)()
 	b.ResetTimer()
 	for i := 0; i < b.N; i++ {
 		n.result()

@@ -26,7 +26,7 @@
 //   - One writer a side. Frames are written whole.
 //   - The node sends one Load at a time and no Run for its slot before Loaded came without a code.
 //   - The worker writes frames of a Run in the order in which the script caused them, its Result last. A Result may wait for
-//     the Results of Runs that are already in the worker's memory, but for 1 ms at most, also while the next one runs: another
+//     the Results of Runs that are already in the worker's memory, but for 20 ms at most, also while the next one runs: another
 //     thread flushes. A HostCall, Head or Chunk flushes at once.
 //   - Frames of the worker name the Run that it is executing: the first one without a Result. Only HostCancel, Credit and the
 //     Chunk of an upload may still name one that has ended, and the Result of a cancelled Run may come out of turn. The node

@@ -1,4 +1,4 @@
-// expect: completed or failed exceeded_memory, within 9 s, limit 8 s
+// expect: completed or failed exceeded_memory, within 5 s, limit 30 s
 // A script may catch the refused allocation.
 export default {
   async run(input, env, ctx) {

@@ -715,29 +715,26 @@
     handler; context; settled = false; waits = 0; failed = false; bodyPending = false; streamed = false; abort = undefined; text = ""; kind = 0;
   }
 
-  // Context is ctx: what a handler gets beside its input and env.
-  class Context {
-    #ex; #deadline; #signal;
-    constructor(ex, own, params) {
-      this.#ex = ex;
-      this.#deadline = beganAt + control[WALL];
-      const keys = ObjectKeys(statics);
-      for (let i = 0; i < keys.length; i++) this[keys[i]] = statics[keys[i]];
-      const more = ObjectKeys(own);
-      for (let i = 0; i < more.length; i++) this[more[i]] = own[more[i]];
-      this.params = params;
-      this.waitUntil = (promise) => waitUntil(ex, promise);
-      this.remainingTimeMs = () => MathMax(0, this.#deadline - DateNow());
-    }
-    get signal() {
-      if (this.#signal === undefined) {
-        const made = use("abort").makeSignal();
-        this.#signal = made.signal;
-        this.#ex.abort = made.abort;
-      }
-      return this.#signal;
-    }
-    passThroughOnException() {}
+  // makeContext makes ctx: what a handler gets beside its input and env. own is the parsed Run.Context.
+  function makeContext(ex, own, params) {
+    const deadline = beganAt + control[WALL];
+    let signal;
+    return {
+      ...statics,
+      ...own,
+      params,
+      get signal() {
+        if (signal === undefined) {
+          const made = use("abort").makeSignal();
+          signal = made.signal;
+          ex.abort = made.abort;
+        }
+        return signal;
+      },
+      waitUntil: (promise) => waitUntil(ex, promise),
+      remainingTimeMs: () => MathMax(0, deadline - DateNow()),
+      passThroughOnException() {},
+    };
   }
 
   function waitUntil(ex, promise) {
@@ -882,7 +879,7 @@
     } else {
       params = {};
     }
-    const ctx = new Context(ex, own, params);
+    const ctx = makeContext(ex, own, params);
     ex.context = ctx;
     core.execution = ctx;
     if (handler === undefined) {

@@ -1,0 +1,138 @@
+package isolate
+
+import (
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// quiet is a Host that does nothing.
+type quiet struct{ logs []string }
+
+func (*quiet) HostCall(uint32, string, string, []byte) error { return nil }
+func (*quiet) HostCancel(uint32)                             {}
+func (*quiet) Credit(uint32, uint32)                         {}
+func (*quiet) Head(uint32, string)                           {}
+func (*quiet) Chunk([]byte)                                  {}
+func (q *quiet) Log(_ int, text string) bool {
+	q.logs = append(q.logs, text)
+	return true
+}
+
+// shared is the process's one Runtime: V8 belongs to one thread, so the tests of this package are not parallel.
+var shared *Runtime
+
+func TestMain(m *testing.M) {
+	runtime.LockOSThread()
+	var err error
+	if shared, err = New(Config{}); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+const fetchSource = `(function(module,exports,require){module.exports={default:{fetch(){return Response.json({hello:"world"})}}}})`
+
+func load(t testing.TB, source string) (*Isolate, *quiet) {
+	t.Helper()
+	runtime.LockOSThread()
+	q := &quiet{}
+	i, err := shared.New(64<<20, q)
+	require.NoError(t, err)
+	t.Cleanup(i.Close)
+	require.NoError(t, shared.Check(i))
+	f, err := i.Load("demo", source, `{"scriptType":"http"}`, "{}", "t", "slug")
+	require.NoError(t, err)
+	require.Nil(t, f)
+	return i, q
+}
+
+func fetchStart() *Start {
+	return &Start{Handler: 1, WallMillis: 1000, OutputLimit: 1 << 20, Context: `{"executionId":"e","trigger":"http","attempt":1}`,
+		Head: "GET\nhttp://a.test/hello\n{}\naccept\n*/*\nuser-agent\nbench"}
+}
+
+func TestRetainedValues(t *testing.T) {
+	i, _ := load(t, fetchSource)
+	var o Outcome
+	s := fetchStart()
+	run := func() {
+		require.NoError(t, i.Begin(s))
+		require.True(t, i.Done())
+		require.NoError(t, i.Take(&o))
+		require.Nil(t, o.Failure)
+		require.Equal(t, `{"hello":"world"}`, o.Text)
+	}
+	run()
+	before := i.RetainedValues()
+	for range 1000 {
+		run()
+	}
+	require.Equal(t, before, i.RetainedValues())
+}
+
+func BenchmarkFetch(b *testing.B) {
+	i, _ := load(b, fetchSource)
+	var o Outcome
+	s := fetchStart()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := i.Begin(s); err != nil || !i.Done() {
+			b.Fatal(err)
+		}
+		if err := i.Take(&o); err != nil || o.Failure != nil {
+			b.Fatal(err, o.Failure)
+		}
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	i, _ := load(b, fetchSource)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := i.call(fnTick); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCallWithThreeStrings(b *testing.B) {
+	i, _ := load(b, fetchSource)
+	s := fetchStart()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := i.call(fnTick, s.Context, s.Head, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkUsage(b *testing.B) {
+	i, _ := load(b, fetchSource)
+	for b.Loop() {
+		i.Usage()
+	}
+}
+
+func BenchmarkIsolate(b *testing.B) {
+	runtime.LockOSThread()
+	for b.Loop() {
+		i, err := shared.New(64<<20, &quiet{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		i.Close()
+	}
+}
+
+func BenchmarkContext(b *testing.B) {
+	i, _ := load(b, fetchSource)
+	for b.Loop() {
+		i.closeContext()
+		if err := i.newContext(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
