@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
@@ -283,6 +285,11 @@ func openPool(ctx context.Context, databaseURL, name string, conns int) (*pgxpoo
 	cfg.MaxConnLifetimeJitter = 5 * time.Minute
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = name
+	}
+	// Without this pgx takes a uuid.UUID for a driver.Valuer: an error, a string and a parse for each.
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		pgxuuid.Register(conn.TypeMap())
+		return nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
