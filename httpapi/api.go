@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"jsruntime/engine"
+	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
 	"jsruntime/sqlc"
 )
@@ -29,9 +30,12 @@ type Compiler interface {
 	Compile(ctx context.Context, in compile.Input) (*compile.Output, error)
 }
 
-// Catalog gives versions of scripts, ready to run.
+// Catalog is the node's memory of scripts.
 type Catalog interface {
+	// Script gives a version, ready to run.
 	Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error)
+	// HeadByName gives what is known of a script beside its source.
+	HeadByName(ctx context.Context, tenantID uuid.UUID, name string) (*catalog.Head, error)
 }
 
 // Ledger writes executions down.
@@ -82,8 +86,6 @@ type Config struct {
 	CursorKey []byte
 	// RatePerMinute is the number of admin requests a key may send a minute; 0 means 600, less means no limit.
 	RatePerMinute int
-	// MaxPending is the number of executions that may wait for one tenant; 0 means 100,000.
-	MaxPending int
 	// WaitTimeout bounds synchronous runs beyond the script's own limit; 0 means 30 s of waiting in the engine's queue.
 	WaitTimeout time.Duration
 	// Ready says whether the node can serve, beside the database; nil means that it can.
@@ -130,7 +132,6 @@ func New(cfg Config) (*API, error) {
 		cfg.Ceiling = engine.CeilingLimits()
 	}
 	cfg.RatePerMinute = cmp.Or(cfg.RatePerMinute, 600)
-	cfg.MaxPending = cmp.Or(cfg.MaxPending, 100_000)
 	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, 30*time.Second)
 	cfg.Version = cmp.Or(cfg.Version, "dev")
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())

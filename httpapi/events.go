@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"jsruntime/sqlc"
@@ -29,6 +30,7 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 		return nil, invalid("body.type", "must be dot-separated words of letters, digits, _ and -")
 	}
 	out := &found[Published]{}
+	full := false
 	err := a.change(ctx, func(c *change) error {
 		row, err := c.EventPublish(ctx, sqlc.EventPublishParams{
 			TenantID: c.tenant, Type: in.Body.Type, Data: rawOrNull(in.Body.Data), ID: given(in.Body.ID), DeliverAt: in.Body.DeliverAt,
@@ -36,18 +38,16 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 		if err != nil {
 			return err
 		}
-		if row.QueueFull {
-			out.Body.EventID = ""
-			return nil
-		}
+		// The count that found the queue full is kept: no error, so that the transaction is committed.
+		full = row.QueueFull
 		out.Body = Published{EventID: row.EventID, Executions: row.Executions, Duplicate: row.Duplicate}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if out.Body.EventID == "" {
-		return nil, queueFull(a.cfg.MaxPending)
+	if full {
+		return nil, newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").retryAfter(5 * time.Second)
 	}
 	if out.Body.Executions > 0 && !out.Body.Duplicate {
 		a.cfg.Wake()

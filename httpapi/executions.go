@@ -258,22 +258,23 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*exec
 	if script.Status == "archived" {
 		return nil, scriptArchived()
 	}
+	h := manualHandler(script.Type, handlers)
+	input := manualInput(script, h, in.Body.Input)
 	if in.Wait {
-		inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerManual, manualHandler(script.Type, handlers), in.Body.Input)
+		inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerManual, h, input)
 		if err != nil {
 			return nil, err
 		}
 		out := executionOfResult(inv, res)
 		return &executionOut{Status: http.StatusOK, Location: "/api/v1/executions/" + out.ID.String(), ExecutionID: out.ID.String(), Body: out}, nil
 	}
-	h := manualHandler(script.Type, handlers)
 	if h == engine.HandlerFetch {
-		if _, err := requestOf(in.Body.Input); err != nil {
+		if _, err := requestOf(input); err != nil {
 			return nil, err
 		}
 	}
 	return a.enqueue(ctx, "execution.create", script, sqlc.ExecutionEnqueueParams{
-		TriggerType: string(engine.TriggerManual), TriggerData: json.RawMessage(`{}`), Input: rawOrNull(in.Body.Input), Version: script.Version, Handler: string(h),
+		TriggerType: string(engine.TriggerManual), TriggerData: json.RawMessage(`{}`), Input: rawOrNull(input), Version: script.Version, Handler: string(h),
 	})
 }
 
@@ -287,6 +288,35 @@ func manualHandler(scriptType string, handlers []string) engine.Handler {
 		return engine.HandlerRun
 	}
 	return engine.HandlerOf(scriptType)
+}
+
+// manualInput completes what the caller left out of an input that is shaped as a trigger's: {cron, scheduledTime, timezone} of
+// a scheduled handler, {id, type, time, data} of an event handler.
+func manualInput(script sqlc.Script, h engine.Handler, input json.RawMessage) json.RawMessage {
+	now := time.Now().UTC()
+	var defaults map[string]any
+	switch h {
+	case engine.HandlerScheduled:
+		defaults = map[string]any{"cron": script.CronExpression, "scheduledTime": now.UnixMilli(), "timezone": script.Timezone}
+	case engine.HandlerEvent:
+		defaults = map[string]any{"id": newID(), "type": "manual", "time": now, "data": nil}
+	default:
+		return input
+	}
+	if len(input) > 0 && string(input) != "null" {
+		var given map[string]json.RawMessage
+		if json.Unmarshal(input, &given) != nil {
+			return input
+		}
+		for name, v := range given {
+			defaults[name] = v
+		}
+	}
+	completed, err := json.Marshal(defaults)
+	if err != nil {
+		return input
+	}
+	return completed
 }
 
 // requestOf makes the request that a fetch handler gets on a run by hand.
@@ -324,12 +354,12 @@ func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p 
 
 // checkQueue refuses work where too much waits already.
 func (a *API) checkQueue(ctx context.Context, c *change) error {
-	full, err := c.ExecutionQueueFull(ctx, sqlc.ExecutionQueueFullParams{TenantID: c.tenant, MaxPending: int32(a.cfg.MaxPending - 1)})
+	queue, err := c.ExecutionQueueFull(ctx, c.tenant)
 	if err != nil {
 		return err
 	}
-	if full {
-		return queueFull(a.cfg.MaxPending)
+	if queue.QueueFull {
+		return queueFull(int(queue.MaxDepth))
 	}
 	return nil
 }
@@ -385,11 +415,8 @@ type invokeOut struct {
 }
 
 func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error) {
-	var script sqlc.Script
-	err := a.read(ctx, func(q *sqlc.Queries) (err error) {
-		script, err = q.ScriptGetByName(ctx, sqlc.ScriptGetByNameParams{TenantID: tenantOf(ctx), Name: in.Name})
-		return err
-	})
+	// From the node's memory: invocations are a tenant's own traffic, and go on while the database does not answer.
+	script, err := a.cfg.Catalog.HeadByName(ctx, tenantOf(ctx), in.Name)
 	switch {
 	case err != nil:
 		return nil, err
@@ -398,7 +425,7 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error
 	case script.Status == "archived":
 		return nil, scriptArchived()
 	}
-	inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerAPI, engine.HandlerRun, in.Body)
+	inv, res, err := a.runNow(ctx, script.ID, script.Version, engine.TriggerAPI, engine.HandlerRun, in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -437,7 +464,10 @@ func (a *API) executionCancel(ctx context.Context, in *IDPath) (*found[Execution
 	err = a.change(ctx, func(c *change) error {
 		if _, err = c.ExecutionCancelPending(ctx, sqlc.ExecutionCancelPendingParams{TenantID: c.tenant, ID: id, Message: given(errCancelledByCaller.Error())}); errors.Is(err, pgx.ErrNoRows) {
 			_, err = c.ExecutionRequestCancel(ctx, sqlc.ExecutionRequestCancelParams{TenantID: c.tenant, ID: id})
-			running = err == nil
+			if running = err == nil; running {
+				// Sent with the commit; the node that runs it also looks by itself, so a lost notification costs time only.
+				err = c.NotifySend(ctx, sqlc.NotifySendParams{Channel: "jsruntime_cancel", Payload: id.String()})
+			}
 		}
 		ended := errors.Is(err, pgx.ErrNoRows)
 		if err != nil && !ended {

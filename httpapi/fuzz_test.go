@@ -39,6 +39,7 @@ func broken() map[string]string {
 
 func countRows(t *testing.T, n *node) map[string]int {
 	t.Helper()
+	require.NoError(t, n.ledger.Flush(t.Context()))
 	counts := map[string]int{}
 	for _, table := range []string{"scripts", "script_versions", "script_http_endpoints", "script_event_subscriptions", "script_scheduled_jobs", "organizations", "users", "api_keys", "script_secrets", "script_executions", "audit_log", "tenants"} {
 		var c int

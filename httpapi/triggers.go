@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"jsruntime/engine/catalog"
 	"jsruntime/sqlc"
 )
 
@@ -30,7 +31,6 @@ func checkMetadata(metadata json.RawMessage) (schedulePolicy, error) {
 	var m struct {
 		Schedule json.RawMessage `json:"schedule"`
 		Retry    json.RawMessage `json:"retry"`
-		HTTP     json.RawMessage `json:"http"`
 	}
 	if err := json.Unmarshal(metadata, &m); err != nil {
 		return p, invalid("body.metadata", "not an object")
@@ -39,15 +39,11 @@ func checkMetadata(metadata json.RawMessage) (schedulePolicy, error) {
 		MaxAttempts *int `json:"max_attempts"`
 		BackoffMS   *int `json:"backoff_ms"`
 	}
-	var endpoint struct {
-		CORS json.RawMessage `json:"cors"`
-		Auth string          `json:"auth"`
-	}
 	for _, part := range []struct {
 		name string
 		raw  json.RawMessage
 		into any
-	}{{"schedule", m.Schedule, &p}, {"retry", m.Retry, &retry}, {"http", m.HTTP, &endpoint}} {
+	}{{"schedule", m.Schedule, &p}, {"retry", m.Retry, &retry}} {
 		if len(part.raw) == 0 || string(part.raw) == "null" {
 			continue
 		}
@@ -69,12 +65,17 @@ func checkMetadata(metadata json.RawMessage) (schedulePolicy, error) {
 		return p, invalid("body.metadata.schedule.missed_window", fmt.Sprintf("must be from 0 to %d seconds", maxMissedWindow))
 	case p.JitterSeconds < 0 || p.JitterSeconds > 3600:
 		return p, invalid("body.metadata.schedule.jitter_seconds", "must be from 0 to 3600")
-	case retry.MaxAttempts != nil && (*retry.MaxAttempts < 1 || *retry.MaxAttempts > 100):
-		return p, invalid("body.metadata.retry.max_attempts", "must be from 1 to 100")
-	case retry.BackoffMS != nil && (*retry.BackoffMS < 0 || *retry.BackoffMS > 86_400_000):
-		return p, invalid("body.metadata.retry.backoff_ms", "must be from 0 to 86400000")
-	case !oneOf(endpoint.Auth, "", "none", "api_key"):
-		return p, invalid("body.metadata.http.auth", "must be none or api_key")
+	case retry.MaxAttempts != nil && (*retry.MaxAttempts < 1 || *retry.MaxAttempts > 25):
+		return p, invalid("body.metadata.retry.max_attempts", "must be from 1 to 25")
+	case retry.BackoffMS != nil && (*retry.BackoffMS < 0 || *retry.BackoffMS > 3_600_000):
+		return p, invalid("body.metadata.retry.backoff_ms", "must be from 0 to 3600000")
+	}
+	if _, err := catalog.HTTPFromMetadata(metadata); err != nil {
+		field, message, _ := strings.Cut(err.Error(), ": ")
+		if strings.HasPrefix(message, "json: ") {
+			message = "a member has the wrong type"
+		}
+		return p, invalid("body."+field, clip(message, 200))
 	}
 	return p, nil
 }

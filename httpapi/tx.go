@@ -34,7 +34,7 @@ func (a *API) change(ctx context.Context, fn func(c *change) error) error {
 // followOwn lets this node's catalog have a change that was committed before its author is answered, so that a client finds what
 // it has just made. Other nodes have it soon; so has this one if it fails.
 func (a *API) followOwn(ctx context.Context, c *change, err error) {
-	if err != nil || c == nil || !c.audited || a.cfg.Refresh == nil {
+	if err != nil || c == nil || !c.follow || a.cfg.Refresh == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, refreshWait)
@@ -62,15 +62,15 @@ func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) 
 // change is a transaction that changes something.
 type change struct {
 	*sqlc.Queries
-	ctx     context.Context //nolint:containedctx // a change lives within one call
-	tenant  uuid.UUID
-	audited bool // an object was changed, and not only work accepted
+	ctx    context.Context //nolint:containedctx // a change lives within one call
+	tenant uuid.UUID
+	follow bool // something was changed that the node keeps in memory
 }
 
 // audit writes who did what to which object. before and after are what the API shows of the object, nil where there is
 // nothing; they hold no secrets.
 func (c *change) audit(action, objectType, objectID string, before, after any) error {
-	c.audited = true
+	c.follow = c.follow || objectType == "script" || objectType == "tenant"
 	in := callOf(c.ctx)
 	id, err := uuid.NewV7()
 	if err != nil {

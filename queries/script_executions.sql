@@ -43,11 +43,10 @@ VALUES (@id, @script_id, @tenant_id, 'pending', @trigger_type, @trigger_data, @i
     sqlc.narg(dead_letter_id), NULL, now(), now())
 RETURNING *;
 
--- True when the tenant has at least max_pending executions waiting.
+-- Whether as much waits for the tenant as may, by the rule of the publishing function (migrations/00008).
 -- name: ExecutionQueueFull :one
-SELECT EXISTS (
-    SELECT 1 FROM script_executions WHERE tenant_id = @tenant_id AND status = 'pending' LIMIT 1 OFFSET @max_pending::integer
-)::boolean AS queue_full;
+SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.settings))::boolean AS queue_full, jsruntime_max_queue_depth(t.settings)::integer AS max_depth
+FROM tenants t WHERE t.id = @tenant_id;
 
 -- Ends an execution that is still pending. The claim takes its rows FOR UPDATE SKIP LOCKED, so either this statement sees the
 -- row pending and ends it, or it waits for the claim and finds it running.

@@ -671,22 +671,21 @@ func (q *Queries) ExecutionPrune(ctx context.Context, arg ExecutionPruneParams) 
 }
 
 const executionQueueFull = `-- name: ExecutionQueueFull :one
-SELECT EXISTS (
-    SELECT 1 FROM script_executions WHERE tenant_id = $1 AND status = 'pending' LIMIT 1 OFFSET $2::integer
-)::boolean AS queue_full
+SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.settings))::boolean AS queue_full, jsruntime_max_queue_depth(t.settings)::integer AS max_depth
+FROM tenants t WHERE t.id = $1
 `
 
-type ExecutionQueueFullParams struct {
-	TenantID   uuid.UUID
-	MaxPending int32
+type ExecutionQueueFullRow struct {
+	QueueFull bool
+	MaxDepth  int32
 }
 
-// True when the tenant has at least max_pending executions waiting.
-func (q *Queries) ExecutionQueueFull(ctx context.Context, arg ExecutionQueueFullParams) (bool, error) {
-	row := q.db.QueryRow(ctx, executionQueueFull, arg.TenantID, arg.MaxPending)
-	var queue_full bool
-	err := row.Scan(&queue_full)
-	return queue_full, err
+// Whether as much waits for the tenant as may, by the rule of the publishing function (migrations/00008).
+func (q *Queries) ExecutionQueueFull(ctx context.Context, tenantID uuid.UUID) (ExecutionQueueFullRow, error) {
+	row := q.db.QueryRow(ctx, executionQueueFull, tenantID)
+	var i ExecutionQueueFullRow
+	err := row.Scan(&i.QueueFull, &i.MaxDepth)
+	return i, err
 }
 
 type ExecutionRecordParams struct {
