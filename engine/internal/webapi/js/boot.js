@@ -114,7 +114,7 @@
 
   const {
     Array: ArrayCtor, ArrayPrototypePush, ArrayPrototypeShift, ArrayPrototypeJoin, DateNow, Error: ErrorCtor, Float64Array: F64, Int32Array: I32, JSONParse,
-    JSONStringify, MathMax, MathMin, Number: NumberCtor, ObjectDefineProperty, ObjectFreeze, ObjectHasOwn, ObjectKeys,
+    JSONStringify, MathMax, MathMin, Number: NumberCtor, ObjectAssign, ObjectDefineProperty, ObjectFreeze, ObjectHasOwn, ObjectKeys,
     ObjectPrototypeToString, Promise: PromiseCtor, PromisePrototypeThen, RangeError: RangeErrorCtor, ReflectApply, SafeMap,
     MapPrototypeGet, MapPrototypeSet, MapPrototypeDelete, MapPrototypeHas, MapPrototypeClear, MapPrototypeGetSize, MapPrototypeForEach,
     StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeIncludes, SymbolPrototypeToString,
@@ -715,26 +715,27 @@
     handler; context; settled = false; waits = 0; failed = false; bodyPending = false; streamed = false; abort = undefined; text = ""; kind = 0;
   }
 
-  // makeContext makes ctx: what a handler gets beside its input and env. own is the parsed Run.Context.
-  function makeContext(ex, own, params) {
-    const deadline = beganAt + control[WALL];
-    let signal;
-    return {
-      ...statics,
-      ...own,
-      params,
-      get signal() {
-        if (signal === undefined) {
-          const made = use("abort").makeSignal();
-          signal = made.signal;
-          ex.abort = made.abort;
-        }
-        return signal;
-      },
-      waitUntil: (promise) => waitUntil(ex, promise),
-      remainingTimeMs: () => MathMax(0, deadline - DateNow()),
-      passThroughOnException() {},
-    };
+  // Context is ctx: what a handler gets beside its input and env. own is the parsed Run.Context. signal is a getter of the class:
+  // one in an object literal would give every ctx a hidden class of its own.
+  class Context {
+    #ex; #deadline; #signal;
+    constructor(ex, own, params) {
+      this.#ex = ex;
+      this.#deadline = beganAt + control[WALL];
+      ObjectAssign(this, statics, own);
+      this.params = params;
+      this.waitUntil = (promise) => waitUntil(ex, promise);
+      this.remainingTimeMs = () => MathMax(0, this.#deadline - DateNow());
+    }
+    get signal() {
+      if (this.#signal === undefined) {
+        const made = use("abort").makeSignal();
+        this.#signal = made.signal;
+        this.#ex.abort = made.abort;
+      }
+      return this.#signal;
+    }
+    passThroughOnException() {}
   }
 
   function waitUntil(ex, promise) {
@@ -879,7 +880,7 @@
     } else {
       params = {};
     }
-    const ctx = makeContext(ex, own, params);
+    const ctx = new Context(ex, own, params);
     ex.context = ctx;
     core.execution = ctx;
     if (handler === undefined) {
