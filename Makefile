@@ -92,9 +92,9 @@ bench-peers: build ## workerd, Deno, Bun, isolated-vm, Gin, River, graphile-work
 	cd bench/peers && go run . -rounds $(ROUNDS)
 
 .PHONY: wpt
-wpt: bin/jsruntime-worker ## pass rates of the web-platform-tests: make wpt WPT=path/to/wpt
+wpt: ## pass rates of the web-platform-tests: make wpt WPT=path/to/wpt (ARGS="-v url": what fails in one area, and why)
 	@[ -d "$(WPT)" ] || { echo "set WPT to a checkout of web-platform-tests"; exit 2; }
-	WPT=$(abspath $(WPT)) go test -count=1 -timeout 30m -v $(ARGS) -run TestWPT ./engine/...
+	go run ./engine/internal/webapi/wpt -wpt $(abspath $(WPT)) $(ARGS)
 
 .PHONY: clean
 clean: ## what was built; data/ stays

@@ -6,7 +6,7 @@
 // Each file in js/ is one classic-script function expression, (function (core) { "use strict"; … return { … } }). Package
 // webapi joins them into one script whose value is an object {name: function}. boot.js comes first: it captures the
 // primordials, gets the natives and makes core. Every other file is called with core, once a context: the small and always
-// needed ones at boot, the others when one of their globals is first touched (core.lazy). What a file returns are its
+// needed ones at boot, the others when one of their globals is first touched (globals.js). What a file returns are its
 // exports, which other files reach as core.use("name").
 //
 // A file never uses a global that a script could have replaced: it takes what it needs from core.primordials, which boot.js
@@ -16,7 +16,6 @@
 //
 //	primordials                      the captured built-ins: uncurryThis'd methods (ArrayPrototypePush(a, v)), constructors,
 //	                                 SafeMap, SafeWeakMap, SafePromise helpers, JSONParse, JSONStringify …
-//	lazy(names, file)                defines globals that run file on first touch
 //	use(file)                        exports of a file, running it if need be
 //	native(op, text, bytes?)         synchronous call into the worker's Go code. Returns a string, or a Uint8Array for the ops
 //	                                 that are documented to. Throws {name, message} as an Error of that name. Ops:
@@ -43,12 +42,12 @@
 //	files                            the functions of all files by name
 //
 // Primordials are named as Node's: ArrayPrototypePush, ObjectKeys, MapPrototypeGetSize, SymbolIterator, TypedArrayPrototypeGetLength,
-// ArrayIteratorPrototypeNext; and the constructors and prototypes themselves (Array, ArrayPrototype). boot.js makes them with a loop
-// over the built-ins, so every method is there.
+// ArrayIteratorPrototypeNext; and the constructors and prototypes themselves (Array, ArrayPrototype). A built-in is captured because a
+// file names it: primordials.go generates the assignments.
 //
 // # Files that boot.js calls
 //
-//	globals      run at boot, right after core is made: it calls core.lazy and core.use for all others
+//	globals      run at boot, right after core is made: it defines the accessors that run the others
 //	fetchEvent   core.use("fetchEvent") exports, for the fetch handler:
 //	               makeRequest(head, bytes, text) → Request. head is Run.Head (HeadFields), its params line as well. bytes is a
 //	                 Uint8Array that the request may keep, or null; text is the body where it is valid UTF-8 without a byte

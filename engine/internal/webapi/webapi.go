@@ -13,7 +13,8 @@ var files embed.FS
 // Origin is the script name of the joined files in stack traces. Frames of it are not shown to authors.
 const Origin = "jsruntime:webapi"
 
-// Source returns the joined script. Its value is an object {name: function} with a member for each file in js/.
+// Source returns the joined script. Its value is an object {name: function} with a member for each file in js/, and one, primordials,
+// that is generated (see primordials.go).
 func Source() (string, error) {
 	entries, err := fs.ReadDir(files, "js")
 	if err != nil {
@@ -21,6 +22,7 @@ func Source() (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString("({__proto__:null\n")
+	names := make(map[string]bool)
 	for _, e := range entries {
 		src, err := files.ReadFile("js/" + e.Name())
 		if err != nil {
@@ -30,8 +32,11 @@ func Source() (string, error) {
 		if strings.IndexByte(text, 0) >= 0 {
 			return "", fmt.Errorf("%s: contains NUL", e.Name())
 		}
+		for _, name := range capitalized.FindAllString(text, -1) {
+			names[name] = true
+		}
 		fmt.Fprintf(&b, ",%q:%s\n", strings.TrimSuffix(e.Name(), ".js"), text)
 	}
-	b.WriteString("})")
+	fmt.Fprintf(&b, ",primordials:%s\n})", primordialsSource(names))
 	return b.String(), nil
 }

@@ -6,41 +6,10 @@
 
   // ---- primordials ----
 
-  const { ownKeys, getOwnPropertyDescriptor, defineProperty, setPrototypeOf, getPrototypeOf, apply } = Reflect;
+  const { ownKeys, getOwnPropertyDescriptor, defineProperty, setPrototypeOf, getPrototypeOf } = Reflect;
   const uncurryThis = Function.prototype.bind.bind(Function.prototype.call);
   const primordials = { __proto__: null, uncurryThis };
 
-  function keyName(key) {
-    const name = typeof key === "symbol" ? "Symbol" + key.description[7].toUpperCase() + key.description.slice(8) : key;
-    return name[0].toUpperCase() + name.slice(1);
-  }
-
-  // capture copies the members of source to primordials. self is what functions are bound to; undefined uncurries them.
-  function capture(source, prefix, self) {
-    const keys = ownKeys(source);
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i];
-      if (key === "constructor" || key === "caller" || key === "arguments" || key === "callee") continue;
-      const d = getOwnPropertyDescriptor(source, key);
-      const name = keyName(key);
-      if (d.get !== undefined) {
-        if (self === undefined) {
-          primordials[prefix + "Get" + name] = uncurryThis(d.get);
-          if (d.set !== undefined) primordials[prefix + "Set" + name] = uncurryThis(d.set);
-        }
-      } else if (typeof d.value === "function") {
-        primordials[prefix + name] = self === undefined ? uncurryThis(d.value) : self === null ? d.value : d.value.bind(self);
-      } else {
-        primordials[prefix + name] = d.value;
-      }
-    }
-  }
-
-  capture(Reflect, "Reflect", null);
-  capture(Math, "Math", null);
-  capture(JSON, "JSON", null);
-  capture(Proxy, "Proxy", null);
-  primordials.Proxy = Proxy;
   const constructors = [
     "AggregateError", "Array", "ArrayBuffer", "BigInt", "BigInt64Array", "BigUint64Array", "Boolean", "DataView", "Date", "Error",
     "EvalError", "FinalizationRegistry", "Float32Array", "Float64Array", "Function", "Int16Array", "Int32Array", "Int8Array", "Map",
@@ -51,15 +20,10 @@
     const name = constructors[i], C = globalThis[name];
     primordials[name] = C;
     primordials[name + "Prototype"] = C.prototype;
-    capture(C, name, name === "Promise" || name === "Array" ? C : null);
-    primordials[name + "Prototype"] = C.prototype;
-    capture(C.prototype, name + "Prototype", undefined);
   }
   const typedArray = getPrototypeOf(Uint8Array);
   primordials.TypedArray = typedArray;
   primordials.TypedArrayPrototype = typedArray.prototype;
-  capture(typedArray.prototype, "TypedArrayPrototype", undefined);
-  capture(typedArray.prototype, "Uint8ArrayPrototype", undefined);
   const arrayIterator = getPrototypeOf([][Symbol.iterator]());
   const prototypes = {
     __proto__: null,
@@ -75,16 +39,16 @@
     GeneratorFunction: getPrototypeOf(function* () {}),
     AsyncGeneratorFunction: getPrototypeOf(async function* () {}),
   };
-  for (const name in prototypes) {
-    primordials[name + "Prototype"] = prototypes[name];
-    capture(prototypes[name], name + "Prototype", undefined);
-  }
+  for (const name in prototypes) primordials[name + "Prototype"] = prototypes[name];
+  // The methods and statics that the files name, by a function that package webapi generates.
+  files.primordials(primordials, uncurryThis, typedArray, prototypes);
   const functions = ["decodeURI", "decodeURIComponent", "encodeURI", "encodeURIComponent", "isFinite", "isNaN", "parseFloat", "parseInt",
     "escape", "unescape", "queueMicrotask"];
   for (let i = 0; i < functions.length; i++) {
     if (typeof globalThis[functions[i]] === "function") primordials[functions[i]] = globalThis[functions[i]];
   }
   primordials.Intl = globalThis.Intl;
+  primordials.Proxy = Proxy;
   primordials.Math = Math;
   primordials.JSON = JSON;
   primordials.Reflect = Reflect;
@@ -108,9 +72,6 @@
   }
   primordials.SafeMap = safe(Map);
   primordials.SafeSet = safe(Set);
-  primordials.SafeWeakMap = safe(WeakMap);
-  primordials.SafeWeakSet = safe(WeakSet);
-  primordials.SafePromise = safe(Promise);
 
   const {
     Array: ArrayCtor, ArrayPrototypePush, ArrayPrototypeShift, ArrayPrototypeJoin, DateNow, Error: ErrorCtor, Float64Array: F64, Int32Array: I32, JSONParse,
@@ -307,25 +268,6 @@
     return exports;
   }
 
-  function lazy(names, file) {
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i];
-      ObjectDefineProperty(globalThis, name, {
-        __proto__: null,
-        get() {
-          const value = use(file)[name];
-          ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable: true, configurable: true, enumerable: false });
-          return value;
-        },
-        set(value) {
-          ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable: true, configurable: true, enumerable: true });
-        },
-        configurable: true,
-        enumerable: false,
-      });
-    }
-  }
-
   function nativeOp(op, text, bytes) {
     putBytes(bytes);
     control[REPLY_KIND] = 0;
@@ -351,7 +293,6 @@
     __proto__: null,
     primordials,
     files,
-    lazy,
     use,
     native: nativeOp,
     hostCall,
