@@ -8,8 +8,11 @@ const (
 	WaitTarget = 500 * time.Microsecond
 	// MaxDepth bounds a worker's queue.
 	MaxDepth = 64
-	// Long is a running time after which nothing waits behind an execution any more.
+	// Long is a running time after which a script of which nothing is known counts as a long one.
 	Long = 5 * time.Millisecond
+	// Stuck is a running time after which an execution of a short script counts as held up for good, and nothing waits behind it
+	// any more. On a machine whose processors are all in use a process may be kept waiting for about as long.
+	Stuck = 20 * time.Millisecond
 )
 
 // Estimate is what is known about a script's executions. The zero value knows nothing.
@@ -46,6 +49,14 @@ func (e *Estimate) AtLeast(d time.Duration) {
 	if !e.known {
 		e.known, e.time = true, d
 	}
+}
+
+// Overdue is how long an execution may take before others no longer wait for it.
+func (e *Estimate) Overdue() time.Duration {
+	if e.Depth() > 1 {
+		return Stuck
+	}
+	return Long
 }
 
 // Known reports whether anything was observed.

@@ -118,7 +118,8 @@ type Pool struct {
 	wake    chan struct{} // to Run: something to look at
 	wg      sync.WaitGroup
 	ctx     context.Context // of Run's goroutines
-	limited bool            // grow wants processes that back-off denies
+	cores   int
+	limited bool // grow wants processes that back-off denies
 }
 
 // New returns a Pool that has started nothing yet.
@@ -139,6 +140,7 @@ func New(cfg Config) (*Pool, error) {
 		tenants: map[Key]*tenant{},
 		scripts: map[Key]*script{},
 		wake:    make(chan struct{}, 1),
+		cores:   runtime.GOMAXPROCS(0),
 	}, nil
 }
 
@@ -229,10 +231,10 @@ func (p *Pool) Submit(c *Call) {
 	}
 	for _, w := range s.workers {
 		if h := w.head(); h != nil && !h.began.IsZero() && !w.parked {
-			if ran := now.Sub(h.began); ran >= longRun {
+			if ran, overdue := now.Sub(h.began), s.est.Overdue(); ran >= overdue {
 				s.est.AtLeast(ran)
 			} else {
-				w.arm(h.began.Add(longRun))
+				w.arm(h.began.Add(overdue))
 			}
 		}
 	}
@@ -269,6 +271,9 @@ func (p *Pool) place(s *script, now time.Time) *worker {
 	}
 	if scope, _ := p.room(s); scope != "" {
 		return nil
+	}
+	if s.est.Depth() > 1 && p.serving(s, now) >= p.cores {
+		return nil // short executions use a processor each: more workers than processors only take turns
 	}
 	for i := len(t.idle) - 1; i >= 0; i-- {
 		if sl := t.idle[i].slots[s.id]; sl != nil {
@@ -534,19 +539,26 @@ func (p *Pool) take(w *worker, s *script, now time.Time) {
 	}
 }
 
+// serving is the number of the script's workers that are not held up by a long execution.
+func (p *Pool) serving(s *script, now time.Time) int {
+	n := 0
+	overdue := s.est.Overdue()
+	for _, w := range s.workers {
+		if c := w.head(); c == nil || c.began.IsZero() || now.Sub(c.began) < overdue {
+			n++
+		}
+	}
+	return n
+}
+
 // want is how many further workers the tenant's pending calls are worth.
 func (p *Pool) want(t *tenant) int {
 	n := 0
 	nodes := p.cfg.Nodes()
 	now := time.Now()
 	for _, s := range t.waiting {
-		serving := 0
-		for _, w := range s.workers {
-			if c := w.head(); c == nil || c.began.IsZero() || now.Sub(c.began) < longRun {
-				serving++
-			}
-		}
-		if s.est.Depth() > 1 && len(s.workers) > 0 && now.Sub(s.first.submitted) < longRun {
+		serving := p.serving(s, now)
+		if s.est.Depth() > 1 && len(s.workers) > 0 && (now.Sub(s.first.submitted) < admission.Stuck || serving >= p.cores) {
 			continue // a worker that was held up for a moment catches up sooner than another one starts
 		}
 		k := s.est.Workers(s.waiting, serving)

@@ -203,7 +203,7 @@ func (w *worker) begin(c *Call, now time.Time) {
 	c.Handler.Begin(now)
 	w.arm(now.Add(min(c.Wall, burnAfter)))
 	if len(w.queue) > 1 || c.script.waiting > 0 {
-		w.arm(now.Add(longRun))
+		w.arm(now.Add(c.script.est.Overdue()))
 	}
 }
 
@@ -267,7 +267,7 @@ func (w *worker) tick() {
 		}
 		w.arm(now.Add(max(left/2, 10*time.Millisecond)))
 	}
-	if ran >= longRun {
+	if overdue := c.script.est.Overdue(); ran >= overdue {
 		c.script.est.AtLeast(ran)
 		if len(w.queue) > 1 {
 			w.recall()
@@ -277,7 +277,7 @@ func (w *worker) tick() {
 			p.grow(now)
 		}
 	} else if len(w.queue) > 1 || c.script.waiting > 0 {
-		w.arm(c.began.Add(longRun))
+		w.arm(c.began.Add(overdue))
 	}
 	if ran < burnAfter {
 		w.arm(c.began.Add(burnAfter))
