@@ -41,6 +41,8 @@ type Catalog interface {
 // Ledger writes executions down.
 type Ledger interface {
 	Record(ctx context.Context, inv *engine.Invocation, res *engine.Result) error
+	// Flush returns when everything that was recorded before is on record.
+	Flush(ctx context.Context) error
 }
 
 // Canceller ends executions that run on this node.
