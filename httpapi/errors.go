@@ -142,7 +142,7 @@ func databaseUnavailable() *Problem {
 func refusedProblem(err *engine.RefusedError) *Problem {
 	p := newProblem(statusOf(err.Code), string(err.Code), err.Detail)
 	if err.RetryAfter > 0 || p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
-		p.retryAfter(err.RetryAfter)
+		return p.retryAfter(err.RetryAfter)
 	}
 	return p
 }

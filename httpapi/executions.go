@@ -464,7 +464,7 @@ func failedProblem(inv *engine.Invocation, res *engine.Result) *Problem {
 	p.ExecutionID = &inv.ExecutionID
 	p.header.Set("X-Execution-Id", inv.ExecutionID.String())
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		p.retryAfter(time.Second)
+		return p.retryAfter(time.Second)
 	}
 	return p
 }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"regexp"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -226,15 +225,4 @@ func describePermission(p permission) string {
 	default:
 		return "any key of the tenant"
 	}
-}
-
-var parameterName = regexp.MustCompile(`\{([a-z]+)\}`)
-
-// pathParameters are the names of the parameters in a path.
-func pathParameters(path string) []string {
-	var names []string
-	for _, m := range parameterName.FindAllStringSubmatch(path, -1) {
-		names = append(names, m[1])
-	}
-	return names
 }
