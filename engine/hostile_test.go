@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,34 +152,10 @@ func (hostileHost) Call(_ context.Context, call *engine.HostCall) (*engine.HostR
 	}
 }
 
-var buildOnce = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("JSRUNTIME_WORKER"); path != "" {
-		return path, nil
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(cache, "jsruntime-test", "jsruntime-worker")
-	cmd := exec.Command("go", "build", "-o", path, "../cmd/jsruntime-worker")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
-
-// realWorker is the worker binary: the one that JSRUNTIME_WORKER names, else one that is built now.
-func realWorker(t testing.TB) string {
-	t.Helper()
-	path, err := buildOnce()
-	require.NoError(t, err)
-	return path
-}
-
 func startHostile(t testing.TB) *engine.Engine {
-	path := realWorker(t)
+	w := enginetest.Real(t)
 	return enginetest.Start(t, func(c *engine.Config) {
-		c.WorkerPath, c.WorkerArgs = path, nil
+		c.WorkerPath, c.WorkerArgs = w.Path, w.Args
 		c.Sandbox = "auto"
 		c.MaxWorkers = 16
 		c.Spares = 2
@@ -190,9 +167,9 @@ func startHostile(t testing.TB) *engine.Engine {
 }
 
 // patience is how many times slower than an idle machine this one may be.
-func patience() time.Duration {
-	if n, err := strconv.Atoi(os.Getenv("HOSTILE_PATIENCE")); err == nil && n > 0 {
-		return time.Duration(n)
+func patience() float64 {
+	if n, err := strconv.ParseFloat(os.Getenv("HOSTILE_PATIENCE"), 64); err == nil && n > 0 {
+		return n
 	}
 	return 10
 }
@@ -206,7 +183,7 @@ func judge(a attack, res *engine.Result, wall time.Duration) error {
 	switch {
 	case !slices.Contains(a.endings, ending):
 		return fmt.Errorf("ended as %q (%.300s), not as %q", ending, res.Message, a.endings)
-	case wall > a.within*patience():
+	case wall.Seconds() > a.within.Seconds()*patience():
 		return fmt.Errorf("took %s, bound %s", wall, a.within)
 	case len(res.Message) > 8<<10:
 		return fmt.Errorf("a message of %d bytes", len(res.Message))
@@ -327,4 +304,85 @@ func TestHostile(t *testing.T) {
 			require.NoError(t, b.serve())
 		})
 	}
+}
+
+// TestHostileMixed runs attacks at random from four tenants, two at a time each, while a fifth is served: for HOSTILE_DURATION, 10 s
+// if that is not set. The fifth gets no wrong answer, and of the node nothing is left over or grows.
+func TestHostileMixed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs the real worker")
+	}
+	duration := 10 * time.Second
+	if d, err := time.ParseDuration(os.Getenv("HOSTILE_DURATION")); err == nil {
+		duration = d
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	e := startHostile(t)
+	b := newBystander(t, e)
+	require.NoError(t, b.serve())
+	all := attacks(t)
+
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	descriptors := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		return len(entries)
+	}
+	var attacked, wrong atomic.Int64
+	storm := func(d time.Duration) {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		var attackers sync.WaitGroup
+		for k := range 4 {
+			tenant := enginetest.NewTenant()
+			for j := range 2 {
+				r := rand.New(rand.NewPCG(seed, uint64(10*k+j)))
+				attackers.Go(func() {
+					for ctx.Err() == nil {
+						a := all[r.IntN(len(all))]
+						res, err := e.Execute(context.Background(), a.invocation(a.script(t, tenant)))
+						if err != nil {
+							wrong.Add(1)
+							t.Errorf("%s was refused: %v", a.name, err)
+							return
+						}
+						attacked.Add(1)
+						if err := judge(a, res, 0); err != nil {
+							// A worker that another attack of the same tenant killed takes what it had begun with it.
+							if res.Code == engine.CodeWorkerLost || res.Code == engine.CodeExceededMemory || res.Code == engine.CodeExceededWallTime {
+								continue
+							}
+							wrong.Add(1)
+							t.Errorf("%s: %v", a.name, err)
+						}
+					}
+				})
+			}
+		}
+		for ctx.Err() == nil {
+			if err := b.serve(); err != nil {
+				wrong.Add(1)
+				t.Error(err)
+			}
+		}
+		attackers.Wait()
+	}
+	storm(duration / 4)
+	heapBefore, descriptorsBefore := heap(), descriptors()
+	storm(duration - duration/4)
+	require.Zero(t, wrong.Load())
+	require.Positive(t, attacked.Load())
+	stats := e.Stats()
+	t.Logf("%d attacks, %d requests of the fifth; heap %d KiB, then %d KiB; %d descriptors, then %d; %+v",
+		attacked.Load(), b.n.Load(), heapBefore>>10, heap()>>10, descriptorsBefore, descriptors(), stats)
+	require.Less(t, heap(), heapBefore+32<<20)
+	// Two descriptors a worker.
+	require.LessOrEqual(t, descriptors(), descriptorsBefore+2*stats.Workers+4)
+	require.LessOrEqual(t, stats.Workers, 16+64)
 }
