@@ -25,6 +25,10 @@ const (
 	discoverShare = 10
 	// recentPairs is how many pairs that ran dry are tried again on each wake-up, before anything is discovered.
 	recentPairs = 64
+	// aheadWait is how long an execution may wait in this node because it was claimed ahead.
+	aheadWait = 20 * time.Millisecond
+	// aheadPerSlot bounds what is claimed ahead, for each execution that may run.
+	aheadPerSlot = 3
 	// forgetAfter is how long a dry pair is remembered.
 	forgetAfter = time.Minute
 	// stoppedEvery is how often the ticks of a stopped script are looked for.
@@ -153,7 +157,18 @@ func (s *Scheduler) room() int {
 // roomLocked counts what runs, and what has ended and is still being written: a database that is slow to take endings gets no
 // further claims.
 func (s *Scheduler) roomLocked() int {
-	return min(s.cfg.Concurrency-s.slots, endingsPerSlot*s.cfg.Concurrency-len(s.held))
+	return min(s.capacity()-s.slots, endingsPerSlot*s.cfg.Concurrency-len(s.held))
+}
+
+// capacity is how many executions may be claimed at one time. While executions are short, so many are claimed beyond Concurrency
+// as make a further wait of aheadWait at most: otherwise the slots would be empty for most of the time that a claim takes.
+func (s *Scheduler) capacity() int {
+	took := s.took
+	if took <= 0 {
+		return s.cfg.Concurrency
+	}
+	ahead := float64(s.cfg.Concurrency) * float64(aheadWait) / float64(took)
+	return s.cfg.Concurrency + int(min(ahead, float64(aheadPerSlot*s.cfg.Concurrency)))
 }
 
 // discover reads a page of pairs that have executions waiting; it reports whether there are more.

@@ -35,7 +35,14 @@ func (s *Scheduler) execute(ctx context.Context, h *held) {
 	release(s.running, h.row.ScriptID)
 	release(s.running, h.row.TenantID)
 	// Waking the claim for each end would claim them one by one.
-	wake := s.slots <= s.cfg.Concurrency*3/4
+	wake := s.slots <= s.capacity()*3/4
+	if e.result != nil && e.result.Began {
+		if took := e.result.Metrics.Duration; s.took == 0 {
+			s.took = took
+		} else {
+			s.took += (took - s.took) / 16
+		}
+	}
 	s.mu.Unlock()
 	if wake {
 		s.queueWake.set()

@@ -1,9 +1,11 @@
 package scheduler
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -218,6 +220,8 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 	var logs []sqlc.ExecutionLogRecordParams
 	var usage ledger.Usage
 	now := time.Now()
+	// In one order, so that two batches never wait for each other's schedules.
+	slices.SortFunc(finished, func(a, b uuid.UUID) int { return bytes.Compare(byID[a].row.ScriptID[:], byID[b].row.ScriptID[:]) })
 	for _, id := range finished {
 		e := byID[id]
 		row, res := e.row, e.result

@@ -123,6 +123,10 @@ func (c Config) withDefaults() (Config, error) {
 // endingsPerSlot is how many endings may wait to be written, for each execution that may run.
 const endingsPerSlot = 6
 
+// endingWriters is how many transactions write endings at one time: the second one fills the time that the first one spends in
+// round trips and its commit.
+const endingWriters = 2
+
 // writeTimeout is how long Run, when all executions have ended, goes on trying to write their endings.
 const writeTimeout = 15 * time.Second
 
@@ -148,6 +152,7 @@ type Scheduler struct {
 	held    map[uuid.UUID]*held // executions that this node has leases of
 	running map[uuid.UUID]int   // by script and by tenant: begun or about to begin, and not ended
 	slots   int                 // their sum
+	took    time.Duration       // moving average of what an execution takes; 0: not known
 
 	endings chan *ending
 	paused  atomic.Int64 // UnixNano until which the Executor wants nothing
@@ -214,7 +219,14 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	working.Go(func() { s.keepLeases(work) })
 	working.Go(func() { s.watchCancels(work) })
 	writing := make(chan struct{})
-	go func() { defer close(writing); s.writeEndings(work) }()
+	go func() {
+		defer close(writing)
+		var writers sync.WaitGroup
+		for range endingWriters {
+			writers.Go(func() { s.writeEndings(work) })
+		}
+		writers.Wait()
+	}()
 
 	claiming.Go(func() { s.listen(ctx) })
 	claiming.Go(func() { s.notifyOthers(ctx) })

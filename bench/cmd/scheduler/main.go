@@ -154,7 +154,7 @@ func (noop) Execute(_ context.Context, inv *engine.Invocation) (*engine.Result, 
 	if inv.OnBegin != nil {
 		inv.OnBegin()
 	}
-	return &engine.Result{Output: []byte("null"), Began: true, StartedAt: now, EndedAt: now}, nil
+	return &engine.Result{Output: []byte("null"), Began: true, StartedAt: now, EndedAt: now, Metrics: engine.Metrics{Duration: 50 * time.Microsecond}}, nil
 }
 
 func (noop) Script(_ context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error) {
