@@ -61,6 +61,9 @@ func TestWebAPI(t *testing.T) {
 			const back = await new Response(f).formData(); const file = back.get("f"); const b = new Blob(["ab", new Uint8Array([99]), new Blob(["d"])], {type: "X/Y"});
 			return [back.get("t"), file.name, file.type, await file.text(), b.size, b.type, await b.slice(1, -1).text(), (await new Response(b.stream()).bytes()).length]`,
 			`["ü\r\n","a\"b.txt","text/plain","abc",4,"x/y","bc",4]`},
+		{"compression", `const s = new Blob(["hello ".repeat(100)]).stream(); const z = await new Response(s.pipeThrough(new CompressionStream("gzip"))).bytes();
+			const back = await new Response(new Blob([z]).stream().pipeThrough(new DecompressionStream("gzip"))).text(); const bad = await new Response(new Blob([z.slice(0, -4)]).stream().pipeThrough(new DecompressionStream("gzip"))).text().catch(e => e.name);
+			return [z.length < 100, back.length, bad]`, `[true,600,"TypeError"]`},
 		{"digest and hmac", `const e = new TextEncoder(), hex = b => [...new Uint8Array(b)].map(x => x.toString(16).padStart(2, "0")).join("");
 			const k = await crypto.subtle.importKey("raw", e.encode("key"), {name: "HMAC", hash: "SHA-256"}, false, ["sign", "verify"]); const m = await crypto.subtle.sign("HMAC", k, e.encode("data"));
 			return [hex(await crypto.subtle.digest("SHA-1", e.encode("abc"))), hex(m), await crypto.subtle.verify("HMAC", k, m, e.encode("data")), await crypto.subtle.verify("HMAC", k, m, e.encode("other")), await crypto.subtle.exportKey("raw", k).catch(e => e.name)]`,
@@ -77,6 +80,7 @@ func TestWebAPI(t *testing.T) {
 			`["undefined","undefined","EvalError","EvalError"]`},
 		{"globals", `return [self === globalThis, typeof performance.now(), navigator.userAgent, crypto.randomUUID().length, Object.prototype.toString.call(new Headers), reportError.length]`,
 			`[true,"number","jsruntime",36,"[object Headers]",1]`},
+		{"every global can be touched", `const proto = Object.getPrototypeOf(globalThis), out = []; for (const k of Object.getOwnPropertyNames(proto)) if (globalThis[k] === undefined) out.push(k); return out`, `[]`},
 	} {
 		require.Empty(t, n.load(1, script(c.body)).Code, c.name)
 		r := n.run(1, "{}")

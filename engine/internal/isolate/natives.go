@@ -191,6 +191,12 @@ func op1(op, text string, bytes func() []byte) (string, []byte, error) {
 	case "text.decode":
 		s, err := decodeText(text, bytes())
 		return s, nil, err
+	case "compress":
+		b, err := webapi.Compress(text, bytes())
+		return "", b, err
+	case "decompress":
+		b, err := webapi.Decompress(text, bytes())
+		return "", b, err
 	case "url.toASCII":
 		s, err := urlProfile.ToASCII(text)
 		if err != nil {

@@ -24,6 +24,7 @@
 //	                                   "utf8.decode" bytes; text = "fatal" or ""             → string
 //	                                   "utf8.encode" text                                    → Uint8Array
 //	                                   "text.decode" text = {label, fatal}; bytes            → string (legacy encodings)
+//	                                   "compress", "decompress" text = format; bytes         → Uint8Array
 //	                                   "url.toASCII" text = domain                           → string (IDNA, "" if invalid)
 //	                                   "crypto"      text = JSON {op, …}; bytes = the inputs → Uint8Array or JSON string
 //	hostCall(method, args, bytes?)   asynchronous call of the node. args is JSON-able. Resolves to {value, bytes, stream}: the

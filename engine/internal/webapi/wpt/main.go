@@ -275,7 +275,7 @@ func (r *runner) runFile(file, variant string) (results []result, failure string
 	}
 	location := origin + "/" + strings.TrimSuffix(file, ".js") + ".html" + variant
 	quoted, _ := json.Marshal(location)
-	source := "(function(module,exports,require){module.exports = { default: { run() { return new Promise((finish) => { const LOCATION = " + string(quoted) + ";" + prelude +
+	source := "(function(module,exports,require){module.exports = { default: { run() { return new Promise((finish) => { let module, exports, require, define; const LOCATION = " + string(quoted) + ";" + prelude +
 		"(function () {" + r.harness + "\n}).call(globalThis);\n" + reporter + scripts.String() + text + "\n}); } } };\n})"
 	source = strings.ReplaceAll(source, "\x00", "")
 
