@@ -68,7 +68,8 @@ func with(databaseURL string, do func(*goose.Provider) error) error {
 		return fmt.Errorf("open database: %w", err)
 	}
 	defer db.Close()
-	locker, err := lock.NewPostgresSessionLocker()
+	// Nodes that start together take turns: each looks again soon, for as long as the others may take.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600), lock.WithUnlockTimeout(1, 60))
 	if err != nil {
 		return fmt.Errorf("session lock: %w", err)
 	}

@@ -97,6 +97,17 @@ func TestFaults(t *testing.T) {
 					keep := filepath.Join(os.Getenv("JSRUNTIME_FAULTS_KEEP"), f.id)
 					_ = os.MkdirAll(keep, 0o755)
 					for _, n := range w.nodes {
+						if resp, err := client.Get(n.base + "/metrics"); err == nil {
+							text, _ := io.ReadAll(resp.Body)
+							resp.Body.Close()
+							_ = os.WriteFile(filepath.Join(keep, n.name+".metrics"), text, 0o644)
+						}
+						n.expect()
+						n.signal(syscall.SIGQUIT) // its goroutines go into its log
+						select {
+						case <-n.gone:
+						case <-time.After(3 * time.Second):
+						}
 						if text, err := os.ReadFile(n.log); err == nil {
 							_ = os.WriteFile(filepath.Join(keep, n.name+".log"), text, 0o644)
 						}

@@ -586,6 +586,7 @@ func (p *Pool) grow(now time.Time) {
 	if p.pending > 0 {
 		missing = p.distribute(now)
 	}
+	was := p.limited
 	p.limited = false
 	spares := p.cfg.Spares
 	if p.closing {
@@ -594,8 +595,11 @@ func (p *Pool) grow(now time.Time) {
 	need := missing + max(0, spares-len(p.spares)) - p.starting
 	for ; need > 0 && p.starting < max(2, runtime.NumCPU()); need-- {
 		if now.Before(p.notUntil) || p.failures > 0 && p.starting > 0 {
-			p.limited = true
-			p.poke()
+			// The workers that were promised are not started: the pool is not full because of them.
+			p.limited, p.full = true, false
+			if !was {
+				p.poke() // Run's timer is set to when starts are tried again
+			}
 			return
 		}
 		p.startOne()
