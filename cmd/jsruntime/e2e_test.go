@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -392,7 +393,7 @@ func TestRestartsKeepEverythingAsOrdinaryUser(t *testing.T) {
 
 func keepsOverRestarts(t *testing.T, as *syscall.Credential) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "jsruntime-data-")
+	dir, err := os.MkdirTemp("", "jsruntime-data-") //nolint:usetesting // t.TempDir is below a directory that another user cannot walk through
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	if as != nil {
@@ -488,4 +489,62 @@ func TestCommandLine(t *testing.T) {
 	require.Equal(t, 0, run(t.Context(), []string{"migrate", "up"}, env, &out, &errs), errs.String())
 	require.Contains(t, out.String(), "applied")
 	require.Equal(t, 1, run(t.Context(), []string{"migrate", "up"}, none, &out, &errs))
+}
+
+func TestLogLinesAreSeenFromAnotherNode(t *testing.T) {
+	t.Parallel()
+	database := dbtest.URL(t)
+	first := start(t, nodeConfig{databaseURL: database})
+	second := start(t, nodeConfig{databaseURL: database})
+	key := first.tenant("acme")
+	first.endpoint(key, "/hello", helloSource, nil)
+	first.live("/t/acme/hello")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", second.base+"/api/v1/logs/tail", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		for ctx.Err() == nil { // the first node hears of the watcher a moment later
+			first.try("GET", "/t/acme/hello", "", nil)
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	lines := bufio.NewScanner(resp.Body)
+	seen := false
+	for !seen && lines.Scan() {
+		seen = strings.HasPrefix(lines.Text(), "data:") && strings.Contains(lines.Text(), "asked GET")
+	}
+	require.True(t, seen, lines.Err())
+
+	// A stream that is watched does not keep the node from draining.
+	begun := time.Now()
+	second.stop(syscall.SIGTERM)
+	require.Less(t, time.Since(begun), 15*time.Second)
+	cancel()
+	<-asked
+}
+
+func TestChangeIsLiveBeforeItIsAnswered(t *testing.T) {
+	t.Parallel()
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	id := n.endpoint(key, "/v", `export default { fetch: () => new Response("0") }`, nil)
+	for i := range 20 {
+		status, text := n.try("GET", "/t/acme/v", "", nil)
+		require.Equal(t, 200, status)
+		require.Equal(t, fmt.Sprint(i), text)
+		n.must(200, "PATCH", "/api/v1/scripts/"+id, key, map[string]any{"source": fmt.Sprintf(`export default { fetch: () => new Response("%d") }`, i+1)})
+	}
+	n.must(200, "PATCH", "/api/v1/scripts/"+id, key, map[string]any{"status": "paused"})
+	status, _ := n.try("GET", "/t/acme/v", "", nil)
+	require.Equal(t, 404, status)
 }

@@ -197,7 +197,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), Version: version(), Log: log,
-		Types: []byte(engine.ScriptTypes()),
+		Types: []byte(engine.ScriptTypes()), Tail: tail,
 		Ready: func(context.Context) error {
 			if draining.Load() {
 				return errStopping
@@ -217,7 +217,6 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	parts.start("host", services.Run)
 	parts.start("engine", machine.Run)
 	parts.start("log tail", tail.Run)
-	parts.start("admin API", api.Run)
 	select {
 	case <-library.Ready():
 	case <-ctx.Done():
@@ -234,6 +233,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	}
 	server := newServer(&front{gateway: public, console: console.Handler(), api: router, draining: &draining}, log)
 	parts.start("scheduler", clock.Run)
+	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
 	parts.beside("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })
 	base := baseURL(listener.Addr())
 	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "took_ms", time.Since(begun).Milliseconds())

@@ -157,7 +157,7 @@ const views = {
         open && h("button.danger", { onclick: act(async () => { await api("POST", `/executions/${id}/cancel`); render(); }) }, "Cancel"),
         h("button", { onclick: act(async () => { const r = await api("POST", `/executions/${id}/replay`, {}); toast("Queued again."); go(`execution/${r.id}`); }) }, "Replay"),
         h("button", { onclick: () => go(`script/${e.script_id}`) }, "Script"), h("button", { onclick: () => render() }, "Refresh")),
-      e.error && h("div.panel.error", h("pre", errorText(e.error))),
+      e.error && h("div.panel.error", h("pre", [errorText(e.error), e.error_stack].filter(Boolean).join("\n\n"))),
       h("div.columns",
         h("div",
           h("div.panel", h("h2", "Log"), logs.items.length ? logLines(logs.items) : h("div.faint", "It wrote nothing.")),
@@ -218,7 +218,7 @@ const views = {
         { title: "Retries", right: true, cell: (d) => d.retry_count },
         { title: "Since", cell: (d) => time(d.created_at) },
         {
-          title: "", cell: (d) => h("div.bar",
+          title: "", cell: (d) => h("div.actions",
             h("button", { onclick: act(async (e) => { e.stopPropagation(); await api("POST", `/dead-letters/${d.id}/retry`); toast("Under way again."); render(); }) }, "Retry"),
             h("button.danger", { onclick: act(async (e) => { e.stopPropagation(); if (confirm("Delete this dead letter?")) { await api("DELETE", `/dead-letters/${d.id}`); render(); } }) }, "Delete")),
         },
@@ -412,7 +412,7 @@ async function editScript(script) {
             }, "Restore"),
           },
         ], versions.items)),
-        h("div.panel", h("h2", "Limits"), h("dl", limits.map(([k, v]) => [h("dt", k), h("dd", String(v))]))),
+        h("div.panel", h("h2", "Limits"), h("dl", limits.map(([k, v]) => [h("dt", k), h("dd", v === null ? "–" : String(v))]))),
         h("div.panel", h("button.danger", {
           onclick: act(async () => { if (confirm(`Delete ${script.name} with its history?`)) { await api("DELETE", `/scripts/${script.id}`); go("scripts"); } }),
         }, "Delete script")))));
