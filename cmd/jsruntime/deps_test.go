@@ -79,8 +79,7 @@ func TestImportsPointInward(t *testing.T) {
 				reason = "wire is made of the standard library alone"
 			case under(path, "jsruntime/sqlc") && under(imported, "jsruntime"):
 				reason = "sqlc is generated and knows nobody"
-			case under(imported, "github.com/stretchr/testify", "jsruntime/migrations/dbtest", "jsruntime/engine/enginetest") &&
-				!under(path, "jsruntime/migrations/dbtest", "jsruntime/engine/enginetest", "jsruntime/bench"):
+			case (under(imported, "github.com/stretchr/testify") || forTests(imported)) && !forTests(path) && !under(path, "jsruntime/bench"):
 				reason = "production code does not import tests' packages"
 			}
 			if reason != "" {
@@ -88,6 +87,11 @@ func TestImportsPointInward(t *testing.T) {
 			}
 		}
 	}
+}
+
+// forTests reports whether one of our packages exists for tests: its name, or that of one that it is below, ends with "test".
+func forTests(path string) bool {
+	return under(path, "jsruntime") && slices.ContainsFunc(strings.Split(path, "/"), func(name string) bool { return strings.HasSuffix(name, "test") })
 }
 
 // TestNodeNeverLinksV8: a script can at worst kill the worker that it runs in, because the node holds no V8.
