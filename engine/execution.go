@@ -668,7 +668,7 @@ func (x *execution) judgeOutput(res *Result, r *wire.Result) {
 		res.Code, res.Message = CodeOutputTooLarge, limitMessage("max_output_size_bytes", "", limit, n)
 		return
 	}
-	bad := ""
+	var bad string
 	switch s := &x.stream; {
 	case x.inv.Handler != HandlerFetch:
 		res.Output, bad = cleanOutput(r.Body)

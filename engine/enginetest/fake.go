@@ -336,13 +336,9 @@ func (f *fakeWorker) perform(name string, m *wire.Run, cancel <-chan string) *wi
 			return &wire.Result{Code: code, Message: "terminated", Condemned: true}
 		}
 	case "spin": // burns CPU, as a loop does that termination ends
-		for {
-			select {
-			case code := <-cancel:
-				return &wire.Result{Code: code, Message: "terminated", Condemned: true}
-			default:
-			}
+		for len(cancel) == 0 {
 		}
+		return &wire.Result{Code: <-cancel, Message: "terminated", Condemned: true}
 	case "hang": // a native loop: Cancel does nothing
 		select {}
 	case "slow-then-fast": // the input is the time in milliseconds

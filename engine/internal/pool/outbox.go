@@ -44,7 +44,7 @@ func newOutbox(file *os.File) (*outbox, error) {
 	o.attempt = func(fd uintptr) bool {
 		for {
 			o.n, o.errno = unix.Write(int(fd), o.part)
-			if o.errno != unix.EINTR {
+			if !errors.Is(o.errno, unix.EINTR) {
 				return true
 			}
 		}
@@ -109,7 +109,7 @@ func (o *outbox) try(b []byte) ([]byte, error) {
 		switch {
 		case err != nil:
 			return b, err
-		case o.errno == unix.EAGAIN:
+		case errors.Is(o.errno, unix.EAGAIN):
 			return b, nil
 		case o.errno != nil:
 			return b, o.errno

@@ -80,7 +80,6 @@ type worker struct {
 
 	cause  string // why it is to end; the first one counts
 	reason string
-	err    error // of the reader
 
 	exited chan struct{} // closed when the process is reaped
 	exit   *os.ProcessState
@@ -91,11 +90,6 @@ func (w *worker) head() *Call {
 		return nil
 	}
 	return w.queue[0]
-}
-
-// accepts reports whether the worker may be given calls.
-func (w *worker) accepts() bool {
-	return w.state == stateReady || w.state == stateLeasing
 }
 
 // stalled reports whether the running call takes so long that nothing should wait behind it.

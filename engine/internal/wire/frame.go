@@ -14,8 +14,6 @@ const Protocol = 1
 // (16 MiB) with room for its head.
 const MaxFrame = 20 << 20
 
-const headerLen = 5
-
 // Kind says which message a frame carries.
 type Kind uint8
 
