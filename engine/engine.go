@@ -20,6 +20,7 @@ import (
 	"jsruntime/engine/admission"
 	"jsruntime/engine/internal/pool"
 	"jsruntime/engine/internal/sandbox"
+	"jsruntime/engine/internal/wire"
 )
 
 // Config says how an Engine runs scripts.
@@ -28,7 +29,8 @@ type Config struct {
 	WorkerPath string
 	// WorkerArgs are its arguments.
 	WorkerArgs []string
-	// Build is what the worker must name as its build in Hello; empty accepts any.
+	// Build is what the worker must name as its build in Hello. Empty means this binary's own, as the version control revision
+	// that it was built from; a node or worker that was built without one ("devel") goes with any.
 	Build string
 	// Sandbox is the mode that the worker is started with: "auto" (what the kernel allows), "strict" (a worker that misses a
 	// layer is not used) or "off". Empty means "auto". It is passed to the worker as --sandbox=<mode>.
@@ -95,6 +97,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.WorkerPath == "" {
 		return c, errors.New("WorkerPath must be set")
 	}
+	c.Build = cmp.Or(c.Build, wire.Build())
 	c.Sandbox = cmp.Or(c.Sandbox, "auto")
 	switch c.Sandbox {
 	case "auto", "strict", "off":

@@ -23,6 +23,9 @@ import (
 
 const longRun = admission.Long
 
+// devel is the build of a binary that was built outside of version control: it goes with any.
+const devel = "devel"
+
 // maxTries is how many workers a call may lose before it began.
 const maxTries = 5
 
@@ -35,7 +38,7 @@ const maxRecalls = 100
 type Config struct {
 	Path        string
 	Args        []string
-	Build       string // empty accepts any
+	Build       string // of the node
 	SysProcAttr func() *syscall.SysProcAttr
 
 	MaxWorkers int
@@ -929,7 +932,7 @@ func (p *Pool) greet(w *worker, h *wire.Hello) error {
 	switch {
 	case h.Protocol != wire.Protocol:
 		return protocolError(fmt.Sprintf("the worker speaks protocol %d, not %d", h.Protocol, wire.Protocol))
-	case p.cfg.Build != "" && h.Build != p.cfg.Build:
+	case p.cfg.Build != devel && h.Build != devel && h.Build != p.cfg.Build:
 		return protocolError(fmt.Sprintf("the worker is of build %.100q, not %q", h.Build, p.cfg.Build))
 	}
 	now := time.Now()
