@@ -135,8 +135,10 @@
     set removeEventListener(v) { put("removeEventListener", v); },
     get dispatchEvent() { return take("dispatchEvent", "misc"); },
     set dispatchEvent(v) { put("dispatchEvent", v); },
-    get console() { return take("console", "console"); },
-    set console(v) { put("console", v); },
+  });
+  // console is a namespace, which some look for on the global object itself.
+  ObjectDefineProperty(globalThis, "console", {
+    __proto__: null, get() { return take("console", "console"); }, set(v) { put("console", v); }, configurable: true, enumerable: false,
   });
   ObjectDefineProperty(globalThis, "self", { __proto__: null, value: globalThis, writable: true, configurable: true, enumerable: true });
 });
