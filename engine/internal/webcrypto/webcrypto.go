@@ -46,6 +46,13 @@ func notSupported(format string, args ...any) error {
 // maxKeys bounds the parsed keys that an Engine keeps. A script uses a handful; parsing an RSA key takes longer than using it.
 const maxKeys = 32
 
+// Go's code cannot be interrupted as JavaScript can, so that what may take minutes is refused. Ten million rounds of PBKDF2 take about
+// 2 s, a key of 4096 bits as much in a bad case.
+const (
+	maxIterations = 10_000_000
+	maxModulus    = 4096
+)
+
 // Engine does operations. It is not safe for concurrent use: a worker has one thread.
 type Engine struct {
 	keys map[string]any
@@ -120,6 +127,9 @@ func (e *Engine) Do(text string, data []byte) (reply string, out []byte, err err
 		h, err := hashOf(r.Hash)
 		if err != nil {
 			return "", nil, err
+		}
+		if r.Iterations > maxIterations {
+			return "", nil, operationError("PBKDF2: iterations must be %d at most", maxIterations)
 		}
 		k, err := pbkdf2.Key(h.New, string(r.input(0)), r.input(1), r.Iterations, r.Length)
 		if err != nil {
@@ -254,8 +264,8 @@ func generate(r *request) ([]byte, error) {
 		if exponent.Cmp(big.NewInt(65537)) != 0 {
 			return nil, operationError("generateKey: publicExponent must be 65537")
 		}
-		if r.ModulusLength < 1024 || r.ModulusLength > 8192 || r.ModulusLength%8 != 0 {
-			return nil, operationError("generateKey: modulusLength must be from 1024 to 8192 and whole bytes")
+		if r.ModulusLength < 1024 || r.ModulusLength > maxModulus || r.ModulusLength%8 != 0 {
+			return nil, operationError("generateKey: modulusLength must be from 1024 to %d and whole bytes", maxModulus)
 		}
 		k, err := rsa.GenerateKey(rand.Reader, r.ModulusLength)
 		if err != nil {
