@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -160,7 +159,7 @@ func TestPackages(t *testing.T) {
 				require.Equal(t, r.want, string(got.Body), "%s %s", r.method, r.url)
 				require.Equal(t, r.status, got.Status, "%s %s", r.method, r.url)
 				require.Contains(t, string(got.Headers), r.header)
-				require.False(t, strings.Contains(string(got.Headers), "\n\n"))
+				require.NotContains(t, string(got.Headers), "\n\n")
 			}
 		})
 	}

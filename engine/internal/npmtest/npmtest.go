@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // Modules returns a folder with node_modules in it. The test is skipped where there is no npm, or where npm cannot reach its
@@ -18,9 +16,17 @@ import (
 func Modules(t testing.TB) string {
 	t.Helper()
 	_, self, _, ok := runtime.Caller(0)
-	require.True(t, ok)
+	if !ok {
+		t.Fatal("npmtest does not know where it is")
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	manifest, err := os.ReadFile(filepath.Join(filepath.Dir(self), "../../testdata/npm/package.json"))
-	require.NoError(t, err)
+	must(err)
 	unavailable := func(format string, args ...any) {
 		t.Helper()
 		if os.Getenv("JSRUNTIME_TEST_NPM") == "required" {
@@ -41,10 +47,10 @@ func Modules(t testing.TB) string {
 	if _, err := os.Stat(filepath.Join(final, "node_modules")); err == nil {
 		return final
 	}
-	require.NoError(t, os.MkdirAll(filepath.Dir(final), 0o755))
+	must(os.MkdirAll(filepath.Dir(final), 0o755))
 	dir, err := os.MkdirTemp(filepath.Dir(final), "installing-")
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "package.json"), manifest, 0o644))
+	must(err)
+	must(os.WriteFile(filepath.Join(dir, "package.json"), manifest, 0o644))
 	cmd := exec.Command(npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -55,6 +61,7 @@ func Modules(t testing.TB) string {
 		// Another test was first.
 		_ = os.RemoveAll(dir)
 	}
-	require.DirExists(t, filepath.Join(final, "node_modules"))
+	_, err = os.Stat(filepath.Join(final, "node_modules"))
+	must(err)
 	return final
 }

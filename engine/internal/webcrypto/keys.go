@@ -108,18 +108,15 @@ func rawPublic(curve string, data []byte) (any, error) {
 }
 
 func ecPoint(c elliptic.Curve, data []byte) (*ecdsa.PublicKey, error) {
-	var x, y *big.Int
-	n := (c.Params().BitSize + 7) / 8
-	if len(data) == 1+n && (data[0] == 2 || data[0] == 3) {
-		x, y = elliptic.UnmarshalCompressed(c, data)
-	} else if len(data) == 1+2*n && data[0] == 4 {
-		x, y = new(big.Int).SetBytes(data[1:1+n]), new(big.Int).SetBytes(data[1+n:])
+	if n := (c.Params().BitSize + 7) / 8; len(data) == 1+n && (data[0] == 2 || data[0] == 3) {
+		x, y := elliptic.UnmarshalCompressed(c, data)
+		if x == nil {
+			return nil, dataError("the key is not a point of the curve")
+		}
+		data = append([]byte{4}, append(x.FillBytes(make([]byte, n)), y.FillBytes(make([]byte, n))...)...)
 	}
-	if x == nil {
-		return nil, dataError("the key is not a point of the curve")
-	}
-	k := &ecdsa.PublicKey{Curve: c, X: x, Y: y}
-	if _, err := k.ECDH(); err != nil {
+	k, err := ecdsa.ParseUncompressedPublicKey(c, data)
+	if err != nil {
 		return nil, dataError("the key is not a point of the curve")
 	}
 	return k, nil
@@ -206,12 +203,11 @@ func ecFromJWK(j *jwk, private bool) (any, error) {
 	if len(d) != n {
 		return nil, dataError("the JWK's d must have %d bytes", n)
 	}
-	k := &ecdsa.PrivateKey{PublicKey: *public, D: new(big.Int).SetBytes(d)}
-	own, err := k.ECDH()
+	k, err := ecdsa.ParseRawPrivateKey(c, d)
 	if err != nil {
 		return nil, dataError("the JWK's d is not usable")
 	}
-	if other, err := public.ECDH(); err != nil || !own.PublicKey().Equal(other) {
+	if !k.PublicKey.Equal(public) {
 		return nil, dataError("the JWK's d does not belong to its x and y")
 	}
 	return k, nil
@@ -293,9 +289,13 @@ func (e *Engine) export(r *request) (string, []byte, error) {
 
 func toJWK(key any) (*jwk, error) {
 	s := b64.EncodeToString
-	point := func(k *ecdsa.PublicKey) *jwk {
-		n := (k.Curve.Params().BitSize + 7) / 8
-		return &jwk{Kty: "EC", Crv: k.Curve.Params().Name, X: s(k.X.FillBytes(make([]byte, n))), Y: s(k.Y.FillBytes(make([]byte, n)))}
+	point := func(k *ecdsa.PublicKey) (*jwk, error) {
+		b, err := k.Bytes() // 4, x, y
+		if err != nil {
+			return nil, operationError("export: %v", err)
+		}
+		n := len(b) / 2
+		return &jwk{Kty: "EC", Crv: k.Curve.Params().Name, X: s(b[1 : 1+n]), Y: s(b[1+n:])}, nil
 	}
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -310,10 +310,17 @@ func toJWK(key any) (*jwk, error) {
 			DP: s(k.Precomputed.Dp.Bytes()), DQ: s(k.Precomputed.Dq.Bytes()), QI: s(k.Precomputed.Qinv.Bytes()),
 		}, nil
 	case *ecdsa.PublicKey:
-		return point(k), nil
+		return point(k)
 	case *ecdsa.PrivateKey:
-		j := point(&k.PublicKey)
-		j.D = s(k.D.FillBytes(make([]byte, (k.Curve.Params().BitSize+7)/8)))
+		j, err := point(&k.PublicKey)
+		if err != nil {
+			return nil, err
+		}
+		d, err := k.Bytes()
+		if err != nil {
+			return nil, operationError("export: %v", err)
+		}
+		j.D = s(d)
 		return j, nil
 	case ed25519.PublicKey:
 		return &jwk{Kty: "OKP", Crv: "Ed25519", X: s(k)}, nil
