@@ -89,14 +89,13 @@ func TestWaitUntil(t *testing.T) {
 // cpu reports the worker's CPU time an operation.
 func (n *node) cpu(b *testing.B) func() {
 	ticks := func() float64 {
-		t, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", n.cmd.Process.Pid))
-		require.NoError(b, err)
 		var sum float64
 		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", n.cmd.Process.Pid))
 		require.NoError(b, err)
 		for _, p := range tasks {
-			if t, err = os.ReadFile(p); err != nil {
-				continue
+			t, err := os.ReadFile(p)
+			if err != nil {
+				continue // a thread that has ended
 			}
 			v, err := strconv.ParseFloat(strings.Fields(string(t))[0], 64)
 			require.NoError(b, err)

@@ -47,9 +47,9 @@ func (m *memory) size() (rss, data uint64, err error) {
 	return r * m.page, d * m.page, errors.Join(err1, err2)
 }
 
-// setHard fixes the most that limit may ever allow, for scripts of at most maxMemory bytes and the isolates that stay beside one.
+// setHard fixes the most that limit may ever allow: a script of maxMemory bytes, and as much in the isolates that stay beside it.
 func (m *memory) setHard(maxMemory uint64) error {
-	m.hard = m.base + uint64(maxIsolates+1)*maxMemory + headroom
+	m.hard = m.base + 3*maxMemory + headroom
 	return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: m.hard, Max: m.hard})
 }
 

@@ -314,9 +314,10 @@ func (w *worker) bound(s *slot) {
 	}
 }
 
-// makeRoom drops the isolate that was not used for longest when there are too many.
+// makeRoom drops the isolates that were not used for longest when there are too many, or when they hold more together than one
+// script may.
 func (w *worker) makeRoom() {
-	for len(w.slots) >= maxIsolates {
+	for len(w.slots) >= maxIsolates || len(w.slots) > 0 && w.others(nil) > w.lease.MaxMemory {
 		var oldest uint32
 		var at uint64 = math.MaxUint64
 		for id, s := range w.slots {
@@ -431,15 +432,11 @@ func (w *worker) run(m *wire.Run) error {
 
 	r := &w.result
 	*r = wire.Result{Seq: w.seq}
-	stop := w.stopCode()
-	if err == nil && stop == "" && s.iso.Done() && w.cur.enter() {
+	if err == nil && s.iso.Done() && w.cur.enter() {
 		err = s.iso.Take(&w.outcome)
 		w.cur.leave()
 	} else {
 		w.outcome = isolate.Outcome{}
-		if err == nil && stop == "" {
-			stop = w.stopCode()
-		}
 	}
 	stop, terminated, peakRSS := w.cur.end()
 	wall := time.Since(began)

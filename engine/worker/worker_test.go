@@ -340,3 +340,44 @@ func TestRetainedState(t *testing.T) {
 	var v any
 	require.NoError(t, json.Unmarshal(n.run(1, "{}").Body, &v))
 }
+
+func TestStrictSandboxAndNoJIT(t *testing.T) {
+	t.Parallel()
+	n := spawn(t, "--jit=off").lease()
+	require.Contains(t, n.hello.Layers, "seccomp=on")
+	require.Empty(t, n.load(1, script(`let n = 0; for (let i = 0; i < 1e6; i++) n += i % 7; return [n, /a+b/.test("aab"), [3, 1, 2].sort()]`)).Code)
+	r := n.run(1, "{}")
+	require.Empty(t, r.Code, r.Message)
+	require.JSONEq(t, `[2999997,true,[1,2,3]]`, string(r.Body))
+}
+
+// An isolate that is not used for longest goes when there are too many; a Run for it comes back, not begun.
+func TestIsolatesAreBounded(t *testing.T) {
+	t.Parallel()
+	n := spawn(t).lease()
+	for slot := uint32(1); slot <= maxIsolates+1; slot++ {
+		require.Empty(t, n.load(slot, script(`return 1`)).Code)
+		require.Equal(t, "1", string(n.run(slot, "{}").Body))
+	}
+	require.Equal(t, wire.CodeRecalled, n.run(1, "{}").Code)
+	require.Equal(t, "1", string(n.run(2, "{}").Body))
+}
+
+// ctx.signal is aborted before the execution ends as a timeout; an isolate that only waited is not condemned.
+func TestTimeoutWhileWaiting(t *testing.T) {
+	t.Parallel()
+	n := spawn(t).lease()
+	require.Empty(t, n.load(1, script(`
+		ctx.signal.addEventListener("abort", () => console.log(ctx.signal.reason.name));
+		if (input.wait) await new Promise((r) => setTimeout(r, 60000));
+		return 1`)).Code)
+	m := n.runOf(1, `{"wait":true}`)
+	m.WallMillis = 100
+	n.send(m)
+	r := n.result()
+	require.Equal(t, "exceeded_wall_time", r.Code)
+	require.False(t, r.Condemned)
+	require.Len(t, n.logs, 1)
+	require.Equal(t, "TimeoutError", n.logs[0].Message)
+	require.Equal(t, "1", string(n.run(1, "{}").Body))
+}

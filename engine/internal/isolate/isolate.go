@@ -84,9 +84,8 @@ type Isolate struct {
 	exchange        []byte
 	releaseExchange func()
 
-	held   []*v8.Value // what callbacks returned: V8 reads it after the callback, so it is released at the next call
-	prefix int         // length of what stands before the source on its first line
-	name   string
+	held []*v8.Value // what callbacks returned: V8 reads it after the callback, so it is released at the next call
+	name string
 }
 
 func (i *Isolate) newContext() error {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -92,8 +93,10 @@ func emptyRoot() error {
 	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("private mounts: %w", err)
 	}
-	if same, err := sharedMounts(); err != nil || same {
-		return fmt.Errorf("no mount namespace of its own (%v)", err)
+	if same, err := sharedMounts(); err != nil {
+		return fmt.Errorf("mount namespace: %w", err)
+	} else if same {
+		return errors.New("no mount namespace of its own")
 	}
 	dir := ""
 	for _, d := range []string{"/tmp", "/mnt", "/var", "/run", "/dev"} {
