@@ -59,7 +59,11 @@ func TestVillains(t *testing.T) {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			tenant := enginetest.NewTenant()
-			s := tenant.Script(script, func(l *engine.Limits) { l.MaxExecutionTime = 500 * time.Millisecond })
+			s := tenant.Script(script, func(l *engine.Limits) {
+				if want == engine.CodeExceededWallTime {
+					l.MaxExecutionTime = 500 * time.Millisecond
+				}
+			})
 			res := enginetest.Execute(t, e, enginetest.Invocation(s, "null"))
 			require.Equal(t, want, res.Code, res.Message)
 			require.LessOrEqual(t, len(res.Message), 8<<10)
