@@ -3,9 +3,11 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -128,6 +130,8 @@ func databaseProblem(err *pgconn.PgError) *Problem {
 		return newProblem(http.StatusServiceUnavailable, "busy", "The object is being changed by others; try again.").retryAfter(time.Second)
 	case err.Code == "57014":
 		return newProblem(http.StatusServiceUnavailable, "busy", "The database took too long; try again.").retryAfter(time.Second)
+	case err.Code == "25006": // read-only: the server that we reach is not the primary, or not any more
+		return databaseUnavailable()
 	case len(err.Code) == 5 && (err.Code[:2] == "08" || err.Code[:2] == "53" || err.Code[:2] == "57"):
 		return databaseUnavailable()
 	default:
@@ -172,7 +176,7 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		if p = databaseProblem(pg); p != nil {
 			return p
 		}
-	case errors.As(err, &connect):
+	case errors.As(err, &connect), connectionLost(err) && !errors.As(err, &other):
 		a.log.WarnContext(ctx, "database unavailable", "request_id", requestID(ctx), "error", err)
 		return databaseUnavailable()
 	case errors.As(err, &other):
@@ -184,6 +188,12 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	}
 	a.log.ErrorContext(ctx, "request failed", "request_id", requestID(ctx), "error", err)
 	return newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side. The log of the node has it under request "+requestID(ctx)+".")
+}
+
+// connectionLost reports whether err is that of a connection which ended under a query, or was found dead in the pool.
+func connectionLost(err error) bool {
+	return errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // codeOfStatus names the faults that huma itself finds.
