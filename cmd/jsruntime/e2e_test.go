@@ -393,7 +393,7 @@ func TestRestartsKeepEverythingAsOrdinaryUser(t *testing.T) {
 
 func keepsOverRestarts(t *testing.T, as *syscall.Credential) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "jsruntime-data-") //nolint:usetesting // t.TempDir is below a directory that another user cannot walk through
+	dir, err := os.MkdirTemp("", "jsruntime-data-")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	if as != nil {

@@ -2,7 +2,6 @@ package compile_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -52,7 +51,8 @@ func TestCompileRefuses(t *testing.T) {
 			var refused *compile.Error
 			require.ErrorAs(t, err, &refused)
 			require.Contains(t, refused.Diagnostics[0].Message, c.says)
-			require.Equal(t, c.at, [2]int{refused.Diagnostics[0].Line, refused.Diagnostics[0].Column})
+			require.Equal(t, c.at[0], refused.Diagnostics[0].Line)
+			require.Equal(t, c.at[1], refused.Diagnostics[0].Column)
 		})
 	}
 }
@@ -143,7 +143,7 @@ func TestCompilerCaches(t *testing.T) {
 
 	_, err = c.Compile(t.Context(), compile.Input{Source: "export default {"})
 	var refused *compile.Error
-	require.True(t, errors.As(err, &refused))
+	require.ErrorAs(t, err, &refused)
 }
 
 // TestMain lets the test binary be the compiler's child.
@@ -178,7 +178,7 @@ func TestHostileSourcesEndTheChildOnly(t *testing.T) {
 	_, err = c.Compile(t.Context(), compile.Input{Source: "1", Handler: "run"})
 	var refused *compile.Error
 	require.Error(t, err)
-	require.False(t, errors.As(err, &refused))
+	require.NotErrorAs(t, err, &refused)
 }
 
 func FuzzCompile(f *testing.F) {

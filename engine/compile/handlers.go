@@ -131,13 +131,13 @@ func (s *scanner) member() (name string, seen bool) {
 	for {
 		s.space()
 		start := s.at
-		switch c := s.peek(); {
-		case c == '*':
+		switch s.peek() {
+		case '*':
 			s.at++
 			continue
-		case c == '[' || c == '.':
+		case '[', '.':
 			return "", false
-		case c == '"' || c == '\'':
+		case '"', '\'':
 			s.token()
 			return strings.Trim(s.text[start:s.at], `"'`), true
 		}
