@@ -6,7 +6,7 @@
   const { DOMException } = core.use("domexception");
   const { Event, EventTarget, fire, handlerAttribute } = core.use("event");
 
-  let isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal;
+  let isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal, release;
 
   class AbortSignal extends EventTarget {
     #reason = undefined;
@@ -88,6 +88,11 @@
         run(s);
         for (let i = 0; i < after.length; i++) run(after[i]);
       };
+      release = (s) => {
+        if (s.#sources === undefined) return;
+        SetPrototypeForEach(s.#sources, (source) => { source.#dependents?.delete(s); });
+        s.#sources = undefined;
+      };
       AbortSignal.anyOf = (list) => {
         const result = new AbortSignal(illegal);
         for (let i = 0; i < list.length; i++) {
@@ -104,8 +109,8 @@
         };
         for (let i = 0; i < list.length; i++) {
           const s = list[i];
-          if (s.#dependent) SetPrototypeForEach(s.#sources, link);
-          else link(s);
+          if (!s.#dependent) link(s);
+          else if (s.#sources !== undefined) SetPrototypeForEach(s.#sources, link);
         }
         return result;
       };
@@ -129,5 +134,5 @@
     return { signal, abort: (reason) => abortSignal(signal, reason) };
   }
 
-  return { AbortController, AbortSignal, isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal, anySignal, makeSignal };
+  return { AbortController, AbortSignal, isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal, anySignal, release, makeSignal };
 });

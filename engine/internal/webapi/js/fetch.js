@@ -37,7 +37,10 @@
       if (abort !== null) abort.addAlgorithm(r.signal, onAbort);
       const finish = () => {
         done = true;
-        if (abort !== null) abort.removeAlgorithm(r.signal, onAbort);
+        if (abort === null) return;
+        abort.removeAlgorithm(r.signal, onAbort);
+        // A signal that outlives many fetches must not keep each of them.
+        abort.release(r.signal);
       };
       const fail = (e) => {
         if (done) return;
