@@ -181,6 +181,9 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	n := spawn(t).lease()
 	t.Logf("hello: %+v", n.hello)
+	adj, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", n.cmd.Process.Pid))
+	require.NoError(t, err)
+	require.Equal(t, "500\n", string(adj))
 	for _, c := range []struct{ name, body, want string }{
 		{"value", `return input.a + 1`, `2`},
 		{"undefined", ``, `null`},
