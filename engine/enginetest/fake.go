@@ -503,8 +503,7 @@ func (f *fakeWorker) villain(name, parameter string, m *wire.Run) *wire.Result {
 	case "lie": // a code that is not a script's to say
 		return &wire.Result{Code: "worker_lost", Message: "really"}
 	case "close": // the socket, and lives on
-		_ = f.conn.Close()
-		_ = syscall.Close(3)
+		_ = syscall.Shutdown(3, syscall.SHUT_WR)
 		select {}
 	case "exiting":
 		return &wire.Result{Body: []byte(strconv.Itoa(os.Getpid())), Exiting: true}
