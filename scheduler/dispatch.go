@@ -21,8 +21,10 @@ const (
 	// first event waits behind another tenant's flood.
 	discoverBusy = 250 * time.Millisecond
 	// discoverShare is how many times its own duration a discovery stays away. While somebody holds a transaction open, the
-	// entries of claimed rows stay in the index and each discovery walks them all; so it can take a tenth of the time at most.
+	// entries of claimed rows stay in the index and each discovery walks them all; so it takes a tenth of the time.
 	discoverShare = 10
+	// discoverMost is the longest that it stays away in spite of that: a tenant's event is to be found within a second.
+	discoverMost = 600 * time.Millisecond
 	// recentPairs is how many pairs that ran dry are tried again on each wake-up, before anything is discovered.
 	recentPairs = 64
 	// aheadWait is how long an execution may wait in this node because it was claimed ahead.
@@ -64,7 +66,6 @@ type dispatcher struct {
 	discoverTook time.Duration
 	roundTook    time.Duration // of the pages so far
 	nextDue      time.Time     // when the first execution known to lie in the future is due
-	rotate       int
 }
 
 // dispatch claims until ctx is done. What it starts lives as long as work.
@@ -135,12 +136,13 @@ func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error
 	return max(wait, time.Millisecond), nil
 }
 
+// discoverGap is how long after a discovery the next one may begin. Without room nothing is claimed meanwhile, and discoveries cost
+// no claims.
 func (d *dispatcher) discoverGap(room bool) time.Duration {
-	gap := discoverShare * d.discoverTook
 	if !room {
-		gap = max(gap, discoverBusy)
+		return max(discoverBusy, d.discoverTook)
 	}
-	return gap
+	return min(discoverShare*d.discoverTook, discoverMost)
 }
 
 func (d *dispatcher) mayDiscover(room bool) bool {

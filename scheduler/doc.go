@@ -22,7 +22,7 @@
 //   - is_running of a schedule stands for one execution, which waits or runs under a live lease. The sweeps keep it so.
 //   - Outcomes of the script spend attempts. Losses of ours (a worker, a node, no room) do not; after five of them it fails.
 //   - No lock is held while a script runs.
-//   - No statement walks the queue from its beginning but the discovery, which takes a tenth of the time at most. Claims begin at
+//   - No statement walks the queue from its beginning but the discovery, which takes a tenth of the time. Claims begin at
 //     a floor that moves with what was claimed, since the entries of claimed rows stay in the index while anybody holds a
 //     snapshot.
 //   - Free slots go to the tenant that has fewest running, and there to its scripts in turn. A tenant that has nothing running may
