@@ -77,7 +77,9 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 
 	inv := &engine.Invocation{
 		ExecutionID: row.ID, Script: script, Trigger: e.trigger, Handler: engine.Handler(row.Handler), Attempt: int(row.Attempt),
-		Depth: int(row.Depth), QueuedAt: claimed.Add(-seconds(row.QueuedSeconds)), Input: row.Input,
+		Depth: int(row.Depth), Input: row.Input,
+		// What was to wait (a retry's delay, deliver_at) did not queue for that time.
+		QueuedAt: claimed.Add(-seconds(min(row.QueuedSeconds, row.LateSeconds))),
 		OnBegin: func() {
 			since := time.Since(claimed)
 			s.cfg.Observer.Begun(e.trigger, seconds(row.QueuedSeconds)+since, seconds(row.LateSeconds)+since)
