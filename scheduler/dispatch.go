@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"jsruntime/sqlc"
 )
@@ -149,6 +150,19 @@ func (d *dispatcher) mayDiscover(room bool) bool {
 	return time.Since(d.discovered) >= d.discoverGap(room)
 }
 
+// byIndex runs do in a transaction that is planned by the queue's indexes.
+func (s *Scheduler) byIndex(ctx context.Context, do func(context.Context, *sqlc.Queries) error) error {
+	return within(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+			queries := s.queries.WithTx(tx)
+			if err := queries.QueuePlanByIndex(ctx); err != nil {
+				return err
+			}
+			return do(ctx, queries)
+		})
+	})
+}
+
 // room is how many executions may be begun.
 func (s *Scheduler) room() int {
 	s.mu.Lock()
@@ -177,8 +191,8 @@ func (s *Scheduler) capacity() int {
 func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 	began := time.Now()
 	var page []sqlc.ExecutionDiscoverRow
-	err = within(ctx, func(ctx context.Context) (err error) {
-		page, err = d.queries.ExecutionDiscover(ctx, sqlc.ExecutionDiscoverParams{
+	err = d.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) (err error) {
+		page, err = queries.ExecutionDiscover(ctx, sqlc.ExecutionDiscoverParams{
 			AfterTenantID: d.cursor.tenant, AfterScriptID: d.cursor.script, RowLimit: discoverPage,
 			ScriptConcurrency: int32(d.cfg.ScriptConcurrency), TenantConcurrency: int32(d.cfg.TenantConcurrency),
 		})
@@ -305,8 +319,8 @@ func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, c
 	}
 	began := time.Now()
 	var rows []sqlc.ExecutionClaimRow
-	err := within(ctx, func(ctx context.Context) (err error) {
-		rows, err = d.queries.ExecutionClaim(ctx, params)
+	err := d.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) (err error) {
+		rows, err = queries.ExecutionClaim(ctx, params)
 		return err
 	})
 	if err != nil {

@@ -125,6 +125,9 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
 		told, woken = nil, false
 		queries := s.queries.WithTx(tx)
+		if err := queries.QueuePlanByIndex(ctx); err != nil {
+			return err
+		}
 		var finish sqlc.ExecutionFinishParams
 		var back sqlc.ExecutionReleaseParams
 		actions := make(map[uuid.UUID]action, len(batch))

@@ -935,3 +935,16 @@ func (q *Queries) ExecutionRetry(ctx context.Context, arg ExecutionRetryParams) 
 	_, err := q.db.Exec(ctx, executionRetry, arg.Ids, arg.NewIds, arg.DelaysSeconds)
 	return err
 }
+
+const queuePlanByIndex = `-- name: QueuePlanByIndex :exec
+SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+`
+
+// Makes the planner use the indexes that the queue's queries are made for, until the end of the transaction. Its statistics are
+// never of the queue as it is: after a burst of 40,000 events it read and sorted all of them for each claim, by the index of tenant
+// and status, which took 50 ms instead of one.
+func (q *Queries) QueuePlanByIndex(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, queuePlanByIndex)
+	return err
+}
