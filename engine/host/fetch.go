@@ -112,12 +112,12 @@ func (h *Host) fetch(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 		// Decompressed it can still be long: then the beginning goes with the head and the rest follows.
 		head, err := io.ReadAll(io.LimitReader(stream, inlineBody+1))
 		if err != nil {
-			stream.Close()
+			_ = stream.Close()
 			return nil, err
 		}
 		answer.Body = head
 		if len(head) <= inlineBody {
-			stream.Close()
+			_ = stream.Close()
 			answer.EgressBytes = f.egress.Load()
 			return answer, nil
 		}
@@ -271,7 +271,7 @@ func (f *fetching) follow(ctx context.Context) (*http.Response, error) {
 			return resp, nil
 		}
 		// The rest of a redirect's body is read so that the connection can be used again, unless it is long.
-		io.CopyN(io.Discard, resp.Body, 4<<10)
+		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 		resp.Body.Close()
 		if f.redirect == "error" {
 			return nil, redirectError("the answer is a redirect")

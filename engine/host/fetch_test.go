@@ -237,7 +237,7 @@ func TestFetchRedirects(t *testing.T) {
 			fmt.Fprintf(w, "%s auth=%q key=%q cookie=%q plain=%q type=%q body=%q", r.Method, r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"),
 				r.Header.Get("Cookie"), r.Header.Get("X-Plain"), r.Header.Get("Content-Type"), body)
 		case "/loop":
-			http.Redirect(w, r, "/loop", 302)
+			http.Redirect(w, r, "/loop", http.StatusFound)
 		default:
 			var code int
 			var to string

@@ -409,16 +409,16 @@ func terminateBackends(t *testing.T, w *world) {
 func readOnly(t *testing.T, w *world) {
 	w.busy(5, 2000)
 	begun := time.Now()
-	w.exec(`ALTER SYSTEM SET default_transaction_read_only = on`)
-	w.exec(`SELECT pg_reload_conf()`)
+	w.db.exec(t, "postgres", `ALTER DATABASE `+w.name+` SET default_transaction_read_only = on`)
+	w.db.exec(t, "postgres", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, w.name)
 	time.Sleep(8 * time.Second)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	status, _, err := w.call(ctx, w.nodes[0], "POST", "/api/v1/scripts/"+w.scripts["work"]+"/executions", w.key, map[string]any{"input": 1}, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, status, "a read-only database is an outage")
-	w.exec(`SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only`)
-	w.exec(`SELECT pg_reload_conf()`)
+	w.db.exec(t, "postgres", `ALTER DATABASE `+w.name+` RESET default_transaction_read_only`)
+	w.db.exec(t, "postgres", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, w.name)
 	w.recovered(t, begun)
 }
 
@@ -534,7 +534,8 @@ func drain(t *testing.T, w *world) {
 	w.rescued(short, begun, time.Minute)
 	// What was too long to wait for runs elsewhere, and its attempt is not burned.
 	if burned := query[int](w, `SELECT count(*) FROM script_executions WHERE id = ANY ($1::uuid[]) AND (attempt > 1 OR status NOT IN ('running', 'pending', 'completed'))`, long); burned > 0 {
-		t.Errorf("%d long executions had their attempt burned by the drain", burned)
+		t.Errorf("%d long executions had their attempt burned by the drain: %s", burned, strings.Join(rows(w,
+			`SELECT format('%s attempt %s lost %s %s: %s', status, attempt, lost_count, error_code, error) FROM script_executions WHERE id = ANY ($1::uuid[])`, long), "; "))
 	}
 	w.exec(`UPDATE script_executions SET cancel_requested = true WHERE id = ANY ($1::uuid[]) AND status IN ('running', 'pending')`, long)
 	for _, id := range long {

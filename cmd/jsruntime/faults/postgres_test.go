@@ -116,14 +116,6 @@ func (d *database) stop(signal syscall.Signal) {
 	}
 }
 
-// signalAll signals the postmaster and everything that it started.
-func (d *database) signalAll(signal syscall.Signal) {
-	pids := append([]int{d.cmd.Process.Pid}, children(d.cmd.Process.Pid)...)
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, signal)
-	}
-}
-
 func (d *database) url(name string) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", d.port, name)
 }

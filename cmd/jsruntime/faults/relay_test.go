@@ -19,8 +19,6 @@ type relay struct {
 	mu      sync.Mutex
 	conns   map[net.Conn]net.Conn // client's to server's side
 	stalled chan struct{}         // closed when data may flow
-	refuse  bool
-	delay   time.Duration
 }
 
 func newRelay(t *testing.T, pick func() string) *relay {
@@ -55,11 +53,8 @@ func (r *relay) accept() {
 }
 
 func (r *relay) serve(client net.Conn) {
-	r.mu.Lock()
-	refuse := r.refuse
-	r.mu.Unlock()
 	to := r.pick()
-	if refuse || to == "" {
+	if to == "" {
 		reset(client)
 		return
 	}
@@ -89,12 +84,9 @@ func (r *relay) pump(to, from net.Conn) {
 	for {
 		n, err := from.Read(buf)
 		r.mu.Lock()
-		stalled, delay := r.stalled, r.delay
+		stalled := r.stalled
 		r.mu.Unlock()
 		<-stalled
-		if delay > 0 {
-			time.Sleep(delay)
-		}
 		if n > 0 {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
@@ -152,11 +144,4 @@ func (r *relay) cut() int {
 		reset(server)
 	}
 	return n
-}
-
-// set refuses new connections, or delays every read.
-func (r *relay) set(refuse bool, delay time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.refuse, r.delay = refuse, delay
 }

@@ -86,16 +86,3 @@ func (s *sink) setFail(fail bool) {
 	defer s.mu.Unlock()
 	s.fail = fail
 }
-
-// underWay counts executions that said that they began and not yet that they ended.
-func (s *sink) underWay() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	count := 0
-	for e, begins := range s.begins {
-		if len(s.ends[e]) < len(begins) {
-			count++
-		}
-	}
-	return count
-}
