@@ -178,7 +178,7 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 			if v == nil {
 				return
 			}
-			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+			if v == http.ErrAbortHandler {
 				panic(v)
 			}
 			log.ErrorContext(c.Request.Context(), "handler panicked", "method", c.Request.Method, "route", c.FullPath(), "panic", fmt.Sprint(v))

@@ -146,8 +146,11 @@ func tie(ctx context.Context, client *docker.Client, container string) (io.Close
 		"Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: %d\r\n\r\n%s", shell.ID, len(body), body)
 	if err == nil {
 		var answer *http.Response
-		if answer, err = http.ReadResponse(bufio.NewReader(conn), nil); err == nil && answer.StatusCode != http.StatusSwitchingProtocols {
-			err = fmt.Errorf("start shell: %s", answer.Status)
+		if answer, err = http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+			_ = answer.Body.Close() // it has none: what follows is the shell's stream
+			if answer.StatusCode != http.StatusSwitchingProtocols {
+				err = fmt.Errorf("start shell: %s", answer.Status)
+			}
 		}
 	}
 	if err != nil {
