@@ -27,6 +27,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The client opens its next connection to another node.
 		w.Header()["Connection"] = []string{"close"}
 	}
+	control := http.NewResponseController(w)
+	// A connection keeps the deadline of its last answer, so that each request begins with a new one.
+	_ = control.SetWriteDeadline(time.Now().Add(longestAnswer))
+	if r.ContentLength != 0 {
+		// What a handler has left of a body is read away before the next request, but not for as long as the client likes.
+		defer func() { _ = control.SetReadDeadline(time.Now().Add(leftoverBody)) }()
+	}
 	path := r.URL.Path
 	switch {
 	case strings.HasPrefix(path, gateway.Prefix):
@@ -37,6 +44,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.api.ServeHTTP(w, r)
 	}
 }
+
+const (
+	longestAnswer = 20 * time.Minute // beyond the longest execution; handlers set shorter ones where they write
+	leftoverBody  = 5 * time.Second
+)
 
 // newServer returns a server with the bounds that slow and hostile clients need. Bodies and answers have theirs by route.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
