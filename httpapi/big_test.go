@@ -184,6 +184,15 @@ func envInt(name string, def int) int {
 
 // BenchmarkAdmin measures lists and single objects with 100,000 scripts and 1,000,000 executions (BENCH_SCRIPTS and
 // BENCH_EXECUTIONS change that), over HTTP on loopback, one request after the other.
+//
+// Measured in November 2026 on two cores that were busy with other things, 100 requests each:
+//
+//	                                   p50        p99
+//	one script                         0.4 ms     1.0 ms
+//	one execution                      0.6 ms     1.1 ms
+//	lists of 50, any filter            1 to 3 ms  4 to 25 ms
+//	list of 200 executions             12 ms      20 ms
+//	search for text in 50,000 scripts  39 ms      61 ms
 func BenchmarkAdmin(b *testing.B) {
 	_, first, _ := bigNode(b, envInt("BENCH_SCRIPTS", 100_000), envInt("BENCH_EXECUTIONS", 1_000_000))
 	page := first.get("/api/v1/executions?limit=200").is(200).items()

@@ -227,7 +227,7 @@ func problemOfModel(m *huma.ErrorModel, hideValues bool) *Problem {
 		return p
 	}
 	for _, e := range m.Errors {
-		fault := ProblemError{Location: e.Location, Message: e.Message}
+		fault := faultOfDecoding(ProblemError{Location: e.Location, Message: e.Message})
 		if !hideValues {
 			fault.Value = shortValue(e.Value)
 		}
@@ -240,6 +240,26 @@ func problemOfModel(m *huma.ErrorModel, hideValues bool) *Problem {
 		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
 	}
 	return p
+}
+
+// faultOfDecoding makes a fault of encoding/json's that validation let pass (1.0 or 1e3 for a whole number) one that names the
+// field instead of our types.
+func faultOfDecoding(f ProblemError) ProblemError {
+	text, ok := strings.CutPrefix(f.Message, "json: ")
+	if !ok {
+		return f
+	}
+	f.Message = "a value has the wrong type"
+	if _, field, ok := strings.Cut(text, "Go struct field "); ok {
+		field, _, _ = strings.Cut(field, " of type")
+		if _, path, ok := strings.Cut(field, "."); ok {
+			f.Location += "." + path
+		}
+	}
+	if strings.HasPrefix(text, "cannot unmarshal number") {
+		f.Message = "expected a whole number, written without a point or exponent"
+	}
+	return f
 }
 
 // shortValue is what is echoed of a value that was refused: scalars only, and of strings no more than a line.

@@ -404,6 +404,9 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 	run, cancel := context.WithTimeout(ctx, script.Limits.MaxExecutionTime+a.cfg.WaitTimeout)
 	defer cancel()
 	res, err := a.cfg.Executor.Execute(run, inv)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, nil, newProblem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "No worker was free in time.").retryAfter(time.Second)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("execute: %w", err)
 	}

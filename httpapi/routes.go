@@ -93,8 +93,8 @@ func (a *API) routes(r *router) {
 
 // serviceRoutes are those that anyone may call. They are not part of the versioned API.
 func (a *API) serviceRoutes(g *gin.Engine) {
-	g.GET("/healthz", a.healthz)
-	g.GET("/readyz", a.readyz)
+	g.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", a.healthz)
+	g.Match([]string{http.MethodGet, http.MethodHead}, "/readyz", a.readyz)
 	g.GET("/openapi.json", a.openAPI)
 	g.GET("/docs", a.docsPage)
 	g.GET("/jsruntime.d.ts", a.types)
