@@ -278,17 +278,18 @@ func TestHostile(t *testing.T) {
 			began := make(chan struct{})
 			inv := a.invocation(s)
 			inv.OnBegin = func() { close(began) }
-			meanwhile := make(chan error, 1)
+			meanwhile, ended := make(chan error, 1), make(chan struct{})
 			go func() {
 				select {
 				case <-began:
-				case <-time.After(5 * time.Second): // it never loads
+				case <-ended: // it did not load
 				}
 				meanwhile <- b.serve()
 			}()
 			started := time.Now()
 			res, err := e.Execute(context.Background(), inv)
 			wall := time.Since(started)
+			close(ended)
 			require.NoError(t, err)
 			require.NoError(t, <-meanwhile)
 			require.NoError(t, judge(a, res, res.Metrics.Duration))
