@@ -28,7 +28,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Connection"] = []string{"close"}
 	}
 	control := http.NewResponseController(w)
-	// A connection keeps the deadline of its last answer, so that each request begins with a new one.
+	// For handlers that set none of their own: a client that never reads its answer holds the connection no longer.
 	_ = control.SetWriteDeadline(time.Now().Add(longestAnswer))
 	if r.ContentLength != 0 {
 		// What a handler has left of a body is read away before the next request, but not for as long as the client likes.
