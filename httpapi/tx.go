@@ -8,22 +8,36 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
 
+// beginWait bounds how long a transaction may take to begin: for a free connection, or for a server that accepts and says nothing.
+const beginWait = 3 * time.Second
+
+// patient begins transactions within beginWait. Postgres itself bounds the statements that follow.
+type patient struct{ pool *pgxpool.Pool }
+
+// BeginTx implements tenantdb.Beginner.
+func (p patient) BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error) {
+	ctx, cancel := context.WithTimeout(ctx, beginWait)
+	defer cancel()
+	return p.pool.BeginTx(ctx, options)
+}
+
 // read runs fn in one transaction of the request's tenant, for which Postgres hides all rows of others, and which sees one
 // state of the database.
 func (a *API) read(ctx context.Context, fn func(q *sqlc.Queries) error) error {
-	return tenantdb.Read(ctx, a.pool, tenantOf(ctx), fn)
+	return tenantdb.Read(ctx, patient{a.pool}, tenantOf(ctx), fn)
 }
 
 // change runs fn in one transaction of the request's tenant; what fn writes and its trace in the audit log are committed
 // together or not at all.
 func (a *API) change(ctx context.Context, fn func(c *change) error) error {
 	var c *change
-	err := tenantdb.Within(ctx, a.pool, tenantOf(ctx), func(q *sqlc.Queries) error {
+	err := tenantdb.Within(ctx, patient{a.pool}, tenantOf(ctx), func(q *sqlc.Queries) error {
 		c = &change{Queries: q, ctx: ctx, tenant: tenantOf(ctx)}
 		return fn(c)
 	})
@@ -51,7 +65,7 @@ const refreshWait = time.Second
 // the trace.
 func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) error) error {
 	var c *change
-	err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, patient{a.pool}, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		c = &change{Queries: sqlc.New(tx), ctx: ctx, tenant: tenant}
 		return fn(c)
 	})

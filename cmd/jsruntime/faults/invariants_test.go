@@ -79,11 +79,12 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 		w.notes = append(w.notes, fmt.Sprintf("%d ended as worker_lost", lost))
 	}
 
-	// I2
+	// I2: a run begins once for each attempt, each loss and each time that it was given back to the queue.
 	for _, row := range rows(w, `SELECT format('%s went from %s to %s', id, old, new) FROM fault_transitions WHERE old IN ('completed', 'failed', 'timeout', 'cancelled')`) {
 		fault("I2", "an ended execution changed: %s", row)
 	}
-	for _, row := range rows(w, `SELECT id::text || ' ' || (attempt + lost_count)::text || ' ' || coalesce(output->>'token', '') || ' ' || status FROM script_executions WHERE handler IN ('run', 'event')`) {
+	for _, row := range rows(w, `SELECT id::text || ' ' || greatest(attempt + lost_count,
+		1 + (SELECT count(*) FROM fault_transitions f WHERE f.id = script_executions.id AND f.old = 'running' AND f.new = 'pending'))::text || ' ' || coalesce(output->>'token', '') || ' ' || status FROM script_executions WHERE handler IN ('run', 'event')`) {
 		f := strings.Fields(row + " -")
 		var may int
 		fmt.Sscan(f[1], &may)

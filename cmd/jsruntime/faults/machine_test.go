@@ -37,7 +37,7 @@ func needRoot(t *testing.T, tools ...string) {
 // namespace makes a network namespace whose only way out is a pair of devices, and returns its name, our address and its own.
 func namespace(t *testing.T) (name, ours, theirs string) {
 	t.Helper()
-	needRoot(t, "ip", "tc", "iptables")
+	needRoot(t, "ip", "iptables")
 	name = fmt.Sprintf("jsrf%d", os.Getpid()%100000)
 	ours, theirs = "10.77.0.1", "10.77.0.2"
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
@@ -98,9 +98,12 @@ func partition(t *testing.T, w *world) {
 		cut.waitReady(t)
 	}
 	// A bad line is no partition: everything goes on, slowly.
-	command(t, "ip", "netns", "exec", ns, "tc", "qdisc", "add", "dev", ns+"b", "root", "netem", "delay", "100ms", "50ms", "loss", "5%")
-	time.Sleep(10 * time.Second)
-	command(t, "ip", "netns", "exec", ns, "tc", "qdisc", "del", "dev", ns+"b", "root")
+	if out, err := exec.Command("ip", "netns", "exec", ns, "tc", "qdisc", "add", "dev", ns+"b", "root", "netem", "delay", "100ms", "50ms", "loss", "5%").CombinedOutput(); err != nil {
+		w.note("no bad line was tried: %s", strings.TrimSpace(string(out)))
+	} else {
+		time.Sleep(10 * time.Second)
+		command(t, "ip", "netns", "exec", ns, "tc", "qdisc", "del", "dev", ns+"b", "root")
+	}
 	w.recovered(t, time.Now())
 }
 
