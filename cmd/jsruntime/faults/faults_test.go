@@ -848,6 +848,7 @@ func logLines(n *node, word string) int {
 const steppedClock = `
 CREATE TABLE public.fault_clock (step INTERVAL NOT NULL);
 INSERT INTO public.fault_clock VALUES ('0 s');
+GRANT SELECT ON public.fault_clock TO PUBLIC;
 CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT pg_catalog.now() + step FROM public.fault_clock';
 `
 

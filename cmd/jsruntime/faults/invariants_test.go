@@ -219,8 +219,15 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 			ids = append(ids, a.execution)
 		}
 	}
-	time.Sleep(300 * time.Millisecond) // what was answered last is flushed within 100 ms
-	for _, id := range missing(w, `SELECT id::text FROM script_executions WHERE id = ANY ($1::uuid[])`, ids) {
+	// What was answered last is flushed within 100 ms; what waited for Postgres is tried again within seconds.
+	var unwritten []string
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		unwritten = missing(w, `SELECT id::text FROM script_executions WHERE id = ANY ($1::uuid[])`, ids)
+		if len(unwritten) == 0 || time.Now().After(until) {
+			break
+		}
+	}
+	for _, id := range unwritten {
 		fault("H", "answered request %s is not in the history", id)
 	}
 	w.notes = append(w.notes, fmt.Sprintf("accepted %d, events %d, answered %d, statuses %v", len(w.accepted), len(w.events), len(ids), w.refusals))
