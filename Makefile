@@ -88,8 +88,9 @@ endif
 ROUNDS ?= 3
 .PHONY: bench-peers
 bench-peers: build ## workerd, Deno, Bun, isolated-vm, Gin, River, graphile-worker and pg-boss beside us; writes bench/RESULTS.md (needs Node.js)
-	cd bench/peers/js && npm ci --no-audit --no-fund
-	cd bench/peers && go run . -rounds $(ROUNDS)
+	cd bench/peers/js && npm install --no-audit --no-fund --ignore-scripts && npm rebuild isolated-vm --ignore-scripts=false --nodedir="$$(dirname "$$(dirname "$$(command -v node)")")"
+	$(WITH_DATABASE) sh -c 'cd bench/peers && go run . -rounds $(ROUNDS) -out ../RESULTS.md $(ARGS)'
+	cat bench/RESULTS.md
 
 .PHONY: wpt
 wpt: ## pass rates of the web-platform-tests: make wpt WPT=path/to/wpt (ARGS="-v url": what fails in one area, and why)

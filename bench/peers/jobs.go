@@ -75,12 +75,29 @@ func compareJobs(ctx context.Context, o *options) (string, error) {
 		return "", nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n## Durable queue: %d jobs drained, %d rounds\n\n| peer | what | jobs/s | jsruntime's rate by this one's: median (least to greatest) |\n|---|---|---|---|\n", o.jobs, o.rounds)
+	settings, err := serverSettings(ctx, o.postgres)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, "\n## Durable queue: %d jobs drained, %d rounds\n\n%s\n\n| peer | what | jobs/s | jsruntime's rate by this one's: median (least to greatest) |\n|---|---|---|---|\n", o.jobs, o.rounds, settings)
 	for _, q := range order {
 		r := ratios(rates["jsruntime"], rates[q.name])
 		fmt.Fprintf(&b, "| %s | %s | %.0f | %.2f (%.2f to %.2f) |\n", q.name, q.what, spreadOf(rates[q.name]).median, r.median, r.low, r.high)
 	}
 	return b.String(), nil
+}
+
+// serverSettings says what of the server's configuration decides a queue's rate.
+func serverSettings(ctx context.Context, server string) (string, error) {
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return "", fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer conn.Close(ctx)
+	var s string
+	err = conn.QueryRow(ctx, `SELECT 'Postgres ' || current_setting('server_version') || ': fsync ' || current_setting('fsync') || ', synchronous_commit ' ||
+		current_setting('synchronous_commit') || ', shared_buffers ' || current_setting('shared_buffers') || ', autovacuum ' || current_setting('autovacuum') || '.'`).Scan(&s)
+	return s, err
 }
 
 // freshDatabase makes an empty database on the server and returns its URL.
