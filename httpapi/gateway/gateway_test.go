@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -360,7 +361,7 @@ func TestBodylessStatusAndNoGuessedType(t *testing.T) {
 func TestStreamedResponse(t *testing.T) {
 	t.Parallel()
 	more := make(chan struct{})
-	fail := false
+	var fail atomic.Bool
 	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
 		if err := inv.Response.Head(200, []string{"content-type", "text/event-stream"}); err != nil {
 			return nil, err
@@ -371,7 +372,7 @@ func TestStreamedResponse(t *testing.T) {
 		<-more
 		_ = inv.Response.Write([]byte("two\n"))
 		res := &engine.Result{Streamed: true}
-		if fail {
+		if fail.Load() {
 			res.Code = engine.CodeException
 		}
 		return res, nil
@@ -390,12 +391,12 @@ func TestStreamedResponse(t *testing.T) {
 		rest, err := io.ReadAll(body)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, "two\n", string(rest))
-		if fail {
+		if fail.Load() {
 			require.Error(t, err, "a stream that broke must not look whole")
 		} else {
 			require.NoError(t, err)
 		}
-		fail = true
+		fail.Store(true)
 	}
 }
 
