@@ -733,7 +733,7 @@ func poison(t *testing.T, w *world) {
 		return query[int](w, `SELECT count(*) FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name LIKE 'poison%' AND e.status IN ('pending', 'running')`) == 0
 	}, time.Minute, 100*time.Millisecond)
 	require.Equal(t, 1, query[int](w, `SELECT count(*) FROM script_event_dead_letters WHERE event_type = 'fault.poisonevent'`))
-	w.note("endings of the poison: %s", query[string](w, `SELECT string_agg(c || ' ' || n, ', ') FROM (SELECT coalesce(error_code, status) c, count(*)::text n FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name LIKE 'poison%' GROUP BY 1) x`))
+	w.note("endings of the poison: %s", query[string](w, `SELECT string_agg(c || ' ' || n, ', ') FROM (SELECT coalesce(e.error_code, e.status) c, count(*)::text n FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name LIKE 'poison%' GROUP BY 1) x`))
 	require.Equal(t, http.StatusOK, w.visit(context.Background(), w.pick(), "/hello"))
 }
 
@@ -927,7 +927,7 @@ func lowMemory(t *testing.T, w *world) {
 		return query[int](w, `SELECT count(*) FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'eats' AND e.status IN ('pending', 'running')`) == 0
 	}, 2*time.Minute, 200*time.Millisecond)
 	require.True(t, n.running(), "the kernel killed the node and not a worker")
-	w.note("endings: %s", query[string](w, `SELECT string_agg(c || ' ' || n, ', ') FROM (SELECT coalesce(error_code, status) c, count(*)::text n FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'eats' GROUP BY 1) x`))
+	w.note("endings: %s", query[string](w, `SELECT string_agg(c || ' ' || n, ', ') FROM (SELECT coalesce(e.error_code, e.status) c, count(*)::text n FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'eats' GROUP BY 1) x`))
 }
 
 func notificationsLost(t *testing.T, w *world) {
@@ -935,7 +935,6 @@ func notificationsLost(t *testing.T, w *world) {
 	n := query[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`)
 	w.note("%d sessions listen", n)
 	w.exec(`CREATE OR REPLACE FUNCTION pg_catalog.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT NULL::void'`)
-	w.exec(`ALTER TABLE scripts DISABLE TRIGGER tr_scripts_changed; ALTER TABLE script_http_endpoints DISABLE TRIGGER tr_endpoints_changed`)
 	w.wakeup(t)
 	w.addScript("late", "http", `export default { fetch() { return new Response("late"); } }`, nil)
 	begun := time.Now()
@@ -957,7 +956,7 @@ func retryStorm(t *testing.T, w *world) {
 	require.Eventually(t, func() bool {
 		return query[int](w, `SELECT count(*) FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'fetches' AND e.status IN ('pending', 'running')`) == 0
 	}, 90*time.Second, 100*time.Millisecond)
-	w.note("after the storm: %s", query[string](w, `SELECT string_agg(c || ' ' || n, ', ') FROM (SELECT status || ' in attempt ' || attempt c, count(*)::text n FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'fetches' GROUP BY 1 ORDER BY 1) x`))
+	w.note("after the storm: %s", query[string](w, `SELECT string_agg(c || ' ' || n, ', ') FROM (SELECT e.status || ' in attempt ' || e.attempt c, count(*)::text n FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'fetches' GROUP BY 1 ORDER BY 1) x`))
 	require.Zero(t, query[int](w, `SELECT count(*) FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name = 'fetches' AND e.status = 'failed' AND e.attempt < 8 AND NOT EXISTS (SELECT FROM script_executions r WHERE r.event_id = e.event_id AND r.attempt > e.attempt)`), "gave up too early")
 }
 
