@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,9 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return fmt.Errorf("data-dir: %w", err)
 	}
 	begun := time.Now()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	parts, ctx := newStages(ctx, log)
 	defer func() {
 		if stopErr := parts.stop(); err == nil {
@@ -262,6 +266,10 @@ func cause(ctx context.Context) error {
 	}
 	return nil
 }
+
+// gcPercent lets the heap grow to five times what lives: a node's is 10 MiB, so that is 20 MiB more memory for a fifth of the
+// collections.
+const gcPercent = 400
 
 func newLogger(cfg serveConfig, stderr io.Writer) *slog.Logger {
 	var level slog.Level

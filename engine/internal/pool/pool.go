@@ -121,8 +121,8 @@ type Pool struct {
 	wake    chan struct{} // to Run: something to look at
 	wg      sync.WaitGroup
 	ctx     context.Context // of Run's goroutines
-	cores   int
-	limited bool // grow wants processes that back-off denies
+	cores   int             // processors that short executions may keep busy: half, since the node's share of a request takes as long as the worker's
+	limited bool            // grow wants processes that back-off denies
 }
 
 // New returns a Pool that has started nothing yet.
@@ -143,7 +143,7 @@ func New(cfg Config) (*Pool, error) {
 		tenants: map[Key]*tenant{},
 		scripts: map[Key]*script{},
 		wake:    make(chan struct{}, 1),
-		cores:   runtime.GOMAXPROCS(0),
+		cores:   max(1, runtime.GOMAXPROCS(0)/2),
 	}, nil
 }
 
@@ -276,7 +276,7 @@ func (p *Pool) place(s *script, now time.Time) *worker {
 		return nil
 	}
 	if s.est.Depth() > 1 && p.serving(s, now) >= p.cores {
-		return nil // short executions use a processor each: more workers than processors only take turns
+		return nil // more workers than processors only take turns, with each other and with the node
 	}
 	for i := len(t.idle) - 1; i >= 0; i-- {
 		if sl := t.idle[i].slots[s.id]; sl != nil {
