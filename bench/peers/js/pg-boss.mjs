@@ -16,9 +16,9 @@ if (mode === "fill") {
   const all = new Promise((resolve) => (finish = resolve));
   const drain = async () => {
     // fetch and complete in batches is pg-boss's fastest way; its work() polls at most twice a second.
-    for (;;) {
+    while (done < count) {
       const jobs = await boss.fetch("noop", { batchSize: 500 });
-      if (!jobs.length) { if (done >= count) return finish(); await new Promise((r) => setTimeout(r, 5)); continue; }
+      if (!jobs.length) { await new Promise((r) => setTimeout(r, 5)); continue; }
       await boss.complete("noop", jobs.map((j) => j.id));
       done += jobs.length;
       if (done >= count) return finish();
