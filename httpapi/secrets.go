@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	"jsruntime/engine/host"
 	"jsruntime/sqlc"
 )
 
@@ -16,11 +17,6 @@ type Secret struct {
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
-
-const (
-	maxSecretBytes = 32 << 10
-	maxSecrets     = 100
-)
 
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
@@ -68,8 +64,8 @@ func (a *API) secretPut(ctx context.Context, in *secretPutIn) (*none, error) {
 	if !secretName.MatchString(in.Name) {
 		return nil, invalid("path.name", "must be letters, digits and _, not begin with a digit, and have at most 128 characters")
 	}
-	if len(in.Body.Value) > maxSecretBytes {
-		return nil, invalid("body.value", fmt.Sprintf("longer than %d bytes", maxSecretBytes))
+	if len(in.Body.Value) > host.MaxSecretBytes {
+		return nil, invalid("body.value", fmt.Sprintf("longer than %d bytes", host.MaxSecretBytes))
 	}
 	if a.cfg.Sealer == nil {
 		return nil, newProblem(http.StatusServiceUnavailable, "secrets_unavailable", "This server has no key to encrypt secrets with.")
@@ -83,8 +79,8 @@ func (a *API) secretPut(ctx context.Context, in *secretPutIn) (*none, error) {
 		if err != nil {
 			return err
 		}
-		if others >= maxSecrets {
-			return conflict("too_many_secrets", fmt.Sprintf("A tenant has at most %d secrets.", maxSecrets))
+		if others >= host.MaxSecrets {
+			return conflict("too_many_secrets", fmt.Sprintf("A tenant has at most %d secrets.", host.MaxSecrets))
 		}
 		if err := c.SecretPut(ctx, sqlc.SecretPutParams{TenantID: c.tenant, Name: in.Name, Nonce: nonce, Ciphertext: ciphertext}); err != nil {
 			return err

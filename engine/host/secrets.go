@@ -29,11 +29,13 @@ var (
 	ErrSecretUndeciphered = errors.New("a secret cannot be deciphered with any of the secret keys")
 )
 
+// Bounds of a tenant's secrets. Together they keep what a worker's lease carries under 4 MiB.
 const (
-	maxSecretBytes = 32 << 10
-	maxSecrets     = 100 // a tenant; with maxSecretBytes, what a worker's lease carries stays under 4 MiB
-	secretKeyBytes = 32
+	MaxSecretBytes = 32 << 10 // of one value
+	MaxSecrets     = 100      // of a tenant
 )
+
+const secretKeyBytes = 32
 
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
@@ -98,14 +100,14 @@ func (s *Secrets) Put(ctx context.Context, tenantID uuid.UUID, name, value strin
 		return ErrNoSecretKey
 	case !secretName.MatchString(name):
 		return ErrSecretName
-	case value == "" || len(value) > maxSecretBytes || !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+	case value == "" || len(value) > MaxSecretBytes || !utf8.ValidString(value) || strings.ContainsRune(value, 0):
 		return ErrSecretValue
 	}
 	others, err := s.queries.SecretCountOthers(ctx, sqlc.SecretCountOthersParams{TenantID: tenantID, Name: name})
 	if err != nil {
 		return fmt.Errorf("count secrets: %w", err)
 	}
-	if others >= maxSecrets {
+	if others >= MaxSecrets {
 		return ErrTooManySecrets
 	}
 	nonce, ciphertext, err := s.Seal(tenantID, name, []byte(value))

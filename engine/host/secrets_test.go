@@ -90,7 +90,7 @@ func TestSecrets(t *testing.T) {
 	for _, value := range []string{"", "a\x00b", "\xff", strings.Repeat("a", 32<<10+1)} {
 		require.ErrorIs(t, s.Put(t.Context(), a, "X", value), ErrSecretValue)
 	}
-	for i := range maxSecrets - 2 {
+	for i := range MaxSecrets - 2 {
 		require.NoError(t, s.Put(t.Context(), a, fmt.Sprintf("S%d", i), "x"))
 	}
 	require.ErrorIs(t, s.Put(t.Context(), a, "ONE_MORE", "x"), ErrTooManySecrets)
