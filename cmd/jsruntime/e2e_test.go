@@ -424,9 +424,8 @@ func keepsOverRestarts(t *testing.T, as *syscall.Credential) {
 		for _, e := range executions {
 			n.onRecord(key, e)
 		}
-		resp, text, err = n.request("GET", "/t/demo/hello/restart", "", nil)
-		require.NoError(t, err)
-		require.Equal(t, 200, resp.StatusCode, string(text))
+		// A start that was ended amid the making of the demo left the rest of it to this one.
+		n.live("/t/demo/hello/restart")
 	}
 }
 

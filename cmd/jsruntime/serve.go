@@ -245,7 +245,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		fmt.Fprintf(stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", admin)
 	}
 	if cfg.Demo {
-		if err := demo(ctx, router, admin, cfg.DataDir, base, stdout); err != nil {
+		if err := demo(ctx, router, admin, cfg.DataDir, base, stdout); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}

