@@ -173,6 +173,24 @@ func (s *Server) restart(ctx context.Context) (err error) {
 	return fmt.Errorf("restart postgres: %w", err)
 }
 
+// Restart ends the server in the way that the signal stands for (SIGINT: fast, with a checkpoint; SIGQUIT: at once, with recovery at
+// the next start) and starts it again at the same port. It is for tests of what an outage does, and must not be called while Run runs.
+func (s *Server) Restart(ctx context.Context, signal syscall.Signal) error {
+	if err := syscall.Kill(s.process.pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("signal %d: %w", s.process.pid, err)
+	}
+	select {
+	case <-s.process.done:
+	case <-time.After(fastShutdown):
+		if err := s.stopProcess(ctx); err != nil {
+			return fmt.Errorf("stop postgres: %w", err)
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.restart(ctx)
+}
+
 // Stop ends the server with a checkpoint and gives the data directory free.
 func (s *Server) Stop(ctx context.Context) error {
 	err := s.stopProcess(ctx)
