@@ -73,6 +73,49 @@ func TestRetainedValues(t *testing.T) {
 	require.Equal(t, before, i.RetainedValues())
 }
 
+// What warm ran leaves nothing in the context that the script gets.
+func TestWarmLeavesNothing(t *testing.T) {
+	q := &quiet{}
+	i, err := shared.New(64<<20, q)
+	require.NoError(t, err)
+	t.Cleanup(i.Close)
+	require.NoError(t, i.warm())
+	f, err := i.Load("own", `(function(module){module.exports={default:{fetch(request,env,ctx){
+		const names=Object.getOwnPropertyNames(globalThis).filter((n)=>/^(Request|Response|Headers|URL|fetch)$/.test(n));
+		globalThis.count=(globalThis.count??0)+1;
+		return Response.json({names,count,id:ctx.executionId,tenant:ctx.tenantId,env:Object.keys(env)})}}}})`, `{"scriptType":"http"}`, `{"A":"b"}`, "t", "slug")
+	require.NoError(t, err)
+	require.Nil(t, f)
+	var o Outcome
+	require.NoError(t, i.Begin(fetchStart()))
+	require.True(t, i.Done())
+	require.NoError(t, i.Take(&o))
+	require.Nil(t, o.Failure)
+	require.Equal(t, `{"names":[],"count":1,"id":"e","tenant":"t","env":["A"]}`, o.Text)
+	require.Empty(t, q.logs)
+}
+
+func BenchmarkFirstFetch(b *testing.B) {
+	runtime.LockOSThread()
+	var o Outcome
+	s := fetchStart()
+	for b.Loop() {
+		b.StopTimer()
+		i, err := shared.New(64<<20, &quiet{})
+		require.NoError(b, err)
+		require.NoError(b, i.warm())
+		b.StartTimer()
+		_, err = i.Load("demo", fetchSource, `{"scriptType":"http"}`, "{}", "t", "slug")
+		require.NoError(b, err)
+		require.NoError(b, i.Begin(s))
+		require.True(b, i.Done())
+		require.NoError(b, i.Take(&o))
+		b.StopTimer()
+		i.Close()
+		b.StartTimer()
+	}
+}
+
 func BenchmarkFetch(b *testing.B) {
 	i, _ := load(b, fetchSource)
 	var o Outcome

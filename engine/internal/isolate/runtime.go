@@ -81,7 +81,11 @@ func (r *Runtime) New(maxHeap uint64, host Host) (*Isolate, error) {
 		return nil, err
 	}
 	if r.cache == nil {
-		// Made after the first run, the cache holds the functions that boot needed too.
+		if err := i.warm(); err != nil {
+			i.Close()
+			return nil, err
+		}
+		// Made now, the cache holds the functions that a context and a first execution need.
 		r.cache = unbound.CreateCodeCache()
 	}
 	return i, nil

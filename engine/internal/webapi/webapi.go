@@ -32,9 +32,7 @@ func Source() (string, error) {
 		if strings.IndexByte(text, 0) >= 0 {
 			return "", fmt.Errorf("%s: contains NUL", e.Name())
 		}
-		for _, name := range capitalized.FindAllString(text, -1) {
-			names[name] = true
-		}
+		addCapitalized(names, text)
 		fmt.Fprintf(&b, ",%q:%s\n", strings.TrimSuffix(e.Name(), ".js"), text)
 	}
 	fmt.Fprintf(&b, ",primordials:%s\n})", primordialsSource(names))

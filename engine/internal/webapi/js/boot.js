@@ -1188,7 +1188,17 @@
   nextDue[0] = Infinity;
   if (files.globals !== undefined) use("globals");
 
+  // prepare makes what most scripts touch in their first execution, before there is any script.
+  function prepare() {
+    use("fetchEvent");
+    use("request");
+    use("response");
+    use("headers");
+    use("body");
+    use("url");
+  }
+
   return {
-    control: controlBuffer, exchange, ensure, shrink, load, loaded, begin, take, end, tick, reply, chunk, credit, unsettled, stop, rejected,
+    control: controlBuffer, exchange, ensure, shrink, prepare, load, loaded, begin, take, end, tick, reply, chunk, credit, unsettled, stop, rejected,
   };
 })
