@@ -92,6 +92,10 @@ bench-peers: build ## workerd, Deno, Bun, isolated-vm, Gin, River, graphile-work
 	$(WITH_DATABASE) sh -c 'cd bench/peers && go run . -rounds $(ROUNDS) -out ../RESULTS.md $(ARGS)'
 	cat bench/RESULTS.md
 
+.PHONY: soak
+soak: build ## a node under mixed load for 30 minutes: does anything grow? writes bench/soak.svg and bench/SOAK.md (ARGS="-duration 5m -rate 50")
+	$(WITH_DATABASE) go run ./bench/cmd/soak -svg bench/soak.svg -page bench/SOAK.md $(ARGS)
+
 .PHONY: wpt
 wpt: ## pass rates of the web-platform-tests: make wpt WPT=path/to/wpt (ARGS="-v url": what fails in one area, and why)
 	@[ -d "$(WPT)" ] || { echo "set WPT to a checkout of web-platform-tests"; exit 2; }

@@ -5,6 +5,7 @@
 //	go test -run xxx -bench . ./bench/invoke          an execution through pool and worker, no HTTP, no Postgres
 //	go run ./bench/cmd/load -help                     open or closed loop against a running node, with CPU and memory
 //	go run ./bench/cmd/scheduler -postgres URL storm idle queue held latency
+//	make soak                                         a node under mixed load for 30 minutes, what it holds → soak.svg, SOAK.md
 //	go test -run xxx -bench Admin ./httpapi           admin API with 100,000 scripts and 1,000,000 executions
 //	go test -run xxx -bench . ./engine/ledger ./engine/catalog ./httpapi/gateway
 //
