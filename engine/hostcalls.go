@@ -290,7 +290,11 @@ func (h *hostCalls) close(number uint32, c *hostCall) {
 func (h *hostCalls) chunk(m *wire.Chunk) error {
 	h.mu.Lock()
 	c := h.open[m.Stream]
+	known := m.Stream <= h.last
 	h.mu.Unlock()
+	if c == nil && known {
+		return nil // of a call that was refused: the worker does not know yet
+	}
 	if c == nil || c.up == nil {
 		return errors.New("Chunk for a call that has no upload")
 	}

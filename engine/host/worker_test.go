@@ -50,6 +50,9 @@ func TestScriptsCallTheHost(t *testing.T) {
 			body, _ := io.ReadAll(r.Body)
 			w.Header().Set("X-Method", r.Method)
 			_, _ = fmt.Fprintf(w, "%s|%s", r.Header.Get("X-One"), body)
+		case "/count":
+			n, _ := io.Copy(io.Discard, r.Body)
+			_, _ = fmt.Fprint(w, n)
 		case "/long":
 			chunk := []byte(strings.Repeat("x", 1<<16))
 			for range 160 {
@@ -126,6 +129,9 @@ func TestScriptsCallTheHost(t *testing.T) {
 		"fetch":     {`const r = await fetch(site + "/echo", {method: "POST", headers: {"x-one": "1"}, body: "hello"}); return [r.status, r.ok, r.headers.get("x-method"), await r.text(), r.url === site + "/echo"];`, `[200,true,"POST","1|hello",true]`},
 		"bytes":     {`const r = await fetch(site + "/echo", {method: "PUT", body: new Uint8Array([0, 255, 128])}); return [...new Uint8Array(await r.arrayBuffer())];`, `[124,0,255,128]`},
 		"stream":    {`const r = await fetch(site + "/long"); let n = 0; for await (const c of r.body) n += c.length; return n;`, `10485760`},
+		"upload":    {`let i = 0; const body = new ReadableStream({pull(c) { if (i === 80) c.close(); else c.enqueue(new Uint8Array(100000).fill(97 + i++ % 3)) }}); const r = await fetch(site + "/echo", {method: "POST", body, duplex: "half"}); const t = await r.text(); return [t.length, t.slice(0, 2), t.slice(-1)];`, `[8000001,"|a","b"]`},
+		"piped":     {`const r = await fetch(site + "/count", {method: "POST", body: (await fetch(site + "/long")).body.pipeThrough(new TransformStream()), duplex: "half"}); return await r.json();`, `10485760`},
+		"too long":  {`const body = new ReadableStream({pull(c) { c.enqueue(new Uint8Array(100000)) }}); try { await fetch(site + "/echo", {method: "POST", body, duplex: "half"}) } catch (e) { return [e.name, e.code]; }`, `["RangeError","fetch_too_large"]`},
 		"abort":     {`const c = new AbortController(); setTimeout(() => c.abort(), 100); try { await fetch(site + "/slow", {signal: c.signal}); } catch (e) { return e.name; }`, `"AbortError"`},
 		"blocked":   {`const out = []; for (const u of ["http://169.254.169.254/latest", "http://[::1]:5432/", "http://0x7f.1/", site + "/away"]) { try { await fetch(u); out.push("?"); } catch (e) { out.push(e.name + ": " + e.message); } } return [...new Set(out)];`, `["TypeError: fetch blocked: the host does not resolve or is not allowed"]`},
 		"many":      {`const all = await Promise.all(Array.from({length: 60}, (_, i) => fetch(site + "/echo", {headers: {"x-one": String(i)}}).then((r) => r.text()))); return all.join("").length;`, `170`},

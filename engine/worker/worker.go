@@ -672,11 +672,11 @@ func (w *worker) during(s *slot, f frame) error {
 		if err != nil {
 			return hangup{err}
 		}
-		if m.Seq != w.seq || m.Stream != 0 || !w.cur.enter() {
+		if m.Seq != w.seq || !w.cur.enter() {
 			return nil
 		}
 		defer w.cur.leave()
-		return s.iso.Credit(m.Bytes)
+		return s.iso.Credit(m.Stream, m.Bytes)
 	case wire.KindCancel:
 		m, err := wire.ParseCancel(f.payload)
 		if err != nil {
@@ -707,12 +707,17 @@ func (w *worker) notify(s *slot, code string) {
 // ---- isolate.Host ----
 
 // HostCall implements isolate.Host.
-func (w *worker) HostCall(call uint32, method, args string, body []byte) error {
+func (w *worker) HostCall(call uint32, method, args string, body []byte, streams bool) error {
 	if len(args)+len(body) > wire.MaxFrame-(64<<10) {
 		return fmt.Errorf("%s: %d bytes are more than a call may carry", method, len(args)+len(body))
 	}
-	w.out.add(&wire.HostCall{Seq: w.seq, Call: call, Method: method, Args: unsafe.Slice(unsafe.StringData(args), len(args)), Body: body})
+	w.out.add(&wire.HostCall{Seq: w.seq, Call: call, Method: method, Args: unsafe.Slice(unsafe.StringData(args), len(args)), Body: body, Stream: streams})
 	return nil
+}
+
+// Upload implements isolate.Host.
+func (w *worker) Upload(call uint32, data []byte, last bool, message string) {
+	w.out.add(&wire.Chunk{Seq: w.seq, Stream: call, Data: data, Last: last, Error: message})
 }
 
 // HostCancel implements isolate.Host.

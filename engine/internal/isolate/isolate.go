@@ -533,8 +533,9 @@ func (i *Isolate) Chunk(call uint32, data []byte, last bool, message string) err
 	return i.drain(err)
 }
 
-// Credit lets the streamed response go on.
-func (i *Isolate) Credit(n uint32) error {
+// Credit lets a stream to the node go on: the response's where call is 0, else the call's upload.
+func (i *Isolate) Credit(call, n uint32) error {
+	i.control[ctlCall] = int32(call)
 	i.control[ctlBytes] = int32(min(n, math.MaxInt32))
 	_, err := i.call(fnCredit)
 	return i.drain(err)

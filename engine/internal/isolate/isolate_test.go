@@ -11,11 +11,12 @@ import (
 // quiet is a Host that does nothing.
 type quiet struct{ logs []string }
 
-func (*quiet) HostCall(uint32, string, string, []byte) error { return nil }
-func (*quiet) HostCancel(uint32)                             {}
-func (*quiet) Credit(uint32, uint32)                         {}
-func (*quiet) Head(uint32, string)                           {}
-func (*quiet) Chunk([]byte)                                  {}
+func (*quiet) HostCall(uint32, string, string, []byte, bool) error { return nil }
+func (*quiet) Upload(uint32, []byte, bool, string)                 {}
+func (*quiet) HostCancel(uint32)                                   {}
+func (*quiet) Credit(uint32, uint32)                               {}
+func (*quiet) Head(uint32, string)                                 {}
+func (*quiet) Chunk([]byte)                                        {}
 func (q *quiet) Log(_ int, text string) bool {
 	q.logs = append(q.logs, text)
 	return true

@@ -38,7 +38,12 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 		}
 		return nil, nil
 	case "hostCall":
-		return i.answer("", nil, i.hostCall(text))
+		return i.answer("", nil, i.hostCall(text, false))
+	case "hostUpload":
+		return i.answer("", nil, i.hostCall(text, true))
+	case "upload":
+		i.upload(text)
+		return nil, nil
 	case "hostCancel":
 		if call, err := strconv.ParseUint(text, 10, 32); err == nil {
 			i.host.HostCancel(uint32(call))
@@ -103,7 +108,26 @@ func (i *Isolate) bytes() []byte {
 	return i.exchange[:n:n]
 }
 
-func (i *Isolate) hostCall(text string) error {
+// upload sends a part of a call's body: "number\nlast\nerror".
+func (i *Isolate) upload(text string) {
+	number, rest, _ := strings.Cut(text, "\n")
+	last, message, _ := strings.Cut(rest, "\n")
+	call, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return
+	}
+	if last == "1" {
+		i.host.Upload(uint32(call), nil, true, message)
+		return
+	}
+	for b := i.bytes(); len(b) > 0; {
+		n := min(len(b), maxChunk)
+		i.host.Upload(uint32(call), b[:n], false, "")
+		b = b[n:]
+	}
+}
+
+func (i *Isolate) hostCall(text string, streams bool) error {
 	id, rest, ok := strings.Cut(text, "\n")
 	if !ok {
 		return errors.New("native: bad arguments")
@@ -113,7 +137,7 @@ func (i *Isolate) hostCall(text string) error {
 	if err != nil {
 		return errors.New("native: bad arguments")
 	}
-	return i.host.HostCall(uint32(call), method, args, i.bytes())
+	return i.host.HostCall(uint32(call), method, args, i.bytes(), streams)
 }
 
 // answer gives a reply to JavaScript. An error becomes an exception that boot.js makes.

@@ -53,8 +53,11 @@ var errTerminated = errors.New("terminated")
 // Host is where an isolate's calls to the outside go. The methods are called on the isolate's thread, in the middle of the script's
 // run. Bytes are valid during the call only.
 type Host interface {
-	HostCall(call uint32, method string, args string, body []byte) error
+	// HostCall begins a call. Where streams is set, what follows body comes by Upload.
+	HostCall(call uint32, method string, args string, body []byte, streams bool) error
 	HostCancel(call uint32)
+	// Upload goes on with a call's body. message, with last, says that it broke.
+	Upload(call uint32, data []byte, last bool, message string)
 	Credit(call uint32, n uint32)
 	// Head begins a streamed response, Chunk goes on with it.
 	Head(status uint32, headers string)

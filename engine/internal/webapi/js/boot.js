@@ -423,6 +423,7 @@
 
   // ---- host calls ----
 
+  const window_ = 256 << 10, chunkSize = 64 << 10; // of a stream to the node: see wire.StreamWindow
   const maxOpenCalls = 32, maxWaitingCalls = 10000;
   const calls = new SafeMap(); // number → call that waits for its reply, or whose body still comes
   let waiting = []; // calls beyond maxOpenCalls, in order
@@ -434,10 +435,12 @@
     control[PENDING] = MapPrototypeGetSize(calls) + (creditWaiter === undefined ? 0 : 1);
   }
 
-  function hostCall(method, args, bytes) {
+  // hostCall asks the node for something. source, where it is given, is what follows bytes: {read, cancel} of a stream's parts.
+  function hostCall(method, args, bytes, source) {
     if (execution === undefined) notWhileLoading(method);
     const json = args === undefined ? "null" : JSONStringify(args);
-    const call = { __proto__: null, id: ++lastCall, method, json, bytes, sent: false, settled: false, resolve: undefined, reject: undefined, stream: undefined };
+    const call = { __proto__: null, id: ++lastCall, method, json, bytes, sent: false, settled: false, resolve: undefined, reject: undefined, stream: undefined,
+      upload: source === undefined ? undefined : { __proto__: null, source, credits: window_, waiter: undefined } };
     const promise = new PromiseCtor((resolve, reject) => {
       call.resolve = resolve;
       call.reject = reject;
@@ -459,14 +462,61 @@
     open++;
     call.sent = true;
     try {
-      nativeOp("hostCall", `${call.id}\n${call.method}\n${call.json}`, call.bytes);
+      nativeOp(call.upload === undefined ? "hostCall" : "hostUpload", `${call.id}\n${call.method}\n${call.json}`, call.bytes);
     } catch (e) {
+      call.sent = false;
       open--;
       endCall(call);
       call.settled = true;
       call.reject(e);
     }
     call.json = call.bytes = undefined;
+    if (call.upload !== undefined) PromisePrototypeThen(upload(call, call.upload), undefined, (e) => breakUpload(call, e));
+  }
+
+  // upload sends what the call's source gives, as the node takes it. It ends where the call's upload is undefined: stopUpload.
+  async function upload(call, up) {
+    for (;;) {
+      const part = await up.source.read();
+      if (call.upload !== up) return;
+      if (part === null) break;
+      const n = TypedArrayPrototypeGetLength(part);
+      for (let at = 0; at < n; ) {
+        const m = MathMin(n - at, chunkSize); // what credits allow at the moment may be a few bytes only: they would come back as few
+        while (up.credits < m) {
+          await new PromiseCtor((resolve) => {
+            up.waiter = resolve;
+          });
+          if (call.upload !== up) return;
+        }
+        up.credits -= m;
+        nativeOp("upload", `${call.id}\n0\n`, new U8(primordials.TypedArrayPrototypeGetBuffer(part), primordials.TypedArrayPrototypeGetByteOffset(part) + at, m));
+        at += m;
+      }
+    }
+    call.upload = undefined;
+    native("upload", `${call.id}\n1\n`);
+  }
+
+  // breakUpload ends a call whose source failed: the node is told that the upload broke, and drops the connection.
+  function breakUpload(call, e) {
+    if (call.upload === undefined) return;
+    call.upload = undefined;
+    native("upload", `${call.id}\n1\nthe request's body failed`);
+    const error = new TypeErrorCtor("the request's body failed: " + messageOf(e));
+    ObjectDefineProperty(error, "cause", { __proto__: null, value: e, writable: true, configurable: true });
+    const settled = call.settled;
+    cancelCall(call);
+    if (!settled) call.reject(error);
+  }
+
+  // stopUpload ends an upload that nobody takes any more.
+  function stopUpload(call) {
+    const up = call.upload;
+    call.upload = undefined;
+    if (call.sent) native("upload", `${call.id}\n1\nthe call has ended`);
+    up.waiter?.();
+    up.source.cancel(new TypeErrorCtor("the request has ended"));
   }
 
   function sendWaiting() {
@@ -482,6 +532,7 @@
   }
 
   function endCall(call) {
+    if (call.upload !== undefined) stopUpload(call);
     MapPrototypeDelete(calls, call.id);
     setPending();
   }
@@ -594,12 +645,20 @@
 
   // ---- streamed response ----
 
-  const window_ = 256 << 10, chunkSize = 64 << 10;
   let credits = 0;
   let creditWaiter;
 
-  // credit takes the node's word that it has taken control[BYTES] bytes of the response's body.
+  // credit takes the node's word that it has taken control[BYTES] bytes: of the response's body, or of the upload of a call.
   function credit() {
+    if (control[CALL] !== 0) {
+      const up = MapPrototypeGet(calls, control[CALL])?.upload;
+      if (up === undefined) return;
+      up.credits += control[BYTES];
+      const w = up.waiter;
+      up.waiter = undefined;
+      w?.();
+      return;
+    }
     credits += control[BYTES];
     if (creditWaiter !== undefined && credits > 0) {
       const w = creditWaiter;
@@ -623,14 +682,14 @@
         return;
       }
       for (let at = 0; at < n; ) {
-        while (credits <= 0) {
+        const m = MathMin(n - at, chunkSize);
+        while (credits < m) {
           await new PromiseCtor((resolve) => {
             creditWaiter = resolve;
             setPending();
           });
           if (execution !== ex) return;
         }
-        const m = MathMin(n - at, chunkSize, credits);
         credits -= m;
         nativeOp("chunk", "", new U8(primordials.TypedArrayPrototypeGetBuffer(part), primordials.TypedArrayPrototypeGetByteOffset(part) + at, m));
         at += m;
@@ -1094,6 +1153,7 @@
   function end() {
     if (MapPrototypeGetSize(calls) > 0) {
       MapPrototypeForEach(calls, (call) => {
+        call.upload = undefined;
         if (call.sent) native("hostCancel", `${call.id}`);
       });
       MapPrototypeClear(calls);

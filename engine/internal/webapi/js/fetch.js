@@ -50,10 +50,10 @@
       const headers = [];
       for (let i = 0; i < r.headers.length; i += 2) ArrayPrototypePush(headers, [r.headers[i], r.headers[i + 1]]);
       const args = { __proto__: null, url, method: r.method, headers, redirect: r.more.redirect, hasBody: r.body !== null, streamBody: false };
-      const send = (bytes) => {
+      const send = (bytes, source) => {
         if (done) return;
         try {
-          call = core.hostCall("fetch", args, bytes ?? undefined);
+          call = core.hostCall("fetch", args, bytes, source);
         } catch (e) {
           fail(e);
           return;
@@ -79,12 +79,14 @@
           }));
         }, fail);
       };
-      if (r.body === null) send(undefined);
+      if (r.body === null) send(undefined, undefined);
       else {
         const source = body.takeWhole(r.body);
-        if (source !== undefined) {
-          send(body.sourceBytes(source));
-        } else PromisePrototypeThen(body.consume(r.body, (bytes, text) => (bytes === null ? body.toBytes(bytes, text) : bytes)), send, fail);
+        if (source !== undefined) send(body.sourceBytes(source), undefined);
+        else {
+          args.streamBody = true;
+          send(undefined, core.use("streams").pullSource(r.body.stream));
+        }
       }
     });
   }

@@ -357,7 +357,7 @@ type host struct {
 	replies []func() error
 }
 
-func (h *host) HostCall(call uint32, method, args string, _ []byte) error {
+func (h *host) HostCall(call uint32, method, args string, _ []byte, _ bool) error {
 	var a struct{ URL string }
 	if err := json.Unmarshal([]byte(args), &a); err != nil {
 		return err
@@ -379,10 +379,11 @@ func (h *host) HostCall(call uint32, method, args string, _ []byte) error {
 	return nil
 }
 
-func (h *host) HostCancel(uint32)     {}
-func (h *host) Credit(uint32, uint32) {}
-func (h *host) Head(uint32, string)   {}
-func (h *host) Chunk([]byte)          {}
+func (h *host) HostCancel(uint32)                   {}
+func (h *host) Upload(uint32, []byte, bool, string) {}
+func (h *host) Credit(uint32, uint32)               {}
+func (h *host) Head(uint32, string)                 {}
+func (h *host) Chunk([]byte)                        {}
 func (h *host) Log(_ int, text string) bool {
 	if rest, ok := strings.CutPrefix(text, "RESULT "); ok {
 		var x result
