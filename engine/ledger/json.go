@@ -254,7 +254,10 @@ func appendMillis(b []byte, d time.Duration) []byte {
 
 // MetricsJSON is an execution's metrics as the API shows them.
 func MetricsJSON(m engine.Metrics) json.RawMessage {
-	b := make([]byte, 0, 192)
+	return appendMetrics(make([]byte, 0, 192), m)
+}
+
+func appendMetrics(b []byte, m engine.Metrics) []byte {
 	b = appendMillis(append(b, `{"duration_ms":`...), m.Duration)
 	b = appendMillis(append(b, `,"cpu_ms":`...), m.CPU)
 	b = appendMillis(append(b, `,"queue_ms":`...), m.Queue)
@@ -272,8 +275,15 @@ func InputOf(inv *engine.Invocation) json.RawMessage {
 	if r == nil {
 		return SafeJSON(inv.Input)
 	}
+	return appendInput(make([]byte, 0, 256+len(r.URL)+len(r.Body)+24*len(r.Headers)), inv)
+}
+
+func appendInput(b []byte, inv *engine.Invocation) []byte {
+	r := inv.Request
+	if r == nil {
+		return append(b, SafeJSON(inv.Input)...)
+	}
 	path, query := splitURL(r.URL)
-	b := make([]byte, 0, 256+len(r.URL)+len(r.Body)+24*len(r.Headers))
 	b = appendString(append(b, `{"method":`...), r.Method)
 	b = appendString(append(b, `,"path":`...), path)
 	b = appendHeaders(append(b, `,"headers":`...), r.Headers)
@@ -291,17 +301,29 @@ func InputOf(inv *engine.Invocation) json.RawMessage {
 // cut, and "body_truncated" and "body_bytes" say so; "streamed" marks a response whose body left while the script ran. nil: nothing.
 func OutputOf(res *engine.Result) json.RawMessage {
 	r := res.Response
+	if r == nil && !res.Streamed {
+		return SafeJSON(res.Output)
+	}
+	size := 64
+	if r != nil {
+		size += min(len(r.Body), MaxBodyBytes)*9/8 + 24*len(r.Headers) + 64
+	}
+	return appendOutput(make([]byte, 0, size), res)
+}
+
+func appendOutput(b []byte, res *engine.Result) []byte {
+	r := res.Response
 	if r == nil {
 		if res.Streamed {
-			return json.RawMessage(`{"streamed":true,"body_bytes":` + strconv.FormatInt(res.Metrics.OutputBytes, 10) + `}`)
+			b = strconv.AppendInt(append(b, `{"streamed":true,"body_bytes":`...), res.Metrics.OutputBytes, 10)
+			return append(b, '}')
 		}
-		return SafeJSON(res.Output)
+		return append(b, SafeJSON(res.Output)...)
 	}
 	body := r.Body
 	if len(body) > MaxBodyBytes {
 		body = cutBody(body)
 	}
-	b := make([]byte, 0, 128+len(body)+len(body)/8+24*len(r.Headers))
 	b = strconv.AppendInt(append(b, `{"status":`...), int64(r.Status), 10)
 	b = appendHeaders(append(b, `,"headers":`...), r.Headers)
 	b = appendBody(append(b, `,"body":`...), body)
@@ -325,14 +347,19 @@ func cutBody(body []byte) []byte {
 
 // TriggerDataOf says what started an execution: for HTTP {method, path}; the parent's id where one execution led to another.
 func TriggerDataOf(inv *engine.Invocation) json.RawMessage {
-	b := []byte{'{'}
+	return appendTriggerData(nil, inv)
+}
+
+func appendTriggerData(b []byte, inv *engine.Invocation) []byte {
+	from := len(b)
+	b = append(b, '{')
 	if inv.Trigger == engine.TriggerHTTP && inv.Request != nil {
 		path, _ := splitURL(inv.Request.URL)
 		b = appendString(append(b, `"method":`...), inv.Request.Method)
 		b = appendString(append(b, `,"path":`...), path)
 	}
 	if inv.ParentID != [16]byte{} {
-		if len(b) > 1 {
+		if len(b) > from+1 {
 			b = append(b, ',')
 		}
 		b = append(append(append(b, `"parent_id":"`...), inv.ParentID.String()...), '"')

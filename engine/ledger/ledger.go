@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,11 @@ import (
 // ErrClosed is Record's answer after Run has ended: nobody would write the row.
 var ErrClosed = errors.New("ledger: closed")
 
-// rowOverhead is what a row costs beside its texts: its structs, 600 bytes, rounded up for slices and allocator.
-const rowOverhead = 1024
+// rowOverhead is what a row costs beside its tuple and logs: its struct, 260 bytes, rounded up for slices and allocator.
+const rowOverhead = 512
+
+// maxScratch is the largest scratch that is kept: with bodies up to MaxBodyBytes a tuple is rarely larger.
+const maxScratch = 256 << 10
 
 // Config says where a Ledger writes and how much it holds.
 type Config struct {
@@ -61,17 +65,21 @@ type Ledger struct {
 	inFlight map[uint64]struct{} // first numbers of the batches being written
 	flushing []flushWait
 
+	scratch sync.Pool // *[]byte: where a tuple is made, before its size is known
+
 	counts counts
 }
 
 // row is an execution as it will stand in Postgres.
 type row struct {
-	execution sqlc.ExecutionRecordParams
-	logs      []sqlc.ExecutionLogRecordParams
-	usage     usageKey
-	sum       usageSum
-	size      int64
-	number    uint64
+	tuple    tuple
+	id       uuid.UUID
+	usage    usageKey // names script and tenant
+	sum      usageSum
+	logs     []sqlc.ExecutionLogRecordParams
+	size     int64
+	number   uint64
+	stripped bool // its tuple has nothing from outside
 }
 
 // flushWait is a caller of Flush: done closes when all rows below the number are written or dropped.
@@ -116,7 +124,8 @@ func New(cfg Config) (*Ledger, error) {
 		}
 	}
 	return &Ledger{
-		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
+		scratch: sync.Pool{New: func() any { return new([]byte) }},
+		cfg:     cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
 		room: semaphore.NewWeighted(cfg.BufferBytes), wake: make(chan struct{}, 1), inFlight: make(map[uint64]struct{}),
 	}, nil
 }
@@ -299,32 +308,18 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 		queuedAt = startedAt
 	}
 	script := inv.Script
+	scratch := l.scratch.Get().(*[]byte)
+	encoded := appendTuple((*scratch)[:0], inv, res, l.cfg.NodeID, queuedAt, startedAt, endedAt)
 	r := &row{
-		execution: sqlc.ExecutionRecordParams{
-			ID: inv.ExecutionID, ScriptID: script.ID, TenantID: script.TenantID, Status: string(res.Code.Status()),
-			TriggerType: string(inv.Trigger), TriggerData: TriggerDataOf(inv), Input: InputOf(inv), Output: OutputOf(res),
-			Error: textOrNil(res.Message), Metrics: MetricsJSON(res.Metrics), StartedAt: &startedAt, CompletedAt: &endedAt,
-			Version: int32(script.Version), Attempt: int32(max(inv.Attempt, 1)), ErrorCode: textOrNil(string(res.Code)),
-			ErrorStack: textOrNil(res.Stack), QueuedAt: queuedAt, RunAt: queuedAt, Handler: string(inv.Handler), Depth: int32(inv.Depth),
-		},
+		tuple: slices.Clone(encoded), id: inv.ExecutionID,
 		usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
 		sum:   sumOf(res.Metrics),
 	}
-	if inv.Request == nil {
-		// SafeJSON shares memory with its argument.
-		r.execution.Input = append([]byte(nil), r.execution.Input...)
+	if cap(encoded) <= maxScratch {
+		*scratch = encoded
 	}
-	if res.Response == nil {
-		r.execution.Output = append([]byte(nil), r.execution.Output...)
-	}
-	if inv.ParentID != uuid.Nil {
-		r.execution.ParentID = &inv.ParentID
-	}
-	if l.cfg.NodeID != uuid.Nil {
-		r.execution.NodeID = &l.cfg.NodeID
-	}
-	e := &r.execution
-	r.size = rowOverhead + int64(len(e.TriggerData)+len(e.Input)+len(e.Output)+len(e.Metrics)+len(res.Message)+len(res.Stack))
+	l.scratch.Put(scratch)
+	r.size = rowOverhead + int64(len(r.tuple))
 	last := 0
 	for i, line := range res.Logs {
 		seq := line.Seq
@@ -350,12 +345,4 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 	}
 	r.size = min(r.size, l.cfg.BufferBytes) // one that is larger than all goes alone
 	return r
-}
-
-func textOrNil(text string) *string {
-	if text == "" {
-		return nil
-	}
-	text = SafeText(text)
-	return &text
 }

@@ -82,9 +82,9 @@ func (l *Ledger) refuse(ctx context.Context, batch []*row, err error) {
 		return
 	}
 	r := batch[0]
-	if !r.stripped() {
+	if !r.stripped {
 		l.log.Error("execution written without its input, output and logs, which postgres refuses",
-			"execution_id", r.execution.ID, "tenant_id", r.execution.TenantID, "script_id", r.execution.ScriptID, "error", err)
+			"execution_id", r.id, "tenant_id", r.usage.tenant, "script_id", r.usage.script, "error", err)
 		r.strip(err)
 		l.write(ctx, batch)
 		return
@@ -95,41 +95,45 @@ func (l *Ledger) refuse(ctx context.Context, batch []*row, err error) {
 func (l *Ledger) drop(r *row, err error) {
 	l.counts.dropped.Add(1)
 	l.counts.waitingRows.Add(-1)
-	l.log.Error("execution dropped", "execution_id", r.execution.ID, "tenant_id", r.execution.TenantID, "script_id", r.execution.ScriptID,
+	l.log.Error("execution dropped", "execution_id", r.id, "tenant_id", r.usage.tenant, "script_id", r.usage.script,
 		"error", err)
 }
 
-func (r *row) stripped() bool { return r.execution.TriggerData == nil }
-
 func (r *row) strip(err error) {
-	why := unstorable(err.Error())
-	e := &r.execution
-	e.TriggerData, e.Input, e.Output, e.ErrorStack, r.logs = nil, why, why, nil, nil
-	if e.Error != nil {
-		plain := strings.Map(func(c rune) rune {
-			if c < ' ' || c > '~' {
-				return '?'
+	why := append([]byte{jsonbVersion}, unstorable(err.Error())...)
+	null := func([]byte) []byte { return nil }
+	r.tuple = r.tuple.replace(map[string]func([]byte) []byte{
+		"trigger_data": null,
+		"input":        func([]byte) []byte { return why },
+		"output":       func([]byte) []byte { return why },
+		"error_stack":  null,
+		"error": func(old []byte) []byte {
+			if old == nil {
+				return nil
 			}
-			return c
-		}, truncate(*e.Error, 1000))
-		e.Error = &plain
-	}
+			return []byte(strings.Map(func(c rune) rune {
+				if c < ' ' || c > '~' {
+					return '?'
+				}
+				return c
+			}, truncate(string(old), 1000)))
+		},
+	})
+	r.logs, r.stripped = nil, true
 }
 
 func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	var usage Usage
-	executions := make([]sqlc.ExecutionRecordParams, len(batch))
 	var logs []sqlc.ExecutionLogRecordParams
-	for i, r := range batch {
-		executions[i] = r.execution
+	for _, r := range batch {
 		logs = append(logs, r.logs...)
 		usage.add(r.usage, r.sum)
 	}
 	return pgx.BeginFunc(ctx, l.cfg.Pool, func(tx pgx.Tx) error {
 		queries := l.queries.WithTx(tx)
-		if _, err := queries.ExecutionRecord(ctx, executions); err != nil {
+		if _, err := sqlc.New(copier{tx, batch}).ExecutionRecord(ctx, nil); err != nil {
 			return err
 		}
 		if len(logs) > 0 {
@@ -146,8 +150,8 @@ func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 func (l *Ledger) withoutConflicts(ctx context.Context, batch []*row, kind verdict) (left []*row, changed bool) {
 	ids := make([]uuid.UUID, len(batch))
 	for i, r := range batch {
-		if ids[i] = r.execution.ScriptID; kind == duplicate {
-			ids[i] = r.execution.ID
+		if ids[i] = r.usage.script; kind == duplicate {
+			ids[i] = r.id
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)

@@ -1,0 +1,163 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"jsruntime/engine"
+	"jsruntime/sqlc"
+)
+
+// tupleColumns are the fields of a tuple, in the order in which ExecutionRecord names its columns.
+var tupleColumns = [...]string{
+	"id", "script_id", "tenant_id", "status", "trigger_type", "trigger_data", "input", "output", "error", "metrics",
+	"started_at", "completed_at", "version", "attempt", "error_code", "error_stack", "queued_at", "run_at", "handler", "depth",
+	"parent_id", "node_id",
+}
+
+const jsonbVersion = 1 // the first byte of jsonb's binary form
+
+// postgresEpoch is where timestamptz counts from.
+var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+
+// tuple is an execution as COPY takes it in its binary format: the number of fields (int16), then each field's length (int32, -1
+// for NULL) and its bytes. It is made by Record once, straight from what the execution has, so that a row costs no values of
+// its own and nothing is encoded while Postgres waits.
+type tuple []byte
+
+func (b tuple) close(from int) tuple {
+	binary.BigEndian.PutUint32(b[from:], uint32(len(b)-from-4))
+	return b
+}
+
+func (b tuple) null() tuple             { return append(b, 0xff, 0xff, 0xff, 0xff) }
+func (b tuple) size(n int) tuple        { return binary.BigEndian.AppendUint32(b, uint32(n)) }
+func (b tuple) uuid(id uuid.UUID) tuple { return append(b.size(len(id)), id[:]...) }
+func (b tuple) text(s string) tuple     { return append(b.size(len(s)), s...) }
+func (b tuple) int32(n int) tuple       { return b.size(4).size(n) }
+func (b tuple) time(at time.Time) tuple {
+	return binary.BigEndian.AppendUint64(b.size(8), uint64(at.UnixMicro()-postgresEpoch))
+}
+
+func (b tuple) textOrNull(s string) tuple {
+	if s == "" {
+		return b.null()
+	}
+	return b.text(SafeText(s))
+}
+
+func (b tuple) uuidOrNull(id uuid.UUID) tuple {
+	if id == uuid.Nil {
+		return b.null()
+	}
+	return b.uuid(id)
+}
+
+// jsonb appends the JSON that appendTo appends; NULL if that is nothing.
+func (b tuple) jsonb(appendTo func([]byte) []byte) tuple {
+	from := len(b)
+	b = appendTo(append(b.size(0), jsonbVersion))
+	if len(b) == from+5 {
+		return b[:from].null()
+	}
+	return b.close(from)
+}
+
+// appendTuple appends an execution. The times are in order already.
+func appendTuple(b []byte, inv *engine.Invocation, res *engine.Result, nodeID uuid.UUID, queuedAt, startedAt, endedAt time.Time) []byte {
+	script := inv.Script
+	t := tuple(binary.BigEndian.AppendUint16(b, uint16(len(tupleColumns))))
+	t = t.uuid(inv.ExecutionID).uuid(script.ID).uuid(script.TenantID).text(string(res.Code.Status())).text(string(inv.Trigger))
+	t = t.jsonb(func(b []byte) []byte { return appendTriggerData(b, inv) })
+	t = t.jsonb(func(b []byte) []byte { return appendInput(b, inv) })
+	t = t.jsonb(func(b []byte) []byte { return appendOutput(b, res) })
+	t = t.textOrNull(res.Message)
+	t = t.jsonb(func(b []byte) []byte { return appendMetrics(b, res.Metrics) })
+	t = t.time(startedAt).time(endedAt).int32(script.Version).int32(max(inv.Attempt, 1))
+	t = t.textOrNull(string(res.Code)).textOrNull(res.Stack)
+	t = t.time(queuedAt).time(queuedAt).text(string(inv.Handler)).int32(inv.Depth)
+	return t.uuidOrNull(inv.ParentID).uuidOrNull(nodeID)
+}
+
+// replace is the tuple with other fields at some names; with returns nil for NULL.
+func (b tuple) replace(with map[string]func(old []byte) []byte) tuple {
+	out := slices.Clone(b[:2])
+	rest := b[2:]
+	for _, name := range tupleColumns {
+		n := int32(binary.BigEndian.Uint32(rest))
+		var field []byte
+		if rest = rest[4:]; n >= 0 {
+			field, rest = rest[:n:n], rest[n:]
+		}
+		if change, ok := with[name]; ok {
+			field = change(field)
+		}
+		if field == nil {
+			out = out.null()
+			continue
+		}
+		out = append(out.size(len(field)), field...)
+	}
+	return out
+}
+
+// copier gives sqlc's ExecutionRecord tuples that are encoded already: table and columns come from the query, the rows from here.
+type copier struct {
+	pgx.Tx
+	batch []*row
+}
+
+// CopyFrom implements sqlc.DBTX.
+func (c copier) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, _ pgx.CopyFromSource) (int64, error) {
+	if !slices.Equal(columns, tupleColumns[:]) {
+		return 0, fmt.Errorf("ledger's tuples have the columns %v, its query has %v", tupleColumns, columns)
+	}
+	quoted := make([]string, len(columns))
+	for i, name := range columns {
+		quoted[i] = pgx.Identifier{name}.Sanitize()
+	}
+	statement := "copy " + table.Sanitize() + " (" + strings.Join(quoted, ", ") + ") from stdin binary"
+	tag, err := c.Conn().PgConn().CopyFrom(ctx, &copyReader{next: copyHeader, batch: c.batch}, statement)
+	return tag.RowsAffected(), err
+}
+
+var _ sqlc.DBTX = copier{}
+
+var (
+	copyHeader  = append([]byte("PGCOPY\n\xff\r\n\x00"), make([]byte, 8)...) // no flags, no extension
+	copyTrailer = []byte{0xff, 0xff}
+)
+
+// copyReader reads header, tuples and trailer.
+type copyReader struct {
+	next  []byte
+	batch []*row
+	ended bool
+}
+
+func (r *copyReader) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(r.next) == 0 {
+			switch {
+			case len(r.batch) > 0:
+				r.next, r.batch = r.batch[0].tuple, r.batch[1:]
+			case !r.ended:
+				r.next, r.ended = copyTrailer, true
+			default:
+				return n, io.EOF
+			}
+		}
+		copied := copy(p[n:], r.next)
+		r.next = r.next[copied:]
+		n += copied
+	}
+	return n, nil
+}
