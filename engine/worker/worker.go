@@ -72,6 +72,7 @@ type worker struct {
 	// Of the execution that runs; the main thread's only.
 	seq      uint32
 	began    time.Time
+	cpuAt    time.Duration // CPU time at the end of the last one; 0 once anything but a Run came after it
 	logLimit uint32
 	logBytes uint64
 	logLines uint32
@@ -195,6 +196,7 @@ func (w *worker) loop() error {
 // next takes the next frame. Answers are written before it waits.
 func (w *worker) next() (frame, error) {
 	if !w.in.ready() {
+		w.cpuAt = 0
 		if err := w.out.flush(); err != nil {
 			return frame{}, err
 		}
@@ -204,6 +206,9 @@ func (w *worker) next() (frame, error) {
 }
 
 func (w *worker) handle(f frame) error {
+	if f.kind != wire.KindRun {
+		w.cpuAt = 0
+	}
 	if !w.leased && f.kind != wire.KindLease {
 		return fmt.Errorf("frame %d before the lease", f.kind)
 	}
@@ -406,7 +411,10 @@ func (w *worker) run(m *wire.Run) error {
 	w.clock++
 	s.lastUse = w.clock
 	w.bound(s)
-	began, cpuBegan := time.Now(), cpuTime()
+	began, cpuBegan := time.Now(), w.cpuAt
+	if cpuBegan == 0 {
+		cpuBegan = cpuTime()
+	}
 	w.seq, w.began, w.logLimit, w.logBytes, w.logLines = m.Seq, began, m.LogLimit, 0, 0
 	w.cur.begin(m.Seq, s.iso, began, time.Duration(m.WallMillis)*time.Millisecond, time.Duration(m.CPUMillis)*time.Millisecond, cpuBegan)
 	w.dog.stir()
@@ -440,7 +448,8 @@ func (w *worker) run(m *wire.Run) error {
 	}
 	stop, terminated, peakRSS := w.cur.end()
 	wall := time.Since(began)
-	cpu := cpuTime() - cpuBegan
+	w.cpuAt = cpuTime()
+	cpu := w.cpuAt - cpuBegan
 	usage := s.iso.Usage()
 	s.used = usage.Heap + usage.Native
 	s.lastWall = max(wall, 1)

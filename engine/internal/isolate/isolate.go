@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
 
@@ -33,13 +34,21 @@ const (
 	ctlLast        = 19
 	ctlLogClosed   = 20
 	ctlNoWasm      = 21
+	ctlContext     = 22
+	ctlText        = 23
 	ctlDue         = 128 // byte offset of a float64
+	ctlShort       = 256 // byte offset of a short result
 )
 
 const (
 	stateIdle    = 0
 	stateRunning = 1
 	stateDone    = 2
+)
+
+const (
+	resultResponse = 1
+	resultFailure  = 3
 )
 
 // Functions of boot.js.
@@ -81,9 +90,12 @@ type Isolate struct {
 	recv            *v8.Value
 	control         []int32
 	due             *float64
+	short           []byte
 	releaseControl  func()
 	exchange        []byte
 	releaseExchange func()
+
+	start []byte // context and head of the execution that begins
 
 	held []*v8.Value // what callbacks returned: V8 reads it after the callback, so it is released at the next call
 	name string
@@ -144,6 +156,7 @@ func (i *Isolate) newContext() error {
 	i.releaseControl = release
 	i.control = unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(b))), ctlDue/4)
 	i.due = (*float64)(unsafe.Pointer(&b[ctlDue]))
+	i.short = b[ctlShort:]
 	exchange, err := faces.Get("exchange")
 	if err != nil {
 		return fmt.Errorf("boot: exchange: %w", err)
@@ -224,7 +237,7 @@ func (i *Isolate) closeContext() {
 		i.releaseExchange()
 		i.releaseExchange = nil
 	}
-	i.control, i.due, i.exchange = nil, nil, nil
+	i.control, i.due, i.short, i.exchange = nil, nil, nil, nil
 	i.fns = [fnCount]*v8.Function{}
 	i.ctx.Close()
 	i.ctx = nil
@@ -272,11 +285,24 @@ type Failure struct {
 // call calls a function of boot.js with strings. The error is errTerminated or an exception that boot.js let through, such as a
 // stack overflow in its own code.
 func (i *Isolate) call(fn int, args ...string) (string, error) {
+	result, err := i.invoke(fn, args...)
+	if err != nil {
+		return "", err
+	}
+	defer result.Release()
+	if result.IsString() {
+		return result.String(), nil
+	}
+	return "", nil
+}
+
+// invoke is call for a function's value, which the caller releases.
+func (i *Isolate) invoke(fn int, args ...string) (*v8.Value, error) {
 	var values [5]v8.Valuer
 	for n, a := range args {
 		v, err := v8.NewValue(i.v8, a)
 		if err != nil {
-			return "", fmt.Errorf("argument: %w", err)
+			return nil, fmt.Errorf("argument: %w", err)
 		}
 		values[n] = v
 	}
@@ -288,15 +314,11 @@ func (i *Isolate) call(fn int, args ...string) (string, error) {
 	if err != nil {
 		var js *v8.JSError
 		if errors.As(err, &js) && strings.HasPrefix(js.Message, "ExecutionTerminated") {
-			return "", errTerminated
+			return nil, errTerminated
 		}
-		return "", err
+		return nil, err
 	}
-	defer result.Release()
-	if result.IsString() {
-		return result.String(), nil
-	}
-	return "", nil
+	return result, nil
 }
 
 func (i *Isolate) releaseHeld() {
@@ -433,25 +455,39 @@ func (i *Isolate) Begin(s *Start) error {
 	i.control[ctlHandler] = s.Handler
 	i.control[ctlWall] = s.WallMillis
 	i.control[ctlOutputLimit] = s.OutputLimit
-	text := ""
+	i.control[ctlContext] = int32(utf16Length(s.Context))
+	i.start = append(append(i.start[:0], s.Context...), s.Head...)
+	args := [2]string{unsafe.String(unsafe.SliceData(i.start), len(i.start))}
+	n := 1
 	switch {
 	case !s.HasBody:
 		i.control[ctlBodyMode] = 0
 		i.control[ctlBytes] = -1
 	case s.BodyIsText:
 		i.control[ctlBodyMode] = 1
-		text = unsafe.String(unsafe.SliceData(s.Body), len(s.Body))
+		args[1], n = unsafe.String(unsafe.SliceData(s.Body), len(s.Body)), 2
 	default:
 		if err := i.put(s.Body); err != nil {
 			return err
 		}
 		i.control[ctlBodyMode] = 2
 	}
-	_, err := i.call(fnBegin, s.Context, s.Head, text)
-	if err != nil && i.control[ctlState] == stateIdle {
+	result, err := i.invoke(fnBegin, args[:n]...)
+	if err == nil {
+		result.Release()
+	} else if i.control[ctlState] != stateRunning {
 		i.control[ctlState] = stateRunning
 	}
 	return i.drain(err)
+}
+
+// utf16Length is the length of a text in JavaScript.
+func utf16Length(s string) int {
+	n := 0
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
 }
 
 // drain follows up a call: rejections that nobody handled by the end of the microtasks fail the execution.
@@ -559,7 +595,7 @@ type Outcome struct {
 	Streamed bool
 	Status   uint32
 	Headers  string // "name\nvalue\n…"
-	Text     string // the output as JSON, or the response's body
+	Text     string // the output as JSON, or the response's body; both valid until the next call
 	Bytes    []byte // the response's body where it was bytes; valid until the next call
 }
 
@@ -568,12 +604,18 @@ func (i *Isolate) Take(o *Outcome) error {
 	*o = Outcome{}
 	kind := i.control[ctlResult]
 	o.Streamed = i.control[ctlStreamed] == 1
-	text, err := i.call(fnTake)
-	if err != nil {
-		return err
+	var text string
+	if n := i.control[ctlText]; n >= 0 && int(n) <= len(i.short) && kind != resultFailure && i.control[ctlPending] <= 0 {
+		text = unsafe.String(unsafe.SliceData(i.short), int(n))
+		i.control[ctlState] = stateIdle
+	} else {
+		var err error
+		if text, err = i.call(fnTake); err != nil {
+			return err
+		}
 	}
 	switch kind {
-	case 1:
+	case resultResponse:
 		o.Status = uint32(i.control[ctlStatus])
 		rest := 0
 		lines := int(i.control[ctlHeaderLines])
@@ -597,7 +639,7 @@ func (i *Isolate) Take(o *Outcome) error {
 		if n := i.control[ctlBytes]; n >= 0 && int(n) <= len(i.exchange) {
 			o.Bytes = i.exchange[:n]
 		}
-	case 3:
+	case resultFailure:
 		f := i.failure(text)
 		o.Failure = &f
 	default:

@@ -3,6 +3,7 @@ package isolate
 import (
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -114,6 +115,35 @@ func BenchmarkFirstFetch(b *testing.B) {
 		b.StopTimer()
 		i.Close()
 		b.StartTimer()
+	}
+}
+
+func TestResultIsHandedOverOrTaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		source, text, failure string
+	}{
+		"short":          {`() => new Response("a".repeat(2000))`, strings.Repeat("a", 2000), ""},
+		"long":           {`() => new Response("a".repeat(3000))`, strings.Repeat("a", 3000), ""},
+		"beyond ASCII":   {`() => new Response("é")`, "é", ""},
+		"empty":          {`() => new Response(null)`, "", ""},
+		"call goes on":   {`(r, e, ctx) => { queueMicrotask(() => { fetch("http://example.org/"); }); return new Response("ok"); }`, "ok", ""},
+		"late rejection": {`() => { Promise.resolve().then(() => {}).then(() => {}).then(() => { Promise.reject(new Error("late")); }); return new Response("ok"); }`, "", "late"},
+	} {
+		i, _ := load(t, `(function (module, exports, require) { module.exports = { default: { fetch: `+c.source+` } }; })`)
+		for range 3 {
+			var o Outcome
+			require.NoError(t, i.Begin(fetchStart()), name)
+			require.True(t, i.Done(), name)
+			require.NoError(t, i.Take(&o), name)
+			require.Equal(t, int32(0), i.control[ctlPending], name)
+			if c.failure != "" {
+				require.NotNil(t, o.Failure, name)
+				require.Contains(t, o.Failure.Message, c.failure, name)
+				continue
+			}
+			require.Nil(t, o.Failure, name)
+			require.Equal(t, c.text, o.Text, name)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@
     JSONStringify, MathMax, MathMin, Number: NumberCtor, ObjectAssign, ObjectDefineProperty, ObjectFreeze, ObjectHasOwn, ObjectKeys,
     ObjectPrototypeToString, Promise: PromiseCtor, PromisePrototypeThen, RangeError: RangeErrorCtor, ReflectApply, SafeMap,
     MapPrototypeGet, MapPrototypeSet, MapPrototypeDelete, MapPrototypeHas, MapPrototypeClear, MapPrototypeGetSize, MapPrototypeForEach,
-    StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeIncludes, SymbolPrototypeToString,
+    StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeIncludes, SymbolPrototypeToString,
     TypeError: TypeErrorCtor, TypedArrayPrototypeGetLength, TypedArrayPrototypeSet, Uint8Array: U8, EvalError: EvalErrorCtor, SyntaxError: SyntaxErrorCtor,
     ReferenceError: ReferenceErrorCtor, URIError: URIErrorCtor,
   } = primordials;
@@ -91,16 +91,19 @@
 
   // Members of control. The worker's Go code has the same list.
   const STATE = 0, REPLY_KIND = 1, BYTES = 2, PENDING = 3, REJECTIONS = 4, HANDLER = 5, BODY_MODE = 6, WALL = 8, OUTPUT_LIMIT = 9,
-    RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21;
+    RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21,
+    CONTEXT_LENGTH = 22, TEXT_LENGTH = 23;
   const IDLE = 0, RUNNING = 1, DONE = 2;
   const REPLY_BYTES = 1, REPLY_ERROR = 2;
   const RESPONSE = 1, OUTPUT = 2, FAILURE = 3;
   const FETCH = 1, SCHEDULED = 2, EVENT = 3, RUN = 4;
 
   const Shared = globalThis.SharedArrayBuffer;
-  const controlBuffer = new Shared(256);
-  const control = new I32(controlBuffer);
+  const shortText = 2048; // bytes of a result that is handed over without a call
+  const controlBuffer = new Shared(256 + shortText);
+  const control = new I32(controlBuffer, 0, 32);
   const nextDue = new F64(controlBuffer, 128, 1);
+  const handedOver = new U8(controlBuffer, 256, shortText);
   let exchange = new Shared(64 << 10);
   let exchangeSize = 64 << 10;
 
@@ -804,8 +807,11 @@
 
   const names = [undefined, "fetch", "scheduled", "event", "run"];
 
-  // begin starts an execution: control has the handler, the body's mode and the limits. It is done when control[STATE] says so.
-  function begin(context, head, body) {
+  // begin starts an execution: control has the handler, the body's mode and the limits, start is its context and then its request's
+  // head. It is done when control[STATE] says so.
+  function begin(start, body) {
+    if (execution !== undefined) end(); // its result was handed over
+    const context = StringPrototypeSlice(start, 0, control[CONTEXT_LENGTH]), head = StringPrototypeSlice(start, control[CONTEXT_LENGTH]);
     beganAt = DateNow();
     lastNow = 0;
     lastTimer = lastOrder = 0;
@@ -814,6 +820,7 @@
     control[STREAMED] = 0;
     control[LOG_CLOSED] = 0;
     control[PENDING] = 0;
+    control[TEXT_LENGTH] = -1;
     const ex = new Execution();
     execution = ex;
     core.execution = undefined;
@@ -1139,6 +1146,20 @@
       }
     }
     control[STATE] = DONE;
+    if (!ex.failed && ex.bytes === undefined) handOver(ex.text);
+  }
+
+  // handOver puts a short text of ASCII where the worker finds it without a call: take is then not called, unless a host call is under
+  // way or a rejection comes after all, and the next begin does the rest of it.
+  function handOver(text) {
+    const n = text.length;
+    if (n > shortText) return;
+    for (let i = 0; i < n; i++) {
+      const c = StringPrototypeCharCodeAt(text, i);
+      if (c > 127) return;
+      handedOver[i] = c;
+    }
+    control[TEXT_LENGTH] = n;
   }
 
   // take returns the result's text and ends the execution: what is left of it is cancelled.
@@ -1229,6 +1250,7 @@
       ex.failed = true;
       ex.text = text;
       ex.bytes = undefined;
+      control[TEXT_LENGTH] = -1;
       control[RESULT] = FAILURE;
       control[BYTES] = -1;
       return;
