@@ -41,6 +41,8 @@ import (
 // its executions end, the engine ends its workers, the ledger writes what it has, Postgres checkpoints.
 func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err error) {
 	log := newLogger(cfg, stderr)
+	// An id for each execution, but a system call for sixteen of them only. No id is a secret; keys are made of crypto/rand.
+	uuid.EnableRandPool()
 	nodeID, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("making a node id: %w", err)

@@ -1,0 +1,29 @@
+-- The sample of an ANALYZE is 300 rows for each unit of its finest column's statistics: 9,000 rows instead of 30,000 cost the
+-- history, which grows without end, a third. Thirty common tenants, scripts and statuses and thirty steps of time are enough to tell
+-- a large tenant from a small one.
+
+-- +goose Up
+ALTER TABLE script_executions
+    ALTER COLUMN id SET STATISTICS 30, ALTER COLUMN script_id SET STATISTICS 30, ALTER COLUMN tenant_id SET STATISTICS 30,
+    ALTER COLUMN status SET STATISTICS 30, ALTER COLUMN trigger_type SET STATISTICS 30, ALTER COLUMN started_at SET STATISTICS 30,
+    ALTER COLUMN completed_at SET STATISTICS 30, ALTER COLUMN version SET STATISTICS 30, ALTER COLUMN attempt SET STATISTICS 30,
+    ALTER COLUMN lost_count SET STATISTICS 30, ALTER COLUMN error_code SET STATISTICS 30, ALTER COLUMN queued_at SET STATISTICS 30,
+    ALTER COLUMN run_at SET STATISTICS 30, ALTER COLUMN handler SET STATISTICS 30, ALTER COLUMN depth SET STATISTICS 30,
+    ALTER COLUMN event_id SET STATISTICS 30, ALTER COLUMN scheduled_for SET STATISTICS 30,
+    ALTER COLUMN dead_letter_id SET STATISTICS 30, ALTER COLUMN replay_of SET STATISTICS 30,
+    ALTER COLUMN parent_id SET STATISTICS 30, ALTER COLUMN node_id SET STATISTICS 30,
+    ALTER COLUMN lease_token SET STATISTICS 30, ALTER COLUMN lease_expires_at SET STATISTICS 30,
+    ALTER COLUMN cancel_requested SET STATISTICS 30;
+
+-- +goose Down
+ALTER TABLE script_executions
+    ALTER COLUMN id SET STATISTICS -1, ALTER COLUMN script_id SET STATISTICS -1, ALTER COLUMN tenant_id SET STATISTICS -1,
+    ALTER COLUMN status SET STATISTICS -1, ALTER COLUMN trigger_type SET STATISTICS -1, ALTER COLUMN started_at SET STATISTICS -1,
+    ALTER COLUMN completed_at SET STATISTICS -1, ALTER COLUMN version SET STATISTICS -1, ALTER COLUMN attempt SET STATISTICS -1,
+    ALTER COLUMN lost_count SET STATISTICS -1, ALTER COLUMN error_code SET STATISTICS -1, ALTER COLUMN queued_at SET STATISTICS -1,
+    ALTER COLUMN run_at SET STATISTICS -1, ALTER COLUMN handler SET STATISTICS -1, ALTER COLUMN depth SET STATISTICS -1,
+    ALTER COLUMN event_id SET STATISTICS -1, ALTER COLUMN scheduled_for SET STATISTICS -1,
+    ALTER COLUMN dead_letter_id SET STATISTICS -1, ALTER COLUMN replay_of SET STATISTICS -1,
+    ALTER COLUMN parent_id SET STATISTICS -1, ALTER COLUMN node_id SET STATISTICS -1,
+    ALTER COLUMN lease_token SET STATISTICS -1, ALTER COLUMN lease_expires_at SET STATISTICS -1,
+    ALTER COLUMN cancel_requested SET STATISTICS -1;
