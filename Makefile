@@ -47,8 +47,8 @@ test: bin/jsruntime-worker ## all tests on a Postgres of their own (RACE=1: race
 	$(WITH_DATABASE) go test $(RACEFLAG) -timeout 12m $(ARGS) $(PKG)
 
 .PHONY: test-faults
-test-faults: build ## real nodes and Postgres, killed, stopped, cut off and filled up (CRASH_DURATION=10m: longer than the default)
-	JSRUNTIME_BINARY=$(CURDIR)/bin/jsruntime go test -count=1 -timeout 60m -v $(ARGS) ./cmd/jsruntime/faults/...
+test-faults: build ## real nodes and Postgres, killed, stopped, cut off and filled up (CRASH_DURATION=10m: kills for longer; FAULTS_TABLE=bench/FAULTS.md: write the table)
+	FAULTS_TABLE=$(abspath $(FAULTS_TABLE)) JSRUNTIME_BINARY=$(CURDIR)/bin/jsruntime go test -count=1 -timeout 60m -v $(ARGS) ./cmd/jsruntime/faults/...
 
 .PHONY: generate
 generate: ## sqlc's queries and the OpenAPI document

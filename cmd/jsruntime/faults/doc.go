@@ -4,7 +4,7 @@
 //	           sink  ◄── every run of a script says that it began and ended: the truth that is not the queue's own
 //	            ▲
 //	load ──► node 1 ──┐
-//	   └───► node 2 ──┴─► relay ─► Postgres       the relay cuts, stalls and delays; network namespaces partition
+//	   └───► node 2 ──┴─► relay ─► Postgres       the relay cuts, stalls, delays and breaks; network namespaces partition
 //
 // A fault has a world of its own: a database, two nodes, a tenant with scripts of every kind, and a load that runs before,
 // during and after it. Then the world settles, and the invariants are checked:
@@ -22,5 +22,8 @@
 //	H    every answered request is in the history, but for the last 100 ms before a kill -9
 //
 // A fault that cannot be injected on this machine (no root, no ip) is skipped and says so in the table that ends the run.
-// CRASH_DURATION=10m repeats kills at random for that long; JSRUNTIME_FAULTS_ONLY=F1,F6 picks faults.
+// FAULTS_TABLE=path writes the table there, as Markdown. CRASH_DURATION=10m repeats kills at random for that long;
+// JSRUNTIME_FAULTS_ONLY=F1,F6 picks faults; JSRUNTIME_FAULTS_OUTAGE=30s is how long Postgres is away; JSRUNTIME_FAULTS_KEEP=dir
+// keeps the logs and metrics of nodes in a fault that failed; JSRUNTIME_OLD_BIN=dir has the older binaries of F20, which are built
+// from the commit before the newest migration otherwise.
 package faults

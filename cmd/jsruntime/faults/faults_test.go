@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,6 +42,7 @@ var all = []fault{
 	{id: "F9", name: "every backend terminated, twice", run: terminateBackends},
 	{id: "F10", name: "Postgres read-only, as after a failover", run: readOnly, patience: 90 * time.Second},
 	{id: "F11", name: "a node cut off from Postgres (namespace)", world: worldConfig{noStart: true}, run: partition, patience: 90 * time.Second},
+	{id: "F11b", name: "a bad line to Postgres: late, cut up, stalling, reset", world: worldConfig{relay: true}, run: lossyLine, patience: 90 * time.Second},
 	{id: "F12", name: "Postgres's disk is full", world: worldConfig{noStart: true}, run: diskFull, patience: 90 * time.Second},
 	{id: "F13", name: "Postgres's clock steps by an hour, both ways", world: worldConfig{noStart: true}, run: clockSteps, patience: 90 * time.Second},
 	{id: "F15", name: "connection pool exhausted", world: worldConfig{env: []string{"JSRUNTIME_DATABASE_CONNS=4"}}, run: exhaustPool},
@@ -70,25 +69,17 @@ func TestFaults(t *testing.T) {
 	dir := t.TempDir()
 	shared := newDatabase(t, dir)
 	only := strings.FieldsFunc(os.Getenv("JSRUNTIME_FAULTS_ONLY"), func(r rune) bool { return r == ',' || r == ' ' })
-	var report bytes.Buffer
-	table := tabwriter.NewWriter(&report, 0, 0, 1, ' ', 0)
-	fmt.Fprintf(table, "fault\twhat\t%s\tseconds\n", strings.Join(order, "\t"))
-	var notes []string
+	results := &table{begun: time.Now(), postgres: query[string](&world{t: t, db: shared, name: "postgres"}, `SELECT current_setting('server_version')`)}
 	for _, f := range all {
 		if len(only) > 0 && !slices.Contains(only, f.id) {
 			continue
 		}
+		r := row{id: f.id, name: f.name, cells: map[string]string{}, own: "FAIL"}
 		begun := time.Now()
-		cells := make([]string, len(order))
-		for i := range cells {
-			cells[i] = "?"
-		}
 		t.Run(f.id, func(t *testing.T) {
 			defer func() {
 				if t.Skipped() {
-					for i := range cells {
-						cells[i] = "-"
-					}
+					r.own = "skipped"
 				}
 			}()
 			w := newWorld(t, shared, f.world)
@@ -119,28 +110,30 @@ func TestFaults(t *testing.T) {
 				w.warm()
 			}
 			f.run(t, w)
+			if !t.Failed() {
+				r.own = "ok"
+			}
 			if f.patience == 0 {
 				f.patience = time.Minute
 			}
 			wrong := w.settle(f.patience)
-			for i, invariant := range order {
-				cells[i] = "ok"
+			for _, invariant := range order {
+				r.cells[invariant] = "ok"
 				if len(wrong[invariant]) > 0 {
-					cells[i] = "FAIL"
+					r.cells[invariant] = "FAIL"
 					t.Errorf("%s %s violated:\n%s", f.id, invariant, strings.Join(wrong[invariant], "\n"))
 				}
 			}
-			for _, note := range w.notes {
-				notes = append(notes, f.id+": "+note)
-			}
+			r.notes = w.notes
 		})
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f\n", f.id, f.name, strings.Join(cells, "\t"), time.Since(begun).Seconds())
+		r.took = time.Since(begun)
+		results.rows = append(results.rows, r)
+		// After each: a run that is broken off has shown what it has seen.
+		if path := os.Getenv("FAULTS_TABLE"); path != "" {
+			require.NoError(t, os.WriteFile(path, []byte(results.markdown()), 0o644))
+		}
 	}
-	table.Flush()
-	t.Logf("\n%s\n%s", report.String(), strings.Join(notes, "\n"))
-	if path := os.Getenv("JSRUNTIME_FAULTS_REPORT"); path != "" {
-		require.NoError(t, os.WriteFile(path, []byte(report.String()+"\n"+strings.Join(notes, "\n")+"\n"), 0o644))
-	}
+	t.Logf("\n%s", results.text())
 }
 
 // busy has n executions of ms each under way, and returns when they all began.
@@ -873,23 +866,96 @@ func clockSteps(t *testing.T, w *world) {
 	w.note("executions that lost a lease: %d", query[int](w, `SELECT count(*) FROM script_executions WHERE lost_count > 0`))
 }
 
-func twoVersions(t *testing.T, w *world) {
-	old := os.Getenv("JSRUNTIME_OLD_BIN")
-	if old == "" {
-		t.Skip("JSRUNTIME_OLD_BIN names no older jsruntime")
+// lossyLine makes everything slow and unreliable, and nothing stop.
+func lossyLine(t *testing.T, w *world) {
+	done := func() int {
+		return query[int](w, `SELECT count(*) FROM script_executions WHERE status = 'completed' AND handler = 'run'`)
 	}
-	first := w.start(nodeConfig{name: "old", bin: filepath.Join(old, "jsruntime")})
+	before, begun := done(), time.Now()
+	line := &badLine{delay: 15 * time.Millisecond, jitter: 40 * time.Millisecond, stall: .003, reset: .001}
+	w.relay.setLine(line)
+	for time.Since(begun) < outage()*2/3 || line.resets.Load() == 0 || line.stalls.Load() == 0 {
+		require.Less(t, time.Since(begun), 2*time.Minute, "the line is not bad: %d pieces", line.pieces.Load())
+		for _, n := range w.nodes {
+			require.Equal(t, http.StatusOK, n.status("/healthz", 5*time.Second), "/healthz of %s", n.name)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	within := done() - before
+	took := time.Since(begun)
+	w.relay.setLine(nil)
+	w.note("%d pieces in %.0f s, %d cut, %d stalled, %d connections reset; %d queued executions completed meanwhile", line.pieces.Load(), took.Seconds(),
+		line.cut.Load(), line.stalls.Load(), line.resets.Load(), within)
+	require.Positive(t, within, "nothing completes over a bad line")
+	w.recovered(t, time.Now())
+}
+
+// olderBuild is a directory with the binaries of the commit before the newest migration: JSRUNTIME_OLD_BIN, or built here from
+// the repository's history.
+func olderBuild(t *testing.T) (dir, commit string) {
+	t.Helper()
+	if dir := os.Getenv("JSRUNTIME_OLD_BIN"); dir != "" {
+		return dir, dir
+	}
+	output := func(name string, args ...string) string {
+		out, err := exec.Command(name, args...).Output()
+		if err != nil {
+			t.Skipf("no older version: JSRUNTIME_OLD_BIN is not set and %s %s says %v", name, args[0], err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	root := output("git", "rev-parse", "--show-toplevel")
+	newest := output("git", "-C", root, "log", "-1", "--diff-filter=A", "--format=%H", "--", "migrations/*.sql")
+	if newest == "" {
+		t.Skip("no older version: the history knows of no migration")
+	}
+	commit = output("git", "-C", root, "rev-parse", "--short", newest+"^")
+	dir = t.TempDir()
+	tar := filepath.Join(dir, "source.tar")
+	command(t, "git", "-C", root, "archive", "--format=tar", "-o", tar, commit)
+	command(t, "tar", "-x", "-C", dir, "-f", tar)
+	for name, how := range map[string][]string{"jsruntime": {"CGO_ENABLED=0"}, "jsruntime-worker": {"CGO_ENABLED=1", "-buildmode=pie"}} {
+		args := append([]string{how[0], "go", "-C", dir, "build", "-trimpath", "-buildvcs=false", "-ldflags",
+			"-X main.buildVersion=" + commit + " -X jsruntime/engine/internal/wire.stamped=" + commit, "-o", "bin/" + name}, how[1:]...)
+		command(t, append([]string{"env"}, append(args, "./cmd/"+name)...)...)
+	}
+	return filepath.Join(dir, "bin"), commit
+}
+
+// twoVersions is a rolling upgrade: a node of the older version works on its own schema, a newer one migrates it and works beside
+// the older for a while, and then alone.
+func twoVersions(t *testing.T, w *world) {
+	bin, commit := olderBuild(t)
+	first := w.start(nodeConfig{name: "old", bin: filepath.Join(bin, "jsruntime")})
 	first.waitReady(t)
 	w.furnish()
 	w.exec(audit)
 	w.warm()
-	w.start(nodeConfig{name: "new"}).waitReady(t)
-	time.Sleep(outage())
-	w.note("errors in the old node's log: %d", logLines(first, `"level":"ERROR"`))
+	schema := func() int { return query[int](w, `SELECT max(version_id)::int FROM goose_db_version WHERE is_applied`) }
+	before := schema()
+	second := w.start(nodeConfig{name: "new"})
+	second.waitReady(t)
+	for until := time.Now().Add(outage() / 2); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		for _, n := range w.nodes {
+			require.Equal(t, http.StatusOK, w.visit(context.Background(), n, "/hello"), "%s beside the other version", n.name)
+		}
+	}
+	// What one makes, the other serves.
+	w.addScript("since", "http", `export default { fetch() { return new Response("since"); } }`, nil)
+	for _, n := range w.nodes {
+		require.Eventually(t, func() bool { return n.status("/t/acme/since", 5*time.Second) == http.StatusOK }, 30*time.Second, 100*time.Millisecond, "%s does not serve a new endpoint", n.name)
+	}
+	w.note("old %s on schema %d, new on schema %d; errors in the old node's log: %d", commit, before, schema(), logLines(first, `"level":"ERROR"`))
+	for _, n := range w.nodes {
+		for _, state := range []string{"42703", "42P01", "42883"} { // no such column, table, function
+			require.Zero(t, logLines(n, "SQLSTATE "+state), "%s met a schema that it does not know", n.name)
+		}
+	}
 	w.doomed = append(w.doomed, first.workers()...)
 	first.expect()
 	first.signal(syscall.SIGTERM)
 	<-first.gone
+	require.Zero(t, first.exit)
 }
 
 func lowMemory(t *testing.T, w *world) {

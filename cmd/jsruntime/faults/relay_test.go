@@ -3,8 +3,10 @@ package faults
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,53 @@ type relay struct {
 	mu      sync.Mutex
 	conns   map[net.Conn]net.Conn // client's to server's side
 	stalled chan struct{}         // closed when data may flow
+	line    *badLine              // nil: a good one
+}
+
+// badLine is what a bad line does to every piece of data: it comes late, in parts, sometimes much too late, and sometimes the
+// connection breaks instead. Lost packets look like this to whoever uses TCP.
+type badLine struct {
+	delay, jitter time.Duration // of every piece
+	stall         float64       // chance of a pause of one to three seconds
+	reset         float64       // chance that the connection is reset in the middle of a piece
+
+	pieces, cut, stalls, resets atomic.Int64 // what it did
+}
+
+// carry writes a piece to the other side as the line does. It returns false where the connection is no more.
+func (l *badLine) carry(to net.Conn, piece []byte) bool {
+	l.pieces.Add(1)
+	time.Sleep(l.delay + rand.N(l.jitter+1))
+	if rand.Float64() < l.stall {
+		l.stalls.Add(1)
+		time.Sleep(time.Second + rand.N(2*time.Second))
+	}
+	if rand.Float64() < l.reset {
+		l.resets.Add(1)
+		_, _ = to.Write(piece[:rand.IntN(len(piece))])
+		return false
+	}
+	for len(piece) > 0 {
+		n := len(piece)
+		if rand.IntN(3) == 0 {
+			l.cut.Add(1)
+			n = 1 + rand.IntN(n)
+		}
+		if _, err := to.Write(piece[:n]); err != nil {
+			return false
+		}
+		if piece = piece[n:]; len(piece) > 0 {
+			time.Sleep(rand.N(l.jitter + 1))
+		}
+	}
+	return true
+}
+
+// setLine makes the line bad; nil makes it good.
+func (r *relay) setLine(l *badLine) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.line = l
 }
 
 func newRelay(t *testing.T, pick func() string) *relay {
@@ -84,10 +133,16 @@ func (r *relay) pump(to, from net.Conn) {
 	for {
 		n, err := from.Read(buf)
 		r.mu.Lock()
-		stalled := r.stalled
+		stalled, line := r.stalled, r.line
 		r.mu.Unlock()
 		<-stalled
-		if n > 0 {
+		if n > 0 && line != nil {
+			if !line.carry(to, buf[:n]) {
+				reset(to)
+				reset(from)
+				return
+			}
+		} else if n > 0 {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
