@@ -192,6 +192,19 @@ func Suite(t *testing.T, w Worker) {
 		require.Equal(t, 3, got.Context.Attempt)
 		require.Equal(t, "manual", got.Context.Trigger)
 	})
+	// A worker keeps few isolates, and fewer of scripts that may hold little: they are loaded again, and nothing is refused.
+	t.Run("more scripts than a worker keeps", func(t *testing.T) {
+		scripts := make([]*engine.Script, 12)
+		for i := range scripts {
+			scripts[i] = w.Script(t, tenant, "echo", nil)
+		}
+		for range 3 {
+			for _, s := range scripts {
+				res := Execute(t, e, Invocation(s, `1`))
+				require.Equal(t, engine.CodeNone, res.Code, res.Message)
+			}
+		}
+	})
 	t.Run("throw", func(t *testing.T) {
 		res := Execute(t, e, Invocation(w.Script(t, tenant, "throw", nil), "null"))
 		require.Equal(t, engine.CodeException, res.Code)

@@ -1033,6 +1033,9 @@ func (p *Pool) result(w *worker, payload []byte) error {
 	switch {
 	case c == nil:
 	case m.Code == wire.CodeRecalled && (c.cancel == "" || c.cancel == wire.CodeRecalled):
+		if sl := w.slots[c.Program.Script]; c.cancel == "" && sl != nil && sl.number == c.Run.Slot {
+			delete(w.slots, sl.script) // the worker has dropped its isolate, for room: it is loaded again before the next Run
+		}
 		if c.recalls++; c.recalls > maxRecalls {
 			c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: "node", Wait: time.Second}, Ended: now}
 			p.end(c)

@@ -23,8 +23,9 @@ const (
 	stateDead
 )
 
-// maxSlots bounds the scripts that are loaded in one worker.
-const maxSlots = 16
+// maxSlots bounds the scripts that are loaded in one worker. A worker keeps no more isolates than these (engine/worker's maxIsolates),
+// and fewer where they hold much memory: what it dropped by itself it says by a Result with CodeRecalled.
+const maxSlots = 8
 
 // burnAfter is the CPU time of one execution after which its worker yields to others.
 const burnAfter = 100 * time.Millisecond
