@@ -57,6 +57,28 @@ func Tree(root int) (map[string]Usage, error) {
 	return out, nil
 }
 
+// Single is the use of one process.
+type Single struct {
+	Parent  int
+	Name    string // of its command, at most 15 characters
+	CPU     time.Duration
+	Private int64
+}
+
+// Process returns what one process has used.
+func Process(pid int) (Single, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return Single{}, fmt.Errorf("process: %w", err)
+	}
+	_, name, ppid, used, ok := parseStat(string(raw))
+	if !ok {
+		return Single{}, fmt.Errorf("process %d: its stat is not understood", pid)
+	}
+	private, _ := memory(pid)
+	return Single{Parent: ppid, Name: name, CPU: used, Private: private}, nil
+}
+
 func descends(parents map[int]int, pid, root int) bool {
 	for range 64 {
 		if pid == root {
