@@ -32,7 +32,7 @@
 // millisecond's worth; a further worker is used when the queue is full. Executions that are long or wait for the host get a worker
 // each. A script is served by at most its share of max_concurrent_runs, a tenant by at most its share of its concurrency, all by
 // MaxWorkers, not counting those whose execution waits for a host call: a chain of scripts that invoke each other always comes to
-// its end. What is over waits, fairly over tenants, and is refused with CodeConcurrencyLimit or CodeOverloaded in the end.
+// its end. Idle workers do not count: up to MaxWarm keep their tenant and what they have loaded. What is over waits, fairly over tenants, and is refused with CodeConcurrencyLimit or CodeOverloaded in the end.
 //
 // # Who ends what
 //

@@ -42,6 +42,10 @@ type Config struct {
 	// MaxWorkers bounds the workers that execute at one time; those whose execution waits for a host call are not counted.
 	// 0 means 4 × cores.
 	MaxWorkers int
+	// MaxWarm bounds the workers that have a tenant, executing or idle, beside those whose execution waits for a host call; the one
+	// that was idle longest makes room. It is at least MaxWorkers. 0 means as many as a quarter of the machine's memory holds at
+	// 16 MiB each. What the idle ones really hold is bounded too: by that quarter, or by MaxWarm times 16 MiB if that is more.
+	MaxWarm int
 	// MaxParked bounds the workers whose execution waits for a host call. 0 means 8 × MaxWorkers.
 	MaxParked int
 	// Spares is how many workers are kept started and not yet leased. 0 means 2, less than 0 none.
@@ -108,6 +112,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxWorkers < 1 {
 		return c, fmt.Errorf("MaxWorkers must be at least 1, not %d", c.MaxWorkers)
 	}
+	c.MaxWarm = max(cmp.Or(c.MaxWarm, int(warmMemory()/warmWorker)), c.MaxWorkers)
 	c.MaxParked = cmp.Or(c.MaxParked, 8*c.MaxWorkers)
 	c.Spares = max(cmp.Or(c.Spares, 2), 0)
 	c.QueueWait = cmp.Or(c.QueueWait, 5*time.Second)
@@ -137,6 +142,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+// warmWorker is what a worker with a small script in it holds at most: 8 to 16 MiB.
+const warmWorker = 16 << 20
+
+// warmMemory is what idle workers may hold together.
+func warmMemory() int64 { return pool.MachineMemory() / 4 }
 
 // Engine runs scripts in worker processes. It is safe for concurrent use. Execute may be called before Run, and waits for it.
 type Engine struct {
@@ -200,6 +211,8 @@ func New(cfg Config) (*Engine, error) {
 		Build:       cfg.Build,
 		SysProcAttr: cfg.SysProcAttr,
 		MaxWorkers:  cfg.MaxWorkers,
+		MaxLeased:   cfg.MaxWarm,
+		MaxIdle:     max(warmMemory(), int64(cfg.MaxWarm)*warmWorker),
 		MaxParked:   cfg.MaxParked,
 		Spares:      cfg.Spares,
 		MaxPending:  cfg.MaxQueued,

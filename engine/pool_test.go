@@ -37,7 +37,7 @@ func identify(t *testing.T, e *engine.Engine, s *engine.Script) identity {
 
 func TestAWorkerServesOneTenantUntilItDies(t *testing.T) {
 	t.Parallel()
-	e := enginetest.Start(t, func(c *engine.Config) { c.MaxWorkers = 2; c.Spares = -1 })
+	e := enginetest.Start(t, func(c *engine.Config) { c.MaxWorkers, c.MaxWarm = 2, 2; c.Spares = -1 })
 	seen := map[int]string{}
 	tenants := []*engine.Script{}
 	for range 4 {
@@ -55,6 +55,25 @@ func TestAWorkerServesOneTenantUntilItDies(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(seen), 4, "four tenants in a pool of two: idle workers are replaced")
+}
+
+func TestMoreTenantsStayWarmThanMayExecute(t *testing.T) {
+	t.Parallel()
+	e := enginetest.Start(t, func(c *engine.Config) { c.MaxWorkers, c.MaxWarm = 1, 4 })
+	var scripts []*engine.Script
+	var workers []int
+	for range 4 {
+		s := enginetest.NewTenant().Script("identity", nil)
+		scripts, workers = append(scripts, s), append(workers, identify(t, e, s).PID)
+	}
+	for i, s := range scripts {
+		require.Equal(t, workers[i], identify(t, e, s).PID)
+	}
+	identify(t, e, enginetest.NewTenant().Script("identity", nil)) // a fifth takes the place of the one that was idle longest
+	for i, s := range scripts[1:] {
+		require.Equal(t, workers[i+1], identify(t, e, s).PID)
+	}
+	require.NotEqual(t, workers[0], identify(t, e, scripts[0]).PID)
 }
 
 func TestANewVersionIsLoadedInTheSameWorker(t *testing.T) {

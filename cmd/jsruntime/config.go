@@ -35,6 +35,7 @@ type serveConfig struct {
 
 	Worker     string        `help:"Path of jsruntime-worker; empty means beside this program."`
 	Workers    int           `default:"0" help:"Workers that may execute at one time; 0 means 4 x cores."`
+	Warm       int           `default:"0" help:"Workers that may be kept with a tenant, executing or idle; 0 means a quarter of the memory at 16 MiB each."`
 	Spares     int           `default:"2" help:"Workers kept started for the next tenant."`
 	Sandbox    string        `default:"auto" enum:"auto,strict,off" help:"Operating system sandbox of the workers: what the kernel allows, all of it or no start, none."`
 	JIT        string        `name:"jit" default:"on" enum:"on,off" help:"V8's compilers. Off also denies workers executable memory."`

@@ -158,7 +158,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	tenants := &tenantLimits{catalog: library}
 	calls := traces.host(services)
 	machine, err = engine.New(engine.Config{
-		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, Spares: cfg.Spares,
+		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
 		QueueWait: cfg.QueueWait, DrainGrace: time.Second, LiveNodes: liveNodes, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Observer: metrics, Logger: log,
 	})

@@ -4,7 +4,7 @@
 // mandelbrot: doubles in registers.
 function mandelbrot() {
   let inside = 0;
-  const size = 400;
+  const size = 1000;
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const cr = (2.4 * x) / size - 1.7, ci = (2.4 * y) / size - 1.2;
@@ -27,7 +27,7 @@ function planets() {
   for (let i = 0; i < 5; i++) {
     bodies.push({ x: Math.cos(i) * (1 + i), y: Math.sin(i) * (1 + i), z: i * 0.1, vx: -Math.sin(i), vy: Math.cos(i), vz: 0, mass: i === 0 ? 40 : 0.01 * i });
   }
-  for (let step = 0; step < 120_000; step++) {
+  for (let step = 0; step < 1_000_000; step++) {
     for (let i = 0; i < bodies.length; i++) {
       const a = bodies[i];
       for (let j = i + 1; j < bodies.length; j++) {
@@ -45,7 +45,7 @@ function planets() {
 
 // sieve: typed arrays of bytes.
 function sieve() {
-  const n = 4_000_000, composite = new Uint8Array(n + 1);
+  const n = 20_000_000, composite = new Uint8Array(n + 1);
   let primes = 0;
   for (let i = 2; i <= n; i++) {
     if (composite[i] !== 0) continue;
@@ -57,7 +57,7 @@ function sieve() {
 
 // queens: recursion, small integers, arrays.
 function queens() {
-  const n = 10, columns = new Array(n).fill(false), up = new Array(2 * n).fill(false), down = new Array(2 * n).fill(false);
+  const n = 12, columns = new Array(n).fill(false), up = new Array(2 * n).fill(false), down = new Array(2 * n).fill(false);
   let solutions = 0;
   function place(row) {
     if (row === n) { solutions++; return; }
@@ -81,7 +81,7 @@ function dispatch() {
   const shapes = [];
   for (let i = 0; i < 3000; i++) shapes.push(i % 3 === 0 ? new Square(i % 7) : i % 3 === 1 ? new Circle(i % 5) : new Row(i % 11));
   let total = 0;
-  for (let k = 0; k < 2500; k++) {
+  for (let k = 0; k < 20_000; k++) {
     for (let i = 0; i < shapes.length; i++) total += shapes[i].area();
     if (k % 50 === 0) total += shapes.filter((s) => s.n > 2).map((s) => s.n).reduce((a, b) => a + b, 0);
   }
@@ -92,7 +92,7 @@ function dispatch() {
 function garbage() {
   const counts = new Map();
   let length = 0;
-  for (let i = 0; i < 400_000; i++) {
+  for (let i = 0; i < 2_000_000; i++) {
     const key = "k" + (i % 1000);
     const o = { key, at: i, parts: [i, i + 1] };
     counts.set(o.key, (counts.get(o.key) ?? 0) + o.parts.length);
@@ -106,7 +106,7 @@ function json() {
   const rows = [];
   for (let i = 0; i < 1000; i++) rows.push({ id: i, name: "row " + i, tags: ["a", "b", String(i)], nested: { x: i / 3, ok: i % 2 === 0 } });
   let n = 0;
-  for (let k = 0; k < 40; k++) n += JSON.stringify(JSON.parse(JSON.stringify(rows))).length;
+  for (let k = 0; k < 60; k++) n += JSON.stringify(JSON.parse(JSON.stringify(rows))).length;
   return n;
 }
 
@@ -115,7 +115,7 @@ function measure() {
   for (const kernel of [mandelbrot, planets, sieve, queens, dispatch, garbage, json]) {
     let best = Infinity;
     const first = kernel();
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 5; i++) {
       const began = performance.now();
       if (kernel() !== first) throw new Error(kernel.name);
       best = Math.min(best, performance.now() - began);

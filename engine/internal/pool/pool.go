@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +39,8 @@ type Config struct {
 	SysProcAttr func() *syscall.SysProcAttr
 
 	MaxWorkers int
+	MaxLeased  int   // workers that have a tenant, executing or idle
+	MaxIdle    int64 // bytes of memory of their own that idle workers may hold together
 	MaxParked  int
 	Spares     int
 	MaxPending int
@@ -75,6 +74,7 @@ type tenant struct {
 	active  int
 	served  int64
 	pending int
+	scripts int // known
 }
 
 func (t *tenant) load() admission.Load { return admission.Load{Active: t.active, Served: t.served} }
@@ -185,6 +185,7 @@ func (p *Pool) scriptOf(prog *Program) *script {
 			p.tenants[prog.Tenant] = t
 		}
 		s = &script{id: prog.Script, tenant: t}
+		t.scripts++
 		p.scripts[prog.Script] = s
 	}
 	s.limit = prog.Concurrency
@@ -642,7 +643,7 @@ func (p *Pool) distribute(now time.Time) (missing int) {
 			p.full = true
 			return missing
 		}
-		if p.leased-p.parked+missing >= p.cfg.MaxWorkers {
+		if p.leased-p.parked+missing >= p.cfg.MaxLeased {
 			p.evict(best)
 		}
 		if n := len(p.spares); n > 0 {
@@ -668,8 +669,8 @@ func (p *Pool) offerNow(w *worker, now time.Time) {
 	t.idle = append(t.idle, w)
 }
 
-// evict retires the worker that has been idle longest, of a tenant other than t.
-func (p *Pool) evict(t *tenant) {
+// evict retires the worker that has been idle longest, of a tenant other than t, and returns it.
+func (p *Pool) evict(t *tenant) *worker {
 	var oldest *worker
 	for _, o := range p.tenants {
 		if o != t && len(o.idle) > 0 && (oldest == nil || o.idle[0].idleSince.Before(oldest.idleSince)) {
@@ -679,6 +680,7 @@ func (p *Pool) evict(t *tenant) {
 	if oldest != nil {
 		oldest.kill(CauseEvicted, "")
 	}
+	return oldest
 }
 
 // lease gives a spare to a tenant, for life.
@@ -1353,13 +1355,21 @@ func (p *Pool) expire(now time.Time) time.Duration {
 
 // chores retires workers by age, idleness and memory, and forgets scripts and tenants that nobody uses.
 func (p *Pool) chores(now time.Time) {
+	var held int64
 	for _, t := range p.tenants {
 		for _, w := range slices.Clone(t.idle) {
+			if w.measured != w.runs {
+				// It has executed since it was measured; one that has not is as large as it was.
+				w.measured = w.runs
+				w.resident, w.private = memoryOf(w.pid)
+			}
 			switch {
 			case now.Sub(w.started) >= p.cfg.Age, now.Sub(w.idleSince) >= p.cfg.Idle:
 				w.kill(CauseRetired, "")
-			case p.cfg.IdleMemory > 0 && residentBytes(w.pid) > p.cfg.IdleMemory:
+			case p.cfg.IdleMemory > 0 && w.resident > p.cfg.IdleMemory:
 				w.kill(CauseRetired, "memory")
+			default:
+				held += w.private
 			}
 		}
 		for _, w := range t.workers {
@@ -1368,24 +1378,22 @@ func (p *Pool) chores(now time.Time) {
 			}
 		}
 	}
+	for held > p.cfg.MaxIdle {
+		w := p.evict(nil)
+		if w == nil {
+			break
+		}
+		held -= w.private
+	}
 	for id, s := range p.scripts {
 		if s.waiting == 0 && len(s.workers) == 0 && now.Sub(s.used) > 10*time.Minute {
 			delete(p.scripts, id)
-			if t := s.tenant; len(t.workers) == 0 && t.pending == 0 && t.leasing == 0 && !p.tenantUsed(t) {
+			t := s.tenant
+			if t.scripts--; t.scripts == 0 && len(t.workers) == 0 && t.pending == 0 && t.leasing == 0 {
 				delete(p.tenants, t.id)
 			}
 		}
 	}
-}
-
-// tenantUsed reports whether a script of the tenant is still known.
-func (p *Pool) tenantUsed(t *tenant) bool {
-	for _, s := range p.scripts {
-		if s.tenant == t {
-			return true
-		}
-	}
-	return false
 }
 
 // drain ends everything: see Run.
@@ -1454,23 +1462,6 @@ func (p *Pool) until(d time.Duration, done func() bool) {
 	timer := time.AfterFunc(d, func() { close(stop) })
 	defer timer.Stop()
 	p.watch(stop, done)
-}
-
-// residentBytes is the process's resident set, 0 if unknown.
-func residentBytes(pid int) int64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
 }
 
 func keyText(k Key) string {

@@ -71,6 +71,9 @@ type worker struct {
 
 	seq       uint32
 	runs      int
+	measured  int // runs when its memory was measured
+	resident  int64
+	private   int64
 	idleSince time.Time
 	serving   time.Time // since when it serves script
 	mark      time.Time // of markCPU
