@@ -86,6 +86,7 @@ type mix struct {
 	sent       map[string]int         // by action
 	statuses   map[string]map[int]int // by action
 	unexpected map[string]int         // by description
+	refused    map[string]int         // by code
 	answered   []string               // executions
 	unlike     map[string]string      // those whose answer was not a 200
 	window     []time.Duration        // warm requests since the last sample
@@ -95,7 +96,7 @@ type mix struct {
 
 func newMix(ctx context.Context, n *node) (*mix, error) {
 	m := &mix{
-		node: n, keys: map[string]string{}, ids: map[string]string{}, sent: map[string]int{}, statuses: map[string]map[int]int{}, unexpected: map[string]int{}, unlike: map[string]string{},
+		node: n, keys: map[string]string{}, ids: map[string]string{}, sent: map[string]int{}, statuses: map[string]map[int]int{}, unexpected: map[string]int{}, unlike: map[string]string{}, refused: map[string]int{},
 		// More than that in flight at once are not sent, and counted: the node stands still.
 		flying: make(chan struct{}, 512),
 		sink:   httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })),
@@ -190,12 +191,14 @@ func (m *mix) run(ctx context.Context, rate float64) {
 }
 
 func (m *mix) act(a action, intended time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 	defer cancel()
 	status, execution, text, err := a.do(ctx, m)
 	took := time.Since(intended)
 	if err != nil {
 		m.surprise(fmt.Sprintf("%s: %v", a.name, err))
+	} else if code := refusal(status, text); code != "" {
+		m.refuse(code)
 	} else if !slices.Contains(a.want, status) {
 		m.surprise(fmt.Sprintf("%s: %d %.200s", a.name, status, text))
 	}
@@ -206,7 +209,7 @@ func (m *mix) act(a action, intended time.Time) {
 		m.statuses[a.name] = map[int]int{}
 	}
 	m.statuses[a.name][status]++
-	if execution != "" && !refused(status, text) {
+	if execution != "" && refusal(status, text) == "" {
 		m.answered = append(m.answered, execution)
 		if status != http.StatusOK {
 			m.unlike[execution] = fmt.Sprintf("%d %.200s", status, text)
@@ -217,14 +220,26 @@ func (m *mix) act(a action, intended time.Time) {
 	}
 }
 
-// refused reports whether an answer says that nothing was run. Such an execution has an id, but no history.
-func refused(status int, text []byte) bool {
+// answerWithin is longer than an execution may take (30 s) and wait (5 s).
+const answerWithin = time.Minute
+
+// refusal is the code of an answer that says that nothing was run. Such an execution may have an id, but no history.
+func refusal(status int, text []byte) string {
 	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
-		return false
+		return ""
 	}
 	var problem struct{ Code string }
 	_ = json.Unmarshal(text, &problem)
-	return slices.Contains([]string{"concurrency_limit", "overloaded", "quarantined"}, problem.Code)
+	if slices.Contains([]string{"concurrency_limit", "overloaded", "quarantined", "database_unavailable"}, problem.Code) {
+		return problem.Code
+	}
+	return ""
+}
+
+func (m *mix) refuse(code string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refused[code]++
 }
 
 func (m *mix) surprise(what string) {

@@ -246,6 +246,7 @@ func (n *node) must(ctx context.Context, method, path, key string, body, out any
 }
 
 var client = &http.Client{
-	Timeout:   30 * time.Second,
-	Transport: &http.Transport{MaxIdleConnsPerHost: 256},
+	Timeout: answerWithin,
+	// The node closes what was idle for 75 s; a client that uses such a connection at that moment gets no answer.
+	Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second},
 }

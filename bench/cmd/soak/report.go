@@ -20,6 +20,9 @@ type report struct {
 	load        []string
 }
 
+// mostRefused is the share of actions that a machine with other work may make the node refuse. On a quiet one it is 0.
+const mostRefused = .02
+
 // judge says of every curve whether it grows, and of everything else whether it is as it must be.
 func judge(cfg config, s *samples, m *mix, wrong []string) report {
 	r := report{flat: true}
@@ -51,6 +54,16 @@ func judge(cfg config, s *samples, m *mix, wrong []string) report {
 	}
 	p50, p99 := quantiles(m.all)
 	r.load = append(r.load, fmt.Sprintf("warm requests over all the time, from their intended start: p50 %.1f ms, p99 %.1f ms", milliseconds(p50), milliseconds(p99)))
+	overload := 0
+	for _, code := range slices.Sorted(maps.Keys(m.refused)) {
+		r.load = append(r.load, fmt.Sprintf("refused as %s: %d", code, m.refused[code]))
+		if code != "quarantined" {
+			overload += m.refused[code]
+		}
+	}
+	if share := float64(overload) / float64(max(total, 1)); share > mostRefused {
+		wrong = append(wrong, fmt.Sprintf("%.1f %% were refused: the machine does not carry the rate", 100*share))
+	}
 	for _, what := range slices.Sorted(maps.Keys(m.unexpected)) {
 		wrong = append(wrong, fmt.Sprintf("%d × %s", m.unexpected[what], what))
 	}

@@ -70,10 +70,15 @@ func TestProcesses(t *testing.T) {
 	require.True(t, found, "a process is among its parent's")
 }
 
-func TestRefused(t *testing.T) {
+func TestRefusal(t *testing.T) {
 	t.Parallel()
-	require.True(t, refused(503, []byte(`{"code":"quarantined"}`)))
-	require.True(t, refused(429, []byte(`{"code":"concurrency_limit"}`)))
-	require.False(t, refused(503, []byte(`{"code":"exceeded_memory"}`)))
-	require.False(t, refused(500, []byte(`{"code":"overloaded"}`)))
+	require.Equal(t, "quarantined", refusal(503, []byte(`{"code":"quarantined"}`)))
+	require.Equal(t, "concurrency_limit", refusal(429, []byte(`{"code":"concurrency_limit"}`)))
+	require.Empty(t, refusal(503, []byte(`{"code":"exceeded_memory"}`)))
+	require.Empty(t, refusal(500, []byte(`{"code":"overloaded"}`)))
+
+	cfg := config{duration: 30 * time.Minute, rate: 100}
+	sent := map[string]int{"kv": 1000}
+	require.True(t, judge(cfg, grown(-1), &mix{sent: sent, refused: map[string]int{"overloaded": 10, "quarantined": 500}}, nil).flat)
+	require.False(t, judge(cfg, grown(-1), &mix{sent: sent, refused: map[string]int{"overloaded": 30}}, nil).flat)
 }
