@@ -50,7 +50,9 @@ type Config struct {
 	MaxParked int
 	// Spares is how many workers are kept started and not yet leased. 0 means 2, less than 0 none.
 	Spares int
-	// QueueWait is how long an execution may wait for a worker before it is refused with CodeOverloaded. 0 means 5 s.
+	// QueueWait is how long an execution may wait for a worker before it is refused with CodeOverloaded. One of TriggerHTTP is refused
+	// at once where another of its script has waited for a tenth of it, unless the script has no worker yet. A tenant without any worker
+	// waits for three times as long while workers are being started. 0 means 5 s.
 	QueueWait time.Duration
 	// ConcurrencyWait is how long an execution of TriggerHTTP may wait because its script or tenant has reached its concurrency,
 	// before it is refused with CodeConcurrencyLimit; others may wait for QueueWait. It is refused at once where the expected wait

@@ -60,6 +60,10 @@ type responseStream struct {
 	total   int64
 }
 
+// standing: a queue whose first has waited for a tenth of QueueWait does not empty any more, and takes no further requests over HTTP.
+// They are refused at once, instead of after QueueWait, and those in the queue get their answers well before it.
+const standing = 10
+
 func (e *Engine) newExecution(ctx context.Context, inv *Invocation) *execution {
 	x, _ := e.free.Get().(*execution)
 	if x == nil {
@@ -73,9 +77,9 @@ func (e *Engine) newExecution(ctx context.Context, inv *Invocation) *execution {
 	c := &x.call
 	c.Program = &x.prog.Program
 	c.Wall, c.CPU = l.MaxExecutionTime, l.MaxCPUTime
-	c.Patience, c.LimitPatience = e.cfg.QueueWait, e.cfg.QueueWait
+	c.Patience, c.LimitPatience, c.Standing = e.cfg.QueueWait, e.cfg.QueueWait, 0
 	if inv.Trigger == TriggerHTTP {
-		c.LimitPatience = e.cfg.ConcurrencyWait
+		c.LimitPatience, c.Standing = e.cfg.ConcurrencyWait, e.cfg.QueueWait/standing
 	}
 	c.Run = wire.Run{
 		Handler:     wireHandler(inv.Handler),

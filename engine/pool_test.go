@@ -246,6 +246,46 @@ func TestOverloadIsRefused(t *testing.T) {
 }
 
 // A done context: what runs may end, what does not end is cancelled as ours, what comes is refused, and nothing is left over.
+func TestAStandingQueueTakesNoRequests(t *testing.T) {
+	t.Parallel()
+	const wait = 5 * time.Second // so that a queue stands after half a second
+	e := enginetest.Start(t, func(c *engine.Config) { c.MaxWorkers = 1; c.QueueWait = wait; c.Logger = nil })
+	s := enginetest.NewTenant().Script("sleep:30000", nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	submit := func(trigger engine.Trigger, began, refused chan time.Duration) {
+		inv := enginetest.Invocation(s, "null")
+		inv.Trigger = trigger
+		inv.OnBegin = func() { began <- 0 }
+		at := time.Now()
+		running.Go(func() {
+			var r *engine.RefusedError
+			if _, err := e.Execute(ctx, inv); errors.As(err, &r) && r.Code == engine.CodeOverloaded {
+				refused <- time.Since(at)
+			}
+		})
+	}
+	began, refused := make(chan time.Duration, 100), make(chan time.Duration, 100)
+	submit(engine.TriggerHTTP, began, refused)
+	<-began
+	submit(engine.TriggerHTTP, began, refused)
+	// One that joins the queue would be refused after all of QueueWait.
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case took := <-refused:
+			require.Less(t, took, wait/2)
+			cancel()
+			running.Wait()
+			return
+		case <-ticker.C:
+			require.Less(t, n, 50, "nobody was refused")
+			submit(engine.TriggerHTTP, began, refused)
+		}
+	}
+}
+
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	w := enginetest.Fake(t)

@@ -52,7 +52,10 @@ type Call struct {
 	Patience time.Duration // how long it may wait for a worker
 	// LimitPatience is how long it may wait where only its script's or tenant's concurrency is in the way.
 	LimitPatience time.Duration
-	Handler       Handler
+	// Standing is how long the call of its script that waits longest may have waited for this one to wait behind it; 0 means any time.
+	// A queue that stands so long does not empty: who joins it would only be refused later.
+	Standing time.Duration
+	Handler  Handler
 
 	// Done is signalled once, when Ending is set. It has room for one.
 	Done   chan struct{}

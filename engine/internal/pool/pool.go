@@ -224,7 +224,7 @@ func (p *Pool) Submit(c *Call) {
 			return
 		}
 	}
-	if r, ok := p.hopeless(s, c); ok {
+	if r, ok := p.hopeless(s, c, now); ok {
 		p.refuse(c, r, now)
 		p.unlock(nil)
 		return
@@ -247,7 +247,7 @@ func (p *Pool) Submit(c *Call) {
 }
 
 // hopeless refuses at once what would be refused after its wait.
-func (p *Pool) hopeless(s *script, c *Call) (Refusal, bool) {
+func (p *Pool) hopeless(s *script, c *Call, now time.Time) (Refusal, bool) {
 	if p.pending >= p.cfg.MaxPending || s.tenant.pending >= max(1, p.cfg.MaxPending/2) {
 		return Refusal{Scope: "node", Limit: p.cfg.MaxPending, Wait: time.Second}, true
 	}
@@ -255,11 +255,21 @@ func (p *Pool) hopeless(s *script, c *Call) (Refusal, bool) {
 		return Refusal{}, false
 	}
 	wait := s.est.Wait(s.waiting+1, len(s.workers))
-	if scope, limit := p.room(s); scope != "" && wait > c.LimitPatience {
+	scope, limit := p.room(s)
+	if scope != "" && wait > c.LimitPatience {
 		return Refusal{Scope: scope, Limit: limit, Wait: wait}, true
 	}
 	if wait > 2*c.Patience {
 		return Refusal{Scope: "node", Wait: wait}, true
+	}
+	if c.Standing > 0 && s.first != nil {
+		stood := now.Sub(s.first.submitted)
+		if scope != "" && stood > min(c.Standing, c.LimitPatience/4) {
+			return Refusal{Scope: scope, Limit: limit, Wait: max(wait, 100*time.Millisecond)}, true
+		}
+		if stood > c.Standing {
+			return Refusal{Scope: "node", Wait: max(wait, time.Second)}, true
+		}
 	}
 	return Refusal{}, false
 }
@@ -1328,10 +1338,16 @@ func (p *Pool) watch(stop <-chan struct{}, done func() bool) {
 	}
 }
 
+// coldPatience is how many times its patience a call of a tenant without a worker waits while workers are being started.
+const coldPatience = 3
+
 // expire refuses the calls that have waited long enough, and returns when to look again.
 func (p *Pool) expire(now time.Time) time.Duration {
 	next := time.Second
 	for _, t := range slices.Clone(p.waiting) {
+		// While processes are being started, a tenant without one has its turn to come: many tenants that all begin at once wait
+		// longer instead of being refused.
+		cold := len(t.workers) == 0 && p.starting > 0 && p.failures == 0
 		for _, s := range slices.Clone(t.waiting) {
 			scope, limit := p.room(s)
 			for c := s.first; c != nil; {
@@ -1340,6 +1356,9 @@ func (p *Pool) expire(now time.Time) time.Duration {
 				patience, r := c.Patience, Refusal{Scope: "node", Wait: time.Second}
 				if scope != "" && c.LimitPatience < patience {
 					patience, r = c.LimitPatience, Refusal{Scope: scope, Limit: limit, Wait: max(s.est.Time(), 100*time.Millisecond)}
+				}
+				if cold {
+					patience *= coldPatience
 				}
 				if waited >= patience {
 					p.refuse(c, r, now)
