@@ -37,6 +37,7 @@ func (s *Scheduler) execute(ctx context.Context, h *held) {
 	// Waking the claim for each end would claim them one by one.
 	wake := s.slots <= s.capacity()*3/4
 	if e.result != nil && e.result.Began {
+		s.paused.Store(0) // there is room again
 		if took := e.result.Metrics.Duration; s.took == 0 {
 			s.took = took
 		} else {
