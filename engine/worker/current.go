@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,7 @@ import (
 	"jsruntime/engine/internal/isolate"
 )
 
-// current is the execution that runs, as the main thread and the watchdog share it.
+// current is the execution in front, as the main thread and the watchdog share it, and those that were set aside.
 type current struct {
 	active atomic.Bool // an execution (or a load) is under way
 
@@ -25,6 +26,31 @@ type current struct {
 	stop       string // error_code, once it must end
 	terminated bool
 	peakRSS    uint64
+
+	aside []*execution
+}
+
+// setAside leaves the execution in front. Its share of the CPU time stops.
+func (c *current) setAside(x *execution) {
+	c.active.Store(false)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x.deadline, x.stop, x.peakRSS, x.cpu = c.deadline, c.stop, c.peakRSS, cpuTime()-c.cpuBegan
+	c.inJS, c.iso = false, nil
+	c.aside = append(c.aside, x)
+}
+
+// resume puts an execution in front that was set aside. False: it was answered already.
+func (c *current) resume(x *execution) bool {
+	c.mu.Lock()
+	c.aside = slices.DeleteFunc(c.aside, func(o *execution) bool { return o == x })
+	c.seq, c.iso, c.began, c.deadline = x.seq, x.slot.iso, x.began, x.deadline
+	c.cpuLimit, c.cpuBegan = time.Duration(x.cpuMillis)*time.Millisecond, cpuTime()-x.cpu
+	c.inJS, c.stop, c.terminated, c.peakRSS = false, x.stop, false, x.peakRSS
+	answered := x.answered
+	c.mu.Unlock()
+	c.active.Store(true)
+	return !answered
 }
 
 // begin makes the execution known to the watchdog.
@@ -62,19 +88,24 @@ func (c *current) grace(d time.Duration) {
 }
 
 // end makes the execution unknown to the watchdog.
-func (c *current) end() (stop string, terminated bool, peakRSS uint64) {
+func (c *current) end() (stop string, terminated bool, peakRSS uint64, cpuBegan time.Duration) {
 	c.active.Store(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.inJS = false
 	c.iso = nil
-	return c.stop, c.terminated, c.peakRSS
+	return c.stop, c.terminated, c.peakRSS, c.cpuBegan
 }
 
 // halt ends the execution seq with code: at once if JavaScript runs.
 func (c *current) halt(seq uint32, code string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, x := range c.aside {
+		if x.seq == seq && x.stop == "" {
+			x.stop = code
+		}
+	}
 	if !c.active.Load() || c.seq != seq || c.stop != "" {
 		return
 	}
@@ -106,6 +137,11 @@ func (c *current) check(now time.Time) {
 	}
 	if c.stop != "" {
 		c.terminate()
+	}
+	for _, x := range c.aside {
+		if x.stop == "" && now.After(x.deadline) {
+			x.stop = codeWallTime
+		}
 	}
 }
 

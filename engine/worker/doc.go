@@ -6,7 +6,10 @@
 //
 // # Rules
 //
-//   - One execution at a time, on the main thread. What else arrives waits in the inbox.
+//   - JavaScript runs on the main thread, and an isolate has one execution at a time. One that waits is set aside; executions of
+//     other isolates go on, or begin. What is for the isolate of one that waits comes after it.
+//   - The time limit of an execution that was set aside goes on, its CPU time does not. Where another keeps the main thread, its end
+//     is answered by the watchdog, and what is left of it is cleared when the main thread comes to it.
 //   - The main thread reads fd 3 when no JavaScript runs. While it runs, the watchdog reads, so that a Cancel is seen.
 //   - An answer is held back only while whole frames wait in memory and the next execution is expected to be short, and for two
 //     ticks of the watchdog at most.
@@ -20,7 +23,7 @@
 //	wall time while the script waits         Result exceeded_wall_time; the isolate lives
 //	wall or CPU time in JavaScript           Result, Condemned
 //	V8's heap limit                          Result exceeded_memory, Condemned
-//	V8 or the kernel refuses memory          exit status 87
+//	V8 or the kernel refuses memory          exit status 87; those that were set aside are lost with it
 //	a fatal signal in native code            exit status 88
 //	a native loop that ignores termination   nothing; the node's SIGKILL ends it
 //	a forbidden system call                  SIGSYS

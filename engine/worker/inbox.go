@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -88,6 +89,19 @@ func (in *inbox) putBack(f frame) {
 	in.mu.Lock()
 	in.back = append(in.back, frame{kind: f.kind, payload: append([]byte(nil), f.payload...)})
 	in.mu.Unlock()
+}
+
+// takeBack takes the first of the frames that were put back for which fits says so.
+func (in *inbox) takeBack(fits func(frame) bool) (frame, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for i, f := range in.back {
+		if fits(f) {
+			in.back = slices.Delete(in.back, i, i+1)
+			return f, true
+		}
+	}
+	return frame{}, false
 }
 
 // nextOf takes a frame that arrives now, not one that was put back.

@@ -73,6 +73,7 @@ func (d *watchdog) run() {
 		}
 		if inJS {
 			w.in.peek(w.look)
+			w.answerStopped()
 		}
 		w.sampleRSS()
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -30,7 +31,7 @@ const (
 )
 
 const (
-	maxIsolates   = 8               // of one worker
+	maxIsolates   = 8               // of one worker, beside those whose execution waits
 	spareHeap     = 64 << 20        // the default max_memory_bytes, so that most first loads find an isolate ready
 	bootWall      = 5 * time.Second // for a script's top level
 	stopGrace     = 20 * time.Millisecond
@@ -49,6 +50,28 @@ type slot struct {
 	used      uint64 // bytes at the end of its last run
 	lastUse   uint64
 	lastWall  time.Duration
+	open      *execution // its execution that waits, nil if none does
+}
+
+// execution is one Run that was begun. Those that wait are set aside, each in its own isolate, while others go on.
+type execution struct {
+	id          uint32 // of its slot
+	slot        *slot
+	seq         uint32
+	began       time.Time
+	wallMillis  uint32
+	cpuMillis   uint32
+	outputLimit uint32
+	logLimit    uint32
+	logBytes    uint64
+	logLines    uint32
+
+	// While it is set aside; guarded by current.mu.
+	deadline time.Time
+	cpu      time.Duration // that it has used
+	stop     string        // error_code, once it must end
+	peakRSS  uint64
+	answered bool // its Result was sent while another execution ran
 }
 
 // worker is the process.
@@ -69,13 +92,11 @@ type worker struct {
 
 	cancelled map[uint32]bool // Runs that were cancelled before they began; guarded by in.mu
 
-	// Of the execution that runs; the main thread's only.
-	seq      uint32
-	began    time.Time
-	cpuAt    time.Duration // CPU time at the end of the last one; 0 once anything but a Run came after it
-	logLimit uint32
-	logBytes uint64
-	logLines uint32
+	// Of the execution in front, the one whose JavaScript runs; the main thread's only.
+	execution
+	open  []*execution  // those that wait
+	freed bool          // an execution has ended since frames were put back
+	cpuAt time.Duration // CPU time at the end of the last execution; 0 once anything but a Run came after it
 
 	start   isolate.Start
 	outcome isolate.Outcome
@@ -183,6 +204,12 @@ func start(o options) (*worker, error) {
 // loop serves the node until it hangs up.
 func (w *worker) loop() error {
 	for {
+		if len(w.open) > 0 {
+			if err := w.turn(); err != nil {
+				return err
+			}
+			continue
+		}
 		f, err := w.next()
 		if err != nil {
 			return err
@@ -285,6 +312,33 @@ func (w *worker) cancel(m wire.Cancel) {
 	}
 	if m.Code != wire.CodeRecalled {
 		w.cur.halt(m.Seq, m.Code)
+		w.answerStopped()
+	}
+}
+
+// answerStopped answers for executions that were set aside and must end, while the JavaScript of another keeps the main thread. What
+// is left of them ends when that thread comes to it.
+func (w *worker) answerStopped() {
+	w.cur.mu.Lock()
+	var stopped []*execution
+	if w.cur.inJS {
+		for _, x := range w.cur.aside {
+			if x.stop != "" && !x.answered {
+				x.answered = true
+				stopped = append(stopped, x)
+			}
+		}
+	}
+	w.cur.mu.Unlock()
+	for _, x := range stopped {
+		wall := time.Since(x.began)
+		w.out.add(&wire.Result{
+			Seq: x.seq, Code: x.stop, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.logBytes,
+			WallMicros: max(uint64(wall.Microseconds()), 1), CPUMicros: uint64(x.cpu.Microseconds()), PeakMemory: x.peakRSS,
+		})
+	}
+	if len(stopped) > 0 {
+		_ = w.out.flush() // the main thread sees the error at its next flush
 	}
 }
 
@@ -322,16 +376,28 @@ func (w *worker) bound(s *slot) {
 // makeRoom drops the isolates that were not used for longest when there are too many, or when they hold more together than one
 // script may.
 func (w *worker) makeRoom() {
-	for len(w.slots) >= maxIsolates || len(w.slots) > 0 && w.others(nil) > w.lease.MaxMemory {
+	for rest := len(w.slots) - len(w.open); rest >= maxIsolates || rest > 0 && w.others(nil) > w.lease.MaxMemory; rest-- {
 		var oldest uint32
 		var at uint64 = math.MaxUint64
 		for id, s := range w.slots {
-			if s.lastUse < at {
+			if s.open == nil && s.lastUse < at {
 				oldest, at = id, s.lastUse
 			}
 		}
 		w.drop(oldest)
 	}
+}
+
+// isolateCost is what an isolate takes of the process's memory before its script has anything, with some room.
+const isolateCost = 8 << 20
+
+// crowded reports whether one more isolate beside those whose execution waits could make the process exceed its memory.
+func (w *worker) crowded(maxMemory uint64) bool {
+	if len(w.open) == 0 {
+		return false
+	}
+	_, data, err := w.mem.size()
+	return err != nil || data+isolateCost+maxMemory > w.mem.hard
 }
 
 func (w *worker) load(m *wire.Load) {
@@ -346,6 +412,10 @@ func (w *worker) load(m *wire.Load) {
 	}
 	if s == nil {
 		w.makeRoom()
+		if w.crowded(m.MaxMemory) {
+			w.out.add(&wire.Loaded{Slot: m.Slot, Code: wire.CodeRecalled, Message: "no room for another isolate"})
+			return
+		}
 		iso := w.spare
 		if iso != nil && iso.MaxHeap == m.MaxMemory {
 			w.spare = nil
@@ -370,7 +440,7 @@ func (w *worker) load(m *wire.Load) {
 	w.cur.enter()
 	failure, err := s.iso.Load(m.Name, string(m.Source), string(m.Static), string(w.lease.Env), w.lease.TenantID, w.lease.TenantSlug)
 	w.cur.leave()
-	stop, terminated, _ := w.cur.end()
+	stop, terminated, _, _ := w.cur.end()
 	usage := s.iso.Usage()
 	s.used = usage.Heap + usage.Native
 	switch {
@@ -415,7 +485,9 @@ func (w *worker) run(m *wire.Run) error {
 	if cpuBegan == 0 {
 		cpuBegan = cpuTime()
 	}
-	w.seq, w.began, w.logLimit, w.logBytes, w.logLines = m.Seq, began, m.LogLimit, 0, 0
+	w.execution = execution{
+		id: m.Slot, slot: s, seq: m.Seq, began: began, wallMillis: m.WallMillis, cpuMillis: m.CPUMillis, outputLimit: m.OutputLimit, logLimit: m.LogLimit,
+	}
 	w.cur.begin(m.Seq, s.iso, began, time.Duration(m.WallMillis)*time.Millisecond, time.Duration(m.CPUMillis)*time.Millisecond, cpuBegan)
 	w.dog.stir()
 
@@ -429,15 +501,70 @@ func (w *worker) run(m *wire.Run) error {
 		err = s.iso.Begin(&w.start)
 		w.cur.leave()
 	}
-	wallMillis, cpuMillis, outputLimit := m.WallMillis, m.CPUMillis, m.OutputLimit
-	id := m.Slot
-	if err == nil && !s.iso.Done() {
-		// m shares the inbox's memory, which the waiting reads over.
-		if err = w.await(s); errors.Is(err, errHangup) {
-			return errors.Unwrap(err)
-		}
-	}
+	return w.settle(err)
+}
 
+// settle answers the execution in front if it has ended or must end, and sets it aside if it waits.
+func (w *worker) settle(err error) error {
+	if err == nil && !w.slot.iso.Done() {
+		code := w.stopCode()
+		if code == "" {
+			w.setAside()
+			return nil
+		}
+		w.notify(w.slot, code)
+	}
+	return w.conclude(err)
+}
+
+// setAside leaves the execution in front, which waits.
+func (w *worker) setAside() {
+	x := new(execution)
+	*x = w.execution
+	w.cpuAt = 0
+	usage := x.slot.iso.Usage()
+	x.slot.used = usage.Heap + usage.Native
+	x.slot.open = x
+	w.open = append(w.open, x)
+	w.cur.setAside(x)
+}
+
+// resume puts an execution that was set aside in front again. False: it was answered meanwhile, and has ended.
+func (w *worker) resume(x *execution) bool {
+	w.open = slices.DeleteFunc(w.open, func(o *execution) bool { return o == x })
+	x.slot.open = nil
+	w.execution = *x
+	w.bound(x.slot)
+	w.dog.stir()
+	if w.cur.resume(x) {
+		return true
+	}
+	w.freed = true
+	w.cur.end()
+	if x.slot.iso.End() != nil {
+		w.drop(x.id)
+	}
+	return false
+}
+
+// proceed resumes an execution for a call into its isolate and sets it aside again, or answers it if it has ended.
+func (w *worker) proceed(x *execution, call func() error) error {
+	if !w.resume(x) {
+		return nil
+	}
+	var err error
+	if call != nil && w.cur.enter() {
+		err = call()
+		w.cur.leave()
+	}
+	return w.settle(err)
+}
+
+// conclude answers the execution in front.
+func (w *worker) conclude(err error) error {
+	w.freed = true
+	s, id, began := w.slot, w.id, w.began
+	wallMillis, cpuMillis, outputLimit := w.wallMillis, w.cpuMillis, w.outputLimit
 	r := &w.result
 	*r = wire.Result{Seq: w.seq}
 	if err == nil && s.iso.Done() && w.cur.enter() {
@@ -446,7 +573,7 @@ func (w *worker) run(m *wire.Run) error {
 	} else {
 		w.outcome = isolate.Outcome{}
 	}
-	stop, terminated, peakRSS := w.cur.end()
+	stop, terminated, peakRSS, cpuBegan := w.cur.end()
 	wall := time.Since(began)
 	w.cpuAt = cpuTime()
 	cpu := w.cpuAt - cpuBegan
@@ -462,7 +589,7 @@ func (w *worker) run(m *wire.Run) error {
 	case usage.Exceeded && stop != "cancelled":
 		r.Code, r.Message = codeMemory, memoryMessage(s.maxMemory, r.PeakMemory)
 	case stop != "":
-		r.Code, r.Message = stop, w.stopMessage(stop, wallMillis, cpuMillis, wall, cpu)
+		r.Code, r.Message = stop, stopMessage(stop, wallMillis, cpuMillis, wall, cpu)
 	case err != nil:
 		r.Code, r.Message = codeException, isolate.Bound(err.Error(), isolate.MaxMessage)
 		condemned = true
@@ -575,7 +702,7 @@ func (w *worker) stopCode() string {
 	return w.cur.stop
 }
 
-func (w *worker) stopMessage(code string, wallMillis, cpuMillis uint32, wall, cpu time.Duration) string {
+func stopMessage(code string, wallMillis, cpuMillis uint32, wall, cpu time.Duration) string {
 	switch code {
 	case codeWallTime:
 		return fmt.Sprintf("max_execution_time_ms: limit %d, observed %d", wallMillis, max(uint64(wall.Milliseconds()), uint64(wallMillis)))
@@ -588,115 +715,138 @@ func (w *worker) stopMessage(code string, wallMillis, cpuMillis uint32, wall, cp
 	}
 }
 
-// errHangup wraps an error of the connection.
-var errHangup = errors.New("hang-up")
-
-type hangup struct{ err error }
-
-func (h hangup) Error() string        { return h.err.Error() }
-func (h hangup) Unwrap() error        { return h.err }
-func (h hangup) Is(target error) bool { return target == errHangup }
-
-// await goes on with an execution that waits, until it is done or must end.
-func (w *worker) await(s *slot) error {
-	for !s.iso.Done() {
-		if code := w.stopCode(); code != "" {
-			w.notify(s, code)
-			return nil
+// turn goes on with the executions that wait: with those that are due, else with what arrives.
+func (w *worker) turn() error {
+	until := math.Inf(1) // milliseconds
+	now := time.Now()
+	for _, x := range slices.Clone(w.open) {
+		w.cur.mu.Lock()
+		if x.stop == "" && !now.Before(x.deadline) {
+			x.stop = codeWallTime
 		}
-		if s.iso.Idle() {
-			return s.iso.Unsettled()
-		}
-		_, due := s.iso.Waiting()
-		elapsed := float64(time.Since(w.began)) / float64(time.Millisecond)
-		if due <= elapsed {
-			if !w.cur.enter() {
+		stop, left := x.stop, float64(x.deadline.Sub(now))/float64(time.Millisecond)
+		w.cur.mu.Unlock()
+		iso := x.slot.iso
+		var err error
+		switch elapsed := float64(now.Sub(x.began)) / float64(time.Millisecond); {
+		case stop != "":
+			err = w.proceed(x, nil)
+		case iso.Idle():
+			err = w.proceed(x, iso.Unsettled)
+		default:
+			if _, due := iso.Waiting(); due > elapsed {
+				until = min(until, left, due-elapsed)
 				continue
 			}
-			err := s.iso.Tick()
-			w.cur.leave()
-			if err != nil {
-				return err
-			}
-			// Timers that follow each other at once still let frames in, and the deadline.
-			if f, ok, err := w.in.nextOf(0); err != nil {
-				return hangup{err}
-			} else if ok {
-				if err := w.during(s, f); err != nil {
-					return err
-				}
-			}
-			continue
+			err = w.proceed(x, iso.Tick)
 		}
-		if err := w.out.flush(); err != nil {
-			return hangup{err}
-		}
-		w.cur.mu.Lock()
-		left := time.Until(w.cur.deadline)
-		w.cur.mu.Unlock()
-		millis := math.Ceil(max(float64(left)/float64(time.Millisecond), 0))
-		if !math.IsInf(due, 1) {
-			millis = min(millis, math.Ceil(due-elapsed))
-		}
-		f, ok, err := w.in.nextOf(int(max(millis, 0)))
 		if err != nil {
-			return hangup{err}
+			return err
 		}
-		if ok {
-			if err := w.during(s, f); err != nil {
+		until = 0 // timers that follow each other at once still let frames in
+	}
+	if w.freed {
+		w.freed = false
+		for {
+			f, ok := w.in.takeBack(w.fits)
+			if !ok {
+				break
+			}
+			until = 0
+			if err := w.handle(f); err != nil {
 				return err
 			}
-		} else if left <= 0 {
-			w.cur.check(time.Now())
 		}
 	}
-	return nil
+	if until > 0 {
+		if err := w.out.flush(); err != nil {
+			return err
+		}
+	}
+	// A deadline is far off, or it would not wait: an hour stands for what poll cannot count.
+	f, ok, err := w.in.nextOf(int(math.Ceil(min(until, 3.6e6))))
+	if err != nil || !ok {
+		return err
+	}
+	if !w.fits(f) {
+		w.in.putBack(f)
+		return nil
+	}
+	return w.during(f)
 }
 
-// during takes a frame that arrived while an execution waits.
-func (w *worker) during(s *slot, f frame) error {
+// fits reports whether the frame can be handled while executions wait: what is for the slot of one of them comes after it.
+func (w *worker) fits(f frame) bool {
+	var id uint32
+	switch f.kind {
+	case wire.KindRun:
+		m, err := wire.ParseRun(f.payload)
+		if err != nil {
+			return true // handle says what is wrong
+		}
+		id = m.Slot
+	case wire.KindLoad:
+		m, err := wire.ParseLoad(f.payload)
+		if err != nil {
+			return true
+		}
+		id = m.Slot
+	case wire.KindDrop:
+		m, err := wire.ParseDrop(f.payload)
+		if err != nil {
+			return true
+		}
+		id = m.Slot
+	default:
+		return true
+	}
+	s := w.slots[id]
+	return s == nil || s.open == nil
+}
+
+// during takes a frame that arrived while executions wait.
+func (w *worker) during(f frame) error {
 	switch f.kind {
 	case wire.KindHostReply:
 		m, err := wire.ParseHostReply(f.payload)
 		if err != nil {
-			return hangup{err}
+			return err
 		}
-		if m.Seq != w.seq || !w.cur.enter() {
-			return nil
+		if x := w.waiting(m.Seq); x != nil {
+			return w.proceed(x, func() error { return x.slot.iso.Reply(m.Call, m.OK, text(m.Payload), m.Body, m.Stream) })
 		}
-		defer w.cur.leave()
-		return s.iso.Reply(m.Call, m.OK, text(m.Payload), m.Body, m.Stream)
+		return nil
 	case wire.KindChunk:
 		m, err := wire.ParseChunk(f.payload)
 		if err != nil {
-			return hangup{err}
+			return err
 		}
-		if m.Seq != w.seq || !w.cur.enter() {
-			return nil
+		if x := w.waiting(m.Seq); x != nil {
+			return w.proceed(x, func() error { return x.slot.iso.Chunk(m.Stream, m.Data, m.Last, m.Error) })
 		}
-		defer w.cur.leave()
-		return s.iso.Chunk(m.Stream, m.Data, m.Last, m.Error)
+		return nil
 	case wire.KindCredit:
 		m, err := wire.ParseCredit(f.payload)
 		if err != nil {
-			return hangup{err}
+			return err
 		}
-		if m.Seq != w.seq || !w.cur.enter() {
-			return nil
+		if x := w.waiting(m.Seq); x != nil {
+			return w.proceed(x, func() error { return x.slot.iso.Credit(m.Stream, m.Bytes) })
 		}
-		defer w.cur.leave()
-		return s.iso.Credit(m.Stream, m.Bytes)
-	case wire.KindCancel:
-		m, err := wire.ParseCancel(f.payload)
-		if err != nil {
-			return hangup{err}
-		}
-		w.cancelLocked(m)
 		return nil
 	default:
-		w.in.putBack(f)
-		return nil
+		return w.handle(f)
 	}
+}
+
+// waiting returns the execution of that number that was set aside.
+func (w *worker) waiting(seq uint32) *execution {
+	for _, x := range w.open {
+		if x.seq == seq {
+			return x
+		}
+	}
+	return nil
 }
 
 // notify lets ctx.signal's listeners know that the execution ends.

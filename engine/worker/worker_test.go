@@ -384,3 +384,117 @@ func TestTimeoutWhileWaiting(t *testing.T) {
 	require.Equal(t, "TimeoutError", n.logs[0].Message)
 	require.Equal(t, "1", string(n.run(1, "{}").Body))
 }
+
+// While executions wait, each in its own isolate, another slot's Run begins; each keeps its number, its log and its end.
+func TestExecutionsWaitBesideEachOther(t *testing.T) {
+	t.Parallel()
+	n := spawn(t).lease()
+	const count = 24
+	for i := range count {
+		n.send(&wire.Load{Slot: uint32(i + 1), MaxMemory: 64 << 20, Name: "demo", Static: []byte(`{"scriptType":"oneoff"}`),
+			Source: []byte(wrapped(script(`const v = await fetch("https://a.test/" + input.n); console.log("n" + input.n); return input.n + await v.text();`)))})
+		m := n.runOf(uint32(i+1), fmt.Sprintf(`{"n":%d}`, i))
+		m.WallMillis = 20_000
+		if i == 3 {
+			m.WallMillis = 50
+		}
+		n.send(m)
+	}
+	calls := map[uint32]wire.HostCall{}
+	ended := map[uint32]wire.Result{}
+	behind := n.runOf(2, `{"n":"behind"}`)
+	behind.WallMillis = 20_000
+	n.send(behind)
+	for len(calls) < count+1 || len(ended) < count+1 {
+		k, p, err := n.r.Next()
+		require.NoError(t, err)
+		switch k {
+		case wire.KindLoaded:
+			m, err := wire.ParseLoaded(p)
+			require.NoError(t, err)
+			require.Empty(t, m.Code, m.Message)
+		case wire.KindHostCall:
+			c, err := wire.ParseHostCall(p)
+			require.NoError(t, err)
+			calls[c.Seq] = c
+			switch {
+			case len(calls) == count: // all wait at one time; the last comes first
+				for seq := uint32(count); seq > 0; seq-- {
+					if seq == 6 {
+						n.send(&wire.Cancel{Seq: seq, Code: "cancelled"})
+					} else if seq != 4 {
+						n.send(&wire.HostReply{Seq: seq, Call: 1, OK: true, Payload: []byte(`{"status":200,"headers":[],"url":"","hasBody":true}`), Body: []byte("!")})
+					}
+				}
+			case len(calls) > count:
+				require.Equal(t, behind.Seq, c.Seq)
+				require.Contains(t, ended, uint32(2), "it comes after the one of its isolate")
+				n.send(&wire.HostReply{Seq: c.Seq, Call: 1, OK: true, Payload: []byte(`{"status":200,"headers":[],"url":"","hasBody":true}`), Body: []byte("!")})
+			}
+		case wire.KindLog:
+			m, err := wire.ParseLog(p)
+			require.NoError(t, err)
+			if m.Seq != behind.Seq {
+				require.Equal(t, fmt.Sprintf("n%d", m.Seq-1), m.Message)
+			}
+		case wire.KindResult:
+			r, err := wire.ParseResult(p)
+			require.NoError(t, err)
+			require.NotContains(t, ended, r.Seq)
+			r.Body = append([]byte(nil), r.Body...)
+			ended[r.Seq] = r
+		default:
+		}
+	}
+	for seq, r := range ended {
+		switch seq {
+		case 4:
+			require.Equal(t, "exceeded_wall_time", r.Code)
+			require.Contains(t, r.Message, "limit 50")
+		case 6:
+			require.Equal(t, "cancelled", r.Code)
+		case behind.Seq:
+			require.Equal(t, `"behind!"`, string(r.Body))
+		default:
+			require.Empty(t, r.Code, r.Message)
+			require.Equal(t, fmt.Sprintf(`"%d!"`, seq-1), string(r.Body))
+		}
+		require.False(t, r.Condemned)
+	}
+}
+
+// One that runs for ever takes nothing from those that wait beside it: their deadlines and their Cancel are answered meanwhile, and
+// the isolate of each is as good as new afterwards.
+func TestOneThatBurnsLeavesTheOthersAlone(t *testing.T) {
+	t.Parallel()
+	n := spawn(t).lease()
+	for slot := range uint32(4) {
+		require.Empty(t, n.load(slot, script(`if (input.burn) for (;;); if (input.wait) await new Promise((r) => setTimeout(r, input.wait)); return 7`)).Code)
+	}
+	short, cancelled, kept, burns := n.runOf(0, `{"wait":60000}`), n.runOf(1, `{"wait":60000}`), n.runOf(2, `{"wait":10}`), n.runOf(3, `{"burn":true}`)
+	short.WallMillis, cancelled.WallMillis, kept.WallMillis, burns.WallMillis, burns.CPUMillis = 100, 60_000, 60_000, 60_000, 1000
+	n.send(short, cancelled, kept, burns)
+	r := n.result()
+	require.Equal(t, short.Seq, r.Seq)
+	require.Equal(t, "exceeded_wall_time", r.Code)
+	n.send(&wire.Cancel{Seq: cancelled.Seq, Code: "cancelled"})
+	r = n.result()
+	require.Equal(t, cancelled.Seq, r.Seq)
+	require.Equal(t, "cancelled", r.Code)
+	again := n.runOf(0, `{}`) // its isolate is free for the node, and cleared before the Run
+	n.send(again)
+	r = n.result()
+	require.Equal(t, burns.Seq, r.Seq)
+	require.Equal(t, "exceeded_cpu", r.Code)
+	require.True(t, r.Condemned)
+	left := map[uint32]bool{kept.Seq: true, again.Seq: true}
+	for len(left) > 0 {
+		r = n.result()
+		require.True(t, left[r.Seq], r.Seq)
+		delete(left, r.Seq)
+		require.Empty(t, r.Code, r.Message)
+		require.Equal(t, "7", string(r.Body))
+		require.Less(t, r.CPUMicros, uint64(1_000_000), "the time of another is not its own")
+	}
+	require.Equal(t, "7", string(n.run(1, "{}").Body))
+}
