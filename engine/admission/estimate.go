@@ -51,6 +51,9 @@ func (e *Estimate) AtLeast(d time.Duration) {
 	}
 }
 
+// Waits reports whether executions of the script mostly wait for host calls, so that they take no processor meanwhile.
+func (e *Estimate) Waits() bool { return e.waiting > 128 }
+
 // Overdue is how long an execution may take before others no longer wait for it.
 func (e *Estimate) Overdue() time.Duration {
 	if e.Depth() > 1 {

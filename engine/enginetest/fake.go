@@ -84,8 +84,7 @@ func fake(start string) int {
 		}()
 	}
 	f := &fakeWorker{conn: conn, slots: map[uint32]string{}, versions: map[uint32]string{}, replies: map[uint32]chan wire.HostReply{},
-		chunks: map[uint32]chan wire.Chunk{}, credits: map[uint32]chan int{}}
-	f.work = sync.NewCond(&f.mu)
+		chunks: map[uint32]chan wire.Chunk{}, credits: map[uint32]chan int{}, queues: map[uint32]chan func(){}, current: map[uint32]chan string{}}
 	f.send(&hello)
 	return f.run()
 }
@@ -96,11 +95,9 @@ type fakeWorker struct {
 	wmu  sync.Mutex
 
 	mu       sync.Mutex
-	work     *sync.Cond
-	queue    []func()
-	runs     []uint32 // Runs that were not begun
-	current  uint32
-	cancel   chan string // of the current Run
+	queues   map[uint32]chan func() // of each slot: executions wait beside those of other slots, as in a real worker
+	runs     []uint32               // Runs that were not begun
+	current  map[uint32]chan string // the Runs that were begun, and where their Cancel goes
 	gone     map[uint32]bool
 	env      string
 	tenant   string
@@ -128,7 +125,6 @@ func (f *fakeWorker) raw(b []byte) {
 }
 
 func (f *fakeWorker) run() int {
-	go f.execute()
 	r := wire.NewReader(f.conn, 0)
 	for {
 		k, p, err := r.Next()
@@ -144,14 +140,14 @@ func (f *fakeWorker) run() int {
 		case wire.KindLoad:
 			m, _ := wire.ParseLoad(p)
 			name, slot, source := m.Name, m.Slot, string(m.Source)
-			f.later(func() { f.load(slot, name, source) })
+			f.later(slot, func() { f.load(slot, name, source) })
 		case wire.KindRun:
 			m, _ := wire.ParseRun(p)
 			m.Context, m.Head, m.Body = bytes.Clone(m.Context), bytes.Clone(m.Head), bytes.Clone(m.Body)
 			f.mu.Lock()
 			f.runs = append(f.runs, m.Seq)
 			f.mu.Unlock()
-			f.later(func() { f.execution(&m) })
+			f.later(m.Slot, func() { f.execution(&m) })
 		case wire.KindCancel:
 			m, _ := wire.ParseCancel(p)
 			f.cancelled(&m)
@@ -182,33 +178,28 @@ func (f *fakeWorker) run() int {
 	}
 }
 
-func (f *fakeWorker) later(do func()) {
-	f.mu.Lock()
-	f.queue = append(f.queue, do)
-	f.mu.Unlock()
-	f.work.Signal()
-}
-
-func (f *fakeWorker) execute() {
-	for {
-		f.mu.Lock()
-		for len(f.queue) == 0 {
-			f.work.Wait()
-		}
-		do := f.queue[0]
-		f.queue = f.queue[1:]
-		f.mu.Unlock()
-		do()
+// later does what concerns a slot after what came before it.
+func (f *fakeWorker) later(slot uint32, do func()) {
+	q := f.queues[slot]
+	if q == nil {
+		q = make(chan func(), 1024)
+		f.queues[slot] = q
+		go func() {
+			for do := range q {
+				do()
+			}
+		}()
 	}
+	q <- do
 }
 
 func (f *fakeWorker) cancelled(m *wire.Cancel) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m.Seq == f.current {
+	if cancel := f.current[m.Seq]; cancel != nil {
 		if m.Code != wire.CodeRecalled {
 			select {
-			case f.cancel <- m.Code:
+			case cancel <- m.Code:
 			default:
 			}
 		}
@@ -256,9 +247,9 @@ func (f *fakeWorker) execution(m *wire.Run) {
 			break
 		}
 	}
-	f.current, f.cancel, f.calls = m.Seq, make(chan string, 1), 0
+	cancel := make(chan string, 1)
+	f.current[m.Seq] = cancel
 	name, ok := f.slots[m.Slot]
-	cancel := f.cancel
 	f.counts++
 	f.mu.Unlock()
 	res := &wire.Result{Code: wire.CodeRecalled}
@@ -272,7 +263,7 @@ func (f *fakeWorker) execution(m *wire.Run) {
 	if res.Condemned {
 		delete(f.slots, m.Slot)
 	}
-	f.current = 0
+	delete(f.current, m.Seq)
 	f.mu.Unlock()
 	f.send(res)
 }

@@ -71,11 +71,13 @@ type Call struct {
 	recalls    int
 	began      time.Time
 	cpuBegan   time.Duration // of the worker's process, when CPU is set
-	cold       bool
-	hosted     bool // made a host call
-	open       int  // host calls without an answer
-	cancel     string
-	killAt     time.Time // set with cancel
+	// begunBefore is how many of the calls that began in its process had ended before it began.
+	begunBefore int
+	cold        bool
+	hosted      bool // made a host call
+	open        int  // host calls without an answer
+	cancel      string
+	killAt      time.Time // set with cancel
 }
 
 // Began is when the call began. Its Handler may ask.
@@ -149,7 +151,8 @@ const (
 	CauseCancelled = "cancelled"
 	CauseProtocol  = "protocol"
 	CauseStart     = "start_failed"
-	CauseDied      = "died" // by itself
+	CauseDied      = "died"      // by itself
+	CauseNeighbour = "neighbour" // for an execution that waited in the process while another one was the reason
 )
 
 // Codes that the pool sends in Cancel. They are error codes of package engine.

@@ -10,9 +10,10 @@
 //
 // # Invariants
 //
-//   - A worker serves one tenant from its lease to its death, and one script at a time: its queue holds calls of one script.
+//   - A worker serves one tenant from its lease to its death. It is one lane, or several; a lane serves one script at a time: its
+//     queue holds calls of one script.
 //   - The first call of a queue is the one that executes, or that waits for its Load. Its clock starts when it is written to an
-//     idle worker, or when the Result before it came.
+//     idle lane, or when the Result before it came.
 //   - Every submitted call gets exactly one Ending, whatever happens to workers.
 //   - The reader of a worker never waits for a write: a frame that the socket does not take is left to the worker's writer.
 //   - Processes are started by one goroutine that holds its thread for good: PR_SET_PDEATHSIG fires when the parent thread ends.
@@ -30,6 +31,21 @@
 //	the process ends by itself                      Death has its signal or exit code and the end of its stderr
 //	age, runs, memory, idleness, changed tenant     no further call; SIGKILL once it has nothing to do
 //	the node dies                                   EOF on fd 3, and SIGKILL by PDEATHSIG
+//
+// # Lanes
+//
+// An execution that waits for a host call has a worker of its own as long as fewer than MaxWorkers have anything to do. Beyond that a
+// worker all of whose executions wait gets another call of its tenant, in another lane: isolates of its own in the same process. A
+// lane is a worker in all that places calls, counts limits and watches over time; the process is what is leased, counted as active
+// or parked, retired and killed. At most maxLanes are in one process, fewer where it has no memory for a further isolate; a tenant
+// whose workers are full gets further ones, up to MaxParked that wait. Lanes at rest take the tenant's next calls, and go 3 s after
+// the last.
+//
+// The executions of a worker share its one thread: one that computes keeps its neighbours waiting, whose time limits go on. They
+// share its memory, and its death: the call that executed is the reason, as far as anybody knows, and its neighbours end with
+// CauseNeighbour. An isolate that is terminated takes no other with it.
+//
+// # Deaths
 //
 // When a worker dies, the call that executed ends with the Death. Those behind it had not begun and are pending again, before
 // all others; a call that met that five times ends with Death and Began false.

@@ -163,7 +163,7 @@ func (p *Pool) unlock(self *worker) {
 	p.dirty = p.dirty[:0]
 	p.mu.Unlock()
 	for _, w := range dirty {
-		if w != self {
+		if self == nil || w.process != self.process {
 			w.out.flush()
 		}
 	}
@@ -259,7 +259,7 @@ func (p *Pool) hopeless(s *script, c *Call, now time.Time) (Refusal, bool) {
 	if scope != "" && wait > c.LimitPatience {
 		return Refusal{Scope: scope, Limit: limit, Wait: wait}, true
 	}
-	if wait > 2*c.Patience {
+	if wait > 2*c.Patience && !s.est.Waits() { // those that wait for host calls wait beside each other
 		return Refusal{Scope: "node", Wait: wait}, true
 	}
 	if c.Standing > 0 && s.first != nil {
@@ -322,6 +322,9 @@ func (p *Pool) queueAt(s *script, now time.Time) *worker {
 	}
 	return best
 }
+
+// lanesKept is how long an idle worker keeps its lanes, and their isolates, for the next crowd.
+const lanesKept = 3 * time.Second
 
 // turn is how long a worker serves one script while other scripts or tenants wait for a worker.
 const turn = 10 * time.Millisecond
@@ -387,12 +390,28 @@ func (p *Pool) setActive(w *worker, active bool) {
 	}
 	w.active = active
 	if active {
-		p.active++
-		w.tenant.active++
-	} else {
+		if w.running++; w.running == 1 {
+			p.active++
+			w.tenant.active++
+		}
+	} else if w.running--; w.running == 0 {
 		p.active--
 		w.tenant.active--
 		p.full = false
+	}
+	p.countParked(w)
+}
+
+// countParked counts the process as parked while all of its executions wait.
+func (p *Pool) countParked(w *worker) {
+	parked := w.waiting > 0 && w.running == 0
+	if parked == w.process.parked {
+		return
+	}
+	if w.process.parked = parked; parked {
+		p.parked++
+	} else {
+		p.parked--
 	}
 }
 
@@ -406,20 +425,65 @@ func (p *Pool) unidle(w *worker) {
 			t.idle = slices.Delete(t.idle, i, i+1)
 		}
 	}
+	if i := slices.Index(w.rest, w); i >= 0 {
+		w.rest = slices.Delete(w.rest, i, i+1)
+	}
 }
 
-// park takes a worker whose execution waits for a host call out of the count, or puts it back.
+// park takes a worker whose execution waits for a host call out of the count, or puts it back. A process of which no other lane
+// waits is taken out only as long as fewer than MaxParked are.
 func (p *Pool) park(w *worker, parked bool) {
-	if w.parked == parked || parked && p.parked >= p.cfg.MaxParked {
+	if w.parked == parked || parked && w.waiting == 0 && p.parked >= p.cfg.MaxParked {
 		return
 	}
 	w.parked = parked
 	if parked {
-		p.parked++
+		w.waiting++
 	} else {
-		p.parked--
+		w.waiting--
 	}
 	p.setActive(w, !parked)
+	p.countParked(w)
+}
+
+// share finds, or makes, a lane in a worker of the tenant all of whose executions wait: the one with the fewest. later reports
+// whether there is one that may have a lane to give when it waits again.
+func (p *Pool) share(t *tenant) (lane *worker, later bool) {
+	var best *worker
+	for _, w := range t.workers {
+		if w.state != stateReady || w.gen != t.gen || w.waiting == 0 || w.niced || w.runs >= p.cfg.Runs ||
+			len(w.rest) == 0 && (w.crowded || len(w.lanes) >= maxLanes) {
+			continue
+		}
+		later = true
+		if w.running == 0 && (best == nil || w.waiting < best.waiting) {
+			best = w
+		}
+	}
+	if best == nil {
+		return nil, later
+	}
+	if n := len(best.rest); n > 0 {
+		return best.rest[n-1], true
+	}
+	lane = &worker{pool: p, process: best.process, pid: best.pid, state: stateReady, tenant: t, gen: best.gen, slots: map[Key]*slot{}}
+	best.lanes = append(best.lanes, lane)
+	best.process.rest = append(best.process.rest, lane)
+	return lane, true
+}
+
+// dropLanes makes an idle worker one of a single lane again.
+func (p *Pool) dropLanes(w *worker) {
+	for _, l := range w.lanes[1:] {
+		for _, sl := range l.slots {
+			w.send(&wire.Drop{Slot: sl.number})
+		}
+		l.state = stateDead
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+	}
+	w.lanes, w.rest, w.crowded = slices.Clone(w.lanes[:1]), nil, false
 }
 
 // enqueue makes the call pending: last of its script, or first.
@@ -500,22 +564,23 @@ func (p *Pool) offer(w *worker, now time.Time) {
 	p.leave(w)
 	t := w.tenant
 	if w.state != stateReady {
-		if w.state == stateRetiring {
+		if w.state == stateRetiring && w.quiet() {
 			w.kill(cmp.Or(w.reason, CauseRetired), "")
 		}
 		return
 	}
 	if w.gen != t.gen {
-		w.kill(CauseTenant, "")
+		w.retire(CauseTenant)
 		return
 	}
 	if w.runs >= p.cfg.Runs || w.niced && !w.renice(0) {
-		w.kill(CauseRetired, "")
+		w.retire(CauseRetired)
 		p.grow(now)
 		return
 	}
 	w.niced = false
-	if p.full && t.active >= admission.FairShare(p.cfg.MaxWorkers, p.contenders()) && p.othersWait(t) {
+	quiet := len(w.lanes) == 1 || w.quiet()
+	if quiet && p.full && t.active >= admission.FairShare(p.cfg.MaxWorkers, p.contenders()) && p.othersWait(t) {
 		w.kill(CauseEvicted, "")
 		p.full = false
 		p.grow(now)
@@ -530,12 +595,20 @@ func (p *Pool) offer(w *worker, now time.Time) {
 		return
 	}
 	if p.closing {
-		w.kill(CauseShutdown, "")
+		w.retire(CauseShutdown)
 		return
 	}
-	w.idleSince = now
-	if !slices.Contains(t.idle, w) {
-		t.idle = append(t.idle, w)
+	if !quiet {
+		if !slices.Contains(w.rest, w) {
+			w.process.rest = append(w.process.rest, w)
+		}
+	} else {
+		first := w.lanes[0]
+		first.idleSince = now
+		w.process.rest = append(w.rest[:0], w.lanes[1:]...)
+		if !slices.Contains(t.idle, first) {
+			t.idle = append(t.idle, first)
+		}
 	}
 	if p.pending > 0 {
 		p.full = false
@@ -650,7 +723,8 @@ func (p *Pool) grow(now time.Time) {
 func (p *Pool) distribute(now time.Time) (missing int) {
 	var (
 		contenders = p.contenders()
-		extra      = map[*tenant]int{} // promised to the tenant, still to be started
+		extra      = map[*tenant]int{}  // promised to the tenant, still to be started
+		patient    = map[*tenant]bool{} // to be served by lanes that are not free at the moment
 	)
 	for {
 		var best *tenant
@@ -658,7 +732,7 @@ func (p *Pool) distribute(now time.Time) (missing int) {
 		for _, t := range p.waiting {
 			l := t.load()
 			l.Active += extra[t]
-			if p.want(t)-extra[t] > 0 && (best == nil || admission.Before(l, load)) {
+			if !patient[t] && p.want(t)-extra[t] > 0 && (best == nil || admission.Before(l, load)) {
 				best, load = t, l
 			}
 		}
@@ -672,6 +746,20 @@ func (p *Pool) distribute(now time.Time) (missing int) {
 			p.unidle(w)
 			p.offerNow(w, now)
 			if best.pending < before {
+				continue
+			}
+		}
+		if busy := p.leased - p.idle() + missing; busy >= p.cfg.MaxWorkers {
+			lane, later := p.share(best)
+			if lane != nil {
+				before := best.pending
+				p.offerNow(lane, now)
+				if best.pending < before {
+					continue
+				}
+			}
+			if later && busy >= 2*p.cfg.MaxWorkers {
+				patient[best] = true
 				continue
 			}
 		}
@@ -693,7 +781,16 @@ func (p *Pool) distribute(now time.Time) (missing int) {
 	}
 }
 
-// offerNow gives an idle worker pending calls of its tenant if their limits allow, else leaves it idle.
+// idle is the number of workers that wait for work.
+func (p *Pool) idle() int {
+	n := 0
+	for _, t := range p.tenants {
+		n += len(t.idle)
+	}
+	return n
+}
+
+// offerNow gives a lane at rest, or an idle worker, pending calls of its tenant if their limits allow, else leaves it as it is.
 func (p *Pool) offerNow(w *worker, now time.Time) {
 	t := w.tenant
 	for _, s := range t.waiting {
@@ -702,7 +799,9 @@ func (p *Pool) offerNow(w *worker, now time.Time) {
 			return
 		}
 	}
-	t.idle = append(t.idle, w)
+	if w.quiet() {
+		t.idle = append(t.idle, w)
+	}
 }
 
 // evict retires the worker that has been idle longest, of a tenant other than t, and returns it.
@@ -813,10 +912,8 @@ func (p *Pool) startFailed(err error) {
 
 // serve follows a worker process from its start to its end.
 func (p *Pool) serve(proc *process, started time.Time) {
-	w := &worker{
-		pool: p, process: proc, pid: proc.proc.Pid, started: started,
-		slots: map[Key]*slot{}, exited: make(chan struct{}),
-	}
+	w := &worker{pool: p, process: proc, pid: proc.proc.Pid, slots: map[Key]*slot{}}
+	w.started, w.exited, w.lanes = started, make(chan struct{}), []*worker{w}
 	log := p.cfg.Logger.With("worker_pid", w.pid)
 	out, err := newOutbox(proc.conn)
 	if err != nil {
@@ -882,13 +979,16 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.unlock(nil)
 	now := time.Now()
-	death := w.death()
 	if w.state == stateDead {
 		return
 	}
-	w.state = stateDead
-	if w.timer != nil {
-		w.timer.Stop()
+	guilty := w.guilty()
+	death := guilty.death()
+	for _, l := range w.lanes {
+		l.state = stateDead
+		if l.timer != nil {
+			l.timer.Stop()
+		}
 	}
 	delete(p.workers, w)
 	if starting {
@@ -899,16 +999,19 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 			p.startFailed(fmt.Errorf("%s: exit %d, signal %d, output %q, %s", death.Cause, death.ExitCode, death.Signal, death.Output, death.Reason))
 		}
 	}
-	if w.parked {
-		w.parked = false
-		p.parked--
-	}
 	if t := w.tenant; t != nil {
 		t.workers = slices.DeleteFunc(t.workers, func(o *worker) bool { return o == w })
 		p.unidle(w)
-		p.endQueue(w, death, now)
-		p.leave(w)
-		p.setActive(w, false)
+		for _, l := range w.lanes {
+			d := death
+			if l != guilty {
+				d = &Death{Cause: CauseNeighbour, Signal: death.Signal, ExitCode: death.ExitCode, Reason: death.Cause}
+			}
+			p.endQueue(l, d, now)
+			p.park(l, false)
+			p.leave(l)
+			p.setActive(l, false)
+		}
 	}
 	p.cfg.Ended(death.Cause, death)
 	switch death.Cause {
@@ -931,7 +1034,7 @@ func (p *Pool) endQueue(w *worker, death *Death, now time.Time) {
 			continue
 		}
 		began := c.began
-		if i == 0 && w.loading != nil {
+		if i == 0 && w.loading != nil && death.Cause != CauseNeighbour {
 			began = w.loadAt
 		}
 		if !began.IsZero() {
@@ -1003,12 +1106,41 @@ func (p *Pool) loaded(w *worker, payload []byte) error {
 	}
 	p.mu.Lock()
 	defer p.unlock(w)
+	if i := slices.IndexFunc(w.lanes, func(l *worker) bool { return l.loading != nil && l.loading.number == m.Slot }); i > 0 {
+		w = w.lanes[i]
+	}
 	sl := w.loading
 	if sl == nil || sl.number != m.Slot {
 		return protocolError("Loaded for a slot that is not being loaded")
 	}
 	w.loading = nil
 	now := time.Now()
+	if m.Code == wire.CodeRecalled && len(w.lanes) > 1 {
+		// The worker has no room for another isolate: its calls go elsewhere.
+		w.crowded = true
+		delete(w.slots, sl.script)
+		for i := len(w.queue) - 1; i >= 0; i-- {
+			c := w.queue[i]
+			w.remove(i)
+			if c == nil {
+				continue
+			}
+			if c.recalls++; c.recalls > maxRecalls {
+				c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: "node", Wait: time.Second}, Ended: now}
+				p.end(c)
+				continue
+			}
+			p.requeue(c)
+		}
+		p.leave(w)
+		w.process.lanes = slices.DeleteFunc(w.lanes, func(o *worker) bool { return o == w })
+		w.state = stateDead
+		if w.timer != nil {
+			w.timer.Stop()
+		}
+		p.grow(now)
+		return nil
+	}
 	if m.Code == "" {
 		w.pump(now)
 		if len(w.queue) == 0 {
@@ -1044,6 +1176,9 @@ func (p *Pool) result(w *worker, payload []byte) error {
 	m.Headers, m.Body = slices.Clone(m.Headers), slices.Clone(m.Body)
 	now := time.Now()
 	p.mu.Lock()
+	if len(w.lanes) > 1 {
+		w = w.laneOf(m.Seq)
+	}
 	i := 0
 	if w.written == 0 || w.seqs[0] != m.Seq {
 		if i = slices.Index(w.seqs[:w.written], m.Seq); i < 0 || m.Seq == 0 {
@@ -1062,7 +1197,7 @@ func (p *Pool) result(w *worker, payload []byte) error {
 		delete(w.slots, w.script.id)
 	}
 	if m.Exiting && w.state == stateReady {
-		w.state, w.reason = stateRetiring, CauseRetired
+		w.retire(CauseRetired)
 	}
 	if i == 0 {
 		p.park(w, false)
@@ -1080,7 +1215,7 @@ func (p *Pool) result(w *worker, payload []byte) error {
 		} else {
 			p.requeue(c)
 		}
-	case i > 0, c.cancel != "" && m.Code == c.cancel && m.WallMicros == 0: // cancelled before it began
+	case i > 0, c.cancel != "" && c.cancel != codeWallTime && m.Code == c.cancel && m.WallMicros == 0: // cancelled before it began
 		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
 		p.end(c)
 	default:
@@ -1151,6 +1286,9 @@ func (p *Pool) frame(w *worker, k wire.Kind, payload []byte) error {
 	seq := uint32(d.Uint(1<<32 - 1))
 	p.mu.Lock()
 	var c *Call
+	if len(w.lanes) > 1 {
+		w = w.laneOf(seq)
+	}
 	if w.written > 0 && w.seqs[0] == seq {
 		c = w.queue[0]
 		if c == nil {
@@ -1159,8 +1297,8 @@ func (p *Pool) frame(w *worker, k wire.Kind, payload []byte) error {
 		}
 	} else {
 		oldest := w.seq + 1
-		if w.written > 0 {
-			oldest = w.seqs[0]
+		if slices.Contains(w.seqs[:w.written], seq) {
+			oldest = seq
 		}
 		p.mu.Unlock()
 		late := k == wire.KindHostCancel || k == wire.KindCredit || k == wire.KindChunk
@@ -1211,6 +1349,7 @@ func (p *Pool) Answered(ref Ref) {
 	}
 	if c := w.queue[0]; c.open > 0 {
 		if c.open--; c.open == 0 {
+			w.last = c
 			p.park(w, false)
 		}
 	}
@@ -1268,7 +1407,9 @@ func (p *Pool) RetireTenant(id Key) {
 	for _, w := range slices.Clone(t.workers) {
 		if w.state == stateReady {
 			w.retire(CauseTenant)
-			w.recall()
+			for _, l := range w.lanes {
+				l.recall()
+			}
 		}
 	}
 	p.full = false
@@ -1411,6 +1552,10 @@ func (p *Pool) chores(now time.Time) {
 			switch {
 			case now.Sub(w.started) >= p.cfg.Age, now.Sub(w.idleSince) >= p.cfg.Idle:
 				w.kill(CauseRetired, "")
+			case len(w.lanes) > 1 && now.Sub(w.idleSince) >= lanesKept:
+				p.dropLanes(w)
+				w.measured = -1
+			case len(w.lanes) > 1: // what it holds for the next crowd is soon gone
 			case p.cfg.IdleMemory > 0 && w.resident > p.cfg.IdleMemory:
 				w.kill(CauseRetired, "memory")
 			default:
@@ -1470,9 +1615,11 @@ func (p *Pool) drain(cancel context.CancelFunc) {
 		}
 	}
 	for w := range p.workers {
-		for _, c := range slices.Clone(w.queue) {
-			if c != nil {
-				p.cancel(c, codeCancelled, now)
+		for _, l := range slices.Clone(w.lanes) {
+			for _, c := range slices.Clone(l.queue) {
+				if c != nil {
+					p.cancel(c, codeCancelled, now)
+				}
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,11 +17,35 @@ func workerEnv() []string {
 	return []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "TZ=UTC", "LANG=C"}
 }
 
-// process is a started worker: its socket and the pipe of its output.
+// process is a started worker: its socket and the pipe of its output, and what its lanes share.
 type process struct {
 	proc   *os.Process
 	conn   *os.File // non-blocking
 	output *os.File
+
+	out     *outbox
+	printed output
+	started time.Time
+	exited  chan struct{} // closed when the process is reaped
+	exit    *os.ProcessState
+
+	// Guarded by Pool.mu.
+	lanes    []*worker // the first is the one that was leased
+	rest     []*worker // lanes without a call while others have one
+	running  int       // lanes that are active
+	waiting  int       // lanes that are parked
+	parked   bool      // counted in Pool.parked: a lane is parked and none is active
+	crowded  bool      // the worker has said that it has no room for a further isolate
+	doomed   bool
+	greeted  bool // said Hello: not counted in Pool.starting any more
+	niced    bool
+	nextSlot uint32
+	seq      uint32
+	begun    int   // calls that began
+	last     *Call // that began last, or whose host calls were answered last: the one that executes, as far as anybody knows
+	runs     int
+	cause    string // why it is to end; the first one counts
+	reason   string
 }
 
 type spawnRequest struct {

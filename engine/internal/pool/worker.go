@@ -3,7 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -40,37 +40,33 @@ type slot struct {
 	used    uint64
 }
 
-// worker is one process. Its fields are guarded by Pool.mu, except where they say otherwise.
+// maxLanes bounds the executions that wait in one worker. An isolate that waits takes about 2 MiB of memory, so that these stay
+// below what one worker may have.
+const maxLanes = 64
+
+// worker is one lane of a process: a queue of calls whose first one executes or waits, in isolates of its own. Most processes have
+// one lane; share adds others. Its fields are guarded by Pool.mu, except where they say otherwise.
 type worker struct {
 	pool *Pool
 	*process
-	pid     int // constant
-	out     *outbox
-	printed output
-	started time.Time
+	pid int // constant
 
-	state   workerState
-	tenant  *tenant
-	gen     uint64 // of the tenant when leased
-	script  *script
-	active  bool
-	parked  bool
-	dirty   bool
-	niced   bool
-	doomed  bool
-	greeted bool // said Hello: not counted in Pool.starting any more
+	state  workerState
+	tenant *tenant
+	gen    uint64 // of the tenant when leased
+	script *script
+	active bool
+	parked bool
+	dirty  bool
 
 	queue   []*Call // nil: a call that was given up; its Result is still to come
 	seqs    []uint32
 	written int // calls at the front that were written
 
-	slots    map[Key]*slot
-	nextSlot uint32
-	loading  *slot
-	loadAt   time.Time
+	slots   map[Key]*slot
+	loading *slot
+	loadAt  time.Time
 
-	seq       uint32
-	runs      int
 	measured  int // runs when its memory was measured
 	resident  int64
 	private   int64
@@ -81,12 +77,47 @@ type worker struct {
 
 	timer   *time.Timer
 	timerAt time.Time // when it fires; zero: not armed
+}
 
-	cause  string // why it is to end; the first one counts
-	reason string
+// quiet reports whether no lane of the process has anything to do.
+func (w *worker) quiet() bool {
+	for _, l := range w.lanes {
+		if len(l.queue) > 0 || l.loading != nil {
+			return false
+		}
+	}
+	return true
+}
 
-	exited chan struct{} // closed when the process is reaped
-	exit   *os.ProcessState
+// guilty is the lane whose call is taken for the reason of the process's end: the one that executes, as far as anybody knows.
+func (w *worker) guilty() *worker {
+	best, rank := w, 0
+	for _, l := range w.lanes {
+		n := 0
+		if c := l.head(); c != nil {
+			n = 1
+			if c == w.last {
+				n = 2
+			}
+			if l.active {
+				n += 2
+			}
+		}
+		if n > rank {
+			best, rank = l, n
+		}
+	}
+	return best
+}
+
+// laneOf finds the lane that has the Run of that number.
+func (w *worker) laneOf(seq uint32) *worker {
+	for _, l := range w.lanes[1:] {
+		if slices.Contains(l.seqs[:l.written], seq) {
+			return l
+		}
+	}
+	return w
 }
 
 func (w *worker) head() *Call {
@@ -193,6 +224,9 @@ func (w *worker) dropOldest() {
 // begin starts the clock of the call at the front.
 func (w *worker) begin(c *Call, now time.Time) {
 	c.began = now
+	c.begunBefore = w.begun - max(0, w.running+w.waiting-1)
+	w.process.begun++
+	w.last = c
 	if c.CPU > 0 {
 		c.cpuBegan = processCPU(w.pid)
 		w.arm(now.Add(c.CPU / 2))
@@ -232,8 +266,14 @@ func (w *worker) tick() {
 	if w.loading != nil {
 		end := w.loadAt.Add(w.loading.program.LoadTime)
 		if !now.Before(end) {
-			w.kill(CauseDeadline, "load")
-			return
+			if w.running <= 1 {
+				w.last = w.head()
+				w.kill(CauseDeadline, "load")
+				return
+			}
+			// Another lane keeps the worker, within limits of its own.
+			w.loadAt = now
+			end = now.Add(w.loading.program.LoadTime)
 		}
 		w.arm(end)
 	}
@@ -244,6 +284,7 @@ func (w *worker) tick() {
 	}
 	if c.cancel != "" && c.cancel != wire.CodeRecalled {
 		if !now.Before(c.killAt) {
+			w.last = c
 			w.kill(causeOf(c.cancel), "")
 			return
 		}
@@ -258,7 +299,8 @@ func (w *worker) tick() {
 	w.arm(c.began.Add(c.Wall))
 	if c.CPU > 0 {
 		// The worker ends it at the limit by itself; this is for one that cannot.
-		left := c.CPU + 2*p.cfg.Grace - (processCPU(w.pid) - c.cpuBegan)
+		// The process's time is that of all executions that were in it meanwhile.
+		left := c.CPU*time.Duration(max(1, w.begun-c.begunBefore)) + 2*p.cfg.Grace - (processCPU(w.pid) - c.cpuBegan)
 		if left <= 0 {
 			w.cancel(c, codeCPU, now)
 			return
@@ -370,24 +412,30 @@ func (w *worker) doom() {
 	if w.state == stateDead || w.doomed {
 		return
 	}
-	w.doomed, w.state = true, stateRetiring
-	w.pool.unidle(w)
+	w.doomed = true
+	for _, l := range w.lanes {
+		l.state = stateRetiring
+	}
+	w.pool.unidle(w.lanes[0])
 	if w.tenant != nil {
 		w.pool.leased--
 	}
 }
 
-// retire ends the worker as soon as it has nothing to do.
+// retire ends the process as soon as it has nothing to do.
 func (w *worker) retire(cause string) {
-	if w.state == stateDead || w.state == stateRetiring {
+	if w.state == stateDead || w.doomed {
 		return
 	}
-	if len(w.queue) == 0 && w.loading == nil {
+	if w.quiet() {
 		w.kill(cause, "")
 		return
 	}
-	w.state = stateRetiring
-	if w.cause == "" {
+	for _, l := range w.lanes {
+		l.state = stateRetiring
+	}
+	w.rest = nil
+	if w.reason == "" && w.cause == "" {
 		w.reason = cause
 	}
 }
@@ -453,6 +501,7 @@ func processCPU(pid int) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
+// death says how the process ended. Where it had several lanes, w is the one that is taken for the reason.
 func (w *worker) death() *Death {
 	d := &Death{Cause: w.cause, Reason: w.reason, ExitCode: -1, Output: w.printed.String()}
 	if w.exit != nil {
