@@ -20,7 +20,7 @@ func ticks(ctx context.Context, w *world, chaotic bool) error {
 	}
 	for i := range w.schedules {
 		err := w.must(ctx, "POST", "/api/v1/scripts", keys[i%len(keys)], map[string]any{
-			"name": fmt.Sprintf("tick-%d", i), "type": "scheduled", "status": "active", "cron_expression": "* * * * * *", "resource_limits": limits,
+			"name": fmt.Sprintf("tick-%d", i), "type": "scheduled", "status": "active", "cron_expression": "0 0 1 1 *", "resource_limits": limits,
 			"metadata": map[string]any{"schedule": map[string]any{"overlap": "allow", "missed": "run_all"}},
 			"source": fmt.Sprintf(`export default { async scheduled(c, env, ctx) {
 				const r = await fetch(%q + "/?s=%d&n=" + c.scheduledTime + "&a=" + ctx.attempt);
@@ -31,13 +31,14 @@ func ticks(ctx context.Context, w *world, chaotic bool) error {
 			return err
 		}
 	}
-	// Every schedule is armed: what is counted begins in three seconds, by the database's clock.
+	// Until all are there they tick once a year; then they begin together, in three seconds by the database's clock.
 	var from, to time.Time
-	if err := w.until(ctx, "schedules armed", `SELECT count(*) = $1 FROM script_scheduled_jobs WHERE is_active AND next_run_at IS NOT NULL`, w.schedules); err != nil {
-		return err
-	}
-	if err := w.query(ctx, `SELECT date_trunc('second', now()) + interval '3 seconds'`, nil, &from); err != nil {
-		return err
+	err := w.query(ctx, `WITH every AS (
+			UPDATE script_scheduled_jobs SET cron_expression = '* * * * * *', next_run_at = date_trunc('second', now()) + interval '3 seconds' WHERE is_active
+			RETURNING next_run_at
+		) SELECT min(next_run_at) FROM every HAVING count(*) = $1`, []any{w.schedules}, &from)
+	if err != nil {
+		return fmt.Errorf("begin to tick: %w", err)
 	}
 	if chaotic {
 		during, stop := context.WithTimeout(ctx, w.length)
