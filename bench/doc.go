@@ -5,6 +5,8 @@
 //	go test -run xxx -bench . ./bench/invoke          an execution through pool and worker, no HTTP, no Postgres
 //	go run ./bench/cmd/load -help                     open or closed loop against a running node, with CPU and memory
 //	go run ./bench/cmd/scheduler -postgres URL storm idle queue held latency
+//	go run ./bench/cmd/crash ticks                    500 schedules of every second, 2 and 4 nodes, calm and with kill -9 (about 8 min)
+//	go run ./bench/cmd/crash events                   100,000 events into three subscribers, 4 nodes, with kill -9; both after make build
 //	make soak                                         a node under mixed load for 30 minutes, what it holds → soak.svg, SOAK.md
 //	go test -run xxx -bench Admin ./httpapi           admin API with 100,000 scripts and 1,000,000 executions
 //	go test -run xxx -bench . ./engine/ledger ./engine/catalog ./httpapi/gateway
@@ -40,6 +42,17 @@
 //	claim of one due schedule, 100,000 idle against 100   1.07
 //	10,000 ticks of 100 tenants in one second, two nodes  all began; p99 7 to 8 s at that load
 //	a transaction held for 40 to 50 s                     52 to 55 % of the rate at its start; a control run without one fell as far
+//
+// A tenant with more scripts than a worker keeps isolates (8): 24 subscribers that fetch, one node, 25 November 2026, load 20 to 23:
+// 22 % of the executions need a load, 1.15 ms of CPU time each. Where scripts only took turns these were 71 % and 3.2 ms.
+//
+// bench/cmd/crash at small sizes on that machine: 1,700 of 1,700 ticks of 100 schedules on 4 nodes with 1 node and 3 workers killed
+// and Postgres restarted twice, none twice, 28 cut by a kill; 15,000 of 15,000 deliveries of 5,000 events with 18 nodes and 21 workers
+// killed, 23 second runs, 5 of 5 dead letters.
+//
+// What bounds the queue: no change of an execution's state is a HOT update. The given indexes hold status and started_at, so that a
+// claim and an ending each write a row version and an entry in all of about eight indexes. A slim table of what waits and runs,
+// with one insert into the history at the end, is what would come next.
 //
 // # Admin API
 //
