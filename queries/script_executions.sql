@@ -123,18 +123,28 @@ RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.
 
 -- Prolongs the leases that are still ours. (Only what runs has a lease, see ck_executions_lease; the status is not named here and
 -- below, for the reason that ExecutionClaim gives.) What is not returned was lost: ended, rescued or deleted by somebody else.
+-- Rows are locked in the order of their ids, as ExecutionRelease and ExecutionFinish do: a renewal and a batch of endings that meet
+-- wait for one another once, and never in a circle.
 -- name: ExecutionRenew :many
+WITH locked AS (
+    SELECT l.id FROM script_executions l WHERE l.id = ANY(@ids::uuid[]) ORDER BY l.id FOR NO KEY UPDATE
+)
 UPDATE script_executions e
 SET lease_expires_at = now() + make_interval(secs => @lease_seconds::float8)
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token
+WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.id = ANY (ARRAY(SELECT locked.id FROM locked))
 RETURNING e.id, e.cancel_requested;
+
+-- Locks executions in the order of their ids, for a transaction that changes them with more than one statement.
+-- name: ExecutionLock :many
+SELECT e.id FROM script_executions e WHERE e.id = ANY(@ids::uuid[]) ORDER BY e.id FOR NO KEY UPDATE;
 
 -- Which of the executions are to be ended.
 -- name: ExecutionCancelled :many
 SELECT e.id FROM script_executions e WHERE e.id = ANY(@ids::uuid[]) AND e.cancel_requested;
 
--- Gives executions back that did not run, or of which we lost the worker (lost: 1). They spend no attempt.
+-- Gives executions back that did not run, or of which we lost the worker (lost: 1). They spend no attempt. The ids are in order,
+-- and rows are locked in theirs (QueuePlanByIndex leaves the planner no other way).
 -- name: ExecutionRelease :many
 UPDATE script_executions e
 SET status = CASE WHEN e.cancel_requested THEN 'cancelled' ELSE 'pending' END,
@@ -151,7 +161,7 @@ FROM (
 WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id, e.status;
 
--- Writes endings, of executions whose lease is still ours. Empty texts are NULL.
+-- Writes endings, of executions whose lease is still ours. Empty texts are NULL. The ids are in order, as for ExecutionRelease.
 -- name: ExecutionFinish :many
 UPDATE script_executions e
 SET status = h.status, error_code = NULLIF(h.error_code, ''), error = NULLIF(h.error, ''), error_stack = NULLIF(h.error_stack, ''),

@@ -120,6 +120,8 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	if err != nil {
 		return err
 	}
+	// In one order, so that a renewal and this batch never wait for each other's executions.
+	batch = slices.SortedFunc(slices.Values(batch), func(a, b *ending) int { return bytes.Compare(a.row.ID[:], b.row.ID[:]) })
 	var told []func() // once it is committed
 	woken := false
 	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
@@ -171,6 +173,11 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				finish.ErrorStacks = append(finish.ErrorStacks, ledger.SafeText(res.Stack))
 				finish.Outputs = append(finish.Outputs, string(ledger.OutputOf(res)))
 				finish.Metrics = append(finish.Metrics, string(ledger.MetricsJSON(res.Metrics)))
+			}
+		}
+		if len(back.Ids) > 0 && len(finish.Ids) > 0 {
+			if _, err := queries.ExecutionLock(ctx, slices.Concat(back.Ids, finish.Ids)); err != nil {
+				return err
 			}
 		}
 		if len(back.Ids) > 0 {

@@ -402,7 +402,7 @@ type ExecutionFinishParams struct {
 	Metrics     []string
 }
 
-// Writes endings, of executions whose lease is still ours. Empty texts are NULL.
+// Writes endings, of executions whose lease is still ours. Empty texts are NULL. The ids are in order, as for ExecutionRelease.
 func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, executionFinish,
 		arg.Ids,
@@ -559,6 +559,31 @@ SELECT id FROM script_executions WHERE id = ANY($1::uuid[])
 
 func (q *Queries) ExecutionIDsExisting(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, executionIDsExisting, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionLock = `-- name: ExecutionLock :many
+SELECT e.id FROM script_executions e WHERE e.id = ANY($1::uuid[]) ORDER BY e.id FOR NO KEY UPDATE
+`
+
+// Locks executions in the order of their ids, for a transaction that changes them with more than one statement.
+func (q *Queries) ExecutionLock(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, executionLock, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -742,7 +767,8 @@ type ExecutionReleaseRow struct {
 	Status string
 }
 
-// Gives executions back that did not run, or of which we lost the worker (lost: 1). They spend no attempt.
+// Gives executions back that did not run, or of which we lost the worker (lost: 1). They spend no attempt. The ids are in order,
+// and rows are locked in theirs (QueuePlanByIndex leaves the planner no other way).
 func (q *Queries) ExecutionRelease(ctx context.Context, arg ExecutionReleaseParams) ([]ExecutionReleaseRow, error) {
 	rows, err := q.db.Query(ctx, executionRelease,
 		arg.Ids,
@@ -769,10 +795,13 @@ func (q *Queries) ExecutionRelease(ctx context.Context, arg ExecutionReleasePara
 }
 
 const executionRenew = `-- name: ExecutionRenew :many
+WITH locked AS (
+    SELECT l.id FROM script_executions l WHERE l.id = ANY($2::uuid[]) ORDER BY l.id FOR NO KEY UPDATE
+)
 UPDATE script_executions e
 SET lease_expires_at = now() + make_interval(secs => $1::float8)
 FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS lease_token) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token
+WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.id = ANY (ARRAY(SELECT locked.id FROM locked))
 RETURNING e.id, e.cancel_requested
 `
 
@@ -789,6 +818,8 @@ type ExecutionRenewRow struct {
 
 // Prolongs the leases that are still ours. (Only what runs has a lease, see ck_executions_lease; the status is not named here and
 // below, for the reason that ExecutionClaim gives.) What is not returned was lost: ended, rescued or deleted by somebody else.
+// Rows are locked in the order of their ids, as ExecutionRelease and ExecutionFinish do: a renewal and a batch of endings that meet
+// wait for one another once, and never in a circle.
 func (q *Queries) ExecutionRenew(ctx context.Context, arg ExecutionRenewParams) ([]ExecutionRenewRow, error) {
 	rows, err := q.db.Query(ctx, executionRenew, arg.LeaseSeconds, arg.Ids, arg.LeaseTokens)
 	if err != nil {
