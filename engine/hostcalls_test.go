@@ -277,3 +277,50 @@ func TestResponse(t *testing.T) {
 		}
 	}
 }
+
+// Executions that wait share a worker once all workers have something to do, within their limits; they are lost with it, and not held
+// against their script, when another one of it takes it with it.
+func TestExecutionsThatWaitShareWorkers(t *testing.T) {
+	t.Parallel()
+	const count = 40
+	var open atomic.Int64
+	full, release := make(chan struct{}), make(chan struct{})
+	e := enginetest.Start(t, func(c *engine.Config) {
+		c.MaxWorkers, c.Spares, c.Logger = 1, -1, nil
+		c.QuarantineAfter = 2
+		c.Host = hostFunc(func(ctx context.Context, _ *engine.HostCall) (*engine.HostReply, error) {
+			if open.Add(1) == count {
+				close(full)
+			}
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return &engine.HostReply{Payload: json.RawMessage(`1`)}, nil
+		})
+	})
+	tenant := enginetest.NewTenant()
+	waits := tenant.Script("kv", func(l *engine.Limits) { l.MaxConcurrentRuns = 1000 })
+	results := make(chan *engine.Result, count)
+	for range count {
+		go func() { results <- enginetest.Execute(t, e, enginetest.Invocation(waits, "null")) }()
+	}
+	<-full
+	require.LessOrEqual(t, e.Stats().Workers, 3)
+
+	res := enginetest.Execute(t, e, enginetest.Invocation(tenant.Script("exit:87", nil), "null"))
+	require.Equal(t, engine.CodeExceededMemory, res.Code, res.Message)
+	close(release)
+	lost := 0
+	for range count {
+		res := <-results
+		if res.Code == engine.CodeWorkerLost {
+			require.Contains(t, res.Message, "neighbour")
+			lost++
+			continue
+		}
+		require.Equal(t, engine.CodeNone, res.Code, res.Message)
+	}
+	require.Positive(t, lost, "those of the worker that died")
+	require.Equal(t, engine.CodeNone, enginetest.Execute(t, e, enginetest.Invocation(waits, "null")).Code, "the script is not quarantined for it")
+}
