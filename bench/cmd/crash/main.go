@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string) int {
 	flags.StringVar(&o.chaos, "chaos", "", "on, off or both (ticks: both; events: on)")
 	flags.DurationVar(&o.kill, "kill", 4*time.Second, "mean time between two kills")
 	flags.BoolVar(&o.verbose, "v", false, "say on stderr what is killed when")
-	flags.DurationVar(&o.settle, "settle", 5*time.Minute, "how long everything may take to end at last")
+	flags.DurationVar(&o.settle, "settle", 15*time.Minute, "how long everything may take to end at last")
 	flags.IntVar(&o.schedules, "schedules", 500, "ticks: schedules")
 	flags.IntVar(&o.tenants, "tenants", 10, "ticks: tenants that have them")
 	flags.DurationVar(&o.length, "for", time.Minute, "ticks: how long")
