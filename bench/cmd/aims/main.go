@@ -41,6 +41,7 @@ type options struct {
 	tenants     int
 	scripts     int
 	connections int
+	warm        time.Duration
 	burn        int
 }
 
@@ -59,6 +60,7 @@ func run(ctx context.Context, args []string) int {
 	fs.IntVar(&o.rounds, "rounds", 3, "how often each side is measured")
 	fs.DurationVar(&o.duration, "duration", 5*time.Second, "of one side in one round")
 	fs.IntVar(&o.tenants, "tenants", 1000, "tenants of the tenants aim")
+	fs.DurationVar(&o.warm, "warm", 90*time.Second, "of load over all tenants of the tenants aim before it is measured")
 	fs.IntVar(&o.scripts, "scripts", 100_000, "scripts of the scripts aim")
 	fs.IntVar(&o.connections, "connections", 16, "connections of closed loops")
 	fs.IntVar(&o.burn, "burn", 2, "milliseconds that an execution of the overload aim burns")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func (n *node) ready(ctx context.Context) error {
 		select {
 		case err := <-n.done:
 			n.done <- err
-			return fmt.Errorf("the node ended: %v", err)
+			return fmt.Errorf("the node ended: %w", cmp.Or(err, errors.New("status 0")))
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
@@ -119,12 +120,9 @@ func (n *node) ready(ctx context.Context) error {
 func (n *node) stop() {
 	if n.cmd != nil {
 		_ = n.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-n.done:
-		case <-time.After(40 * time.Second):
-			_ = n.cmd.Process.Kill()
-			<-n.done
-		}
+		kill := time.AfterFunc(40*time.Second, func() { _ = n.cmd.Process.Kill() })
+		_ = <-n.done
+		kill.Stop()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -1,6 +1,7 @@
 // V8's archives are built against glibc 2.38 or newer, where the C23 names of these functions exist. On an older glibc they do not;
 // the weak definitions below stand in. Where the C library has its own, those win and these are not used.
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,3 +28,5 @@ WEAK int __isoc23_fscanf(FILE *f, const char *format, ...) {
   va_end(args);
   return n;
 }
+
+void jsr_trim(void) { malloc_trim(0); }

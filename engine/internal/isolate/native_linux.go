@@ -6,6 +6,7 @@ int jsr_hook(const char* name);
 void jsr_entropy(void);
 void jsr_fatal_handlers(void);
 void jsr_crash_handlers(int statm_fd);
+void jsr_trim(void);
 */
 import "C"
 
@@ -27,3 +28,6 @@ func CatchCrashes(statm int) {
 
 // seedFromKernel makes V8 take its random seeds from getrandom(2).
 func seedFromKernel() { C.jsr_entropy() }
+
+// Trim gives the C heap's free memory back to the kernel.
+func Trim() { C.jsr_trim() }
