@@ -45,7 +45,8 @@ type node struct {
 	db      string
 	server  string
 	cmd     *exec.Cmd
-	done    chan error
+	done    chan struct{} // closed when it has ended, as ended says
+	ended   error
 }
 
 func path(tenant, script int) string { return fmt.Sprintf("/t/t%d/s%d", tenant, script) }
@@ -87,9 +88,10 @@ func startNode(ctx context.Context, o *options, name string, c content, args ...
 		n.cmd = nil
 		return nil, err
 	}
-	n.done = make(chan error, 1)
+	n.done = make(chan struct{})
 	go func() {
-		n.done <- n.cmd.Wait()
+		defer close(n.done)
+		n.ended = n.cmd.Wait()
 		_ = os.RemoveAll(dir)
 	}()
 	return n, n.ready(ctx)
@@ -105,9 +107,8 @@ func (n *node) ready(ctx context.Context) error {
 			}
 		}
 		select {
-		case err := <-n.done:
-			n.done <- err
-			return fmt.Errorf("the node ended: %w", cmp.Or(err, errors.New("status 0")))
+		case <-n.done:
+			return fmt.Errorf("the node ended: %w", cmp.Or(n.ended, errors.New("status 0")))
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
@@ -121,7 +122,7 @@ func (n *node) stop() {
 	if n.cmd != nil {
 		_ = n.cmd.Process.Signal(syscall.SIGTERM)
 		kill := time.AfterFunc(40*time.Second, func() { _ = n.cmd.Process.Kill() })
-		_ = <-n.done
+		<-n.done
 		kill.Stop()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

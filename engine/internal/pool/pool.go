@@ -111,8 +111,9 @@ type Pool struct {
 	pending  int
 	calls    int // submitted and not ended
 	served   int64
-	full     bool // grow found no room, and nothing has changed since
-	failures int  // starts that failed, in a row
+	full     bool      // grow found no room, and nothing has changed since
+	failures int       // starts that failed, in a row
+	greeted  time.Time // when a worker last said Hello
 	notUntil time.Time
 	v8       string
 	layers   []string
@@ -1084,7 +1085,7 @@ func (p *Pool) greet(w *worker, h *wire.Hello) error {
 	}
 	w.greeted = true
 	p.starting--
-	p.failures = 0
+	p.failures, p.greeted = 0, now
 	p.v8, p.layers = h.V8, h.Layers
 	w.state = stateSpare
 	p.spares = append(p.spares, w)
@@ -1512,9 +1513,9 @@ const coldPatience = 3
 func (p *Pool) expire(now time.Time) time.Duration {
 	next := time.Second
 	for _, t := range slices.Clone(p.waiting) {
-		// While processes are being started, a tenant without one has its turn to come: many tenants that all begin at once wait
+		// While processes are being started, or were a moment ago, a tenant without one has its turn to come: many tenants that all begin at once wait
 		// longer instead of being refused.
-		cold := len(t.workers) == 0 && p.starting > 0 && p.failures == 0
+		cold := len(t.workers) == 0 && (p.starting > 0 || now.Sub(p.greeted) < time.Second) && p.failures == 0
 		for _, s := range slices.Clone(t.waiting) {
 			scope, limit := p.room(s)
 			for c := s.first; c != nil; {
