@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -44,6 +45,49 @@ var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 type Secrets struct {
 	queries *sqlc.Queries
 	keys    []cipher.AEAD // the first enciphers, all decipher
+
+	mu   sync.Mutex
+	last map[uuid.UUID]remembered // as they were last read, enciphered
+}
+
+// remembered lets a tenant's next worker start while Postgres is away.
+type remembered struct {
+	rows []sqlc.SecretEnvRow
+	at   time.Time
+}
+
+// Bounds of what is remembered: five minutes, as for API keys, and 64 KiB of secrets for each of 1,000 tenants.
+const (
+	rememberFor     = 5 * time.Minute
+	rememberBytes   = 64 << 10
+	rememberTenants = 1000
+)
+
+func (s *Secrets) remember(tenantID uuid.UUID, rows []sqlc.SecretEnvRow) {
+	size := 0
+	for _, row := range rows {
+		size += len(row.Name) + len(row.Ciphertext)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.last, tenantID)
+	if size > rememberBytes {
+		return
+	}
+	for other := range s.last { // any one makes room
+		if len(s.last) < rememberTenants {
+			break
+		}
+		delete(s.last, other)
+	}
+	s.last[tenantID] = remembered{rows, time.Now()}
+}
+
+func (s *Secrets) recall(tenantID uuid.UUID) ([]sqlc.SecretEnvRow, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.last[tenantID]
+	return r.rows, ok && time.Since(r.at) < rememberFor
 }
 
 // SecretInfo is what may be shown of a secret.
@@ -57,7 +101,7 @@ type SecretInfo struct {
 // separated by commas. The first enciphers; the others are older ones that still decipher. With an empty text nothing can be
 // put, and a tenant that has secrets has no environment.
 func NewSecrets(db sqlc.DBTX, text string) (*Secrets, error) {
-	s := &Secrets{queries: sqlc.New(db)}
+	s := &Secrets{queries: sqlc.New(db), last: map[uuid.UUID]remembered{}}
 	if strings.TrimSpace(text) == "" {
 		return s, nil
 	}
@@ -153,11 +197,17 @@ func (s *Secrets) List(ctx context.Context, tenantID uuid.UUID) ([]SecretInfo, e
 	return list, nil
 }
 
-// Env returns the tenant's secrets, name to value: what a script sees as env.
+// Env returns the tenant's secrets, name to value: what a script sees as env. Where Postgres cannot be asked, they are as they were
+// read in the last five minutes.
 func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (map[string]string, error) {
 	rows, err := s.queries.SecretEnv(ctx, tenantID)
-	if err != nil {
-		return nil, fmt.Errorf("read secrets: %w", err)
+	if err == nil {
+		s.remember(tenantID, rows)
+	} else {
+		known := false
+		if rows, known = s.recall(tenantID); !known {
+			return nil, fmt.Errorf("read secrets: %w", err)
+		}
 	}
 	env := make(map[string]string, len(rows))
 	for _, row := range rows {

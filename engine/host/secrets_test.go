@@ -2,11 +2,13 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -95,4 +97,27 @@ func TestSecrets(t *testing.T) {
 	}
 	require.ErrorIs(t, s.Put(t.Context(), a, "ONE_MORE", "x"), ErrTooManySecrets)
 	require.NoError(t, s.Put(t.Context(), a, "S1", "replaced"))
+}
+
+func TestSecretsOutlastPostgres(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	tenant, other := newTenant(t, db, "a").Script.TenantID, newTenant(t, db, "b").Script.TenantID
+	s, err := NewSecrets(db, strings.Repeat("0f", 32))
+	require.NoError(t, err)
+	require.NoError(t, s.Put(t.Context(), tenant, "TOKEN", "one"))
+	away, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Env(away, tenant)
+	require.Error(t, err, "never read")
+	_, err = s.Env(t.Context(), tenant)
+	require.NoError(t, err)
+	env, err := s.Env(away, tenant)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"TOKEN": "one"}, env)
+	_, err = s.Env(away, other)
+	require.Error(t, err, "another tenant's are not its own")
+	s.last[tenant] = remembered{s.last[tenant].rows, time.Now().Add(-rememberFor)}
+	_, err = s.Env(away, tenant)
+	require.Error(t, err, "too old")
 }
