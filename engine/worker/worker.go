@@ -31,7 +31,7 @@ const (
 )
 
 const (
-	maxIsolates   = 8               // of one worker, beside those whose execution waits
+	maxIsolates   = 32              // of one worker, beside those whose execution waits
 	spareHeap     = 64 << 20        // the default max_memory_bytes, so that most first loads find an isolate ready
 	bootWall      = 5 * time.Second // for a script's top level
 	stopGrace     = 20 * time.Millisecond

@@ -464,6 +464,11 @@ func (p *Pool) share(t *tenant) (lane *worker, later bool) {
 	if best == nil {
 		return nil, later
 	}
+	for _, l := range best.rest {
+		if p.waitsFor(l) != nil {
+			return l, true
+		}
+	}
 	if n := len(best.rest); n > 0 {
 		return best.rest[n-1], true
 	}
@@ -471,6 +476,25 @@ func (p *Pool) share(t *tenant) (lane *worker, later bool) {
 	best.lanes = append(best.lanes, lane)
 	best.process.rest = append(best.process.rest, lane)
 	return lane, true
+}
+
+// maxLooked bounds the search for a script that is loaded: it is done under the pool's lock.
+const maxLooked = 64
+
+// waitsFor finds a script that has calls pending, may have them executed, and is loaded in the lane: loading another would cost
+// milliseconds, and perhaps its place.
+func (p *Pool) waitsFor(lane *worker) *script {
+	for i, s := range lane.tenant.waiting {
+		if i == maxLooked {
+			break
+		}
+		if lane.slots[s.id] != nil {
+			if scope, _ := p.room(s); scope == "" {
+				return s
+			}
+		}
+	}
+	return nil
 }
 
 // dropLanes makes an idle worker one of a single lane again.
@@ -794,6 +818,10 @@ func (p *Pool) idle() int {
 // offerNow gives a lane at rest, or an idle worker, pending calls of its tenant if their limits allow, else leaves it as it is.
 func (p *Pool) offerNow(w *worker, now time.Time) {
 	t := w.tenant
+	if s := p.waitsFor(w); s != nil {
+		p.take(w, s, now)
+		return
+	}
 	for _, s := range t.waiting {
 		if scope, _ := p.room(s); scope == "" {
 			p.take(w, s, now)

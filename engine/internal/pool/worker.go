@@ -25,7 +25,7 @@ const (
 
 // maxSlots bounds the scripts that are loaded in one worker. A worker keeps no more isolates than these (engine/worker's maxIsolates),
 // and fewer where they hold much memory: what it dropped by itself it says by a Result with CodeRecalled.
-const maxSlots = 8
+const maxSlots = 32
 
 // burnAfter is the CPU time of one execution after which its worker yields to others.
 const burnAfter = 100 * time.Millisecond

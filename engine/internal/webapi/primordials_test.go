@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,4 +62,12 @@ func TestPrimordial(t *testing.T) {
 	} {
 		require.Equal(t, want, primordial(name), name)
 	}
+}
+
+func TestSourceIsASCII(t *testing.T) {
+	t.Parallel()
+	source, err := Source()
+	require.NoError(t, err)
+	require.Equal(t, -1, strings.IndexFunc(source, func(r rune) bool { return r >= utf8.RuneSelf }))
+	require.Contains(t, source, `\u2500`, "the lines of console.table")
 }

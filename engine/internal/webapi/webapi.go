@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 //go:embed js/*.js
@@ -32,9 +34,33 @@ func Source() (string, error) {
 		if strings.IndexByte(text, 0) >= 0 {
 			return "", fmt.Errorf("%s: contains NUL", e.Name())
 		}
+		text = slim(text)
 		addCapitalized(names, text)
 		fmt.Fprintf(&b, ",%q:%s\n", strings.TrimSuffix(e.Name(), ".js"), text)
 	}
 	fmt.Fprintf(&b, ",primordials:%s\n})", primordialsSource(names))
 	return b.String(), nil
+}
+
+// slim takes out lines that are comments, and writes what is not ASCII as escapes, which strings, templates and regular expressions read
+// as the same: every isolate has a copy of the source, and one beyond ASCII takes twice the memory and most of the time to make it.
+func slim(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimLeft(line, " \t"), "//") {
+			continue
+		}
+		for _, r := range line {
+			switch {
+			case r < utf8.RuneSelf:
+				b.WriteByte(byte(r))
+			default:
+				for _, unit := range utf16.AppendRune(nil, r) {
+					fmt.Fprintf(&b, `\u%04x`, unit)
+				}
+			}
+		}
+	}
+	return b.String()
 }
