@@ -219,7 +219,7 @@ func (p *Pool) Submit(c *Call) {
 		return
 	}
 	if s.waiting == 0 {
-		if w := p.place(s, now); w != nil {
+		if w := p.place(s, c, now); w != nil {
 			p.assign(w, c, now)
 			p.unlock(nil)
 			return
@@ -276,7 +276,7 @@ func (p *Pool) hopeless(s *script, c *Call, now time.Time) (Refusal, bool) {
 }
 
 // place finds a worker that can take a call of the script now.
-func (p *Pool) place(s *script, now time.Time) *worker {
+func (p *Pool) place(s *script, c *Call, now time.Time) *worker {
 	if w := p.queueAt(s, now); w != nil {
 		return w
 	}
@@ -300,6 +300,9 @@ func (p *Pool) place(s *script, now time.Time) *worker {
 		if roomy == nil && len(w.slots) < maxSlots {
 			roomy = w
 		}
+	}
+	if p.holds(s, c, now) {
+		return nil
 	}
 	return cmp.Or(roomy, t.idle[len(t.idle)-1])
 }
@@ -457,17 +460,19 @@ func (p *Pool) share(t *tenant) (lane *worker, later bool) {
 			continue
 		}
 		later = true
+		if w.running == 0 {
+			for _, l := range w.rest {
+				if p.waitsFor(l) != nil {
+					return l, true
+				}
+			}
+		}
 		if w.running == 0 && (best == nil || w.waiting < best.waiting) {
 			best = w
 		}
 	}
 	if best == nil {
 		return nil, later
-	}
-	for _, l := range best.rest {
-		if p.waitsFor(l) != nil {
-			return l, true
-		}
 	}
 	if n := len(best.rest); n > 0 {
 		return best.rest[n-1], true
@@ -476,6 +481,36 @@ func (p *Pool) share(t *tenant) (lane *worker, later bool) {
 	best.lanes = append(best.lanes, lane)
 	best.process.rest = append(best.process.rest, lane)
 	return lane, true
+}
+
+// heldFor is how long a call of the queue's waits for a worker that has its script while other scripts keep that one busy.
+const heldFor = 500 * time.Millisecond
+
+// held reports whether the script's calls had better wait: there is a crowd of calls, nobody waits for an answer to this one, and a
+// worker that has the script loaded is busy with another one. A load costs ten times what most executions do; where every worker
+// loaded whatever came first, a tenant's many scripts had two of three executions preceded by one.
+func (p *Pool) held(s *script, now time.Time) bool { return p.holds(s, s.first, now) }
+
+// holds is held for a call of the script.
+func (p *Pool) holds(s *script, c *Call, now time.Time) bool {
+	if p.pending <= p.cfg.MaxWorkers || c == nil || c.Standing > 0 || now.Sub(c.submitted) >= heldFor {
+		return false
+	}
+	looked := 0
+	for _, w := range s.tenant.workers {
+		if w.state != stateReady || w.gen != s.tenant.gen {
+			continue
+		}
+		for _, l := range w.lanes {
+			if l.slots[s.id] != nil && l.script != s && l.head() != nil {
+				return true
+			}
+			if looked++; looked == 4*maxLooked {
+				return false
+			}
+		}
+	}
+	return false
 }
 
 // maxLooked bounds the search for a script that is loaded: it is done under the pool's lock.
@@ -650,7 +685,7 @@ const loadTurn = 100 * time.Millisecond
 func (p *Pool) next(w *worker, now time.Time) int {
 	first := -1
 	for i, s := range w.tenant.waiting {
-		if scope, _ := p.room(s); scope != "" {
+		if scope, _ := p.room(s); scope != "" || w.slots[s.id] == nil && p.held(s, now) {
 			continue
 		}
 		if w.slots[s.id] != nil || now.Sub(w.loadAt) >= loadTurn {
@@ -695,6 +730,9 @@ func (p *Pool) want(t *tenant) int {
 	nodes := p.cfg.Nodes()
 	now := time.Now()
 	for _, s := range t.waiting {
+		if p.held(s, now) {
+			continue
+		}
 		serving := p.serving(s, now)
 		if s.est.Depth() > 1 && len(s.workers) > 0 && (now.Sub(s.first.submitted) < admission.Stuck || serving >= p.cores) {
 			continue // a worker that was held up for a moment catches up sooner than another one starts
@@ -823,7 +861,7 @@ func (p *Pool) offerNow(w *worker, now time.Time) {
 		return
 	}
 	for _, s := range t.waiting {
-		if scope, _ := p.room(s); scope == "" {
+		if scope, _ := p.room(s); scope == "" && !p.held(s, now) {
 			p.take(w, s, now)
 			return
 		}
