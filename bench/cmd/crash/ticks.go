@@ -76,16 +76,18 @@ func ticks(ctx context.Context, w *world, chaotic bool) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	// Nodes lock the same rows in orders of their own: where the two meet, Postgres ends one of them as a deadlock.
-	for try := 1; ; try++ {
-		_, err := conn.Exec(ctx, `UPDATE script_scheduled_jobs SET is_active = false`)
-		if err == nil {
-			break
+	// Nodes lock the same rows in orders of their own: the table's lock, waited for with nothing in hand, keeps out of their way.
+	stop := func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `LOCK TABLE script_scheduled_jobs IN EXCLUSIVE MODE`); err != nil {
+			return err
 		}
-		if try == 20 {
-			return fmt.Errorf("stop the schedules: %w", err)
-		}
+		_, err := tx.Exec(ctx, `UPDATE script_scheduled_jobs SET is_active = false`)
+		return err
 	}
+	if err := pgx.BeginFunc(ctx, conn, stop); err != nil {
+		return fmt.Errorf("stop the schedules: %w", err)
+	}
+
 	settled := w.until(ctx, "nothing waits, runs or is_running", `SELECT NOT EXISTS (SELECT FROM script_executions WHERE status IN ('pending', 'running'))
 		AND NOT EXISTS (SELECT FROM script_scheduled_jobs WHERE is_running)`)
 
