@@ -28,6 +28,9 @@ type process struct {
 	started time.Time
 	exited  chan struct{} // closed when the process is reaped
 	exit    *os.ProcessState
+	// floor is the node's own largest resident set when it started this process: the kernel counts it as the child's too, since a
+	// child that is made by vfork has its parent's memory until it executes its own program.
+	floor int64
 
 	// Guarded by Pool.mu.
 	lanes    []*worker // the first is the one that was leased
@@ -103,6 +106,8 @@ func (p *Pool) spawn() (_ *process, err error) {
 	}
 	attr.Pdeathsig = syscall.SIGKILL
 	attr.Setsid = true
+	var self unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &self) // cannot fail
 	proc, err := os.StartProcess(p.cfg.Path, append([]string{p.cfg.Path}, p.cfg.Args...), &os.ProcAttr{
 		Dir:   "/",
 		Env:   workerEnv(),
@@ -112,5 +117,5 @@ func (p *Pool) spawn() (_ *process, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.cfg.Path, err), output.Close())
 	}
-	return &process{proc: proc, conn: ours, output: output}, nil
+	return &process{proc: proc, conn: ours, output: output, floor: self.Maxrss << 10}, nil
 }

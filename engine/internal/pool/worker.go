@@ -512,7 +512,9 @@ func (w *worker) death() *Death {
 		}
 		d.CPU = w.exit.UserTime() + w.exit.SystemTime()
 		if usage, ok := w.exit.SysUsage().(*syscall.Rusage); ok {
-			d.Memory = usage.Maxrss << 10
+			if d.Memory = usage.Maxrss << 10; d.Memory <= w.floor {
+				d.Memory = w.lanes[0].resident // as far as it was looked at
+			}
 		}
 		// Where the call ran long enough to be looked at, what the process used before is known.
 		if c := w.head(); c != nil && !c.began.IsZero() && !w.mark.IsZero() {
