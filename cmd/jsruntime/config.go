@@ -31,7 +31,7 @@ type serveConfig struct {
 	DatabaseURL   string `name:"database-url" help:"Postgres. Empty starts one in the data directory. DATABASE_URL is read too."`
 	DataDir       string `default:"./data" help:"Where the embedded Postgres and the node's own keys are."`
 	PostgresBin   string `help:"Directory with initdb and postgres for the embedded Postgres; empty searches."`
-	DatabaseConns int    `default:"0" help:"Connections to Postgres; 0 means 4 x cores, at least 12."`
+	DatabaseConns int    `default:"0" help:"Connections to Postgres, beside 16 of the scheduler and of host calls; 0 means 4 x cores, at least 12."`
 
 	Worker     string        `help:"Path of jsruntime-worker; empty means beside this program."`
 	Workers    int           `default:"0" help:"Workers that may execute at one time; 0 means 4 x cores."`

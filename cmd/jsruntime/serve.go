@@ -87,6 +87,12 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return err
 	}
 	parts.start("scheduler's pool", closing(leases))
+	// Nor may requests wait behind scripts: a hundred of them may be in kv at one time, or behind somebody's lock on it.
+	hostPool, err := openPool(ctx, databaseURL, "jsruntime host calls", hostConns)
+	if err != nil {
+		return err
+	}
+	parts.start("host calls' pool", closing(hostPool))
 
 	keepSecret := cfg.secretKey
 	if keepSecret == "" && embedded {
@@ -145,7 +151,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	liveNodes := func() int { return clock.LiveNodes() }
 	var executor engine.Executor
 	services, err := host.New(host.Config{
-		DB: pool, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
+		DB: hostPool, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
 		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
 			return executor.Execute(ctx, inv)
 		},
@@ -282,6 +288,9 @@ func newLogger(cfg serveConfig, stderr io.Writer) *slog.Logger {
 	}
 	return slog.New(slog.NewJSONHandler(stderr, options))
 }
+
+// hostConns is how many connections kv and events have: at half a millisecond a statement, for more than processors can ask for.
+const hostConns = 8
 
 // openPool opens connections. It does not wait for the first.
 func openPool(ctx context.Context, databaseURL, name string, conns int) (*pgxpool.Pool, error) {
