@@ -225,7 +225,7 @@ func (n *node) live(path string) {
 	require.Eventually(n.t, func() bool {
 		status, _ := n.try("GET", path, "", nil)
 		return status != 404 && status != 0
-	}, 10*time.Second, 5*time.Millisecond, path)
+	}, time.Minute, 5*time.Millisecond, path) // the answer itself may take as long as the script may
 }
 
 func code(t *testing.T, text string) string {

@@ -28,7 +28,7 @@ type process struct {
 	started time.Time
 	exited  chan struct{} // closed when the process is reaped
 	exit    *os.ProcessState
-	// floor is the node's own largest resident set when it started this process: the kernel counts it as the child's too, since a
+	// floor is the node's own largest resident set when it had started this process: the kernel counts it as the child's too, since a
 	// child that is made by vfork has its parent's memory until it executes its own program.
 	floor int64
 
@@ -50,6 +50,9 @@ type process struct {
 	cause    string // why it is to end; the first one counts
 	reason   string
 }
+
+// floorSlack is more than the kernel's counters of resident pages, which each processor keeps for itself first, are ever behind.
+const floorSlack = 1 << 20
 
 type spawnRequest struct {
 	reply chan spawnReply
@@ -106,8 +109,6 @@ func (p *Pool) spawn() (_ *process, err error) {
 	}
 	attr.Pdeathsig = syscall.SIGKILL
 	attr.Setsid = true
-	var self unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &self) // cannot fail
 	proc, err := os.StartProcess(p.cfg.Path, append([]string{p.cfg.Path}, p.cfg.Args...), &os.ProcAttr{
 		Dir:   "/",
 		Env:   workerEnv(),
@@ -117,5 +118,7 @@ func (p *Pool) spawn() (_ *process, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.cfg.Path, err), output.Close())
 	}
-	return &process{proc: proc, conn: ours, output: output, floor: self.Maxrss << 10}, nil
+	var self unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &self) // cannot fail
+	return &process{proc: proc, conn: ours, output: output, floor: self.Maxrss<<10 + floorSlack}, nil
 }
