@@ -475,7 +475,7 @@ func (i *Isolate) Begin(s *Start) error {
 	result, err := i.invoke(fnBegin, args[:n]...)
 	if err == nil {
 		result.Release()
-	} else if i.control[ctlState] != stateRunning {
+	} else {
 		i.control[ctlState] = stateRunning
 	}
 	return i.drain(err)

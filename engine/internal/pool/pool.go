@@ -460,14 +460,15 @@ func (p *Pool) share(t *tenant) (lane *worker, later bool) {
 			continue
 		}
 		later = true
-		if w.running == 0 {
-			for _, l := range w.rest {
-				if p.waitsFor(l) != nil {
-					return l, true
-				}
+		if w.running > 0 {
+			continue
+		}
+		for _, l := range w.rest {
+			if p.waitsFor(l) != nil {
+				return l, true
 			}
 		}
-		if w.running == 0 && (best == nil || w.waiting < best.waiting) {
+		if best == nil || w.waiting < best.waiting {
 			best = w
 		}
 	}
