@@ -79,6 +79,28 @@ func Process(pid int) (Single, error) {
 	return Single{Parent: ppid, Name: name, CPU: used, Private: private}, nil
 }
 
+// Workers are the pids of a node's worker processes.
+func Workers(node int) ([]int, error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var found []int
+	for _, path := range stats {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		if pid, name, parent, _, ok := parseStat(string(raw)); ok && parent == node && name == workerName {
+			found = append(found, pid)
+		}
+	}
+	return found, nil
+}
+
+// workerName is what the kernel keeps of jsruntime-worker.
+const workerName = "jsruntime-worke"
+
 func descends(parents map[int]int, pid, root int) bool {
 	for range 64 {
 		if pid == root {

@@ -1,24 +1,21 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"jsruntime/bench/load"
+	nodes "jsruntime/bench/node"
 	"jsruntime/engine/compile"
 	"jsruntime/migrations"
 )
@@ -45,8 +42,7 @@ type node struct {
 	db      string
 	server  string
 	cmd     *exec.Cmd
-	done    chan struct{} // closed when it has ended, as ended says
-	ended   error
+	done    chan struct{} // closed when it has ended
 }
 
 func path(tenant, script int) string { return fmt.Sprintf("/t/t%d/s%d", tenant, script) }
@@ -63,12 +59,7 @@ func startNode(ctx context.Context, o *options, name string, c content, args ...
 	if err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	n.address = l.Addr().String()
-	if err := l.Close(); err != nil {
+	if n.address, err = nodes.Address(); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "jsruntime-aims-")
@@ -91,30 +82,10 @@ func startNode(ctx context.Context, o *options, name string, c content, args ...
 	n.done = make(chan struct{})
 	go func() {
 		defer close(n.done)
-		n.ended = n.cmd.Wait()
+		_ = n.cmd.Wait()
 		_ = os.RemoveAll(dir)
 	}()
-	return n, n.ready(ctx)
-}
-
-func (n *node) ready(ctx context.Context) error {
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
-		resp, err := http.Get("http://" + n.address + "/readyz")
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-n.done:
-			return fmt.Errorf("the node ended: %w", cmp.Or(n.ended, errors.New("status 0")))
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return errors.New("the node does not get ready")
+	return n, nodes.AwaitReady(ctx, http.DefaultClient, "http://"+n.address, n.done, 2*time.Minute)
 }
 
 // stop ends the node and drops its database.
@@ -218,19 +189,15 @@ func (n *node) rate(ctx context.Context, o *options, connections int, paths ...s
 
 // workers is the private memory of each of the node's workers, in bytes.
 func (n *node) workers() ([]float64, error) {
-	entries, err := filepath.Glob("/proc/[0-9]*/smaps_rollup")
+	pids, err := load.Workers(n.cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
 	var out []float64
-	for _, e := range entries {
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(e)))
-		if err != nil {
-			continue
-		}
+	for _, pid := range pids {
 		use, err := load.Process(pid)
-		if err != nil || use.Parent != n.cmd.Process.Pid || use.Name != "jsruntime-worke" {
-			continue // another program's, or gone
+		if err != nil {
+			continue // it has ended meanwhile
 		}
 		out = append(out, float64(use.Private))
 	}

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +19,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"jsruntime/bench/load"
+	nodes "jsruntime/bench/node"
 	"jsruntime/migrations/postgres"
 )
 
@@ -88,7 +87,7 @@ func within(ctx context.Context, o *options, n int, do func(*world) error) (err 
 func (w *world) ready(ctx context.Context) error {
 	deadline := time.Now().Add(time.Minute)
 	for _, n := range w.nodes {
-		for !n.ready(ctx) {
+		for !nodes.Ready(ctx, client, n.base()) {
 			if ctx.Err() != nil || time.Now().After(deadline) {
 				return fmt.Errorf("%s is not ready; its log is %s", n.name, n.log())
 			}
@@ -107,27 +106,23 @@ func (w *world) say(format string, args ...any) {
 // node is a jsruntime process, and the ones that follow it at the same address.
 type node struct {
 	*world
-	name string
-	port int
-	cmd  *exec.Cmd
-	gone chan struct{}
+	name    string
+	address string
+	cmd     *exec.Cmd
+	gone    chan struct{}
 }
 
-func (n *node) base() string { return fmt.Sprintf("http://127.0.0.1:%d", n.port) }
+func (n *node) base() string { return "http://" + n.address }
 func (n *node) log() string  { return filepath.Join(n.dir, n.name+".log") }
 
 func (n *node) start() error {
-	if n.port == 0 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		n.port = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
+	if n.address == "" {
+		var err error
+		if n.address, err = nodes.Address(); err != nil {
 			return err
 		}
 	}
-	cmd := exec.Command(filepath.Join(n.bin, "jsruntime"), "serve", "--listen", fmt.Sprintf("127.0.0.1:%d", n.port),
+	cmd := exec.Command(filepath.Join(n.bin, "jsruntime"), "serve", "--listen", n.address,
 		"--database-url", n.db.URL(), "--data-dir", filepath.Join(n.dir, n.name), "--workers", strconv.Itoa(n.workers))
 	// Nothing of our own environment but the way to programs: a JSRUNTIME_… of the caller's is not the node's.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.dir, "JSRUNTIME_ADMIN_KEY=" + adminKey,
@@ -166,41 +161,6 @@ func (n *node) running() bool {
 	}
 }
 
-func (n *node) ready(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.base()+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
-}
-
-// workersOf are the pids of the node's worker processes.
-func (n *node) workersOf() []int {
-	var found []int
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
-		if open < 0 || end < open || !bytes.HasPrefix(text[open+1:], []byte("jsruntime-worke")) {
-			continue
-		}
-		if fields := strings.Fields(string(text[end+1:])); len(fields) > 1 && fields[1] == strconv.Itoa(n.cmd.Process.Pid) {
-			if pid, err := strconv.Atoi(strings.TrimSpace(string(text[:open]))); err == nil {
-				found = append(found, pid)
-			}
-		}
-	}
-	return found
-}
-
 // havoc kills nodes and workers at random until ctx is done, and leaves all nodes running. A node that ends by itself is an error.
 func (w *world) havoc(ctx context.Context) error {
 	var back sync.WaitGroup
@@ -226,7 +186,7 @@ func (w *world) havoc(ctx context.Context) error {
 			continue
 		}
 		n := up[rand.IntN(len(up))]
-		if pids := n.workersOf(); rand.IntN(2) == 0 && len(pids) > 0 {
+		if pids, _ := load.Workers(n.cmd.Process.Pid); rand.IntN(2) == 0 && len(pids) > 0 {
 			pid := pids[rand.IntN(len(pids))]
 			w.say("kill -9 of a worker of %s", n.name)
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -275,34 +235,19 @@ var client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{
 
 // call makes one request, and returns the status; the error is the connection's.
 func (n *node) call(ctx context.Context, method, path, key string, body, out any) (int, error) {
-	text, err := json.Marshal(body)
+	a, err := nodes.Call(ctx, client, method, n.base()+path, key, body)
 	if err != nil {
 		return 0, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, n.base()+path, bytes.NewReader(text))
-	if err != nil {
-		return 0, err
+	if a.Status >= 400 && a.Status != http.StatusTooManyRequests && a.Status != http.StatusServiceUnavailable {
+		return a.Status, fmt.Errorf("%s %s: %d %.300s", method, path, a.Status, a.Text)
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err
-	}
-	if resp.StatusCode >= 400 && resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
-		return resp.StatusCode, fmt.Errorf("%s %s: %d %.300s", method, path, resp.StatusCode, answer)
-	}
-	if out != nil && resp.StatusCode < 300 {
-		if err := json.Unmarshal(answer, out); err != nil {
-			return resp.StatusCode, fmt.Errorf("%s %s: %w", method, path, err)
+	if out != nil && a.Status < 300 {
+		if err := json.Unmarshal(a.Text, out); err != nil {
+			return a.Status, fmt.Errorf("%s %s: %w", method, path, err)
 		}
 	}
-	return resp.StatusCode, nil
+	return a.Status, nil
 }
 
 // must is call where nothing is broken yet.

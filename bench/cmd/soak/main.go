@@ -27,6 +27,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	nodes "jsruntime/bench/node"
 )
 
 func main() {
@@ -101,7 +103,7 @@ func soak(ctx context.Context, cfg config, stdout io.Writer) (flat bool, err err
 		return false, err
 	}
 	defer node.kill()
-	if err := node.waitReady(ctx); err != nil {
+	if err := nodes.AwaitReady(ctx, client, node.base, node.gone, time.Minute); err != nil {
 		return false, err
 	}
 	m, err := newMix(ctx, node)

@@ -2,15 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,6 +19,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	nodes "jsruntime/bench/node"
 )
 
 // database is the soak's own, on somebody's server.
@@ -96,12 +94,10 @@ type node struct {
 }
 
 func startNode(cfg config, databaseURL string) (*node, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := nodes.Address()
 	if err != nil {
 		return nil, err
 	}
-	address := l.Addr().String()
-	l.Close()
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
 	n := &node{base: "http://" + address, key: "jsr_soak_" + hex.EncodeToString(secret), gone: make(chan struct{})}
@@ -127,26 +123,6 @@ func (n *node) pid() int { return n.cmd.Process.Pid }
 func (n *node) kill() {
 	_ = n.cmd.Process.Kill()
 	<-n.gone
-}
-
-func (n *node) waitReady(ctx context.Context) error {
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); {
-		resp, err := client.Get(n.base + "/readyz")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-n.gone:
-			return errors.New("the node ended before it was ready")
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return errors.New("the node is not ready after a minute")
 }
 
 // end asks the node to end and returns what it leaves behind.
@@ -200,34 +176,8 @@ func (n *node) metrics(ctx context.Context) (map[string]float64, error) {
 
 // call makes one request with a JSON body and returns status, execution id and the answer's text.
 func (n *node) call(ctx context.Context, method, path, key string, body any) (status int, execution string, text []byte, err error) {
-	var reader io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return 0, "", nil, err
-		}
-		reader = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, n.base+path, reader)
-	if err != nil {
-		return 0, "", nil, err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-		if method == http.MethodPatch {
-			req.Header.Set("Content-Type", "application/merge-patch+json")
-		}
-	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", nil, err
-	}
-	defer resp.Body.Close()
-	text, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, resp.Header.Get("X-Execution-Id"), text, err
+	a, err := nodes.Call(ctx, client, method, n.base+path, key, body)
+	return a.Status, a.ExecutionID, a.Text, err
 }
 
 // must is call where nothing may go wrong; out takes the answer.
