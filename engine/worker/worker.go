@@ -709,9 +709,9 @@ func (w *worker) stopCode() string {
 func stopMessage(code string, wallMillis, cpuMillis uint32, wall, cpu time.Duration) string {
 	switch code {
 	case codeWallTime:
-		return fmt.Sprintf("max_execution_time_ms: limit %d, observed %d", wallMillis, max(uint64(wall.Milliseconds()), uint64(wallMillis)))
+		return fmt.Sprintf("max_execution_time_ms: limit %d ms, observed %d ms", wallMillis, max(uint64(wall.Milliseconds()), uint64(wallMillis)))
 	case codeCPU:
-		return fmt.Sprintf("max_cpu_time_ms: limit %d, observed %d", cpuMillis, max(uint64(cpu.Milliseconds()), uint64(cpuMillis)))
+		return fmt.Sprintf("max_cpu_time_ms: limit %d ms, observed %d ms", cpuMillis, max(uint64(cpu.Milliseconds()), uint64(cpuMillis)))
 	case "cancelled":
 		return "cancelled"
 	default:
