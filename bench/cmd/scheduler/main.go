@@ -6,7 +6,7 @@
 //	storm    10,000 schedules of 100 tenants due in the same second, two nodes: how late they begin
 //	idle     what a claim of one due schedule costs beside 100 and beside 100,000 schedules that are not due
 //	queue    executions a second through one node
-//	held     the same for a minute, while a transaction is held open, by the second
+//	held     the same for a minute, every 10 s: without and with a transaction that is held open, and the ratio of the two
 //	latency  from the publication's commit to the start of the execution, idle system
 //
 // Each makes a database of its own and drops it.
@@ -37,12 +37,11 @@ import (
 func main() { os.Exit(run(context.Background(), os.Args[1:])) }
 
 type bench struct {
-	ctx     context.Context
-	admin   string
-	jobs    int
-	held    time.Duration
-	control bool
-	trace   *tracer
+	ctx   context.Context
+	admin string
+	jobs  int
+	held  time.Duration
+	trace *tracer
 }
 
 func run(ctx context.Context, args []string) int {
@@ -51,7 +50,6 @@ func run(ctx context.Context, args []string) int {
 	flags.StringVar(&b.admin, "postgres", os.Getenv("TEST_DATABASE_URL"), "URL of a server on which databases may be made")
 	flags.IntVar(&b.jobs, "jobs", 50_000, "executions of the queue bench")
 	flags.DurationVar(&b.held, "held", time.Minute, "how long the held bench holds its transaction")
-	flags.BoolVar(&b.control, "control", false, "hold no transaction in the held bench: what the growing history costs by itself")
 	trace := flags.Bool("trace", false, "print the time that each query took")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -63,14 +61,16 @@ func run(ctx context.Context, args []string) int {
 	if len(names) == 0 {
 		names = []string{"storm", "idle", "queue", "held", "latency"}
 	}
-	all := map[string]func(*world) error{"storm": b.storm, "idle": b.idle, "queue": b.queue, "held": b.heldTransaction, "latency": b.latency}
+	all := map[string]func() error{
+		"storm": b.within(b.storm), "idle": b.within(b.idle), "queue": b.within(b.queue), "held": b.heldTransaction, "latency": b.within(b.latency),
+	}
 	for _, name := range names {
 		measure, ok := all[name]
 		if !ok {
 			fmt.Fprintln(os.Stderr, "no such bench:", name)
 			return 2
 		}
-		if err := b.within(measure); err != nil {
+		if err := measure(); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 			return 1
 		}
@@ -85,7 +85,12 @@ type world struct {
 	trace *tracer
 }
 
-func (b *bench) within(measure func(*world) error) error {
+// within has the measure made in a new database.
+func (b *bench) within(measure func(*world) error) func() error {
+	return func() error { return b.run(measure) }
+}
+
+func (b *bench) run(measure func(*world) error) error {
 	admin, err := pgx.Connect(b.ctx, b.admin)
 	if err != nil {
 		return err
@@ -332,14 +337,39 @@ func (b *bench) queue(w *world) error {
 	return nil
 }
 
-func (b *bench) heldTransaction(w *world) error {
-	if err := w.fill(4, 2, "event"); err != nil {
+// heldTransaction drains a queue that is never empty, without and with a transaction held open, each in a database of its own: the
+// history grows in both, which costs by itself, so that only their ratio says what the transaction costs.
+func (b *bench) heldTransaction() error {
+	var free, held drained
+	if err := b.run(func(w *world) (err error) { free, err = b.drain(w, false); return err }); err != nil {
 		return err
+	}
+	if err := b.run(func(w *world) (err error) { held, err = b.drain(w, true); return err }); err != nil {
+		return err
+	}
+	last := len(free.rates) - 1
+	fmt.Printf("held: without a transaction %.0f a second, then every 10 s %.0f (%d dead rows)\n", free.before, free.rates, free.dead)
+	fmt.Printf("held: with one held open    %.0f a second, then every 10 s %.0f (%d dead rows), %.0f after it\n", held.before, held.rates, held.dead, held.after)
+	fmt.Printf("held: the last 10 s with it by those without: %.2f (aim: 0.8); by its own rate before: %.2f, without: %.2f\n",
+		held.rates[last]/free.rates[last], held.rates[last]/held.before, free.rates[last]/free.before)
+	return nil
+}
+
+// drained is what a queue's rate was, in executions a second.
+type drained struct {
+	before, after float64
+	rates         []float64 // of each 10 s in between
+	dead          int64     // rows at the end of those
+}
+
+func (b *bench) drain(w *world, hold bool) (d drained, err error) {
+	if err := w.fill(4, 2, "event"); err != nil {
+		return d, err
 	}
 	o := &observer{}
 	_, stop, err := w.node(o, 256)
 	if err != nil {
-		return err
+		return d, err
 	}
 	defer stop()
 	// A producer keeps some thousand executions waiting: the measure is of a queue that is never empty.
@@ -359,49 +389,40 @@ func (b *bench) heldTransaction(w *world) error {
 			produced.Add(1000)
 		}
 	}()
-	rate := func(d time.Duration) float64 {
+	const window = 10 * time.Second
+	rate := func() float64 {
 		from, began := o.ended.Load(), time.Now()
-		time.Sleep(d)
+		time.Sleep(window)
 		return float64(o.ended.Load()-from) / time.Since(began).Seconds()
 	}
 	time.Sleep(3 * time.Second)
-	before := rate(10 * time.Second)
+	d.before = rate()
 	conn, err := w.db.Acquire(w.ctx)
 	if err != nil {
-		return err
+		return d, err
 	}
 	defer conn.Release()
 	tx, err := conn.BeginTx(w.ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
-		return err
+		return d, err
 	}
-	if b.control {
-		_ = tx.Rollback(w.ctx)
-	} else if _, err := tx.Exec(w.ctx, `SELECT count(*) FROM tenants`); err != nil {
-		return err
+	defer func() { _ = tx.Rollback(w.ctx) }()
+	if hold { // its snapshot is taken by its first statement
+		if _, err := tx.Exec(w.ctx, `SELECT count(*) FROM tenants`); err != nil {
+			return d, err
+		}
+	} else if err := tx.Rollback(w.ctx); err != nil {
+		return d, err
 	}
-	fmt.Printf("held: %.0f a second before", before)
-	if w.trace != nil {
-		fmt.Println()
-		w.trace.print()
+	for passed := time.Duration(0); passed < b.held; passed += window {
+		d.rates = append(d.rates, rate())
 	}
-	var last float64
-	for passed := time.Duration(0); passed < b.held; passed += 10 * time.Second {
-		last = rate(10 * time.Second)
-		fmt.Printf(", %.0f", last)
-	}
-	if w.trace != nil {
-		fmt.Println()
-		w.trace.print()
-	}
-	var dead int64
-	if err := w.db.QueryRow(w.ctx, `SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'script_executions'`).Scan(&dead); err != nil {
-		return err
+	if err := w.db.QueryRow(w.ctx, `SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'script_executions'`).Scan(&d.dead); err != nil {
+		return d, err
 	}
 	_ = tx.Rollback(w.ctx)
-	after := rate(10 * time.Second)
-	fmt.Printf(" while held (%.0f %% of before, %d dead rows), %.0f after\n", 100*last/before, dead, after)
-	return nil
+	d.after = rate()
+	return d, nil
 }
 
 func (b *bench) latency(w *world) error {
