@@ -144,19 +144,20 @@ func (m *metrics) watchEngine(stats func() engine.Stats) {
 	m.gauge("jsruntime_scripts_in_quarantine", "Scripts in quarantine on this node.", nil, func() float64 { return float64(stats().Quarantined) })
 }
 
-// watchPool registers the connection pool's figures.
-func (m *metrics) watchPool(pool *pgxpool.Pool) {
+// watchPool registers a connection pool's figures. name becomes a label: the node's code names the few pools there are.
+func (m *metrics) watchPool(name string, pool *pgxpool.Pool) {
 	for state, read := range map[string]func(*pgxpool.Stat) int32{
 		"idle":         (*pgxpool.Stat).IdleConns,
 		"acquired":     (*pgxpool.Stat).AcquiredConns,
 		"constructing": (*pgxpool.Stat).ConstructingConns,
 	} {
-		m.gauge("jsruntime_db_connections", "Connections to Postgres by state.", prometheus.Labels{"state": state},
+		m.gauge("jsruntime_db_connections", "Connections to Postgres by pool and state.", prometheus.Labels{"pool": name, "state": state},
 			func() float64 { return float64(read(pool.Stat())) })
 	}
-	m.gauge("jsruntime_db_connections_max", "Bound of the connection pool.", nil, func() float64 { return float64(pool.Config().MaxConns) })
+	labels := prometheus.Labels{"pool": name}
+	m.gauge("jsruntime_db_connections_max", "Bound of the connection pool.", labels, func() float64 { return float64(pool.Config().MaxConns) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "jsruntime_db_acquire_waits_total", Help: "Times that a connection had to be waited for.",
+		Name: "jsruntime_db_acquire_waits_total", Help: "Times that a connection had to be waited for.", ConstLabels: labels,
 	}, func() float64 { return float64(pool.Stat().EmptyAcquireCount()) }))
 }
 

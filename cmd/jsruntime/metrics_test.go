@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,10 +24,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchEngine(func() engine.Stats { return engine.Stats{} })
 	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
 	m.watchCatalog(time.Now)
-	pool, err := pgxpool.New(context.Background(), "postgres://nobody@127.0.0.1:1/none")
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	m.watchPool(pool)
+	m.watchPool("main", unopened(t, 1))
 	inv := &engine.Invocation{Trigger: engine.TriggerCron}
 	m.ExecutionEnded(inv, &engine.Result{Metrics: engine.Metrics{ColdStart: true}})
 	m.ExecutionRefused(inv, &engine.RefusedError{Code: engine.CodeOverloaded})
@@ -74,4 +72,47 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Positive(t, asked)
+}
+
+// TestEveryPoolHasItsFigures: a full pool must not hide behind another one's idle connections.
+func TestEveryPoolHasItsFigures(t *testing.T) {
+	t.Parallel()
+	m := newMetrics()
+	bounds := map[string]float64{"main": 12, "scheduler": 8, "host_calls": 5}
+	for name, bound := range bounds {
+		m.watchPool(name, unopened(t, int32(bound)))
+	}
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	got := map[string]float64{}
+	series := map[string]int{}
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "jsruntime_db_") {
+			continue
+		}
+		for _, metric := range f.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() != "pool" {
+					continue
+				}
+				series[label.GetValue()]++
+				if f.GetName() == "jsruntime_db_connections_max" {
+					got[label.GetValue()] = metric.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	require.Equal(t, bounds, got)
+	require.Equal(t, map[string]int{"main": 5, "scheduler": 5, "host_calls": 5}, series, "three states, the bound and the waits")
+}
+
+// unopened returns a pool that connects to nothing.
+func unopened(t *testing.T, conns int32) *pgxpool.Pool {
+	cfg, err := pgxpool.ParseConfig("postgres://nobody@127.0.0.1:1/none")
+	require.NoError(t, err)
+	cfg.MaxConns = conns
+	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
 }

@@ -190,7 +190,9 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		}
 	})
 	metrics.watchEngine(machine.Stats)
-	metrics.watchPool(pool)
+	metrics.watchPool("main", pool)
+	metrics.watchPool("scheduler", leases)
+	metrics.watchPool("host_calls", hostPool)
 	metrics.watchLedger(book.Stats)
 	metrics.watchCatalog(library.LastRead)
 
