@@ -97,6 +97,9 @@ type Isolate struct {
 
 	start []byte // context and head of the execution that begins
 
+	codecs    map[string]openCodec
+	lastCodec uint64
+
 	held []*v8.Value // what callbacks returned: V8 reads it after the callback, so it is released at the next call
 	name string
 }
@@ -229,6 +232,7 @@ func (i *Isolate) closeContext() {
 		return
 	}
 	i.releaseHeld()
+	i.dropCodecs()
 	if i.releaseControl != nil {
 		i.releaseControl()
 		i.releaseControl = nil
@@ -602,6 +606,7 @@ type Outcome struct {
 // Take takes the outcome of an execution that is Done, and ends it.
 func (i *Isolate) Take(o *Outcome) error {
 	*o = Outcome{}
+	i.dropCodecs()
 	kind := i.control[ctlResult]
 	o.Streamed = i.control[ctlStreamed] == 1
 	var text string
@@ -650,6 +655,7 @@ func (i *Isolate) Take(o *Outcome) error {
 
 // End drops what is left of an execution whose outcome is not taken.
 func (i *Isolate) End() error {
+	i.dropCodecs()
 	_, err := i.call(fnEnd)
 	return err
 }

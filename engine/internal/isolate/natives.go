@@ -84,6 +84,10 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 		reply, bytes, err := i.runtime.crypto(text, i.bytes())
 		return i.answer(reply, bytes, err)
 	}
+	if what, ok := strings.CutPrefix(op, "codec."); ok {
+		reply, bytes, err := i.codec(what, text)
+		return i.answer(reply, bytes, err)
+	}
 	reply, bytes, err := op1(op, text, i.bytes)
 	return i.answer(reply, bytes, err)
 }
@@ -215,12 +219,6 @@ func op1(op, text string, bytes func() []byte) (string, []byte, error) {
 	case "text.decode":
 		s, err := decodeText(text, bytes())
 		return s, nil, err
-	case "compress":
-		b, err := webapi.Compress(text, bytes())
-		return "", b, err
-	case "decompress":
-		b, err := webapi.Decompress(text, bytes())
-		return "", b, err
 	case "url.toASCII":
 		s, err := urlProfile.ToASCII(text)
 		if err != nil {

@@ -23,6 +23,8 @@ type Runtime struct {
 	cache  *v8.CompilerCachedData
 	noJIT  bool
 	crypto func(text string, data []byte) (reply string, bytes []byte, err error)
+
+	compressors, decompressors int // that are open
 }
 
 // Version returns V8's version.

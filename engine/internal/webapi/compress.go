@@ -5,82 +5,71 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
-	"errors"
 	"io"
 )
 
-// maxInflated bounds what a decompression gives, in bytes: 10 KB of zeros can become 10 MB.
-const maxInflated = 64 << 20
+// Codec compresses or decompresses data as it comes. Its memory does not grow with the data.
+type Codec interface {
+	// Write takes data, of which it keeps no hold.
+	Write(data []byte)
+	// Next returns what came of it, which is valid until the next call; nothing means that more data is needed. An error, an *OpError,
+	// stays. Write only after Next had nothing.
+	Next() ([]byte, error)
+	// Close ends the data and returns the rest. It is the last call.
+	Close() ([]byte, error)
+}
 
-// Compress does the compress op: format is gzip, deflate (zlib) or deflate-raw.
-func Compress(format string, data []byte) ([]byte, error) {
-	var out bytes.Buffer
-	var w io.WriteCloser
+// NewCompressor makes a Codec of about 800 KiB; format is gzip, deflate (zlib) or deflate-raw.
+func NewCompressor(format string) (Codec, error) {
+	d := &deflater{}
 	switch format {
 	case "gzip":
-		w = gzip.NewWriter(&out)
+		d.w = gzip.NewWriter(&d.out)
 	case "deflate":
-		w = zlib.NewWriter(&out)
+		d.w = zlib.NewWriter(&d.out)
 	case "deflate-raw":
-		f, err := flate.NewWriter(&out, flate.DefaultCompression)
+		w, err := flate.NewWriter(&d.out, flate.DefaultCompression)
 		if err != nil {
 			return nil, err
 		}
-		w = f
+		d.w = w
 	default:
-		return nil, &OpError{Name: "TypeError", Message: "no such format"}
+		return nil, noFormat()
 	}
-	_, err1 := w.Write(data)
-	if err := errors.Join(err1, w.Close()); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return d, nil
 }
 
-// Decompress does the decompress op. Data that is corrupt, goes on after its end or ends early is a TypeError, the last with the message
-// EndsEarly.
-func Decompress(format string, data []byte) ([]byte, error) {
-	in := bytes.NewReader(data)
-	var r io.Reader
-	var err error
+// NewDecompressor makes a Codec of about 100 KiB. Data that is corrupt, goes on after its end or ends early is a TypeError.
+func NewDecompressor(format string) (Codec, error) {
 	switch format {
-	case "gzip":
-		var z *gzip.Reader
-		if z, err = gzip.NewReader(in); err == nil {
-			z.Multistream(false)
-			r = z
-		}
-	case "deflate":
-		r, err = zlib.NewReader(in)
-	case "deflate-raw":
-		r = flate.NewReader(in)
+	case "gzip", "deflate", "deflate-raw":
+		return newInflater(format), nil
 	default:
-		return nil, &OpError{Name: "TypeError", Message: "no such format"}
+		return nil, noFormat()
 	}
-	if err != nil {
-		return nil, inflateError(format, err)
-	}
-	out, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
-	switch {
-	case err != nil:
-		return nil, inflateError(format, err)
-	case len(out) > maxInflated:
-		return nil, &OpError{Name: "RangeError", Message: "the decompressed data is longer than 64 MiB"}
-	case in.Len() > 0:
-		return nil, &OpError{Name: "TypeError", Message: "there is data after the end of the compressed data"}
-	}
-	if out == nil {
-		out = []byte{}
-	}
-	return out, nil
 }
 
-// EndsEarly is the message of the error for data that may be the beginning of something valid; compression.js waits for more then.
-const EndsEarly = "the compressed data ends early"
+func noFormat() error { return &OpError{Name: "TypeError", Message: "no such format"} }
 
-func inflateError(format string, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &OpError{Name: "TypeError", Message: EndsEarly}
+type deflater struct {
+	w   io.WriteCloser
+	out bytes.Buffer
+	err error
+}
+
+func (d *deflater) Write(data []byte) {
+	if d.err == nil {
+		_, d.err = d.w.Write(data)
 	}
-	return &OpError{Name: "TypeError", Message: "the compressed data is not valid " + format}
+}
+
+func (d *deflater) Next() ([]byte, error) {
+	return d.out.Next(d.out.Len()), d.err
+}
+
+func (d *deflater) Close() ([]byte, error) {
+	if err := d.w.Close(); d.err == nil {
+		d.err = err
+	}
+	return d.out.Bytes(), d.err
 }

@@ -24,7 +24,12 @@
 //	                                   "utf8.decode" bytes; text = "fatal" or ""             → string
 //	                                   "utf8.encode" text                                    → Uint8Array
 //	                                   "text.decode" text = {label, fatal}; bytes            → string (legacy encodings)
-//	                                   "compress", "decompress" text = format; bytes         → Uint8Array
+//	                                   "codec.open"  text = "compress format" or "decompress format", and " force" → string: the
+//	                                                 codec's name, "" where too many are open. It ends with the execution.
+//	                                   "codec.write" text = name; bytes: at most 64 KiB      → Uint8Array
+//	                                   "codec.next"  text = name: what else comes of it      → Uint8Array, empty: write more
+//	                                   "codec.close" text = name: the data ends              → Uint8Array
+//	                                   "codec.drop"  text = name
 //	                                   "url.toASCII" text = domain                           → string (IDNA, "" if invalid)
 //	                                   "crypto"      text = JSON {op, …}; bytes = the inputs → Uint8Array or JSON string
 //	hostCall(method, args, bytes?)   asynchronous call of the node. args is JSON-able. Resolves to {value, bytes, stream}: the

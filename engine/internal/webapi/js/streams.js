@@ -2088,14 +2088,16 @@
   }
   define(TransformStreamDefaultController, "TransformStreamDefaultController");
 
-  // createTransform is for the other files: transform(chunk, enqueue) and flush(enqueue) may throw or return a promise.
+  // createTransform is for the other files: transform(chunk, enqueue, room) and flush(enqueue) may throw or return a promise.
+  // room returns a promise of the time when all that was enqueued is read, or when nobody reads any more; undefined: now.
   function createTransform(transform, flush, cancel) {
     const t = newTS();
     t.face = new TransformStream(illegal, t);
     const c = { __proto__: null, face: undefined, stream: t, transform: undefined, flush: undefined, cancel: undefined, finish: undefined };
     t.controller = c;
     const enqueue = (chunk) => tcEnqueue(c, chunk);
-    c.transform = (chunk) => promiseCall(transform, undefined, [chunk, enqueue]);
+    const room = () => (t.backpressure ? t.change.promise : undefined);
+    c.transform = (chunk) => promiseCall(transform, undefined, [chunk, enqueue, room]);
     c.flush = flush === undefined ? () => undefinedPromise : () => promiseCall(flush, undefined, [enqueue]);
     c.cancel = cancel === undefined ? () => undefinedPromise : (reason) => promiseCall(cancel, undefined, [reason]);
     tsInit(t, undefinedPromise, 1, () => 1, 0, () => 1);
