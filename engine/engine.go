@@ -110,7 +110,7 @@ func (c Config) withDefaults() (Config, error) {
 	default:
 		return c, fmt.Errorf("Sandbox must be auto, strict or off, not %q", c.Sandbox)
 	}
-	c.MaxWorkers = cmp.Or(c.MaxWorkers, 4*runtime.NumCPU())
+	c.MaxWorkers = cmp.Or(c.MaxWorkers, 4*runtime.GOMAXPROCS(0)) // which heeds the cgroup's CPU limit
 	if c.MaxWorkers < 1 {
 		return c, fmt.Errorf("MaxWorkers must be at least 1, not %d", c.MaxWorkers)
 	}

@@ -76,7 +76,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err := migrations.Up(ctx, databaseURL); err != nil {
 		return err
 	}
-	pool, err := openPool(ctx, databaseURL, "jsruntime", cmp.Or(cfg.DatabaseConns, max(12, 4*runtime.NumCPU())))
+	pool, err := openPool(ctx, databaseURL, "jsruntime", cmp.Or(cfg.DatabaseConns, max(12, 4*runtime.GOMAXPROCS(0))))
 	if err != nil {
 		return err
 	}
