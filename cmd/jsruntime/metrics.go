@@ -119,6 +119,17 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.executions, m.duration, m.queueWait, m.lateness, m.coldStarts, m.cpu, m.refused, m.hostCalls, m.hostTime,
 		m.spawn, m.workersGone, m.quarantined,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// These count what happens rarely: without a 0 before it, Prometheus sees no increase in the first 1.
+	for _, trigger := range []engine.Trigger{engine.TriggerHTTP, engine.TriggerAPI, engine.TriggerManual, engine.TriggerCron, engine.TriggerEvent} {
+		m.executions.WithLabelValues(string(trigger), engine.CodeSandboxViolation.Outcome())
+	}
+	for _, code := range []engine.Code{
+		engine.CodeException, engine.CodeExceededWallTime, engine.CodeExceededCPU, engine.CodeExceededMemory, engine.CodeOutputTooLarge,
+		engine.CodeInvalidOutput, engine.CodeBootError, engine.CodeHandlerMissing, engine.CodeUnsettled, engine.CodeSandboxViolation,
+		engine.CodeLoopDetected, engine.CodeQuarantined,
+	} {
+		m.queueEnded.WithLabelValues(string(engine.TriggerEvent), code.Outcome(), "dead_letter")
+	}
 	return m
 }
 

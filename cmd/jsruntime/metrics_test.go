@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,21 +45,10 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	s.Pruned("script_executions", 1)
 	s.Nodes(2)
 
-	families, err := m.registry.Gather()
-	require.NoError(t, err)
-	served := map[string]bool{}
-	for _, f := range families {
-		served[f.GetName()] = true
-		for _, metric := range f.GetMetric() {
-			for _, label := range metric.GetLabel() {
-				require.NotEqual(t, "anything that a worker says", label.GetValue())
-			}
-		}
-	}
+	served := servedLabels(t, m)
 	name := regexp.MustCompile(`jsruntime_[a-z_]+`)
-	suffix := regexp.MustCompile(`_(bucket|sum|count)$`)
 	asked := 0
-	err = filepath.WalkDir("../deploy", func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir("../deploy", func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -66,12 +56,83 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 		require.NoError(t, err)
 		for _, n := range name.FindAllString(string(text), -1) {
 			asked++
-			require.True(t, served[n] || served[suffix.ReplaceAllString(n, "")], "%s: %s", path, n)
+			require.NotNil(t, served(n), "%s: %s", path, n)
 		}
 		return nil
 	})
 	require.NoError(t, err)
 	require.Positive(t, asked)
+
+	expression := regexp.MustCompile(`(?m)^\s*"?expr"?: (.*)$`)
+	metric := regexp.MustCompile(`((?:jsruntime|process)_[a-z_]+)(?:\{([^}]*)\})?`)
+	grouping := regexp.MustCompile(`\bby ?\(([^)]*)\)`)
+	selector := regexp.MustCompile(`([a-z_]+) *(?:=|!=|=~|!~) *\\?"`)
+	grouped, selected := 0, 0
+	for _, file := range []string{"alerts.yaml", "grafana-dashboard.json"} {
+		text, err := os.ReadFile(filepath.Join("../deploy", file))
+		require.NoError(t, err)
+		for _, expr := range expression.FindAllStringSubmatch(string(text), -1) {
+			for _, m := range metric.FindAllStringSubmatch(expr[1], -1) {
+				labels := served(m[1])
+				require.NotNil(t, labels, "%s: %s", file, m[1])
+				for _, l := range selector.FindAllStringSubmatch(m[2], -1) {
+					selected++
+					require.Contains(t, labels, l[1], "%s: %s", file, expr[1])
+				}
+				for _, by := range grouping.FindAllStringSubmatch(expr[1], -1) {
+					for _, l := range strings.Split(by[1], ",") {
+						grouped++
+						require.Contains(t, labels, strings.TrimSpace(l), "%s: %s", file, expr[1])
+					}
+				}
+			}
+		}
+	}
+	require.Positive(t, grouped)
+	require.Positive(t, selected)
+}
+
+// TestRareCountersBeginAtZero: increase() needs a 0 before the first 1, or the first violation pages nobody.
+func TestRareCountersBeginAtZero(t *testing.T) {
+	t.Parallel()
+	families, err := newMetrics().registry.Gather()
+	require.NoError(t, err)
+	zero := map[string]int{}
+	for _, f := range families {
+		for _, metric := range f.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if metric.GetCounter() != nil && metric.GetCounter().GetValue() == 0 {
+					zero[f.GetName()+" "+label.GetName()+"="+label.GetValue()]++
+				}
+			}
+		}
+	}
+	require.Equal(t, 5, zero["jsruntime_executions_total outcome=sandbox_violation"], "a series for each trigger")
+	require.Positive(t, zero["jsruntime_queue_ended_total followed=dead_letter"])
+}
+
+// servedLabels returns the labels of the metric that a query calls name, Prometheus's own among them; nil where nobody serves it.
+func servedLabels(t *testing.T, m *metrics) func(name string) map[string]bool {
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	served := map[string]map[string]bool{}
+	for _, f := range families {
+		labels := map[string]bool{"instance": true, "job": true}
+		for _, metric := range f.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()] = true
+				require.NotEqual(t, "anything that a worker says", label.GetValue())
+			}
+		}
+		if f.GetType().String() != "HISTOGRAM" {
+			served[f.GetName()] = labels
+			continue
+		}
+		served[f.GetName()+"_sum"], served[f.GetName()+"_count"] = labels, labels
+		served[f.GetName()+"_bucket"] = maps.Clone(labels)
+		served[f.GetName()+"_bucket"]["le"] = true
+	}
+	return func(name string) map[string]bool { return served[name] }
 }
 
 // TestEveryPoolHasItsFigures: a full pool must not hide behind another one's idle connections.
