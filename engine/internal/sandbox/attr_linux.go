@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +43,13 @@ func Attr(cfg Config) (attr *syscall.SysProcAttr, layers []string) {
 		names = append(names, "user_ns")
 	}
 	reason := "left out by configuration"
+	if covered := coveredProc(); covered != "" && !cfg.NoNamespaces {
+		// The kernel allows no new /proc where a part of the old one is covered, as containers do; and a worker whose /proc knows it
+		// by another number than it has can't reach its own threads, to take their capabilities and files. Those are worth more.
+		full.Cloneflags &^= syscall.CLONE_NEWPID
+		names = slices.DeleteFunc(names, func(n string) bool { return n == "pid_ns" })
+		layers = append(layers, "pid_ns=off: "+covered+" is covered")
+	}
 	if !cfg.NoNamespaces {
 		err := probe(cfg, &full)
 		if err == nil {
@@ -56,6 +64,22 @@ func Attr(cfg Config) (attr *syscall.SysProcAttr, layers []string) {
 		layers = append(layers, n+"=off: "+reason)
 	}
 	return &base, layers
+}
+
+// coveredProc returns a part of /proc that something is mounted over, "" if there is none. A mount on an empty directory that is
+// made for it, as binfmt_misc's, covers nothing.
+func coveredProc() string {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		// id, parent, device, root, mount point
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], "/proc/") && f[4] != "/proc/sys/fs/binfmt_misc" {
+			return f[4]
+		}
+	}
+	return ""
 }
 
 // Lacking returns the layers that are not in force.

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -49,6 +51,8 @@ func Lock(cfg LockConfig) ([]string, error) {
 			return nil, fmt.Errorf("own user: %w", err)
 		}
 		layers = append(layers, fmt.Sprintf("own_user=on: %d", uid))
+	case root && !ownProc():
+		add("capabilities", errForeignProc)
 	case root:
 		add("capabilities", dropCapabilities())
 	default:
@@ -63,6 +67,8 @@ func Lock(cfg LockConfig) ([]string, error) {
 	}
 	if abi, err := landlocksys.LandlockGetABIVersion(); err != nil || abi < 1 {
 		add("landlock", fmt.Errorf("the kernel has none"))
+	} else if !ownProc() {
+		add("landlock", errForeignProc)
 	} else if err := landlock.V10.BestEffort().Restrict(); err != nil {
 		add("landlock", err)
 	} else {
@@ -72,6 +78,15 @@ func Lock(cfg LockConfig) ([]string, error) {
 		return nil, fmt.Errorf("seccomp: %w", err)
 	}
 	return append(layers, "no_new_privs=on", "seccomp=on"), nil
+}
+
+var errForeignProc = errors.New("/proc is not of the own process namespace")
+
+// ownProc reports whether /proc knows this process by its own number. The library that makes system calls on all threads looks for
+// them in /proc, and waits for ever for threads of another process.
+func ownProc() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
 }
 
 // inUserNamespace reports whether root here is not root of the machine.
@@ -147,6 +162,9 @@ func sharedMounts() (bool, error) {
 		return true, err
 	}
 	parent, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", os.Getppid()))
+	if errors.Is(err, fs.ErrPermission) && inUserNamespace() {
+		return false, nil // the node hides from a user namespace of the worker's own, which came together with one for mounts
+	}
 	if err != nil {
 		return true, err
 	}

@@ -2,17 +2,21 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -144,8 +148,9 @@ var attempts = []attempt{
 }
 
 const (
-	asVillain = "sandbox-test-villain"
-	asDriver  = "sandbox-test-driver"
+	asVillain   = "sandbox-test-villain"
+	asDriver    = "sandbox-test-driver"
+	asContainer = "sandbox-test-container"
 )
 
 func TestMain(m *testing.M) {
@@ -154,6 +159,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == asDriver {
 		os.Exit(driver())
+	}
+	if len(os.Args) > 1 && os.Args[1] == asContainer {
+		os.Exit(container())
 	}
 	os.Exit(m.Run())
 }
@@ -314,6 +322,70 @@ func TestAttempts(t *testing.T) {
 
 func TestAttemptsAsOrdinaryUser(t *testing.T) {
 	t.Parallel()
+	check(t, reportOfOrdinaryUser(t, asDriver, syscall.SysProcAttr{Credential: ordinaryUser()}))
+}
+
+// TestAttemptsInAContainer: Docker and Kubernetes cover parts of /proc, and the kernel then allows no other one.
+func TestAttemptsInAContainer(t *testing.T) {
+	t.Parallel()
+	r := reportOfOrdinaryUser(t, asContainer, syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID})
+	check(t, r)
+	if !slices.Contains(r.Layers, "user_ns=on") {
+		t.Skip("ordinary users may make no namespaces here")
+	}
+	require.Contains(t, r.Layers, "pid_ns=off: /proc/sys is covered")
+	require.Contains(t, r.Layers, "capabilities=on")
+	require.Contains(t, r.Layers, "empty_root=on")
+}
+
+// TestLockWithForeignProc: where nothing may be mounted at all, the worker says what it lacks instead of waiting for ever.
+func TestLockWithForeignProc(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	out, _, err := runVillain(self, syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}, "layers")
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skip("no namespaces here")
+	}
+	require.NoError(t, err)
+	var layers []string
+	require.NoError(t, json.Unmarshal([]byte(out), &layers), out)
+	require.Contains(t, layers, "capabilities=off: "+errForeignProc.Error())
+	require.Contains(t, layers, "seccomp=on")
+}
+
+// container covers a part of its /proc and goes on as an ordinary user, as in a container.
+func container() int {
+	fail := func(err error) int {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fail(err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fail(err)
+	}
+	if err := unix.Mount("none", "/proc/sys", "tmpfs", unix.MS_RDONLY, ""); err != nil {
+		return fail(err)
+	}
+	cmd := exec.Command(os.Args[0], asDriver)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ordinaryUser()}
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fail(err)
+	}
+	return 0
+}
+
+func ordinaryUser() *syscall.Credential { return &syscall.Credential{Uid: 65534, Gid: 65534} }
+
+// reportOfOrdinaryUser has the test binary examine itself as a user without rights. Needs root.
+func reportOfOrdinaryUser(t *testing.T, role string, attr syscall.SysProcAttr) report {
 	if os.Getuid() != 0 {
 		t.Skip("TestAttempts has run as an ordinary user")
 	}
@@ -328,10 +400,12 @@ func TestAttemptsAsOrdinaryUser(t *testing.T) {
 	// Another process writes it: a child that a parallel test forks now would inherit our descriptor, and what is open for writing can't run.
 	require.NoError(t, exec.Command("install", "-m", "755", self, copied).Run())
 
-	cmd := exec.Command(copied, asDriver)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, copied, role)
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	cmd.SysProcAttr = &attr
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	b, err := cmd.Output()
@@ -339,5 +413,5 @@ func TestAttemptsAsOrdinaryUser(t *testing.T) {
 	var r report
 	require.NoError(t, json.Unmarshal(b, &r))
 	require.Equal(t, 65534, r.UID)
-	check(t, r)
+	return r
 }
