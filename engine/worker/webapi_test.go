@@ -80,7 +80,14 @@ func TestWebAPI(t *testing.T) {
 			`["undefined","undefined","EvalError","EvalError"]`},
 		{"globals", `return [self === globalThis, typeof performance.now(), navigator.userAgent, crypto.randomUUID().length, Object.prototype.toString.call(new Headers), reportError.length]`,
 			`[true,"number","jsruntime",36,"[object Headers]",1]`},
-		{"every global can be touched", `const proto = Object.getPrototypeOf(globalThis), out = []; for (const k of Object.getOwnPropertyNames(proto)) if (globalThis[k] === undefined) out.push(k); return out`, `[]`},
+		{"globals are there before they are read", `const own = Object.getOwnPropertyNames(globalThis), attributes = (k) => { const d = Object.getOwnPropertyDescriptor(globalThis, k); return [typeof d.value, d.writable, d.enumerable, d.configurable].join(); };
+			const before = ["fetch", "URL", "console"].map((k) => globalThis.hasOwnProperty(k) + "," + globalThis.propertyIsEnumerable(k)), keys = Object.keys(globalThis);
+			fetch = 1; const deleted = delete globalThis.atob; Object.defineProperty(globalThis, "btoa", { value: 2 }); const kept = Blob; globalThis.Blob = kept;
+			return [own.includes("fetch") && own.includes("Request"), before, keys.includes("setTimeout") && !keys.includes("Headers"), attributes("Headers"), attributes("setTimeout"), attributes("console"), attributes("crypto"), attributes("Blob"),
+				attributes("fetch"), deleted, typeof atob, attributes("btoa"), (() => { "use strict"; URL = 3; return URL; })(), Object.getPrototypeOf(Object.getPrototypeOf(globalThis)) === Object.prototype]`,
+			`[true,["true,true","true,false","true,false"],true,"function,true,false,true","function,true,true,true","object,true,false,true","object,true,true,true","function,true,false,true","number,true,true,true",true,"undefined","number,true,true,true",3,true]`},
+		{"frozen globals", `Object.freeze(globalThis); return [new URL("https://a.test/b").host, typeof fetch, Object.isFrozen(globalThis), Object.getOwnPropertyDescriptor(globalThis, "Headers").writable]`, `["a.test","function",true,false]`},
+		{"every global can be touched", `const out = []; let n = 0; for (const k of Object.getOwnPropertyNames(globalThis)) { n++; if (globalThis[k] === undefined && k !== "undefined") out.push(k); } return [out, n > 120]`, `[[],true]`},
 	} {
 		require.Empty(t, n.load(1, script(c.body)).Code, c.name)
 		r := n.run(1, "{}")

@@ -76,6 +76,11 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 			return nil, errors.New("native: no promise hook")
 		}
 		return nil, nil
+	case "lazy":
+		if !lazyGlobals(text) {
+			return nil, errors.New("native: the globals cannot be defined")
+		}
+		return nil, nil
 	}
 	if op == "crypto" {
 		if i.runtime.crypto == nil {

@@ -1,5 +1,5 @@
-// V8 functions that the Go binding does not reach: the promise reject hook, and what happens when V8 runs out of memory. Only what is
-// called is declared here, as V8's headers have it; the classes are never laid out by this file, only passed on. A change of V8's
+// V8 functions that the Go binding does not reach: the promise reject hook, lazy properties, and what happens when V8 runs out of
+// memory. Only what is called is declared here, as V8's headers have it; the classes are never laid out by this file, only passed on. A change of V8's
 // signatures fails at link time.
 #include <stddef.h>
 #include <stdint.h>
@@ -13,11 +13,14 @@ namespace v8 {
 
 class Context;
 class Isolate;
+class Name;
 class Promise;
 class String;
 class Value;
 class Function;
 enum class NewStringType { kNormal, kInternalized };
+enum class SideEffectType { kHasSideEffect, kHasNoSideEffect, kHasSideEffectToReceiver };
+enum PropertyAttribute { None = 0, DontEnum = 2 };
 
 template <class T>
 class Local {
@@ -36,6 +39,20 @@ class PromiseRejectMessage {
   Local<Promise> promise;
   int event;
   Local<Value> value;
+};
+
+template <class T>
+class Maybe {
+ public:
+  bool has_value;
+  T value;
+};
+
+// What a getter is called with. The value that it returns is the object's address at index 5, as in V8's header.
+template <class T>
+class PropertyCallbackInfo {
+ public:
+  mutable uintptr_t args[8];
 };
 
 struct OOMDetails {
@@ -77,6 +94,8 @@ class V8 {
 class Object {
  public:
   MaybeLocal<Value> Get(Local<Context> context, Local<Value> key);
+  Maybe<bool> SetLazyDataProperty(Local<Context> context, Local<Name> name, void (*getter)(Local<Name>, const PropertyCallbackInfo<Value>&),
+                                  Local<Value> data, PropertyAttribute attributes, SideEffectType getting, SideEffectType setting);
 };
 
 class Context {
@@ -115,7 +134,7 @@ void SetFatalFunction(void (*callback)(const char* file, int line, const char* m
 namespace {
 
 // The binding keeps its own data at index 1.
-const int kHookIndex = 2;
+const int kHookIndex = 2, kLazyIndex = 3;
 
 template <class T, class U>
 v8::Local<T> as(v8::Local<U> v) {
@@ -144,6 +163,17 @@ void onReject(v8::PromiseRejectMessage message) {
       message.value.slot != nullptr ? message.value : promise,
   };
   raw(as<v8::Function>(hook))->Call(isolate, context, as<v8::Value>(raw(context)->Global()), 3, args);
+}
+
+// onLazy makes the value of a lazy property. V8 puts it in the property's place; where the call throws, the property stays lazy.
+void onLazy(v8::Local<v8::Name> name, const v8::PropertyCallbackInfo<v8::Value>& info) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::HandleScope scope(isolate);
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::Local<v8::Value> make = raw(context)->SlowGetEmbedderData(kLazyIndex);
+  v8::Local<v8::Value> args[1] = {as<v8::Value>(name)};
+  v8::MaybeLocal<v8::Value> value = raw(as<v8::Function>(make))->Call(isolate, context, as<v8::Value>(raw(context)->Global()), 1, args);
+  if (value.slot != nullptr) info.args[5] = *value.slot;
 }
 
 bool entropy(unsigned char* buffer, size_t length) {
@@ -189,6 +219,31 @@ extern "C" int jsr_hook(const char* name) {
   raw(context)->SetEmbedderData(kHookIndex, v8::Local<v8::Value>{hook.slot});
   isolate->SetPromiseRejectCallback(onReject);
   isolate->SetOOMErrorHandler(onOutOfMemory);
+  return 1;
+}
+
+// jsr_lazy defines lazy properties of the global object. names has spaces in between.
+extern "C" int jsr_lazy(const char* name, const char* names, int attributes) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::HandleScope scope(isolate);
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::Object* global = raw(raw(context)->Global());
+  v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, name, v8::NewStringType::kNormal, -1);
+  if (key.slot == nullptr) return 0;
+  v8::MaybeLocal<v8::Value> make = global->Get(context, v8::Local<v8::Value>{key.slot});
+  if (make.slot == nullptr || !raw(v8::Local<v8::Value>{make.slot})->IsFunction()) return 0;
+  raw(context)->SetEmbedderData(kLazyIndex, v8::Local<v8::Value>{make.slot});
+  for (const char* at = names; *at != 0;) {
+    size_t n = strcspn(at, " ");
+    key = v8::String::NewFromUtf8(isolate, at, v8::NewStringType::kInternalized, (int)n);
+    if (key.slot == nullptr) return 0;
+    v8::Maybe<bool> done = global->SetLazyDataProperty(context, v8::Local<v8::Name>{key.slot}, onLazy, v8::Local<v8::Value>{nullptr},
+                                                       (v8::PropertyAttribute)attributes, v8::SideEffectType::kHasSideEffect,
+                                                       v8::SideEffectType::kHasSideEffect);
+    if (!done.has_value || !done.value) return 0;
+    at += n;
+    at += strspn(at, " ");
+  }
   return 1;
 }
 

@@ -6,7 +6,7 @@
 // Each file in js/ is one classic-script function expression, (function (core) { "use strict"; … return { … } }). Package
 // webapi joins them into one script whose value is an object {name: function}. boot.js comes first: it captures the
 // primordials, gets the natives and makes core. Every other file is called with core, once a context: the small and always
-// needed ones at boot, the others when one of their globals is first touched (globals.js). What a file returns are its
+// needed ones at boot, the others when one of their globals is first read (globals.js). What a file returns are its
 // exports, which other files reach as core.use("name").
 //
 // A file never uses a global that a script could have replaced: it takes what it needs from core.primordials, which boot.js
@@ -45,6 +45,8 @@
 //	setTimer(fn, ms, repeat)         runs fn in the worker's loop after ms milliseconds, every ms where repeat is true; returns a
 //	                                 positive number. Throws at load time, as hostCall does. fn is called without arguments.
 //	clearTimer(number)
+//	lazy(make, hidden, shown)        defines globals whose values make(name) gives when they are first read: those that are not
+//	                                 enumerable and those that are, with spaces in between. Once only
 //	files                            the functions of all files by name
 //
 // Primordials are named as Node's: ArrayPrototypePush, ObjectKeys, MapPrototypeGetSize, SymbolIterator, TypedArrayPrototypeGetLength,
@@ -53,7 +55,7 @@
 //
 // # Files that boot.js calls
 //
-//	globals      run at boot, right after core is made: it defines the accessors that run the others
+//	globals      run at boot, right after core is made: it defines the lazy properties that run the others
 //	fetchEvent   core.use("fetchEvent") exports, for the fetch handler:
 //	               makeRequest(head, bytes, text) → Request. head is Run.Head (HeadFields), its params line as well. bytes is a
 //	                 Uint8Array that the request may keep, or null; text is the body where it is valid UTF-8 without a byte

@@ -309,6 +309,9 @@
     report: reportError,
     setTimer,
     clearTimer,
+    lazy(make, hidden, shown) {
+      lend(make, "lazy", `\n${hidden}\n${shown}`);
+    },
   };
 
   // ---- time ----
@@ -1262,10 +1265,14 @@
     complete(ex);
   }
 
-  const hookName = "jsruntime:hook";
-  ObjectDefineProperty(globalThis, hookName, { __proto__: null, value: onReject, configurable: true });
-  native("hook", hookName);
-  delete globalThis[hookName];
+  // lend has native find fn under a name on the global object for the time of a call.
+  function lend(fn, op, rest) {
+    const name = "jsruntime:lent";
+    ObjectDefineProperty(globalThis, name, { __proto__: null, value: fn, configurable: true });
+    native(op, name + rest);
+    delete globalThis[name];
+  }
+  lend(onReject, "hook", "");
 
   nextDue[0] = Infinity;
   if (files.globals !== undefined) use("globals");
