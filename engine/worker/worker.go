@@ -31,7 +31,7 @@ const (
 )
 
 const (
-	maxIsolates   = 32              // of one worker, beside those whose execution waits
+	maxIsolates   = 128             // of one worker, beside those whose execution waits
 	spareHeap     = 64 << 20        // the default max_memory_bytes, so that most first loads find an isolate ready
 	bootWall      = 5 * time.Second // for a script's top level
 	stopGrace     = 20 * time.Millisecond
@@ -356,12 +356,16 @@ func (w *worker) drop(id uint32) {
 	}
 }
 
+// isolateOverhead is what an isolate adds to the data segment beside the heap and the native memory that it says it uses: 1.66 MiB,
+// measured over 80 isolates of an empty script.
+const isolateOverhead = 7 << 18
+
 // others is the memory of all slots but s.
 func (w *worker) others(s *slot) uint64 {
 	var n uint64
 	for _, o := range w.slots {
 		if o != s {
-			n += o.used
+			n += o.used + isolateOverhead
 		}
 	}
 	return n

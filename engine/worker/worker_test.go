@@ -87,8 +87,11 @@ func (n *node) send(ms ...wire.Message) {
 	require.NoError(n.t, err)
 }
 
-func (n *node) lease() *node {
-	n.send(&wire.Lease{TenantID: "t-1", TenantSlug: "acme", MaxMemory: 64 << 20, Env: []byte(`{"KEY":"v"}`)})
+func (n *node) lease() *node { return n.leaseOf(64 << 20) }
+
+// leaseOf leases the worker to a tenant whose scripts may have so many bytes.
+func (n *node) leaseOf(maxMemory uint64) *node {
+	n.send(&wire.Lease{TenantID: "t-1", TenantSlug: "acme", MaxMemory: maxMemory, Env: []byte(`{"KEY":"v"}`)})
 	return n
 }
 
@@ -354,16 +357,31 @@ func TestStrictSandboxAndNoJIT(t *testing.T) {
 	require.JSONEq(t, `[2999997,true,[1,2,3]]`, string(r.Body))
 }
 
-// An isolate that is not used for longest goes when there are too many; a Run for it comes back, not begun.
+// An isolate that is not used for longest goes when there are too many, or when they hold too much together; a Run for it comes back,
+// not begun. What the others hold is not taken from a script's own limit: the last one still gets its 32 MiB.
 func TestIsolatesAreBounded(t *testing.T) {
 	t.Parallel()
-	n := spawn(t).lease()
-	for slot := uint32(1); slot <= maxIsolates+1; slot++ {
-		require.Empty(t, n.load(slot, script(`return 1`)).Code)
-		require.Equal(t, "1", string(n.run(slot, "{}").Body))
+	hungry := script(`const kept = []; for (let i = 0; i < 32; i++) kept.push(new Array(131072).fill(i + 0.5)); return kept.length`)
+	for _, c := range []struct {
+		maxMemory uint64
+		fit       uint32
+	}{{512 << 20, maxIsolates}, {64 << 20, 20}} {
+		n := spawn(t).leaseOf(c.maxMemory)
+		for slot := uint32(1); slot < c.fit; slot++ {
+			require.Empty(t, n.load(slot, script(`return 1`)).Code)
+			require.Equal(t, "1", string(n.run(slot, "{}").Body))
+		}
+		require.Empty(t, n.load(c.fit, hungry).Code)
+		r := n.run(c.fit, "{}")
+		require.Equal(t, "32", string(r.Body), r.Message)
+		require.Equal(t, "1", string(n.run(1, "{}").Body), "all fit")
+		for slot := c.fit + 1; slot <= c.fit+20; slot++ {
+			require.Empty(t, n.load(slot, script(`return 1`)).Code)
+			require.Equal(t, "1", string(n.run(slot, "{}").Body))
+		}
+		require.Equal(t, wire.CodeRecalled, n.run(2, "{}").Code)
+		require.Equal(t, "1", string(n.run(1, "{}").Body), "used later than the second")
 	}
-	require.Equal(t, wire.CodeRecalled, n.run(1, "{}").Code)
-	require.Equal(t, "1", string(n.run(2, "{}").Body))
 }
 
 // ctx.signal is aborted before the execution ends as a timeout; an isolate that only waited is not condemned.
