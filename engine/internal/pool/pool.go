@@ -484,12 +484,17 @@ func (p *Pool) share(t *tenant) (lane *worker, later bool) {
 	return lane, true
 }
 
-// heldFor is how long a call of the queue's waits for a worker that has its script while other scripts keep that one busy.
+// heldFor is how long a call of the queue's waits for a lane that has its script, while it may hope for one.
 const heldFor = 500 * time.Millisecond
 
-// held reports whether the script's calls had better wait: there is a crowd of calls, nobody waits for an answer to this one, and a
-// worker that has the script loaded is busy with another one. A load costs ten times what most executions do; where every worker
-// loaded whatever came first, a tenant's many scripts had two of three executions preceded by one.
+// loadCost is about how long a load takes where there is a crowd: an isolate, its context and the script's first run in V8's
+// interpreter are 5 ms of a processor's time, which others want too.
+const loadCost = 20 * time.Millisecond
+
+// held reports whether the script's calls had better wait for a lane that has the script: there is a crowd of calls, nobody waits for
+// an answer to this one, and one more lane would not pay. The n lanes that have the script end its calls in (calls × duration) / n;
+// one more would save about an n-th of that, and costs a load. Where every lane loaded whatever came first, a tenant's many scripts had
+// two of three executions preceded by one, and scripts that wait for host calls had as many isolates made as calls waited.
 func (p *Pool) held(s *script, now time.Time) bool { return p.holds(s, s.first, now) }
 
 // holds is held for a call of the script.
@@ -497,14 +502,16 @@ func (p *Pool) holds(s *script, c *Call, now time.Time) bool {
 	if p.pending <= p.cfg.MaxWorkers || c == nil || c.Standing > 0 || now.Sub(c.submitted) >= heldFor {
 		return false
 	}
-	looked := 0
+	looked, have := 0, 0
 	for _, w := range s.tenant.workers {
 		if w.state != stateReady || w.gen != s.tenant.gen {
 			continue
 		}
 		for _, l := range w.lanes {
-			if l.slots[s.id] != nil && l.script != s && l.head() != nil {
-				return true
+			if l.slots[s.id] != nil && l.head() != nil {
+				if have++; !s.est.Known() || s.est.Wait(s.waiting, have) < time.Duration(have)*loadCost {
+					return true
+				}
 			}
 			if looked++; looked == 4*maxLooked {
 				return false
