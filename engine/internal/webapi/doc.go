@@ -82,7 +82,7 @@
 //
 // # Conformance
 //
-// make wpt WPT=folder runs the web-platform-tests (command wpt). On 2026-11-24, with the public snapshot of 2021-07-21 and, for
+// make wpt WPT=folder runs the web-platform-tests (command wpt). On 2026-11-25, with the public snapshot of 2021-07-21 and, for
 // urlpattern, the test data of 2025-05-07:
 //
 //	area              passed   total       %   what fails, and why
@@ -104,10 +104,10 @@
 //	formdata              36      36  100.0
 //	time                   7       7  100.0
 //	console               21      21  100.0
-//	compression          149     155   96.1    six tests want a media file that the snapshot's copy may lack
+//	compression          155     155  100.0
 //	data-urls            152     152  100.0
 //	mime                1300    1306   99.5    a line break at a header value's edge is stripped today, not refused
-//	all                38124   38293   99.6
+//	all                38130   38294   99.6
 //
 // Left out as not applicable: tests that ask for a document, XMLHttpRequest, shared memory, message channels or a server, and the
 // browser's list of request headers that a page must not set (a server's script may set Cookie and Host).
