@@ -93,6 +93,10 @@ func TestCompressionAndBack(t *testing.T) {
 			return back.every((b, i) => b === text(i) + text(i))`, `true`},
 		{"cancelled", `const d = new CompressionStream("gzip"), w = d.writable.getWriter(); const p = w.write(new Uint8Array(100000)).catch((e) => e); const q = d.readable.cancel("enough"); await q; await p;
 			return await w.write(new Uint8Array(1)).catch((e) => e)`, `"enough"`},
+		{"cancelled in the middle of a chunk", `const c = new CompressionStream("gzip"), w = c.writable.getWriter(), r = c.readable.getReader(); let then = 0;
+			Object.defineProperty(Object.prototype, "then", { configurable: true, get() { if (this.done === false && then++ === 0) r.cancel("enough"); } });
+			const p = w.write(crypto.getRandomValues(new Uint8Array(65536))).then(() => "written", (e) => e), first = await r.read(); delete Object.prototype.then;
+			return [first.value.length > 0, then > 0, await p, await w.closed.catch((e) => e)]`, `[true,true,"written","enough"]`},
 	} {
 		require.Empty(t, n.load(1, script(c.body)).Code, c.name)
 		m := n.runOf(1, "{}")

@@ -39,11 +39,9 @@
           for (let m; (m = TypedArrayPrototypeGetByteLength(out)) > 0; ) {
             const wait = room?.();
             held = wait === undefined ? m : held + m;
-            enqueue(out);
-            if (held >= unread && room !== undefined) {
-              await room();
-              if (ended) return;
-            }
+            enqueue(out); // who reads it may run at once, by a then of Object.prototype
+            if (held >= unread && room !== undefined) await room();
+            if (ended) return;
             out = core.native("codec.next", codec);
           }
         }
