@@ -460,6 +460,10 @@ func TestDrainLetsRequestsEnd(t *testing.T) {
 		_, text := n.try("GET", "/metrics", "", nil)
 		return strings.Contains(text, "jsruntime_executions_running 4")
 	}, 10*time.Second, 10*time.Millisecond)
+	_, text := n.try("GET", "/metrics", "", nil)
+	for _, pool := range []string{"main", "scheduler", "host_calls"} {
+		require.Contains(t, text, fmt.Sprintf("jsruntime_db_connections_max{pool=%q}", pool))
+	}
 	n.stop(syscall.SIGTERM)
 	for range 4 {
 		require.Equal(t, "200 done", <-answers)
