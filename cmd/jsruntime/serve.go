@@ -68,7 +68,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if embedded {
 		server, err := postgres.Start(ctx, postgres.Config{DataDir: cfg.DataDir, Binaries: cfg.PostgresBin, Log: log})
 		if err != nil {
-			return err
+			return fmt.Errorf("database-url is not set, and a Postgres of the node's own cannot be: %w", err)
 		}
 		parts.start("postgres", server.Run)
 		databaseURL = server.URL()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"jsruntime/engine/admission"
+	"jsruntime/engine/internal/sandbox"
 	"jsruntime/engine/internal/wire"
 )
 
@@ -1160,6 +1161,9 @@ func (p *Pool) greet(w *worker, h *wire.Hello) error {
 	w.greeted = true
 	p.starting--
 	p.failures, p.greeted = 0, now
+	if lacking := sandbox.Lacking(h.Layers); p.layers == nil && len(lacking) > 0 {
+		p.cfg.Logger.Warn("workers lack layers of the sandbox", "layers", lacking) // once: they are all alike
+	}
 	p.v8, p.layers = h.V8, h.Layers
 	w.state = stateSpare
 	p.spares = append(p.spares, w)
