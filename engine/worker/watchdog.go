@@ -1,56 +1,76 @@
 package worker
 
 import (
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jsruntime/engine/internal/wire"
 )
 
 // Ticks of the watchdog. Each costs two context switches, about 30 µs, so that 100 a second are 0.3 % of a busy worker's time; ten
-// milliseconds more or less do not matter to a deadline. Parking takes it out of a quiet worker altogether.
+// milliseconds more or less do not matter to a deadline.
 const (
 	tick           = 10 * time.Millisecond
 	terminateTicks = 2 // a termination is repeated every 20 ms
-	parkTicks      = 20
 )
 
-// watchdog is what happens beside the main thread. It costs nothing while the worker is idle.
+// watchdog is what happens beside the main thread. Its thread waits for a timer of the kernel's, which the main thread sets where it
+// is not set: whoever wakes a thread pays for a context switch at once, and most executions are over before there is anything to
+// watch. A worker that runs something now and then has one tick for each time, an idle one none.
 type watchdog struct {
-	w      *worker
-	wake   chan struct{}
-	parked atomic.Bool
+	w     *worker
+	timer int // a timerfd
+	set   atomic.Bool
 }
 
-// stir makes sure that the watchdog is awake.
+func newWatchdog(w *worker) (*watchdog, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("timerfd: %w", err)
+	}
+	return &watchdog{w: w, timer: fd}, nil
+}
+
+// stir makes sure that the watchdog looks within a tick. What it is to see has been stored before.
 func (d *watchdog) stir() {
-	if d.parked.Load() && d.parked.CompareAndSwap(true, false) {
-		d.wake <- struct{}{}
+	if d.set.Load() || !d.set.CompareAndSwap(false, true) {
+		return
+	}
+	if err := unix.TimerfdSettime(d.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(tick))}, nil); err != nil {
+		panic("watchdog's timer: " + err.Error()) // nothing would bound what runs
+	}
+}
+
+// wait returns at the next tick.
+func (d *watchdog) wait() {
+	var expired [8]byte
+	for {
+		n, err := unix.Read(d.timer, expired[:])
+		switch {
+		case n == len(expired):
+			d.set.Store(false) // before anything is looked at: what is stored later sets the timer again
+			return
+		case !errors.Is(err, unix.EINTR):
+			panic(fmt.Sprintf("watchdog's timer: %d bytes, %v", n, err))
+		}
 	}
 }
 
 func (d *watchdog) run() {
 	w := d.w
-	quiet, n := 0, 0
+	n := 0
 	heldBefore := false
 	for {
-		time.Sleep(tick)
+		d.wait()
 		n++
 		active, held := w.cur.active.Load(), w.out.held.Load()
-		if !active && !held {
-			heldBefore = false
-			if quiet++; quiet >= parkTicks {
-				d.parked.Store(true)
-				if w.cur.active.Load() && d.parked.CompareAndSwap(true, false) {
-					quiet = 0
-					continue
-				}
-				<-d.wake
-				quiet = 0
-			}
-			continue
+		if active || held {
+			d.stir()
 		}
-		quiet = 0
 		if held && heldBefore {
 			_ = w.out.flush() // the main thread sees the error at its next flush
 			held = false

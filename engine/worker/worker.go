@@ -168,7 +168,9 @@ func start(o options) (*worker, error) {
 		}
 	}
 	w := &worker{in: newInbox(fd), out: newOutbox(fd), slots: map[uint32]*slot{}, cancelled: map[uint32]bool{}}
-	w.dog = &watchdog{w: w, wake: make(chan struct{}, 1)}
+	if w.dog, err = newWatchdog(w); err != nil {
+		return nil, err
+	}
 	if w.mem, err = openMemory(); err != nil {
 		return nil, err
 	}
