@@ -470,6 +470,30 @@ func TestDrainLetsRequestsEnd(t *testing.T) {
 	}
 }
 
+// What has not ended when the drain is over is cancelled, answered and on record.
+func TestDrainAnswersWhatItCancels(t *testing.T) {
+	t.Parallel()
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: []string{"--drain-timeout", "500ms"}})
+	key := n.tenant("acme")
+	n.endpoint(key, "/slow", `export default { async fetch() { await new Promise((r) => setTimeout(r, 50000)); return new Response("done") } }`,
+		map[string]any{"max_execution_time_ms": 60000})
+	n.endpoint(key, "/hello", helloSource, nil)
+	n.live("/t/acme/hello")
+	answer := make(chan string, 1)
+	go func() {
+		status, text := n.try("GET", "/t/acme/slow", "", nil)
+		answer <- fmt.Sprint(status, " ", text)
+	}()
+	require.Eventually(t, func() bool {
+		_, text := n.try("GET", "/metrics", "", nil)
+		return strings.Contains(text, "jsruntime_executions_running 1")
+	}, 10*time.Second, 10*time.Millisecond)
+	n.stop(syscall.SIGTERM)
+	text := <-answer
+	require.True(t, strings.HasPrefix(text, "503 "), text)
+	require.Contains(t, text, `"cancelled"`)
+}
+
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	none := func(string) string { return "" }

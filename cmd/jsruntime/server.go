@@ -61,8 +61,15 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serveUntil serves listener until ctx ends; then it lets requests end for at most drain, and closes what is left.
+// lastAnswers is how long requests have for their answer once they were cancelled.
+const lastAnswers = 2 * time.Second
+
+// serveUntil serves listener until ctx ends; then it lets requests end for at most drain, cancels those that have not, so that they
+// are answered with a 503, and closes what is left.
 func serveUntil(ctx context.Context, server *http.Server, listener net.Listener, drain time.Duration) error {
+	requests, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	server.BaseContext = func(net.Listener) context.Context { return requests }
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -70,9 +77,16 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener,
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	err := server.Shutdown(grace)
+	shutdown := func(within time.Duration) error {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+		defer cancel()
+		return server.Shutdown(grace)
+	}
+	err := shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		stop(gateway.ErrStopping)
+		err = shutdown(lastAnswers)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}

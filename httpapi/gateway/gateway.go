@@ -41,6 +41,9 @@ type Authenticator interface {
 // ErrBadKey is an Authenticator's answer to a key that is unknown, expired or revoked.
 var ErrBadKey = errors.New("unknown api key")
 
+// ErrStopping is the cause with which a request's context is cancelled because the node stops: its client is still there for an answer.
+var ErrStopping = errors.New("the node is stopping")
+
 // Config is a Gateway's.
 type Config struct {
 	Router   Router
@@ -167,7 +170,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrStopping) {
 		return // nobody is there to read an answer
 	}
 	switch {

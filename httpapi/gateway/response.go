@@ -71,7 +71,7 @@ func (a *answer) unrouted(err error) {
 		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
 	case errors.Is(err, catalog.ErrTenantSuspended):
 		a.problem(http.StatusForbidden, "tenant_suspended", "The tenant is suspended.")
-	case a.r.Context().Err() != nil:
+	case a.r.Context().Err() != nil && !errors.Is(context.Cause(a.r.Context()), ErrStopping):
 		// The client has gone.
 	default:
 		if !errors.Is(err, catalog.ErrNotReady) {
@@ -94,7 +94,7 @@ func (a *answer) refused(err error) {
 			status = http.StatusTooManyRequests
 		}
 		a.problem(status, string(refused.Code), refused.Detail)
-	case a.r.Context().Err() != nil:
+	case a.r.Context().Err() != nil && !errors.Is(context.Cause(a.r.Context()), ErrStopping):
 		// The client has gone.
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		h["Retry-After"] = retryAfterOne
