@@ -283,13 +283,21 @@ func (s *Server) prepare(ctx context.Context) (err error) {
 	return err
 }
 
+// lockPatience is how long the lock is waited for: a worker that a node was starting when it ended holds it until it is gone too.
+const lockPatience = 2 * time.Second
+
 func (s *Server) takeLock() error {
 	path := filepath.Join(s.cfg.DataDir, "postgres.lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil || time.Since(begun) > lockPatience {
+			break
+		}
+	}
+	if err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
 		_ = f.Close()
 		return fmt.Errorf("data directory %s is in use by another node (pid %s)", s.cfg.DataDir, strings.TrimSpace(string(holder)))
