@@ -38,7 +38,7 @@
 // connection.
 //
 // A warm invocation is 87 to 97 µs from Execute to its result where calls come one by one, nearly all of it two wake-ups across
-// processes (38 µs of CPU time), against an aim of 20; with 16 at a time it is 14.6 µs, with 64 11.4.
+// processes (38 µs of CPU time), against an aim of 20; with 16 at a time it is 14.6 µs, with 64 10.9.
 //
 // What was tried: statistics of the history's jsonb columns off, since ANALYZE was a third of Postgres' time (32 % to 23 % of the
 // machine), and a sample of 9,000 rows instead of 30,000; half of the processors instead of all for the workers of one short script
@@ -54,8 +54,8 @@
 //	aim                                              measured
 //	first request to a cold script ≤ 5 ms, p99 15    p50 6.0 (5.6 to 7.4) ms, p99 22 ms over HTTP; from Execute p50 4.1, p99 6.6 ms
 //	100 tenants at once, cold: all answered          2.6 to 3.6 s for 500 requests, none refused, p50 1 ms
-//	1,000 warm tenants, ≤ 10 MiB a worker            10.1 MiB (7.5 to 17) with 40 tenants; 8 fresh
-//	their rate ≥ 0.95 of one tenant's                0.14 to 0.33 with 40 to 150 tenants: not met, see below
+//	1,000 warm tenants, ≤ 10 MiB a worker            9.7 MiB (6.9 to 17) with 100 tenants; 8 fresh
+//	their rate ≥ 0.95 of one tenant's                0.33 (0.32 to 0.33) with 100 tenants: not met, see below
 //	100,000 scripts by 100: latency ≤ 1.1            p50 1.02 (1.00 to 1.02)
 //	CPU-bound script ≥ 0.95 of Node 20               mean 1.04 (1.03 to 1.05); least is garbage, 0.92, which collects on one thread
 //	overload at 2 × capacity: goodput ≥ 0.9          0.97 (0.93 to 1.03) of the peak; refusals p50 1 ms, p99 5 ms (aim 50)
@@ -66,9 +66,13 @@
 // workers would save the parsing; a start-up snapshot, which the binding does not offer, most of the rest.
 //
 // Many tenants: each request wakes another process. Its code runs in V8's interpreter until that worker alone has seen some hundred
-// calls, and nothing is pipelined; three quarters of the processors' time are in the workers then. Figures for 1,000 tenants need a
-// quiet machine and 12 GiB. What would come next: counting a script's first slow executions less, since they make a second worker
-// of a tenant (96 workers for 40 tenants).
+// calls, and nothing is pipelined. By perf with 100 tenants, the workers have two thirds of the time: 40 % of that in the kernel, which
+// switches threads, 15 to 20 % in Go's scheduler and monitor thread, the rest in V8 with caches that another tenant has filled. A
+// watchdog that slept for ten milliseconds at a time after each execution was a part of it: with a timer that the kernel keeps, and timers
+// that need not be exact to 50 µs, 100 tenants went from 3,630 to 4,810 requests a second and one from 13,300 to 14,700, in one run; 16
+// calls at a time from 21.4 to 14.6 µs each. 1,000 tenants take 10 to 12 GiB, and were not run to an end. What would come next: a worker
+// whose main thread does not go through Go's scheduler to wait for a frame, and counting a script's first slow executions less, since
+// they make a second worker of a tenant (224 workers for 100 tenants).
 //
 // # Scheduler and queue
 //
@@ -89,16 +93,28 @@
 //
 // What was cut is on record as worker_lost: these schedules do not ask for it to run again. Nothing stayed pending, running or
 // is_running. The lateness is this machine's: 500 scripts on each of two to four nodes are 1,000 to 2,000 isolates to be made, 3.3 ms
-// each where nothing else runs, and each first fetch of one is still interpreted. On two nodes, calm, with nothing beside them, the
-// median tick of the first 20 s is late by 17 s; four of five executions of the first seconds need a load, one of three after 20 s.
+// each where nothing else runs, and each first fetch of one is still interpreted. That table is of workers that kept 32 isolates. With 128,
+// and a crowd that waits for the isolate that there is, 6 to 12 of a hundred executions need a load after 20 s instead of 20 to 35 (two
+// nodes, calm, 30 s, load 20 to 30: late by 6 to 13 s p50 instead of 13).
 //
 // go run ./bench/cmd/crash events at a small size on that machine, load 6: 15,000 of 15,000 deliveries of 5,000 events on 4 nodes, 18
 // nodes and 21 workers killed, Postgres restarted twice, 23 second runs, 5 of 5 dead letters. 100,000 events take about 20 minutes
 // there, at 250 executions a second that each fetch; that whole was not run to its end.
 //
 // What bounds the queue: no change of an execution's state is a HOT update. The given indexes hold status and started_at, so that a
-// claim and an ending each write a row version and an entry in all of about eight indexes. A slim table of what waits and runs,
-// with one insert into the history at the end, is what would come next.
+// claim and an ending each write a row version and an entry in all of about eight indexes. What a slim table beside the history would
+// save, by bench/slim_queue.sql (Postgres alone, 40,000 executions, µs each, beside other work):
+//
+//	                                                  enqueue   claim and end
+//	as it is                                          31        95
+//	all in a slim table, inserted into the history    11        50
+//	at their end
+//	the lease in a slim table, one update of the      39        46
+//	history
+//
+// So 45 to 49 of the 184 µs of CPU time that an execution takes from queue to history, or 0.67 to 0.7 of River's rate instead of 0.51. It is
+// not done: nodes of the version before claim what says pending in script_executions, whoever holds its lease elsewhere, and migrations
+// are to be compatible with them; and who reads the given table would no longer see what waits, or what runs.
 //
 // # Admin API
 //
