@@ -31,7 +31,6 @@ const (
 )
 
 const (
-	maxIsolates   = 128             // of one worker, beside those whose execution waits
 	spareHeap     = 64 << 20        // the default max_memory_bytes, so that most first loads find an isolate ready
 	bootWall      = 5 * time.Second // for a script's top level
 	stopGrace     = 20 * time.Millisecond
@@ -386,7 +385,7 @@ func (w *worker) bound(s *slot) {
 // makeRoom drops the isolates that were not used for longest when there are too many, or when they hold more together than one
 // script may.
 func (w *worker) makeRoom() {
-	for rest := len(w.slots) - len(w.open); rest >= maxIsolates || rest > 0 && w.others(nil) > w.lease.MaxMemory; rest-- {
+	for rest := len(w.slots) - len(w.open); rest >= wire.MaxIsolates || rest > 0 && w.others(nil) > w.lease.MaxMemory; rest-- {
 		var oldest uint32
 		var at uint64 = math.MaxUint64
 		for id, s := range w.slots {

@@ -365,7 +365,7 @@ func TestIsolatesAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		maxMemory uint64
 		fit       uint32
-	}{{512 << 20, maxIsolates}, {64 << 20, 20}} {
+	}{{512 << 20, wire.MaxIsolates}, {64 << 20, 20}} {
 		n := spawn(t).leaseOf(c.maxMemory)
 		for slot := uint32(1); slot < c.fit; slot++ {
 			require.Empty(t, n.load(slot, script(`return 1`)).Code)

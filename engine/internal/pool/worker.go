@@ -23,11 +23,9 @@ const (
 	stateDead
 )
 
-// maxSlots bounds the scripts that are loaded in one worker. A worker keeps no more isolates than these (engine/worker's maxIsolates),
-// and fewer where they hold much memory: what it dropped by itself it says by a Result with CodeRecalled. An isolate of a small script
-// holds 2 to 3 MiB, so that 128 fit beside one another in what a worker may have for the largest script. With 32, a tenant with 500
-// schedules loaded one execution in three.
-const maxSlots = 128
+// maxSlots bounds the scripts that are loaded in one worker. It keeps fewer where they hold much memory: what it dropped by itself it
+// says by a Result with CodeRecalled.
+const maxSlots = wire.MaxIsolates
 
 // burnAfter is the CPU time of one execution after which its worker yields to others.
 const burnAfter = 100 * time.Millisecond
