@@ -437,6 +437,15 @@ func (n *node) onRecord(key, execution string) {
 	}, 10*time.Second, 10*time.Millisecond, execution)
 }
 
+// running waits until so many executions are under way.
+func (n *node) running(count int) {
+	n.t.Helper()
+	require.Eventually(n.t, func() bool {
+		_, text := n.try("GET", "/metrics", "", nil)
+		return strings.Contains(text, fmt.Sprintf("jsruntime_executions_running %d\n", count))
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
 func TestDrainLetsRequestsEnd(t *testing.T) {
 	t.Parallel()
 	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
@@ -456,10 +465,7 @@ func TestDrainLetsRequestsEnd(t *testing.T) {
 	for range 4 {
 		<-begun
 	}
-	require.Eventually(t, func() bool {
-		_, text := n.try("GET", "/metrics", "", nil)
-		return strings.Contains(text, "jsruntime_executions_running 4")
-	}, 10*time.Second, 10*time.Millisecond)
+	n.running(4)
 	_, text := n.try("GET", "/metrics", "", nil)
 	for _, pool := range []string{"main", "scheduler", "host_calls"} {
 		require.Contains(t, text, fmt.Sprintf("jsruntime_db_connections_max{pool=%q}", pool))
@@ -484,10 +490,7 @@ func TestDrainAnswersWhatItCancels(t *testing.T) {
 		status, text := n.try("GET", "/t/acme/slow", "", nil)
 		answer <- fmt.Sprint(status, " ", text)
 	}()
-	require.Eventually(t, func() bool {
-		_, text := n.try("GET", "/metrics", "", nil)
-		return strings.Contains(text, "jsruntime_executions_running 1")
-	}, 10*time.Second, 10*time.Millisecond)
+	n.running(1)
 	n.stop(syscall.SIGTERM)
 	text := <-answer
 	require.True(t, strings.HasPrefix(text, "503 "), text)

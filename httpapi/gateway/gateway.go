@@ -170,7 +170,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrStopping) {
+	if gone(ctx) {
 		return // nobody is there to read an answer
 	}
 	switch {
@@ -184,6 +184,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.respond(result.Response, r.Method == http.MethodHead)
 	}
+}
+
+// gone reports whether the client of a request's context has left. Where the node cancelled it, the client waits for an answer.
+func gone(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrStopping)
 }
 
 // record hands the run to the ledger. It does not end with the client: a run that happened is written down.

@@ -71,8 +71,7 @@ func (a *answer) unrouted(err error) {
 		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
 	case errors.Is(err, catalog.ErrTenantSuspended):
 		a.problem(http.StatusForbidden, "tenant_suspended", "The tenant is suspended.")
-	case a.r.Context().Err() != nil && !errors.Is(context.Cause(a.r.Context()), ErrStopping):
-		// The client has gone.
+	case gone(a.r.Context()): // nobody is there to read an answer
 	default:
 		if !errors.Is(err, catalog.ErrNotReady) {
 			a.g.cfg.Log.Error("finding an endpoint's script", "execution_id", a.id, "error", err)
@@ -94,8 +93,7 @@ func (a *answer) refused(err error) {
 			status = http.StatusTooManyRequests
 		}
 		a.problem(status, string(refused.Code), refused.Detail)
-	case a.r.Context().Err() != nil && !errors.Is(context.Cause(a.r.Context()), ErrStopping):
-		// The client has gone.
+	case gone(a.r.Context()): // nobody is there to read an answer
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "The node is stopping.")
