@@ -292,10 +292,10 @@ func (s *Server) takeLock() error {
 	if err != nil {
 		return err
 	}
-	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil || time.Since(begun) > lockPatience {
-			break
-		}
+	lock := func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+	err = lock()
+	for begun := time.Now(); err != nil && time.Since(begun) < lockPatience; err = lock() {
+		time.Sleep(20 * time.Millisecond)
 	}
 	if err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
