@@ -54,6 +54,10 @@ func run(ctx context.Context, args []string) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
+	if b.held < window {
+		fmt.Fprintf(os.Stderr, "scheduler: -held must be at least %v\n", window)
+		return 2
+	}
 	if *trace {
 		b.trace = &tracer{}
 	}
@@ -341,11 +345,13 @@ func (b *bench) queue(w *world) error {
 // history grows in both, which costs by itself, so that only their ratio says what the transaction costs.
 func (b *bench) heldTransaction() error {
 	var free, held drained
-	if err := b.run(func(w *world) (err error) { free, err = b.drain(w, false); return err }); err != nil {
-		return err
-	}
-	if err := b.run(func(w *world) (err error) { held, err = b.drain(w, true); return err }); err != nil {
-		return err
+	for _, side := range []struct {
+		hold bool
+		d    *drained
+	}{{false, &free}, {true, &held}} {
+		if err := b.run(func(w *world) (err error) { *side.d, err = b.drain(w, side.hold); return err }); err != nil {
+			return err
+		}
 	}
 	last := len(free.rates) - 1
 	fmt.Printf("held: without a transaction %.0f a second, then every 10 s %.0f (%d dead rows)\n", free.before, free.rates, free.dead)
@@ -354,6 +360,9 @@ func (b *bench) heldTransaction() error {
 		held.rates[last]/free.rates[last], held.rates[last]/held.before, free.rates[last]/free.before)
 	return nil
 }
+
+// window is how long a rate of the held bench is of.
+const window = 10 * time.Second
 
 // drained is what a queue's rate was, in executions a second.
 type drained struct {
@@ -389,7 +398,6 @@ func (b *bench) drain(w *world, hold bool) (d drained, err error) {
 			produced.Add(1000)
 		}
 	}()
-	const window = 10 * time.Second
 	rate := func() float64 {
 		from, began := o.ended.Load(), time.Now()
 		time.Sleep(window)
@@ -397,30 +405,27 @@ func (b *bench) drain(w *world, hold bool) (d drained, err error) {
 	}
 	time.Sleep(3 * time.Second)
 	d.before = rate()
-	conn, err := w.db.Acquire(w.ctx)
-	if err != nil {
-		return d, err
-	}
-	defer conn.Release()
-	tx, err := conn.BeginTx(w.ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
-	if err != nil {
-		return d, err
-	}
-	defer func() { _ = tx.Rollback(w.ctx) }()
-	if hold { // its snapshot is taken by its first statement
-		if _, err := tx.Exec(w.ctx, `SELECT count(*) FROM tenants`); err != nil {
+	release := func() {}
+	if hold {
+		tx, err := w.db.BeginTx(w.ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+		if err != nil {
 			return d, err
 		}
-	} else if err := tx.Rollback(w.ctx); err != nil {
-		return d, err
+		release = func() { _ = tx.Rollback(w.ctx) }
+		// Its snapshot is taken by its first statement.
+		if _, err := tx.Exec(w.ctx, `SELECT count(*) FROM tenants`); err != nil {
+			release()
+			return d, err
+		}
 	}
+	defer func() { release() }()
 	for passed := time.Duration(0); passed < b.held; passed += window {
 		d.rates = append(d.rates, rate())
 	}
 	if err := w.db.QueryRow(w.ctx, `SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'script_executions'`).Scan(&d.dead); err != nil {
 		return d, err
 	}
-	_ = tx.Rollback(w.ctx)
+	release()
 	d.after = rate()
 	return d, nil
 }
