@@ -96,6 +96,9 @@ type Config struct {
 	Metrics http.Handler
 	// Types is jsruntime.d.ts; nil means 404.
 	Types []byte
+	// NodeID is what this node beats as in the table nodes: Idempotency-Keys that it holds are free when it is dead;
+	// zero means that they are after five minutes.
+	NodeID uuid.UUID
 	// Version is shown by /healthz; empty means "dev".
 	Version string
 	// Log gets what goes wrong; nil means slog.Default().
@@ -116,6 +119,8 @@ type API struct {
 	spec    []byte
 	docs    []byte
 	closing chan struct{} // closed when Run's context ends: streams end then
+
+	releases releases
 }
 
 // New returns an API.
@@ -224,6 +229,19 @@ func (a *API) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { close(a.closing) })()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.keys.Run(ctx) })
+	group.Go(func() error {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				a.releaseKeys(ctx)
+				return nil
+			case <-tick.C:
+				a.releaseKeys(ctx)
+			}
+		}
+	})
 	group.Go(func() error {
 		tick := time.NewTicker(10 * time.Minute)
 		defer tick.Stop()

@@ -133,7 +133,7 @@ func (a *API) deadLetterRetry(ctx context.Context, in *IDPath) (*found[Retried],
 		return err
 	})
 	if err == nil {
-		a.cfg.Wake()
+		a.after(ctx, a.cfg.Wake)
 	}
 	return out, err
 }
@@ -206,7 +206,7 @@ func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn
 		return nil
 	})
 	if err == nil && out.Body.Retried > 0 {
-		a.cfg.Wake()
+		a.after(ctx, a.cfg.Wake)
 	}
 	return out, err
 }

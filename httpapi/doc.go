@@ -26,6 +26,7 @@
 //
 //	the database does not answer   503 database_unavailable; keys seen within five minutes stay valid, so that invocations go on
 //	a notification is lost         a deleted key works for two more seconds at most
-//	the node dies in a request     nothing or all of it is committed; its Idempotency-Key can be used again after five minutes
+//	the node dies in a request     nothing or all of it is committed, with the answer where there is an Idempotency-Key; a key
+//	                               without an answer can be used again once the node counts as dead (15 s)
 //	the ledger is full             synchronous runs wait, then 503
 package httpapi

@@ -50,7 +50,7 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 		return nil, newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").retryAfter(5 * time.Second)
 	}
 	if out.Body.Executions > 0 && !out.Body.Duplicate {
-		a.cfg.Wake()
+		a.after(ctx, a.cfg.Wake)
 	}
 	return out, nil
 }

@@ -364,7 +364,7 @@ func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p 
 	if err != nil {
 		return nil, err
 	}
-	a.cfg.Wake()
+	a.after(ctx, a.cfg.Wake)
 	out.Location = "/api/v1/executions/" + out.Body.ID.String()
 	out.ExecutionID = out.Body.ID.String()
 	return out, nil
@@ -504,13 +504,16 @@ func (a *API) executionCancel(ctx context.Context, in *IDPath) (*found[Execution
 		out.Body = executionOfRow(e.ScriptExecution, e.ScriptName)
 		return c.audit("execution.cancel", "execution", id.String(), nil, map[string]any{"script_id": e.ScriptExecution.ScriptID, "status": e.ScriptExecution.Status})
 	})
-	if err == nil && running && a.cfg.Cancel != nil {
-		a.cfg.Cancel.Cancel(id, errCancelledByCaller)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
+	a.after(ctx, func() {
+		if running && a.cfg.Cancel != nil {
+			a.cfg.Cancel.Cancel(id, errCancelledByCaller)
+		}
 		a.cfg.Wake()
-	}
-	return out, err
+	})
+	return out, nil
 }
 
 type executionReplayIn struct {

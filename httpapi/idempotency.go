@@ -10,30 +10,44 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
 
-// recorder keeps what is written, beside writing it.
+// recorder keeps an answer until it may be sent.
 type recorder struct {
 	gin.ResponseWriter
 	body bytes.Buffer
 }
 
-func (r *recorder) Write(b []byte) (int, error) {
-	r.body.Write(b)
-	return r.ResponseWriter.Write(b)
-}
+// Write implements http.ResponseWriter; nothing is sent.
+func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
 
-func (r *recorder) WriteString(s string) (int, error) {
-	r.body.WriteString(s)
-	return r.ResponseWriter.WriteString(s)
+// WriteString implements gin.ResponseWriter.
+func (r *recorder) WriteString(s string) (int, error) { return r.body.WriteString(s) }
+
+// WriteHeaderNow implements gin.ResponseWriter.
+func (r *recorder) WriteHeaderNow() {}
+
+// Flush implements http.Flusher.
+func (r *recorder) Flush() {}
+
+// send sends the answer.
+func (r *recorder) send() {
+	if r.body.Len() == 0 {
+		r.ResponseWriter.WriteHeaderNow()
+		return
+	}
+	_, _ = r.ResponseWriter.Write(r.body.Bytes())
 }
 
 // replayedHeaders are those of a first answer that belong to it and not to its delivery.
@@ -43,6 +57,9 @@ func replayedHeaders() []string {
 
 // idempotent honours Idempotency-Key on POST for 24 hours: the first answer again for the same request, 422 for another
 // one, 409 while the first still runs. An answer that says "try again" (429, 5xx) is not kept.
+//
+// What the request changes and its answer are committed together: whoever got no answer, because the node or the connection
+// broke, asks again and either gets the answer or has it done for the first time.
 //
 // Kept answers may hold what is shown only once (a new key), so they are encrypted with a key made of what only the caller
 // has: its API key and the idempotency key.
@@ -60,53 +77,163 @@ func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	id := sqlc.IdempotencyTakeParams{
 		Scope: in.principal.KeyID.String(), Key: key, Route: in.principal.TenantID.String() + " " + ctx.Operation().OperationID,
-		Fingerprint: fingerprint(c, in),
+		Fingerprint: fingerprint(c, in), Taken: uuid.New(),
 	}
-	_, err := a.queries.IdempotencyTake(ctx.Context(), id)
+	if a.cfg.NodeID != uuid.Nil {
+		id.NodeID = &a.cfg.NodeID
+	}
+	// Who leaves meanwhile must not leave it open whether the key is taken.
+	take, cancel := lasting(ctx.Context(), beginWait)
+	_, err := a.queries.IdempotencyTake(take, id)
+	cancel()
 	if errors.Is(err, pgx.ErrNoRows) {
 		a.replay(ctx, id, in)
 		return
 	}
 	if err != nil {
+		a.releases.add(id)
 		a.refuse(ctx, err)
 		return
 	}
 	rec := &recorder{ResponseWriter: c.Writer}
-	c.Writer = rec
-	finished := false
-	// What runs after the answer must not be stopped by the caller's leaving.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx.Context()), 5*time.Second)
-	defer cancel()
-	defer func() {
-		if finished {
-			return
+	c.Writer, in.held = rec, &held{}
+	kept := false
+	sent := false
+	defer func() { // also where the handler panics
+		c.Writer = rec.ResponseWriter
+		if !sent {
+			for _, name := range append(replayedHeaders(), "Retry-After") {
+				c.Writer.Header().Del(name)
+			}
 		}
-		if err := a.queries.IdempotencyRelease(after, sqlc.IdempotencyReleaseParams{Scope: id.Scope, Key: id.Key, Route: id.Route}); err != nil {
-			a.log.WarnContext(after, "idempotency key not released", "error", err)
+		if in.held.tx != nil {
+			rollback(ctx.Context(), in.held.tx)
+		}
+		if !kept && !a.release(ctx.Context(), id) {
+			a.releases.add(id)
+		}
+		if err != nil && !sent {
+			a.refuse(ctx, err)
 		}
 	}()
 	next(ctx)
-	status := c.Writer.Status()
-	if status >= 500 || status == http.StatusTooManyRequests {
-		return
+	after, cancel := lasting(ctx.Context(), answerWait)
+	defer cancel()
+	kept, err = a.conclude(after, id, in, rec)
+	if err != nil && in.held.tx != nil {
+		return // what was made is undone, and so is its answer
 	}
-	header := map[string]string{}
-	for _, name := range replayedHeaders() {
-		if v := c.Writer.Header().Get(name); v != "" {
-			header[name] = v
-		}
-	}
-	headers, _ := json.Marshal(header)
-	code := int32(status)
-	err = a.queries.IdempotencyFinish(after, sqlc.IdempotencyFinishParams{
-		Scope: id.Scope, Key: id.Key, Route: id.Route, StatusCode: &code, Headers: headers,
-		Body: sealAnswer(in.bearer, key, rec.body.Bytes()),
-	})
 	if err != nil {
 		a.log.WarnContext(after, "idempotency key not finished", "error", err)
-		return
 	}
-	finished = true
+	sent = true
+	rec.send()
+}
+
+const (
+	// answerWait bounds how long an answer is kept back to be committed.
+	answerWait = 5 * time.Second
+	// releaseWait bounds how long it is kept back to release its key.
+	releaseWait = 500 * time.Millisecond
+)
+
+// lasting is for what must not be stopped by the caller's leaving.
+func lasting(ctx context.Context, atMost time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), atMost)
+}
+
+// release makes a key free whose request was not done, and reports whether it is.
+func (a *API) release(ctx context.Context, id sqlc.IdempotencyTakeParams) bool {
+	ctx, cancel := lasting(ctx, releaseWait)
+	defer cancel()
+	return a.queries.IdempotencyRelease(ctx, sqlc.IdempotencyReleaseParams{Scope: id.Scope, Key: id.Key, Route: id.Route, Taken: id.Taken}) == nil
+}
+
+// releases are keys whose release is still to be made: the database did not answer.
+type releases struct {
+	mu   sync.Mutex
+	keys []sqlc.IdempotencyTakeParams
+}
+
+// maxReleases bounds what an outage leaves to do. What is beyond becomes free after five minutes.
+const maxReleases = 10_000
+
+func (r *releases) add(id sqlc.IdempotencyTakeParams) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.keys) < maxReleases {
+		r.keys = append(r.keys, id)
+	}
+}
+
+// releaseKeys makes the releases that are to be made, until one fails.
+func (a *API) releaseKeys(ctx context.Context) {
+	a.releases.mu.Lock()
+	keys := a.releases.keys
+	a.releases.keys = nil
+	a.releases.mu.Unlock()
+	for i, id := range keys {
+		if !a.release(ctx, id) {
+			for _, id := range keys[i:] {
+				a.releases.add(id)
+			}
+			return
+		}
+	}
+}
+
+// conclude commits what the request has changed, together with its answer where that is one to keep.
+func (a *API) conclude(ctx context.Context, id sqlc.IdempotencyTakeParams, in *call, rec *recorder) (kept bool, err error) {
+	status, h, q := rec.Status(), in.held, a.queries
+	if h.tx != nil {
+		if status >= 500 {
+			return false, nil // it is rolled back
+		}
+		q = sqlc.New(h.tx)
+		if err := tenantdb.Leave(ctx, h.tx); err != nil {
+			return false, err
+		}
+	}
+	if keep := status < 500 && status != http.StatusTooManyRequests; keep {
+		header := map[string]string{}
+		for _, name := range replayedHeaders() {
+			if v := rec.Header().Get(name); v != "" {
+				header[name] = v
+			}
+		}
+		headers, err := json.Marshal(header)
+		if err != nil {
+			return false, err
+		}
+		code := int32(status)
+		rows, err := q.IdempotencyFinish(ctx, sqlc.IdempotencyFinishParams{
+			Scope: id.Scope, Key: id.Key, Route: id.Route, Taken: id.Taken, StatusCode: &code, Headers: headers,
+			Body: sealAnswer(in.bearer, id.Key, rec.body.Bytes()),
+		})
+		if err != nil {
+			return false, err
+		}
+		if rows == 0 {
+			return false, idempotencyInProgress() // another node took it for dead, and the key with it
+		}
+		kept = true
+	}
+	if h.tx == nil {
+		return kept, nil
+	}
+	if err := h.tx.Commit(ctx); err != nil {
+		return false, err
+	}
+	h.tx = nil
+	a.followOwn(ctx, h.change)
+	for _, what := range h.after {
+		what()
+	}
+	return kept, nil
+}
+
+func idempotencyInProgress() *Problem {
+	return conflict("idempotency_in_progress", "The first request with this Idempotency-Key has not been answered yet.").retryAfter(time.Second)
 }
 
 func fingerprint(c *gin.Context, in *call) []byte {
@@ -119,10 +246,9 @@ func fingerprint(c *gin.Context, in *call) []byte {
 // replay answers a request whose idempotency key is taken.
 func (a *API) replay(ctx huma.Context, id sqlc.IdempotencyTakeParams, in *call) {
 	row, err := a.queries.IdempotencyGet(ctx.Context(), sqlc.IdempotencyGetParams{Scope: id.Scope, Key: id.Key, Route: id.Route})
-	inProgress := conflict("idempotency_in_progress", "The first request with this Idempotency-Key has not been answered yet.").retryAfter(time.Second)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		a.refuse(ctx, inProgress)
+		a.refuse(ctx, idempotencyInProgress())
 		return
 	case err != nil:
 		a.refuse(ctx, err)
@@ -131,7 +257,7 @@ func (a *API) replay(ctx huma.Context, id sqlc.IdempotencyTakeParams, in *call) 
 		a.refuse(ctx, invalidCode("idempotency_key_reused", "header.Idempotency-Key", "already used for another request"))
 		return
 	case row.StatusCode == nil:
-		a.refuse(ctx, inProgress)
+		a.refuse(ctx, idempotencyInProgress())
 		return
 	}
 	body, err := openAnswer(in.bearer, id.Key, row.Body)

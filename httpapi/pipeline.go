@@ -65,6 +65,7 @@ type call struct {
 	principal Principal
 	body      []byte // as it came, for the fingerprint of idempotency keys
 	bearer    string
+	held      *held // of a request with an Idempotency-Key
 }
 
 type callKey struct{}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/httpapi"
@@ -115,6 +116,67 @@ func TestIdempotencyKeys(t *testing.T) {
 	_, err = n.pool.Exec(t.Context(), "UPDATE idempotency_keys SET created_at = now() - interval '6 minutes' WHERE key = 'race'")
 	require.NoError(t, err)
 	acme.post("/api/v1/organizations", map[string]any{"name": "once"}, "Idempotency-Key", "race").refused(409, "name_taken")
+}
+
+// What a request with an Idempotency-Key makes and its answer are committed together or not at all, so that a request that got no
+// answer can be sent again.
+func TestIdempotencyKeysAreExact(t *testing.T) {
+	t.Parallel()
+	self, other := uuid.New(), uuid.New()
+	n := startNode(t, func(c *httpapi.Config) { c.NodeID = self })
+	acme := n.tenant("acme")
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		_, err := n.pool.Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	organization := func(name string) answer {
+		return acme.post("/api/v1/organizations", map[string]any{"name": name}, "Idempotency-Key", name)
+	}
+	made := func(name string) (count int) {
+		require.NoError(t, n.pool.QueryRow(t.Context(), "SELECT count(*) FROM organizations WHERE name = $1", name).Scan(&count))
+		return count
+	}
+	exec("INSERT INTO nodes (id, hostname, version, heartbeat_at) VALUES ($1, 'self', 'x', now() + interval '1 hour'), ($2, 'other', 'x', now() - interval '1 minute')", self, other)
+
+	// The answer cannot be kept: nothing is made, and the key is free again.
+	exec("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$")
+	exec("CREATE TRIGGER no BEFORE UPDATE ON idempotency_keys FOR EACH ROW WHEN (NEW.status_code IS NOT NULL) EXECUTE FUNCTION no()")
+	refused := organization("broken")
+	require.GreaterOrEqual(t, refused.status, 500)
+	require.Empty(t, refused.header.Get("Location"))
+	require.Zero(t, made("broken"))
+	exec("DROP TRIGGER no ON idempotency_keys")
+	organization("broken").is(201)
+	require.Equal(t, "true", organization("broken").is(201).header.Get("Idempotent-Replayed"))
+	require.Equal(t, 1, made("broken"))
+
+	// A first request without an answer keeps the key while its node lives.
+	organization("lost").is(201)
+	exec("UPDATE idempotency_keys SET status_code = NULL, body = NULL WHERE key = 'lost'")
+	organization("lost").refused(409, "idempotency_in_progress")
+	exec("UPDATE idempotency_keys SET node_id = $1 WHERE key = 'lost'", other)
+	organization("lost").refused(409, "name_taken")
+	exec("UPDATE idempotency_keys SET status_code = NULL, body = NULL, node_id = $1 WHERE key = 'lost'", self)
+	exec("UPDATE nodes SET heartbeat_at = now() - interval '1 minute' WHERE id = $1", self)
+	organization("lost").refused(409, "name_taken")
+
+	// Who was taken for dead and is not makes nothing any more.
+	tx, err := n.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE organizations IN SHARE MODE")
+	require.NoError(t, err)
+	late := make(chan answer, 1)
+	go func() { late <- organization("late") }()
+	require.Eventually(t, func() bool {
+		var waits bool
+		require.NoError(t, n.pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE '%INSERT INTO organizations%')").Scan(&waits))
+		return waits
+	}, 10*time.Second, 5*time.Millisecond)
+	exec("UPDATE idempotency_keys SET taken = gen_random_uuid() WHERE key = 'late'")
+	require.NoError(t, tx.Rollback(t.Context()))
+	(<-late).refused(409, "idempotency_in_progress")
+	require.Zero(t, made("late"))
 }
 
 func TestRateLimit(t *testing.T) {

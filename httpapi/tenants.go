@@ -68,7 +68,7 @@ func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*created[Te
 		out.Location = "/api/v1/tenants/" + id.String()
 		return c.audit("tenant.create", "tenant", id.String(), nil, out.Body)
 	})
-	a.Forget("tenants")
+	a.after(ctx, func() { a.Forget("tenants") })
 	return out, err
 }
 

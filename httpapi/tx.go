@@ -36,19 +36,72 @@ func (a *API) read(ctx context.Context, fn func(q *sqlc.Queries) error) error {
 // change runs fn in one transaction of the request's tenant; what fn writes and its trace in the audit log are committed
 // together or not at all.
 func (a *API) change(ctx context.Context, fn func(c *change) error) error {
-	var c *change
-	err := tenantdb.Within(ctx, patient{a.pool}, tenantOf(ctx), func(q *sqlc.Queries) error {
-		c = &change{Queries: q, ctx: ctx, tenant: tenantOf(ctx)}
-		return fn(c)
-	})
-	a.followOwn(ctx, c, err)
-	return err
+	tenant := tenantOf(ctx)
+	return a.within(ctx, tenant, func(q *sqlc.Queries) error { return tenantdb.Enter(ctx, q, tenant) }, fn)
+}
+
+// operate runs fn in one transaction of the service itself, for what belongs to no tenant. tenant is whose audit log gets
+// the trace.
+func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) error) error {
+	return a.within(ctx, tenant, func(*sqlc.Queries) error { return nil }, fn)
+}
+
+func (a *API) within(ctx context.Context, tenant uuid.UUID, enter func(*sqlc.Queries) error, fn func(c *change) error) error {
+	tx, err := patient{a.pool}.BeginTx(ctx, pgx.TxOptions{})
+	if err != nil {
+		return err
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			rollback(ctx, tx)
+		}
+	}()
+	c := &change{Queries: sqlc.New(tx), ctx: ctx, tenant: tenant}
+	if err := enter(c.Queries); err != nil {
+		return err
+	}
+	if err := fn(c); err != nil {
+		return err
+	}
+	if h := callOf(ctx).held; h != nil && h.tx == nil {
+		h.tx, h.change, kept = tx, c, true
+		return nil
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return err
+	}
+	a.followOwn(ctx, c)
+	return nil
+}
+
+// rollback ends a transaction whose request may have been given up; of one that has ended it does nothing.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beginWait)
+	defer cancel()
+	_ = tx.Rollback(ctx) // a connection on which this fails is closed, and its transaction with it
+}
+
+// held is the change of a request with an Idempotency-Key: it is committed with its answer, once there is one.
+type held struct {
+	tx     pgx.Tx // nil: nothing is changed yet
+	change *change
+	after  []func()
+}
+
+// after runs what follows from a change, once it is committed.
+func (a *API) after(ctx context.Context, what func()) {
+	if h := callOf(ctx).held; h != nil && h.tx != nil {
+		h.after = append(h.after, what)
+		return
+	}
+	what()
 }
 
 // followOwn lets this node's catalog have a change that was committed before its author is answered, so that a client finds what
 // it has just made. Other nodes have it soon; so has this one if it fails.
-func (a *API) followOwn(ctx context.Context, c *change, err error) {
-	if err != nil || c == nil || !c.follow || a.cfg.Refresh == nil {
+func (a *API) followOwn(ctx context.Context, c *change) {
+	if !c.follow || a.cfg.Refresh == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, refreshWait)
@@ -60,18 +113,6 @@ func (a *API) followOwn(ctx context.Context, c *change, err error) {
 
 // refreshWait bounds how long an answer is kept back for followOwn.
 const refreshWait = time.Second
-
-// operate runs fn in one transaction of the service itself, for what belongs to no tenant. tenant is whose audit log gets
-// the trace.
-func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) error) error {
-	var c *change
-	err := pgx.BeginTxFunc(ctx, patient{a.pool}, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		c = &change{Queries: sqlc.New(tx), ctx: ctx, tenant: tenant}
-		return fn(c)
-	})
-	a.followOwn(ctx, c, err)
-	return err
-}
 
 // change is a transaction that changes something.
 type change struct {

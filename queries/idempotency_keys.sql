@@ -1,22 +1,28 @@
 -- Admin API.
 
--- Takes the key: one row if it is new, or if whoever took it died more than five minutes ago without an answer or the answer is
--- older than 24 hours. Concurrent callers wait for one another on the primary key and then see no row.
+-- Takes the key: one row if it is new, if who took it has gone without an answer (its node is dead, or it was five minutes ago),
+-- or if the answer is older than 24 hours. Concurrent callers wait for one another on the primary key and then see no row. taken
+-- tells this taking from any other.
 -- name: IdempotencyTake :one
-INSERT INTO idempotency_keys (scope, key, route, fingerprint) VALUES (@scope, @key, @route, @fingerprint)
-ON CONFLICT (scope, key, route) DO UPDATE SET fingerprint = EXCLUDED.fingerprint, status_code = NULL, headers = NULL, body = NULL, created_at = now()
-WHERE idempotency_keys.created_at < now() - interval '24 hours'
-   OR (idempotency_keys.status_code IS NULL AND idempotency_keys.created_at < now() - interval '5 minutes')
+INSERT INTO idempotency_keys AS k (scope, key, route, fingerprint, node_id, taken)
+VALUES (@scope, @key, @route, @fingerprint, sqlc.narg('node_id')::uuid, @taken::uuid)
+ON CONFLICT (scope, key, route) DO UPDATE
+SET fingerprint = EXCLUDED.fingerprint, node_id = EXCLUDED.node_id, taken = EXCLUDED.taken, status_code = NULL, headers = NULL, body = NULL, created_at = EXCLUDED.created_at
+WHERE k.created_at < now() - interval '24 hours'
+   OR (k.status_code IS NULL AND (k.created_at < now() - interval '5 minutes'
+       OR EXISTS (SELECT FROM nodes n WHERE n.id = k.node_id AND n.heartbeat_at <= now() - interval '15 seconds')))
 RETURNING created_at;
 
 -- name: IdempotencyGet :one
 SELECT * FROM idempotency_keys WHERE scope = @scope AND key = @key AND route = @route;
 
--- name: IdempotencyFinish :exec
-UPDATE idempotency_keys SET status_code = @status_code, headers = @headers, body = @body WHERE scope = @scope AND key = @key AND route = @route;
+-- No row: somebody else has taken the key since.
+-- name: IdempotencyFinish :execrows
+UPDATE idempotency_keys SET status_code = @status_code, headers = @headers, body = @body
+WHERE scope = @scope AND key = @key AND route = @route AND taken = @taken::uuid AND status_code IS NULL;
 
 -- name: IdempotencyRelease :exec
-DELETE FROM idempotency_keys WHERE scope = @scope AND key = @key AND route = @route AND status_code IS NULL;
+DELETE FROM idempotency_keys WHERE scope = @scope AND key = @key AND route = @route AND taken = @taken::uuid AND status_code IS NULL;
 
 -- name: IdempotencyPrune :execrows
 DELETE FROM idempotency_keys WHERE (scope, key, route) IN (

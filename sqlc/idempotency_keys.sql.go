@@ -9,10 +9,13 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/google/uuid"
 )
 
-const idempotencyFinish = `-- name: IdempotencyFinish :exec
-UPDATE idempotency_keys SET status_code = $1, headers = $2, body = $3 WHERE scope = $4 AND key = $5 AND route = $6
+const idempotencyFinish = `-- name: IdempotencyFinish :execrows
+UPDATE idempotency_keys SET status_code = $1, headers = $2, body = $3
+WHERE scope = $4 AND key = $5 AND route = $6 AND taken = $7::uuid AND status_code IS NULL
 `
 
 type IdempotencyFinishParams struct {
@@ -22,22 +25,28 @@ type IdempotencyFinishParams struct {
 	Scope      string
 	Key        string
 	Route      string
+	Taken      uuid.UUID
 }
 
-func (q *Queries) IdempotencyFinish(ctx context.Context, arg IdempotencyFinishParams) error {
-	_, err := q.db.Exec(ctx, idempotencyFinish,
+// No row: somebody else has taken the key since.
+func (q *Queries) IdempotencyFinish(ctx context.Context, arg IdempotencyFinishParams) (int64, error) {
+	result, err := q.db.Exec(ctx, idempotencyFinish,
 		arg.StatusCode,
 		arg.Headers,
 		arg.Body,
 		arg.Scope,
 		arg.Key,
 		arg.Route,
+		arg.Taken,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const idempotencyGet = `-- name: IdempotencyGet :one
-SELECT scope, key, route, fingerprint, status_code, headers, body, created_at FROM idempotency_keys WHERE scope = $1 AND key = $2 AND route = $3
+SELECT scope, key, route, fingerprint, status_code, headers, body, created_at, node_id, taken FROM idempotency_keys WHERE scope = $1 AND key = $2 AND route = $3
 `
 
 type IdempotencyGetParams struct {
@@ -58,6 +67,8 @@ func (q *Queries) IdempotencyGet(ctx context.Context, arg IdempotencyGetParams) 
 		&i.Headers,
 		&i.Body,
 		&i.CreatedAt,
+		&i.NodeID,
+		&i.Taken,
 	)
 	return i, err
 }
@@ -77,26 +88,35 @@ func (q *Queries) IdempotencyPrune(ctx context.Context, rowLimit int32) (int64, 
 }
 
 const idempotencyRelease = `-- name: IdempotencyRelease :exec
-DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND route = $3 AND status_code IS NULL
+DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND route = $3 AND taken = $4::uuid AND status_code IS NULL
 `
 
 type IdempotencyReleaseParams struct {
 	Scope string
 	Key   string
 	Route string
+	Taken uuid.UUID
 }
 
 func (q *Queries) IdempotencyRelease(ctx context.Context, arg IdempotencyReleaseParams) error {
-	_, err := q.db.Exec(ctx, idempotencyRelease, arg.Scope, arg.Key, arg.Route)
+	_, err := q.db.Exec(ctx, idempotencyRelease,
+		arg.Scope,
+		arg.Key,
+		arg.Route,
+		arg.Taken,
+	)
 	return err
 }
 
 const idempotencyTake = `-- name: IdempotencyTake :one
 
-INSERT INTO idempotency_keys (scope, key, route, fingerprint) VALUES ($1, $2, $3, $4)
-ON CONFLICT (scope, key, route) DO UPDATE SET fingerprint = EXCLUDED.fingerprint, status_code = NULL, headers = NULL, body = NULL, created_at = now()
-WHERE idempotency_keys.created_at < now() - interval '24 hours'
-   OR (idempotency_keys.status_code IS NULL AND idempotency_keys.created_at < now() - interval '5 minutes')
+INSERT INTO idempotency_keys AS k (scope, key, route, fingerprint, node_id, taken)
+VALUES ($1, $2, $3, $4, $5::uuid, $6::uuid)
+ON CONFLICT (scope, key, route) DO UPDATE
+SET fingerprint = EXCLUDED.fingerprint, node_id = EXCLUDED.node_id, taken = EXCLUDED.taken, status_code = NULL, headers = NULL, body = NULL, created_at = EXCLUDED.created_at
+WHERE k.created_at < now() - interval '24 hours'
+   OR (k.status_code IS NULL AND (k.created_at < now() - interval '5 minutes'
+       OR EXISTS (SELECT FROM nodes n WHERE n.id = k.node_id AND n.heartbeat_at <= now() - interval '15 seconds')))
 RETURNING created_at
 `
 
@@ -105,17 +125,22 @@ type IdempotencyTakeParams struct {
 	Key         string
 	Route       string
 	Fingerprint []byte
+	NodeID      *uuid.UUID
+	Taken       uuid.UUID
 }
 
 // Admin API.
-// Takes the key: one row if it is new, or if whoever took it died more than five minutes ago without an answer or the answer is
-// older than 24 hours. Concurrent callers wait for one another on the primary key and then see no row.
+// Takes the key: one row if it is new, if who took it has gone without an answer (its node is dead, or it was five minutes ago),
+// or if the answer is older than 24 hours. Concurrent callers wait for one another on the primary key and then see no row. taken
+// tells this taking from any other.
 func (q *Queries) IdempotencyTake(ctx context.Context, arg IdempotencyTakeParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, idempotencyTake,
 		arg.Scope,
 		arg.Key,
 		arg.Route,
 		arg.Fingerprint,
+		arg.NodeID,
+		arg.Taken,
 	)
 	var created_at time.Time
 	err := row.Scan(&created_at)

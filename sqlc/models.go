@@ -49,6 +49,8 @@ type IdempotencyKey struct {
 	Headers     json.RawMessage
 	Body        []byte
 	CreatedAt   time.Time
+	NodeID      *uuid.UUID
+	Taken       *uuid.UUID
 }
 
 type JsruntimeChange struct {

@@ -15,6 +15,7 @@ const tenantRoleEnter = `-- name: TenantRoleEnter :exec
 
 SELECT set_config('jsruntime.tenant_id', ($1::uuid)::text, true),
        set_config('statement_timeout', ($2::bigint)::text, true),
+       set_config('idle_in_transaction_session_timeout', '60000', true),
        set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('role', 'jsruntime_tenant', true)
 `
@@ -25,7 +26,8 @@ type TenantRoleEnterParams struct {
 }
 
 // For package migrations/tenantdb: see 00006_row_level_security.sql.
-// Makes the rest of the transaction a tenant's: its role, its id, and a bound on each statement. Lists have optional filters
+// Makes the rest of the transaction a tenant's: its role, its id, a bound on each statement, and one on the
+// silence of a node that is cut off and holds locks. Lists have optional filters
 // (… IS NULL OR …): planned for the values at hand, each takes the index that fits; one plan for all values would take none.
 func (q *Queries) TenantRoleEnter(ctx context.Context, arg TenantRoleEnterParams) error {
 	_, err := q.db.Exec(ctx, tenantRoleEnter, arg.TenantID, arg.StatementTimeoutMs)

@@ -41,9 +41,6 @@ func Read(ctx context.Context, db Beginner, tenantID uuid.UUID, do func(*sqlc.Qu
 
 // WithinTx is Within with options, and with the transaction itself: for savepoints.
 func WithinTx(ctx context.Context, db Beginner, options pgx.TxOptions, tenantID uuid.UUID, do func(pgx.Tx, *sqlc.Queries) error) error {
-	if tenantID == uuid.Nil {
-		return errors.New("tenantdb: no tenant")
-	}
 	return pgx.BeginTxFunc(ctx, db, options, func(tx pgx.Tx) error {
 		queries := sqlc.New(tx)
 		if err := Enter(ctx, queries, tenantID); err != nil {
@@ -55,11 +52,23 @@ func WithinTx(ctx context.Context, db Beginner, options pgx.TxOptions, tenantID 
 
 // Enter makes the rest of a transaction that the caller has begun a tenant's. Outside of a transaction it has no effect.
 func Enter(ctx context.Context, queries *sqlc.Queries, tenantID uuid.UUID) error {
+	if tenantID == uuid.Nil {
+		return errors.New("tenantdb: no tenant")
+	}
 	err := queries.TenantRoleEnter(ctx, sqlc.TenantRoleEnterParams{
 		TenantID: tenantID, StatementTimeoutMs: StatementTimeout.Milliseconds(),
 	})
 	if err != nil {
 		return fmt.Errorf("tenantdb: become the tenant: %w", err)
+	}
+	return nil
+}
+
+// Leave makes the rest of a transaction the service's own again: for what has to be committed together with the tenant's rows and
+// is not the tenant's to write.
+func Leave(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "RESET ROLE"); err != nil {
+		return fmt.Errorf("tenantdb: become the service again: %w", err)
 	}
 	return nil
 }
