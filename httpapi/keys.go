@@ -95,8 +95,7 @@ type Keys struct {
 type keyEntry struct {
 	hash      [sha256.Size]byte
 	known     bool
-	expired   bool
-	expiresAt *time.Time
+	expires   time.Time // by the monotonic clock: what the database said, whatever our clock shows
 	principal Principal
 	loadedAt  time.Time
 }
@@ -179,7 +178,7 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) 
 		return Principal{}, err
 	}
 	same := subtle.ConstantTimeCompare(sum[:], entry.hash[:]) == 1
-	if !entry.known || !same || entry.expired || (entry.expiresAt != nil && !time.Now().Before(*entry.expiresAt)) {
+	if !entry.known || !same || time.Until(entry.expires) <= 0 {
 		return Principal{}, ErrUnknownKey
 	}
 	k.touch(entry.principal.KeyID)
@@ -214,7 +213,8 @@ func (k *Keys) load(ctx context.Context, prefix string) (*keyEntry, error) {
 	case err != nil:
 		return nil, err
 	case len(row.KeyHash) == sha256.Size:
-		entry.known, entry.expired, entry.expiresAt = true, row.Expired, row.ExpiresAt
+		entry.known = true
+		entry.expires = entry.loadedAt.Add(time.Duration(row.ExpiresInSeconds * float64(time.Second)))
 		copy(entry.hash[:], row.KeyHash)
 		entry.principal = Principal{
 			KeyID: row.ID, KeyName: row.Name, Prefix: row.Prefix, Role: Role(row.Role), UserID: row.UserID,

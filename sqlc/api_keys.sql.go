@@ -151,28 +151,27 @@ func (q *Queries) APIKeyList(ctx context.Context, arg APIKeyListParams) ([]ApiKe
 }
 
 const aPIKeyLookup = `-- name: APIKeyLookup :one
-SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id, k.expires_at,
-    (k.expires_at IS NOT NULL AND k.expires_at <= now())::boolean AS expired,
+SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id,
+    LEAST(COALESCE(EXTRACT(EPOCH FROM k.expires_at - now()), 1e9), 1e9)::float8 AS expires_in_seconds,
     COALESCE(t.slug, '')::text AS tenant_slug, COALESCE(t.status, '')::text AS tenant_status
 FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
 WHERE k.prefix = $1
 `
 
 type APIKeyLookupRow struct {
-	ID           uuid.UUID
-	Name         string
-	Role         string
-	Prefix       string
-	KeyHash      []byte
-	TenantID     *uuid.UUID
-	UserID       *int32
-	ExpiresAt    *time.Time
-	Expired      bool
-	TenantSlug   string
-	TenantStatus string
+	ID               uuid.UUID
+	Name             string
+	Role             string
+	Prefix           string
+	KeyHash          []byte
+	TenantID         *uuid.UUID
+	UserID           *int32
+	ExpiresInSeconds float64
+	TenantSlug       string
+	TenantStatus     string
 }
 
-// The one row that a presented key is compared with. Expiry is judged by the database's clock.
+// The one row that a presented key is compared with. Expiry is judged by the database's clock; 1e9 is as good as never.
 func (q *Queries) APIKeyLookup(ctx context.Context, prefix string) (APIKeyLookupRow, error) {
 	row := q.db.QueryRow(ctx, aPIKeyLookup, prefix)
 	var i APIKeyLookupRow
@@ -184,8 +183,7 @@ func (q *Queries) APIKeyLookup(ctx context.Context, prefix string) (APIKeyLookup
 		&i.KeyHash,
 		&i.TenantID,
 		&i.UserID,
-		&i.ExpiresAt,
-		&i.Expired,
+		&i.ExpiresInSeconds,
 		&i.TenantSlug,
 		&i.TenantStatus,
 	)
