@@ -83,6 +83,9 @@ type Invocation struct {
 	OnLog func(LogLine)
 	// OnBegin, when set, is called once, when the worker is about to begin the execution.
 	OnBegin func()
+	// Live, when set, is asked before each host call: false means that the execution may be somebody else's by now, and that nothing
+	// it asks for may be done.
+	Live func() bool
 }
 
 // Request is an HTTP request as the script sees it.

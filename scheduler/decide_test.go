@@ -201,6 +201,7 @@ func TestDecide(t *testing.T) {
 		{"tick lost, retry_lost", attempt{trigger: tick, number: 1}, result(engine.CodeWorkerLost), policy{retryLost: true}, actionLost},
 		{"overloaded", attempt{trigger: event, number: 1}, result(engine.CodeOverloaded), once, actionGiveBack},
 		{"lease lost", attempt{trigger: event, number: 1, cause: errLeaseLost}, result(engine.CodeCancelled), once, actionDrop},
+		{"ended, but something was not done for want of a lease", attempt{trigger: event, number: 1, refused: true, cause: errLeaseLost}, result(engine.CodeNone), once, actionDrop},
 		{"ended in spite of a lost lease", attempt{trigger: event, number: 1, cause: errLeaseLost}, result(engine.CodeNone), once, actionEnd},
 		{"drained", attempt{trigger: event, number: 1, cause: errDrained}, result(engine.CodeCancelled), once, actionGiveBack},
 		{"tick drained", attempt{trigger: tick, number: 1, cause: errDrained}, result(engine.CodeCancelled), once, actionEnd},

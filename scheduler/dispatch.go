@@ -100,8 +100,8 @@ func (s *Scheduler) dispatch(ctx, work context.Context, runs *sync.WaitGroup) {
 
 // pass claims as much as there is room for, and returns how long to wait for the next one.
 func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error) {
-	if until := time.Unix(0, d.paused.Load()); time.Now().Before(until) {
-		return time.Until(until), nil
+	if until := d.paused.Load(); until != nil && time.Until(*until) > 0 {
+		return time.Until(*until), nil
 	}
 	claimed, err := d.claimKnown(ctx, woken)
 	if err != nil {

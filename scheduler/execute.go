@@ -37,7 +37,7 @@ func (s *Scheduler) execute(ctx context.Context, h *held) {
 	// Waking the claim for each end would claim them one by one.
 	wake := s.slots <= s.capacity()*3/4
 	if e.result != nil && e.result.Began {
-		s.paused.Store(0) // there is room again
+		s.paused.Store(nil) // there is room again
 		if took := e.result.Metrics.Duration; s.took == 0 {
 			s.took = took
 		} else {
@@ -78,6 +78,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 
 	inv := &engine.Invocation{
 		ExecutionID: row.ID, Script: script, Trigger: e.trigger, Handler: engine.Handler(row.Handler), Attempt: int(row.Attempt),
+		Live:  func() bool { return s.live(h) },
 		Depth: int(row.Depth), Input: row.Input,
 		// What was to wait (a retry's delay, deliver_at) did not queue for that time.
 		QueuedAt: claimed.Add(-seconds(min(row.QueuedSeconds, row.LateSeconds))),
@@ -112,7 +113,8 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 		delay = overloadedDelay
 	}
 	if refused.Scope == "node" {
-		s.paused.Store(time.Now().Add(min(delay, time.Second)).UnixNano())
+		until := time.Now().Add(min(delay, time.Second))
+		s.paused.Store(&until)
 	}
 	// Spread, so that what was refused together does not come back together.
 	delay += rand.N(delay/4 + time.Millisecond)
@@ -184,13 +186,33 @@ func (s *Scheduler) renew(ctx context.Context) error {
 	return nil
 }
 
+// live says whether a run's lease is ours for certain, and ends the run where it may not be. A node that was frozen asks here before
+// it has looked at anything else: what its scripts were about to do is not done any more.
+func (s *Scheduler) live(h *held) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.writing || !s.stale(h) {
+		return true
+	}
+	if !h.refused {
+		s.cfg.Observer.LeaseLost(1)
+		s.cfg.Logger.Error("run ended, its lease was not renewed", "tenant_id", h.row.TenantID, "script_id", h.row.ScriptID, "execution_id", h.row.ID)
+	}
+	h.refused = true
+	h.cancel(errLeaseLost)
+	return false
+}
+
+// stale says whether a lease may expire before it can be renewed. s.mu is held.
+func (s *Scheduler) stale(h *held) bool { return time.Since(h.since) > s.cfg.Lease*2/3 }
+
 // dropStale ends the runs whose lease may expire before it can be renewed.
 func (s *Scheduler) dropStale() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lost := 0
 	for _, h := range s.held {
-		if !h.writing && time.Since(h.since) > s.cfg.Lease*2/3 {
+		if !h.writing && !h.refused && s.stale(h) {
 			h.cancel(errLeaseLost)
 			lost++
 		}

@@ -140,7 +140,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 			act, delay := actionGiveBack, e.delay
 			if e.result != nil {
 				act = decide(attempt{
-					trigger: e.trigger, number: int(row.Attempt), lostCount: int(row.LostCount), redrive: row.DeadLetterID != nil, cause: e.cause,
+					trigger: e.trigger, number: int(row.Attempt), lostCount: int(row.LostCount), redrive: row.DeadLetterID != nil, refused: e.refused, cause: e.cause,
 				}, e.result, policies[row.ScriptID])
 				switch {
 				case act == actionGiveBack && errors.Is(e.cause, errDrained):

@@ -75,6 +75,7 @@ type attempt struct {
 	number    int
 	lostCount int
 	redrive   bool
+	refused   bool  // something that it asked for was not done, for want of a lease
 	cause     error // of the cancellation
 }
 
@@ -82,7 +83,7 @@ type attempt struct {
 func decide(a attempt, res *engine.Result, p policy) action {
 	tick := a.trigger == engine.TriggerCron
 	switch {
-	case res.Code == engine.CodeCancelled && errors.Is(a.cause, errLeaseLost):
+	case a.refused, res.Code == engine.CodeCancelled && errors.Is(a.cause, errLeaseLost):
 		return actionDrop
 	case res.Code == engine.CodeCancelled && errors.Is(a.cause, errDrained) && (!tick || p.retryLost || !res.Began):
 		return actionGiveBack

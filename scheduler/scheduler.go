@@ -155,7 +155,7 @@ type Scheduler struct {
 	took    time.Duration       // moving average of what an execution takes; 0: not known
 
 	endings chan *ending
-	paused  atomic.Int64 // UnixNano until which the Executor wants nothing
+	paused  atomic.Pointer[time.Time] // until when the Executor wants nothing; nil: it does
 }
 
 // held is an execution that this node has leased.
@@ -167,6 +167,8 @@ type held struct {
 	// writing: it has ended and its ending is being written. Its lease is renewed for as long as that takes.
 	writing  bool
 	stripped bool // its ending is written without what the script made
+	// refused: something that it asked for was not done, since its lease may be somebody else's. Its ending counts for nothing.
+	refused bool
 }
 
 // New returns a Scheduler that has started nothing yet.

@@ -80,7 +80,7 @@ type Catalog struct {
 
 	ready    chan struct{}
 	isReady  atomic.Bool
-	lastRead atomic.Int64 // Unix nanoseconds of the last successful reading
+	lastRead atomic.Pointer[time.Time] // of the last successful reading
 	wake     chan struct{}
 
 	mu    sync.Mutex // of the writer: everything below, and the publishing of snapshots
@@ -190,8 +190,8 @@ func (c *Catalog) Ready() <-chan struct{} { return c.ready }
 // LastRead is when the catalog last knew that it was true; zero before Ready. A node whose Postgres is away keeps serving with
 // what it has.
 func (c *Catalog) LastRead() time.Time {
-	if ns := c.lastRead.Load(); ns != 0 {
-		return time.Unix(0, ns)
+	if at := c.lastRead.Load(); at != nil {
+		return *at
 	}
 	return time.Time{}
 }

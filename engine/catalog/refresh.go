@@ -86,7 +86,7 @@ func (c *Catalog) Refresh(ctx context.Context) error {
 	if err := c.refresh(ctx); err != nil {
 		return err
 	}
-	c.lastRead.Store(at.UnixNano())
+	c.lastRead.Store(&at)
 	if c.isReady.CompareAndSwap(false, true) {
 		close(c.ready)
 	}

@@ -99,6 +99,7 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		Depth:       outer.Depth + 1,
 		ParentID:    outer.ExecutionID,
 		QueuedAt:    time.Now(),
+		Live:        outer.Live,
 		TraceParent: outer.TraceParent,
 		Input:       args.Input,
 	}
