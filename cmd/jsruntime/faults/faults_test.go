@@ -45,11 +45,13 @@ var all = []fault{
 	{id: "F11", name: "a node cut off from Postgres (namespace)", world: worldConfig{noStart: true}, run: partition, patience: 90 * time.Second},
 	{id: "F11b", name: "a bad line to Postgres: late, cut up, stalling, reset", world: worldConfig{relay: true}, run: lossyLine, patience: 90 * time.Second},
 	{id: "F12", name: "Postgres's disk is full", world: worldConfig{noStart: true}, run: diskFull, patience: 90 * time.Second},
-	{id: "F13", name: "Postgres's clock steps by an hour, both ways", world: worldConfig{noStart: true}, run: clockSteps, patience: 90 * time.Second},
+	{id: "F13", name: "Postgres's clock steps by an hour, both ways", world: worldConfig{noStart: true, stepped: true}, run: clockSteps, patience: 90 * time.Second},
+	{id: "F13b", name: "a node's clock steps by an hour, both ways", world: worldConfig{noStart: true}, run: nodeClockSteps, patience: 90 * time.Second},
+	{id: "F14", name: "summer time begins and ends, with a restart in the repeated hour", world: worldConfig{noStart: true, stepped: true}, run: summerTime, patience: 90 * time.Second},
 	{id: "F15", name: "connection pool exhausted", world: worldConfig{env: []string{"JSRUNTIME_DATABASE_CONNS=4"}}, run: exhaustPool},
 	{id: "F16", name: "a transaction held open", run: heldTransaction},
 	{id: "F17", name: "slow clients, half-open and vanishing ones", run: slowClients},
-	{id: "F18", name: "SIGTERM under load, with long runs", run: drain, patience: 90 * time.Second},
+	{id: "F18", name: "SIGTERM under load, with long runs; SIGTERM twice", world: worldConfig{env: []string{"JSRUNTIME_DRAIN_DELAY=1s"}}, run: drain, patience: 90 * time.Second},
 	{id: "F18b", name: "rolling restart of two nodes at 500 req/s", world: worldConfig{env: []string{"JSRUNTIME_DRAIN_DELAY=1s"}}, run: rollingRestart, patience: 90 * time.Second},
 	{id: "F19", name: "three nodes, many schedules due at one instant", world: worldConfig{nodes: 3}, run: schedulersRace},
 	{id: "F20", name: "an older node beside a newer one", world: worldConfig{noStart: true}, run: twoVersions, patience: 90 * time.Second},
@@ -57,10 +59,11 @@ var all = []fault{
 	{id: "F22", name: "a script that kills each worker", run: poison},
 	{id: "F23", name: "many tenants at once", run: manyTenants},
 	{id: "F24", name: "the node's memory is limited", world: worldConfig{noStart: true}, run: lowMemory, patience: 90 * time.Second},
-	{id: "F25", name: "the worker's binary disappears", world: worldConfig{noStart: true}, run: binaryGone},
-	{id: "F26", name: "no notification ever arrives", world: worldConfig{relay: true}, run: notificationsLost},
+	{id: "F25", name: "the worker's binary disappears, or is another one", world: worldConfig{noStart: true}, run: binaryGone},
+	{id: "F26", name: "no notification ever arrives, and listeners are cut off", world: worldConfig{relay: true}, run: notificationsLost},
 	{id: "F27", name: "the downstream fails for a while", run: retryStorm, patience: 120 * time.Second},
-	{id: "F28", name: "vacuum and a lock during load", run: vacuum},
+	{id: "F28", name: "vacuum, a lock and old rows deleted during load", run: vacuum},
+	{id: "F29", name: "behind PgBouncer in transaction mode, which is killed", world: worldConfig{noStart: true}, run: pooler, patience: 90 * time.Second},
 }
 
 func TestFaults(t *testing.T) {
@@ -229,10 +232,10 @@ func killWorkers(t *testing.T, w *world) {
 func hangWorkers(t *testing.T, w *world) {
 	w.addScript("short", "oneoff", `export default { async run(input, env, ctx) { const t = token(); await begin(ctx, t); await fetch(sink + "/slow?ms=1500").then((r) => r.text()); await end(ctx, t); return { token: t }; } }`,
 		map[string]any{"resource_limits": map[string]any{"max_execution_time_ms": 3000, "max_api_calls_per_minute": 100000, "max_concurrent_runs": 100}})
-	work := w.scripts["work"]
-	w.scripts["work"] = w.scripts["short"]
+	work := w.script("work")
+	w.setScript("work", w.script("short"))
 	ids := w.busy(4, 0) // five on one node would put the script in quarantine: they kill their workers by their deadlines
-	w.scripts["work"] = work
+	w.setScript("work", work)
 	var stopped []process
 	for _, n := range w.nodes {
 		for _, p := range n.workers() {
@@ -355,6 +358,8 @@ func postgresDown(t *testing.T, w *world) {
 // duringOutage checks what a node without a database does for so long.
 func (w *world) duringOutage(t *testing.T, d time.Duration) {
 	t.Helper()
+	w.paused.Store(true)
+	defer w.paused.Store(false)
 	until := time.Now().Add(d)
 	n := w.nodes[0]
 	require.Eventually(t, func() bool { return n.status("/readyz", 5*time.Second) == http.StatusServiceUnavailable }, 15*time.Second, 100*time.Millisecond, "/readyz stays green without a database")
@@ -369,7 +374,7 @@ func (w *world) duringOutage(t *testing.T, d time.Duration) {
 		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 		begun := time.Now()
 		var out struct{ ID string }
-		status, header, err := w.call(ctx, n, "POST", "/api/v1/scripts/"+w.scripts["work"]+"/executions", w.key, map[string]any{"input": 1}, &out)
+		status, header, err := w.call(ctx, n, "POST", "/api/v1/scripts/"+w.script("work")+"/executions", w.key, map[string]any{"input": 1}, &out)
 		cancel()
 		took := time.Since(begun)
 		slow = max(slow, took)
@@ -426,12 +431,14 @@ func terminateBackends(t *testing.T, w *world) {
 func readOnly(t *testing.T, w *world) {
 	w.busy(5, 2000)
 	begun := time.Now()
+	w.paused.Store(true)
+	defer w.paused.Store(false)
 	w.db.exec(t, "postgres", `ALTER DATABASE `+w.name+` SET default_transaction_read_only = on`)
 	w.db.exec(t, "postgres", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, w.name)
 	time.Sleep(8 * time.Second)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	status, _, err := w.call(ctx, w.nodes[0], "POST", "/api/v1/scripts/"+w.scripts["work"]+"/executions", w.key, map[string]any{"input": 1}, nil)
+	status, _, err := w.call(ctx, w.nodes[0], "POST", "/api/v1/scripts/"+w.script("work")+"/executions", w.key, map[string]any{"input": 1}, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, status, "a read-only database is an outage")
 	w.db.exec(t, "postgres", `ALTER DATABASE `+w.name+` RESET default_transaction_read_only`)
@@ -452,7 +459,7 @@ func exhaustPool(t *testing.T, w *world) {
 	w.addScript("kv", "oneoff", `import { kv } from "jsruntime"; export default { async run() { return await kv.get("x"); } }`, nil)
 	for range 12 {
 		var made struct{ ID string }
-		w.must("POST", "/api/v1/scripts/"+w.scripts["kv"]+"/executions", w.key, map[string]any{}, &made)
+		w.must("POST", "/api/v1/scripts/"+w.script("kv")+"/executions", w.key, map[string]any{}, &made)
 	}
 	time.Sleep(20 * time.Second) // longer than a lease
 	held := query[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
@@ -531,14 +538,14 @@ func slowClients(t *testing.T, w *world) {
 func drain(t *testing.T, w *world) {
 	victim := w.nodes[0]
 	short := w.busy(10, 2000)
-	work := w.scripts["work"]
-	w.scripts["work"] = w.addScript("long", "oneoff", `export default { async run(input, env, ctx) {
+	work := w.script("work")
+	w.setScript("work", w.addScript("long", "oneoff", `export default { async run(input, env, ctx) {
 		const t = token(); await begin(ctx, t);
 		for (let i = 0; i < 60; i++) await fetch(sink + "/slow?ms=1000").then((r) => r.text());
 		await end(ctx, t); return { token: t }; } }`,
-		map[string]any{"resource_limits": map[string]any{"max_execution_time_ms": 120_000, "max_api_calls_per_minute": 100_000, "max_concurrent_runs": 100}})
+		map[string]any{"resource_limits": map[string]any{"max_execution_time_ms": 120_000, "max_api_calls_per_minute": 100_000, "max_concurrent_runs": 100}}))
 	long := w.busy(4, 0)
-	w.scripts["work"] = work
+	w.setScript("work", work)
 	w.doomed = append(w.doomed, victim.workers()...)
 	begun := time.Now()
 	victim.expect()
@@ -555,7 +562,26 @@ func drain(t *testing.T, w *world) {
 	if victim.exit != 0 {
 		t.Errorf("exit code %d after SIGTERM", victim.exit)
 	}
+	if !sawRed {
+		t.Errorf("/readyz never said that the node is about to go")
+	}
 	w.rescued(short, begun, time.Minute)
+	// Who asks twice does not want to wait.
+	hasty := w.start(nodeConfig{name: "node3", env: []string{"JSRUNTIME_DRAIN_DELAY=25s"}})
+	hasty.waitReady(t)
+	require.Eventually(t, func() bool { return w.visit(context.Background(), hasty, "/hello") == http.StatusOK }, 30*time.Second, 50*time.Millisecond)
+	w.doomed = append(w.doomed, hasty.workers()...)
+	hasty.kills(func() {
+		hasty.signal(syscall.SIGTERM)
+		time.Sleep(300 * time.Millisecond)
+		require.True(t, hasty.running(), "the node does not wait for its drain delay")
+		hasty.signal(syscall.SIGTERM)
+	})
+	select {
+	case <-hasty.gone:
+	case <-time.After(10 * time.Second):
+		t.Errorf("the node does not end after a second SIGTERM")
+	}
 	// What was too long to wait for runs elsewhere, and its attempt is not burned.
 	if burned := query[int](w, `SELECT count(*) FROM script_executions WHERE id = ANY ($1::uuid[]) AND (attempt > 1 OR status NOT IN ('running', 'pending', 'completed'))`, long); burned > 0 {
 		t.Errorf("%d long executions had their attempt burned by the drain: %s", burned, strings.Join(rows(w,
@@ -672,6 +698,9 @@ func schedulersRace(t *testing.T, w *world) {
 	w.note("%d schedules due at one instant ran in %.1f s on %d nodes; deadlocks %d", jobs, time.Since(begun).Seconds(), nodes,
 		query[int](w, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
 	require.Zero(t, query[int](w, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
+	split := rows(w, `SELECT count(*)::text FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE s.name LIKE 'copy-%' GROUP BY e.node_id ORDER BY 1`)
+	w.note("by node: %s", strings.Join(split, ", "))
+	require.Len(t, split, 3, "a node ran none of them")
 }
 
 func duplicateEvents(t *testing.T, w *world) {
@@ -700,7 +729,7 @@ func poison(t *testing.T, w *world) {
 	w.addScript("poisonevent", "event", `export default { event() { const a = []; for (;;) a.push(new Uint8Array(1e7).fill(7)); } }`, map[string]any{"metadata": map[string]any{"retry": map[string]any{"max_attempts": 3, "backoff_ms": 100}}})
 	for range 4 { // five would put it in quarantine for five minutes
 		var made struct{ ID string }
-		w.must("POST", "/api/v1/scripts/"+w.scripts["poison"]+"/executions", w.key, map[string]any{}, &made)
+		w.must("POST", "/api/v1/scripts/"+w.script("poison")+"/executions", w.key, map[string]any{}, &made)
 		w.accepted[made.ID] = time.Now()
 	}
 	w.must("POST", "/api/v1/events", w.key, map[string]any{"type": "fault.poisonevent", "data": 1}, nil)
@@ -768,18 +797,30 @@ func binaryGone(t *testing.T, w *world) {
 		out, err := exec.Command("cp", filepath.Join(binaries(t), name), bin).CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
-	n := w.start(nodeConfig{name: "node1", bin: filepath.Join(bin, "jsruntime")})
-	n.waitReady(t)
-	w.furnish()
-	w.exec(audit)
-	w.warm()
+	w.open(nodeConfig{name: "node1", bin: filepath.Join(bin, "jsruntime")})
+	n := w.nodes[0]
 	require.NoError(t, os.Remove(filepath.Join(bin, "jsruntime-worker")))
 	for _, p := range n.workers() {
 		_ = syscall.Kill(p.pid, syscall.SIGKILL)
 	}
-	time.Sleep(5 * time.Second)
-	require.True(t, n.running(), "the node ended when it could not start workers")
-	require.Equal(t, http.StatusOK, n.status("/healthz", 5*time.Second))
+	without := func(what string) {
+		refused := 0
+		for until := time.Now().Add(4 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+			require.True(t, n.running(), "the node ended when it could not start workers (%s)", what)
+			if w.visit(context.Background(), n, "/hello") == http.StatusServiceUnavailable {
+				refused++
+			}
+		}
+		require.Equal(t, http.StatusOK, n.status("/healthz", 5*time.Second))
+		w.note("worker's binary %s: %d answers of 503; lines of the log about it: %d", what, refused, logLines(n, "worker did not start"))
+		require.Positive(t, refused, "nobody is told (%s)", what)
+	}
+	without("gone")
+	// In the middle of an upgrade: half a file, and one of another build.
+	worker := filepath.Join(bin, "jsruntime-worker")
+	require.NoError(t, os.WriteFile(worker, []byte("\x7fELF half of it"), 0o755))
+	without("broken")
+	require.NoError(t, os.Remove(worker))
 	out, err := exec.Command("cp", filepath.Join(binaries(t), "jsruntime-worker"), bin).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Eventually(t, func() bool { return w.visit(context.Background(), n, "/hello") == http.StatusOK }, 30*time.Second, 100*time.Millisecond, "no recovery after the binary is back")
@@ -816,36 +857,6 @@ func garbage(t *testing.T, w *world) {
 func logLines(n *node, word string) int {
 	text, _ := os.ReadFile(n.log)
 	return strings.Count(string(text), word)
-}
-
-// steppedClock replaces now() for everything that asks the world's database, by a function that is found before the built-in
-// one. It must be there before the nodes migrate.
-const steppedClock = `
-CREATE TABLE public.fault_clock (step INTERVAL NOT NULL);
-INSERT INTO public.fault_clock VALUES ('0 s');
-GRANT SELECT ON public.fault_clock TO PUBLIC;
-CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT pg_catalog.now() + step FROM public.fault_clock';
-`
-
-func clockSteps(t *testing.T, w *world) {
-	w.exec(steppedClock)
-	w.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$`)
-	for i := range 2 {
-		w.start(nodeConfig{name: fmt.Sprintf("node%d", i+1)})
-	}
-	for _, n := range w.nodes {
-		n.waitReady(t)
-	}
-	w.furnish()
-	w.exec(audit)
-	w.warm()
-	for _, step := range []string{"1 hour", "0 s", "-1 hour", "0 s"} {
-		w.exec(`UPDATE fault_clock SET step = $1::interval`, step)
-		begun := time.Now()
-		time.Sleep(5 * time.Second)
-		w.recovered(t, begun)
-	}
-	w.note("executions that lost a lease: %d", query[int](w, `SELECT count(*) FROM script_executions WHERE lost_count > 0`))
 }
 
 // lossyLine makes everything slow and unreliable, and nothing stop.
@@ -908,11 +919,8 @@ func olderBuild(t *testing.T) (dir, commit string) {
 // the older for a while, and then alone.
 func twoVersions(t *testing.T, w *world) {
 	bin, commit := olderBuild(t)
-	first := w.start(nodeConfig{name: "old", bin: filepath.Join(bin, "jsruntime")})
-	first.waitReady(t)
-	w.furnish()
-	w.exec(audit)
-	w.warm()
+	w.open(nodeConfig{name: "old", bin: filepath.Join(bin, "jsruntime")})
+	first := w.nodes[0]
 	schema := func() int { return query[int](w, `SELECT max(version_id)::int FROM goose_db_version WHERE is_applied`) }
 	before := schema()
 	second := w.start(nodeConfig{name: "new"})
@@ -968,7 +976,7 @@ func lowMemory(t *testing.T, w *world) {
 	w.warm()
 	for range 16 {
 		var made struct{ ID string }
-		w.must("POST", "/api/v1/scripts/"+w.scripts["eats"]+"/executions", w.key, map[string]any{}, &made)
+		w.must("POST", "/api/v1/scripts/"+w.script("eats")+"/executions", w.key, map[string]any{}, &made)
 		w.accepted[made.ID] = time.Now()
 	}
 	require.Eventually(t, func() bool {
@@ -983,6 +991,8 @@ func notificationsLost(t *testing.T, w *world) {
 	n := query[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`)
 	w.note("%d sessions listen", n)
 	w.exec(`CREATE OR REPLACE FUNCTION pg_catalog.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT NULL::void'`)
+	cut := query[int](w, `SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%') x`)
+	require.Positive(t, cut)
 	w.wakeup(t)
 	w.addScript("late", "http", `export default { fetch() { return new Response("late"); } }`, nil)
 	begun := time.Now()
@@ -1015,4 +1025,80 @@ func vacuum(t *testing.T, w *world) {
 		time.Sleep(time.Second)
 	}
 	w.recovered(t, time.Now())
+	// A history of last year, which a node deletes in batches when it starts. The marks of ticks outlive what they started.
+	const old = 20_000
+	w.exec(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type, started_at, completed_at, queued_at, run_at)
+		SELECT id, tenant_id, 'completed', 'manual', now() - interval '1 year', now() - interval '1 year', now() - interval '1 year', now() - interval '1 year'
+		FROM scripts, generate_series(1, ` + fmt.Sprint(old) + `) WHERE name = 'work'`)
+	marks := query[int](w, `SELECT count(*) FROM script_schedule_ticks`)
+	done := func() int {
+		return query[int](w, `SELECT count(*) FROM script_executions WHERE status = 'completed' AND queued_at > now() - interval '1 day'`)
+	}
+	before, begun := done(), time.Now()
+	w.start(nodeConfig{name: "node3"}).waitReady(t)
+	require.Eventually(t, func() bool {
+		return query[int](w, `SELECT count(*) FROM script_executions WHERE completed_at < now() - interval '90 days'`) == 0
+	}, time.Minute, 50*time.Millisecond, "old rows are not deleted")
+	took := time.Since(begun)
+	w.note("%d rows of last year deleted in %.1f s, %d executions completed meanwhile", old, took.Seconds(), done()-before)
+	require.GreaterOrEqual(t, query[int](w, `SELECT count(*) FROM script_schedule_ticks`), marks)
+}
+
+// pooler is PgBouncer between the nodes and Postgres: sessions are nobody's there, and it dies as Postgres does.
+func pooler(t *testing.T, w *world) {
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		if program = "/usr/sbin/pgbouncer"; exec.Command(program, "--version").Run() != nil {
+			t.Skip("needs pgbouncer")
+		}
+	}
+	port := freePort(t)
+	dir := filepath.Join(filepath.Dir(w.db.dir), "pgbouncer-"+w.name)
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	ini := filepath.Join(dir, "pgbouncer.ini")
+	require.NoError(t, os.WriteFile(ini, fmt.Appendf(nil, `[databases]
+* = host=127.0.0.1 port=%d user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+max_client_conn = 500
+default_pool_size = 30
+ignore_startup_parameters = extra_float_digits
+`, w.db.port, port), 0o644))
+	var bouncer *exec.Cmd
+	start := func() {
+		bouncer = exec.Command(program, ini)
+		bouncer.SysProcAttr = &syscall.SysProcAttr{Credential: w.db.cred, Setpgid: true}
+		require.NoError(t, bouncer.Start())
+		require.Eventually(t, func() bool {
+			c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		}, 10*time.Second, 20*time.Millisecond)
+	}
+	kill := func() {
+		_ = bouncer.Process.Kill()
+		_ = bouncer.Wait()
+	}
+	start()
+	t.Cleanup(kill)
+	// Migrations hold a lock of their session, and go past the pooler.
+	command(t, filepath.Join(binaries(t), "jsruntime"), "migrate", "up", "--database-url", w.db.url(w.name))
+	past := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable&default_query_exec_mode=cache_describe", port, w.name)
+	w.open(nodeConfig{name: "node1", database: past}, nodeConfig{name: "node2", database: past})
+	clients := query[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	ids := w.busy(10, 3000)
+	begun := time.Now()
+	kill()
+	time.Sleep(3 * time.Second)
+	start()
+	w.recovered(t, begun)
+	w.rescued(ids, begun, time.Minute)
+	w.note("%d connections to Postgres for two nodes", clients)
+	w.wakeup(t)
 }

@@ -59,14 +59,7 @@ func partition(t *testing.T, w *world) {
 	ns, ours, theirs := namespace(t)
 	// Scripts on both nodes reach the sink by our end of the pair.
 	w.sink.base = "http://" + ours + ":" + w.sink.port()
-	w.start(nodeConfig{name: "node1", netns: ns, host: theirs, database: fmt.Sprintf("postgres://postgres@%s:%d/%s?sslmode=disable", ours, w.db.port, w.name)})
-	w.start(nodeConfig{name: "node2"})
-	for _, n := range w.nodes {
-		n.waitReady(t)
-	}
-	w.furnish()
-	w.exec(audit)
-	w.warm()
+	w.open(nodeConfig{name: "node1", netns: ns, host: theirs, database: fmt.Sprintf("postgres://postgres@%s:%d/%s?sslmode=disable", ours, w.db.port, w.name)}, nodeConfig{name: "node2"})
 	cut := w.nodes[0]
 	database := fmt.Sprint(w.db.port)
 	drop := func(chain, match string) []string {
@@ -110,15 +103,10 @@ func diskFull(t *testing.T, w *world) {
 	t.Cleanup(func() { _ = exec.Command("umount", "-l", small).Run() })
 	w.db = newDatabase(t, small, "min_wal_size = '32MB'", "max_wal_size = '48MB'", "wal_segment_size = '16MB'"[:0])
 	w.db.exec(t, "postgres", "CREATE DATABASE "+w.name)
-	for i := range 2 {
-		w.start(nodeConfig{name: fmt.Sprintf("node%d", i+1)})
-	}
-	for _, n := range w.nodes {
-		n.waitReady(t)
-	}
-	w.furnish()
-	w.exec(audit)
-	w.warm()
+	// What the nodes log goes to the same disk, as it does on a machine that has one.
+	w.open(nodeConfig{name: "node1", logs: small}, nodeConfig{name: "node2", logs: small})
+	w.paused.Store(true) // while nothing can be written
+	defer w.paused.Store(false)
 	// Fill what is left, and keep it full: only the relations grow from here, so writes fail and nothing is lost.
 	filler := filepath.Join(small, "filler")
 	_ = exec.Command("dd", "if=/dev/zero", "of="+filler, "bs=64k").Run()

@@ -45,6 +45,7 @@ type nodeConfig struct {
 	host     string   // to listen on; empty: 127.0.0.1
 	env      []string // more of it
 	listen   int      // port; 0: a free one
+	logs     string   // directory of its log; empty: the world's
 }
 
 func startNode(t *testing.T, dir string, cfg nodeConfig) *node {
@@ -59,7 +60,10 @@ func startNode(t *testing.T, dir string, cfg nodeConfig) *node {
 		cfg.listen = freePort(t)
 	}
 	address := fmt.Sprintf("%s:%d", cfg.host, cfg.listen)
-	n := &node{name: cfg.name, base: "http://" + address, log: filepath.Join(dir, cfg.name+".log"), gone: make(chan struct{})}
+	if cfg.logs == "" {
+		cfg.logs = dir
+	}
+	n := &node{name: cfg.name, base: "http://" + address, log: filepath.Join(cfg.logs, cfg.name+".log"), gone: make(chan struct{})}
 	args := []string{"serve", "--listen", address, "--database-url", cfg.database, "--data-dir", filepath.Join(dir, cfg.name)}
 	if cfg.netns != "" {
 		args = append([]string{"netns", "exec", cfg.netns, cfg.bin}, args...)
@@ -106,14 +110,19 @@ func (n *node) running() bool {
 
 // kill is kill -9.
 func (n *node) kill() {
+	n.kills(func() { _ = n.cmd.Process.Kill() })
+	<-n.gone
+}
+
+// kills is what ends the node without a chance to write anything more.
+func (n *node) kills(how func()) {
 	n.expect()
 	n.mu.Lock()
 	if n.killedAt.IsZero() {
 		n.killedAt = time.Now()
 	}
 	n.mu.Unlock()
-	_ = n.cmd.Process.Kill()
-	<-n.gone
+	how()
 }
 
 func (n *node) signal(s syscall.Signal) { _ = syscall.Kill(n.pid(), s) }

@@ -38,7 +38,9 @@ func newDatabase(t *testing.T, dir string, settings ...string) *database {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {
 		path, err := exec.LookPath("initdb")
-		require.NoError(t, err, "the fault suite needs Postgres's own binaries")
+		if err != nil {
+			t.Skip("the fault suite kills a Postgres of its own, and needs its binaries")
+		}
 		found = []string{path}
 	}
 	slices.Sort(found)
@@ -46,7 +48,9 @@ func newDatabase(t *testing.T, dir string, settings ...string) *database {
 	require.NoError(t, os.Mkdir(d.dir, 0o700))
 	if os.Getuid() == 0 {
 		u, err := user.Lookup("postgres")
-		require.NoError(t, err)
+		if err != nil {
+			t.Skip("Postgres refuses to run as root, and there is no user postgres")
+		}
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)
 		d.cred = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,10 +43,17 @@ type world struct {
 	events   map[string]bool      // events that were accepted
 	created  map[string]bool      // scripts that were acknowledged
 	answered []answered
-	refusals map[string]int // by status
+	unsure   map[string]unsure // by Idempotency-Key
+	refusals map[string]int    // by status
 	latency  []time.Duration
 	failures map[string]int // answers that no client should get
 	notes    []string
+
+	// paused: no node can reach Postgres, so that nothing can be expected of leases.
+	paused atomic.Bool
+	// stepped: the fault steps clocks, so that times of different moments can't be compared.
+	stepped bool
+	overdue map[string]bool // what was found running without a live lease for too long
 
 	stopLoad func()
 	loads    sync.WaitGroup
@@ -63,6 +72,7 @@ type worldConfig struct {
 	env      []string // of every node
 	database *database
 	noStart  bool // the fault starts the nodes itself
+	stepped  bool // the fault steps clocks
 }
 
 var worlds atomic.Int64
@@ -72,7 +82,8 @@ func newWorld(t *testing.T, shared *database, cfg worldConfig) *world {
 	w := &world{
 		t: t, dir: t.TempDir(), db: shared, name: fmt.Sprintf("world_%d", worlds.Add(1)), sink: newSink(t), scripts: map[string]string{},
 		baseline: map[string]map[string]float64{}, accepted: map[string]time.Time{}, events: map[string]bool{}, created: map[string]bool{},
-		refusals: map[string]int{}, failures: map[string]int{}, stopLoad: func() {},
+		refusals: map[string]int{}, failures: map[string]int{}, unsure: map[string]unsure{}, overdue: map[string]bool{}, stopLoad: func() {},
+		stepped: cfg.stepped,
 	}
 	if cfg.database != nil {
 		w.db = cfg.database
@@ -110,11 +121,27 @@ func (w *world) start(cfg nodeConfig) *node {
 		cfg.database = w.databaseURL()
 	}
 	n := startNode(w.t, w.dir, cfg)
+	w.mu.Lock()
 	w.nodes = append(w.nodes, n)
+	w.mu.Unlock()
 	return n
 }
 
-// end notes a node's workers and kills it.
+// open starts the nodes of a fault that starts them itself, and all that they need.
+func (w *world) open(nodes ...nodeConfig) {
+	w.t.Helper()
+	for _, cfg := range nodes {
+		w.start(cfg)
+	}
+	for _, n := range w.nodes {
+		n.waitReady(w.t)
+	}
+	w.furnish()
+	w.exec(audit)
+	w.warm()
+}
+
+// kill notes a node's workers and kills it.
 func (w *world) kill(n *node) {
 	w.doomed = append(w.doomed, n.workers()...)
 	n.kill()
@@ -146,6 +173,14 @@ func (w *world) pick() *node {
 
 // call makes one request. The error is the connection's.
 func (w *world) call(ctx context.Context, n *node, method, path, key string, body any, out any) (int, http.Header, error) {
+	header := http.Header{}
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
+	}
+	return w.send(ctx, n, method, path, header, body, out)
+}
+
+func (w *world) send(ctx context.Context, n *node, method, path string, header http.Header, body any, out any) (int, http.Header, error) {
 	var reader io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -158,11 +193,9 @@ func (w *world) call(ctx context.Context, n *node, method, path, key string, bod
 	if err != nil {
 		return 0, nil, err
 	}
+	req.Header = header
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
-	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -268,31 +301,140 @@ func (w *world) addScript(name, kind, source string, more map[string]any) string
 	}
 	var made struct{ ID string }
 	w.must("POST", "/api/v1/scripts", w.key, body, &made)
-	w.scripts[name] = made.ID
+	w.setScript(name, made.ID)
 	w.mu.Lock()
 	w.created[made.ID] = true
 	w.mu.Unlock()
 	return made.ID
 }
 
+// script is the id of a script, which a fault may replace while the load runs.
+func (w *world) script(name string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.scripts[name]
+}
+
+func (w *world) setScript(name, id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scripts[name] = id
+}
+
 func (w *world) sinkURL() string { return w.sink.base }
 
-// submit asks for an execution of work and reports whether it was accepted.
-func (w *world) submit(ctx context.Context, input any) (string, bool) {
+// submit asks for an execution of work and reports whether it was accepted. Where it cannot tell, resolve asks again.
+func (w *world) submit(ctx context.Context, input map[string]any) (string, bool) {
 	n := w.pick()
 	if n == nil {
 		return "", false
 	}
-	var made struct{ ID string }
-	status, _, err := w.call(ctx, n, "POST", "/api/v1/scripts/"+w.scripts["work"]+"/executions", w.key, map[string]any{"input": input}, &made)
+	key := fmt.Sprintf("%s-%x", w.name, rand.Uint64())
+	input = maps.Clone(input)
+	input["key"] = key
+	script := w.script("work")
+	id, status, err := w.submitOnce(ctx, n, script, key, input)
 	w.count(status, err)
+	if id != "" {
+		return id, true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.unsure) < maxUnsure {
+		w.unsure[key] = unsure{script, input}
+	}
+	return "", false
+}
+
+// maxUnsure bounds what is asked for again after an outage of half a minute.
+const maxUnsure = 60
+
+// unsure is an execution that may or may not have been accepted.
+type unsure struct {
+	script string
+	input  map[string]any
+}
+
+func (w *world) submitOnce(ctx context.Context, n *node, script, key string, input map[string]any) (id string, status int, err error) {
+	header := http.Header{"Authorization": {"Bearer " + w.key}, "Idempotency-Key": {key}}
+	var made struct{ ID string }
+	status, _, err = w.send(ctx, n, "POST", "/api/v1/scripts/"+script+"/executions", header, map[string]any{"input": input}, &made)
 	if err != nil || status != http.StatusAccepted {
-		return "", false
+		return "", status, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.accepted[made.ID] = time.Now()
-	return made.ID, true
+	return made.ID, status, nil
+}
+
+// resolve asks again, with the same Idempotency-Key, for each execution of which nobody knows whether it was accepted, and returns
+// what did not get an answer within the given time.
+func (w *world) resolve(within time.Duration) (unresolved []string) {
+	deadline := time.Now().Add(within)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for key, what := range w.unsure {
+		wg.Go(func() {
+			last := "no node is up"
+			for time.Now().Before(deadline) {
+				if n := w.pick(); n != nil {
+					ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+					id, status, err := w.submitOnce(ctx, n, what.script, key, what.input)
+					cancel()
+					if id != "" {
+						return
+					}
+					last = fmt.Sprintf("%d %v", status, err)
+				}
+				time.Sleep(250 * time.Millisecond)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			unresolved = append(unresolved, fmt.Sprintf("Idempotency-Key %s: %s", key, last))
+		})
+	}
+	wg.Wait()
+	return unresolved
+}
+
+// watchLeases notes what is running without a live lease for longer than a lease and a sweep may take, until ctx ends.
+func (w *world) watchLeases(ctx context.Context) {
+	const bound = 25 * time.Second // a lease of 15 s, a sweep every 5 s, and what a sweep takes on two processors
+	seen := map[string]time.Time{}
+	for ; ctx.Err() == nil; time.Sleep(500 * time.Millisecond) {
+		expired, err := w.expired(ctx)
+		if err != nil || w.paused.Load() {
+			clear(seen)
+			continue
+		}
+		now := time.Now()
+		maps.DeleteFunc(seen, func(id string, _ time.Time) bool { return !slices.Contains(expired, id) })
+		for _, id := range expired {
+			if _, known := seen[id]; !known {
+				seen[id] = now
+			}
+			if age := now.Sub(seen[id]); age > bound {
+				w.mu.Lock()
+				w.overdue[id] = true
+				w.mu.Unlock()
+			}
+		}
+	}
+}
+
+func (w *world) expired(ctx context.Context) (ids []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, w.db.url(w.name))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	err = conn.QueryRow(ctx, `SELECT coalesce(array_agg(id), '{}') FROM (
+		SELECT 'execution ' || id FROM script_executions WHERE status = 'running' AND lease_expires_at < now()
+		UNION ALL SELECT 'schedule ' || id FROM script_scheduled_jobs WHERE is_running AND lease_expires_at < now()) AS late(id)`).Scan(&ids)
+	return ids, err
 }
 
 func (w *world) publish(ctx context.Context, id string, data any) bool {
@@ -377,6 +519,7 @@ func (w *world) load() (stop func()) {
 	every(300*time.Millisecond, func(ctx context.Context) { w.submit(ctx, map[string]any{"ms": 2000}) })
 	every(100*time.Millisecond, func(ctx context.Context) { w.publish(ctx, "", map[string]any{"n": 1}) })
 	every(500*time.Millisecond, func(ctx context.Context) { w.visit(ctx, w.pick(), "/waits?ms=300") })
+	w.loads.Go(func() { w.watchLeases(ctx) })
 	var once sync.Once
 	w.stopLoad = func() { once.Do(func() { cancel(); w.loads.Wait() }) }
 	w.t.Cleanup(w.stopLoad)
@@ -409,6 +552,7 @@ func (w *world) warm() {
 func (n *node) holds() map[string]float64 {
 	return map[string]float64{
 		"workers":    float64(len(n.workers())),
+		"acquired":   n.metric("jsruntime_db_connections", `state="acquired"`),
 		"goroutines": n.metric("go_goroutines"), "descriptors": n.metric("process_open_fds"), "resident_mib": n.metric("process_resident_memory_bytes") / (1 << 20),
 	}
 }
