@@ -46,9 +46,11 @@ bin/jsruntime-worker:
 test: bin/jsruntime-worker ## all tests on a Postgres of their own (RACE=1: race detector, PKG=./engine/..., ARGS=-run=Name)
 	$(WITH_DATABASE) go test $(RACEFLAG) -timeout 12m $(ARGS) $(PKG)
 
+# FAULTS=F1,F18b picks some; FAULTS_TABLE=bench/FAULTS.md writes the table.
+FAULTS ?=
 .PHONY: test-faults
-test-faults: build ## real nodes and Postgres, killed, stopped, cut off and filled up (CRASH_DURATION=10m: kills for longer; FAULTS_TABLE=bench/FAULTS.md: write the table)
-	FAULTS_TABLE=$(abspath $(FAULTS_TABLE)) JSRUNTIME_BINARY=$(CURDIR)/bin/jsruntime go test -count=1 -timeout 60m -v $(ARGS) ./cmd/jsruntime/faults/...
+test-faults: build ## real nodes and Postgres, killed, stopped, cut off and filled up (FAULTS=F1,F18b: these; CRASH_DURATION=10m: kills for longer)
+	FAULTS_TABLE=$(abspath $(FAULTS_TABLE)) JSRUNTIME_FAULTS_ONLY=$(FAULTS) JSRUNTIME_BINARY=$(CURDIR)/bin/jsruntime go test -count=1 -timeout 60m -v $(ARGS) ./cmd/jsruntime/faults/...
 
 .PHONY: generate
 generate: ## sqlc's queries and the OpenAPI document
