@@ -124,6 +124,25 @@ func BenchmarkFirstFetch(b *testing.B) {
 	}
 }
 
+// A script that is published again and again does not fill its isolate with its versions of before.
+func TestContextsOfVersionsBeforeAreFreed(t *testing.T) {
+	i, _ := load(t, fetchSource)
+	var o Outcome
+	s := fetchStart()
+	most := uint64(0)
+	for range 10 * maxLeft {
+		f, err := i.Load("demo", fetchSource, `{"scriptType":"http"}`, "{}", "t", "slug")
+		require.NoError(t, err)
+		require.Nil(t, f)
+		require.NoError(t, i.Begin(s))
+		require.True(t, i.Done())
+		require.NoError(t, i.Take(&o))
+		require.Nil(t, o.Failure)
+		most = max(most, i.v8.GetHeapStatistics().NumberOfNativeContexts)
+	}
+	require.LessOrEqual(t, most, uint64(maxLeft+4))
+}
+
 func TestResultIsHandedOverOrTaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		source, text, failure string

@@ -4,6 +4,7 @@ package isolate
 #include <stdlib.h>
 int jsr_hook(const char* name);
 int jsr_lazy(const char* name, const char* names, int attributes);
+void jsr_collect(void);
 void jsr_entropy(void);
 void jsr_fatal_handlers(void);
 void jsr_crash_handlers(int statm_fd);
@@ -36,6 +37,9 @@ func lazyGlobals(text string) bool {
 	defer C.free(unsafe.Pointer(s))
 	return C.jsr_lazy(n, h, dontEnum) == 1 && C.jsr_lazy(n, s, 0) == 1
 }
+
+// collectGarbage frees what nothing refers to any more. It must be called as hookRejections.
+func collectGarbage() { C.jsr_collect() }
 
 // CatchCrashes makes a fatal signal in native code exit with wire.ExitMemory or wire.ExitCrash. statm is an open /proc/self/statm.
 func CatchCrashes(statm int) {

@@ -72,6 +72,10 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 		}
 		return nil, i.setExchange(args[2])
 	case "hook":
+		if i.collect {
+			collectGarbage()
+			i.collect, i.left = false, 0
+		}
 		if !hookRejections(text) {
 			return nil, errors.New("native: no promise hook")
 		}

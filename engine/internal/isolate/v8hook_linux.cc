@@ -1,5 +1,5 @@
-// V8 functions that the Go binding does not reach: the promise reject hook, lazy properties, and what happens when V8 runs out of
-// memory. Only what is called is declared here, as V8's headers have it; the classes are never laid out by this file, only passed on. A change of V8's
+// V8 functions that the Go binding does not reach: the promise reject hook, lazy properties, garbage collection, and what happens
+// when V8 runs out of memory. Only what is called is declared here, as V8's headers have it; the classes are never laid out by this file, only passed on. A change of V8's
 // signatures fails at link time.
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +20,7 @@ class Value;
 class Function;
 enum class NewStringType { kNormal, kInternalized };
 enum class SideEffectType { kHasSideEffect, kHasNoSideEffect, kHasSideEffectToReceiver };
+enum class MemoryPressureLevel { kNone, kModerate, kCritical };
 enum PropertyAttribute { None = 0, DontEnum = 2 };
 
 template <class T>
@@ -84,6 +85,7 @@ class Isolate {
   Local<Context> GetCurrentContext();
   void SetPromiseRejectCallback(void (*callback)(PromiseRejectMessage));
   void SetOOMErrorHandler(void (*callback)(const char*, const OOMDetails&));
+  void MemoryPressureNotification(MemoryPressureLevel level);
 };
 
 class V8 {
@@ -246,6 +248,9 @@ extern "C" int jsr_lazy(const char* name, const char* names, int attributes) {
   }
   return 1;
 }
+
+// jsr_collect frees what nothing refers to any more.
+extern "C" void jsr_collect(void) { v8::Isolate::GetCurrent()->MemoryPressureNotification(v8::MemoryPressureLevel::kCritical); }
 
 extern "C" void jsr_fatal_handlers(void) {
   v8::base::SetFatalFunction(onFatal);
