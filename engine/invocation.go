@@ -70,7 +70,8 @@ type Invocation struct {
 	Depth       int // of the chain of events and invocations that led here
 	ParentID    uuid.UUID
 	QueuedAt    time.Time
-	TraceParent string // W3C trace context of the caller, empty if none
+	TraceParent string // W3C trace context of the caller: valid, or empty if there is none
+	TraceState  string // belongs to TraceParent; at most 512 bytes
 
 	// Request is what a fetch handler gets; Input (JSON) what the others get.
 	Request *Request

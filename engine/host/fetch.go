@@ -242,6 +242,9 @@ func (f *fetching) setHeaders(method string, list [][2]string) error {
 	}
 	if f.inv.TraceParent != "" && f.header.Get("Traceparent") == "" {
 		f.header.Set("Traceparent", f.inv.TraceParent)
+		if f.inv.TraceState != "" {
+			f.header.Set("Tracestate", f.inv.TraceState)
+		}
 	}
 	return nil
 }

@@ -184,6 +184,24 @@ func TestFetchRoundTrip(t *testing.T) {
 	require.Equal(t, []string{"a=1", "b=2"}, cookies)
 }
 
+// Whom a script fetches is told of the trace that the execution belongs to, unless the script says otherwise.
+func TestFetchSendsTheTraceContext(t *testing.T) {
+	t.Parallel()
+	h, _ := web(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Seen", r.Header.Get("Traceparent")+"|"+r.Header.Get("Tracestate"))
+	})
+	inv := newInvocation()
+	seen := func(headers ...[2]string) string {
+		a := do(t.Context(), h, inv, fetchArgs{URL: "http://site.test/", Headers: headers}, nil, nil)
+		require.NoError(t, a.err)
+		return a.header("x-seen")
+	}
+	require.Equal(t, "|", seen())
+	inv.TraceParent, inv.TraceState = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1"
+	require.Equal(t, inv.TraceParent+"|a=1", seen())
+	require.Equal(t, "own|", seen([2]string{"traceparent", "own"}))
+}
+
 func TestFetchStreamsBothWays(t *testing.T) {
 	t.Parallel()
 	h, _ := web(t, Config{}, func(w http.ResponseWriter, r *http.Request) {

@@ -101,6 +101,7 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		QueuedAt:    time.Now(),
 		Live:        outer.Live,
 		TraceParent: outer.TraceParent,
+		TraceState:  outer.TraceState,
 		Input:       args.Input,
 	}
 	h.chains.put(id, link)

@@ -142,6 +142,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.problem(http.StatusBadRequest, "bad_request", "The Host header is not a host name.")
 		return
 	}
+	traceParent, traceState := engine.TraceContext(r.Header)
 	inv := &engine.Invocation{
 		ExecutionID: id,
 		Script:      script,
@@ -149,7 +150,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Handler:     engine.HandlerFetch,
 		Attempt:     1,
 		QueuedAt:    queued,
-		TraceParent: first(r.Header["Traceparent"]),
+		TraceParent: traceParent,
+		TraceState:  traceState,
 		Request: &engine.Request{
 			Method: method, URL: target, Params: match.Params, Headers: headers, Body: body, HasBody: body != nil,
 		},

@@ -171,6 +171,22 @@ func TestRequestReachesTheScriptAndItsAnswerTheClient(t *testing.T) {
 	require.NotContains(t, headers, "connection")
 }
 
+// What goes on to whom the script calls is a trace context, or nothing.
+func TestTraceContextIsPassedOnIfItIsOne(t *testing.T) {
+	t.Parallel()
+	const valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for sent, want := range map[string][2]string{valid: {valid, "a=1"}, valid + "-more": {}, "nonsense": {}} {
+		var got *engine.Invocation
+		s := start(t, &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+			got = inv
+			return &engine.Result{Response: &engine.Response{Status: 200}}, nil
+		}}, catalog.Endpoint{}, nil)
+		resp, _ := do(t, s, "GET", "/t/acme/", http.Header{"Traceparent": {sent}, "Tracestate": {"a=1"}}, nil)
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, want, [2]string{got.TraceParent, got.TraceState}, sent)
+	}
+}
+
 func TestTrustedProxySaysWhoTheClientIs(t *testing.T) {
 	t.Parallel()
 	var got *engine.Request
