@@ -178,6 +178,7 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 	r.UnescapePathValues = true
 	r.ContextWithFallback = false
 	r.Use(func(c *gin.Context) {
+		c.Request.Pattern = c.FullPath() // for whoever is around the router
 		defer func() {
 			v := recover()
 			if v == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -53,9 +54,9 @@ type serveConfig struct {
 	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 	LogFormat    string `default:"json" enum:"json,text" help:"Format of the log, which goes to stderr."`
 	Pprof        bool   `help:"Serve /debug/pprof on the metrics listener. Needs --metrics-listen."`
-	OTLPEndpoint string `name:"otlp-endpoint" help:"URL of an OTLP/HTTP collector for traces; empty makes none."`
+	OTLPEndpoint string `name:"otlp-endpoint" help:"URL of an OTLP/HTTP collector for traces, /v1/traces where it has no path; empty makes none. OTEL_EXPORTER_OTLP_ENDPOINT is read too."`
 
-	OTLPSample float64 `name:"otlp-sample" default:"0.01" help:"Share of executions that are traced, 0 to 1, where the caller's traceparent does not say."`
+	OTLPSample float64 `name:"otlp-sample" default:"0.01" help:"Share of traces that are kept, 0 to 1; what a caller's traceparent says is not kept never is."`
 
 	// Secrets are read from the environment only, where other users of the machine do not see them.
 	adminKey  string
@@ -132,9 +133,17 @@ func environment(getenv func(string) string) kong.Resolver {
 		if value := getenv(variable(flag.Name)); value != "" {
 			return value, nil
 		}
-		if flag.Name == "database-url" {
+		switch flag.Name {
+		case "database-url":
 			if value := getenv("DATABASE_URL"); value != "" {
 				return value, nil
+			}
+		case "otlp-endpoint":
+			if value := getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); value != "" {
+				return value, nil
+			}
+			if value := getenv("OTEL_EXPORTER_OTLP_ENDPOINT"); value != "" {
+				return strings.TrimRight(value, "/") + tracesPath, nil // that of all signals, whose paths follow it
 			}
 		}
 		return nil, nil
@@ -166,8 +175,21 @@ func (c *serveConfig) validate() error {
 	case c.HistoryDays < 0:
 		return errors.New("retention: must not be negative")
 	}
+	if c.OTLPEndpoint != "" {
+		collector, err := url.Parse(c.OTLPEndpoint)
+		if err != nil || collector.Scheme != "http" && collector.Scheme != "https" || collector.Hostname() == "" {
+			return errors.New("otlp-endpoint: must be an http or https URL with a host") // unquoted: it may hold a token
+		}
+		if collector.Path == "" || collector.Path == "/" {
+			collector.Path = tracesPath
+		}
+		c.OTLPEndpoint = collector.String()
+	}
 	return nil
 }
+
+// tracesPath is where an OTLP/HTTP collector takes traces, unless it says otherwise.
+const tracesPath = "/v1/traces"
 
 // buildVersion is set by the linker (-X main.buildVersion=…).
 var buildVersion string

@@ -105,7 +105,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return err
 	}
 	metrics := newMetrics()
-	traces, err := newTracing(ctx, cfg.OTLPEndpoint, cfg.OTLPSample, version())
+	traces, err := newTracing(ctx, cfg.OTLPEndpoint, cfg.OTLPSample, tracedNode(nodeID, version()), log)
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		server := newServer(debugHandler(metrics.handler(), cfg.Pprof), log)
 		parts.start("metrics", func(ctx context.Context) error { return serveUntil(ctx, server, second, time.Second) })
 	}
-	server := newServer(&front{gateway: public, console: console.Handler(), api: router, draining: &draining}, log)
+	server := newServer(traces.handler(&front{gateway: public, console: console.Handler(), api: router, draining: &draining}), log)
 	parts.start("scheduler", clock.Run)
 	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
 	parts.beside("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })

@@ -1,11 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -15,36 +25,61 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"jsruntime/engine"
+	"jsruntime/httpapi/gateway"
 )
 
-// tracing wraps the engine's executor and host so that every execution and host call is a span:
+// tracing wraps the listener's handler and the engine's executor and host so that every request, execution and host call is a span:
 //
-//	caller's span (traceparent) → execution → host calls → traceparent of a fetch
+//	caller's span (traceparent) → request → execution → host call → traceparent of a fetch
 //
-// A nil *tracing makes no spans: neither wrapper is in the way then.
+// A nil *tracing makes no spans: none of the wrappers is in the way then.
 type tracing struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
 }
 
-// newTracing exports to endpoint, an OTLP/HTTP URL; without one it returns nil. The share of root spans that are kept is sample
-// (0 to 1); a caller's own decision is respected.
-func newTracing(ctx context.Context, endpoint string, sample float64, version string) (*tracing, error) {
+// newTracing exports to endpoint, an OTLP/HTTP URL; without one it returns nil. The share of traces that are kept is sample (0 to 1).
+// What goes wrong with the export is logged.
+func newTracing(ctx context.Context, endpoint string, sample float64, node *resource.Resource, log *slog.Logger) (*tracing, error) {
 	if endpoint == "" {
 		return nil, nil
 	}
+	otel.SetErrorHandler(exportErrors(log))
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
 	if err != nil {
 		return nil, fmt.Errorf("OTLP endpoint: %w", err)
 	}
-	return newTracingWith(sdktrace.WithBatcher(exporter), sample, version), nil
+	return newTracingWith(sdktrace.WithBatcher(exporter), sample, node), nil
 }
 
-func newTracingWith(processor sdktrace.TracerProviderOption, sample float64, version string) *tracing {
-	provider := sdktrace.NewTracerProvider(processor,
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(sample))),
-		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "jsruntime"), attribute.String("service.version", version))))
+// newTracingWith keeps a trace by its id, whoever began it: anybody may send a traceparent that says "sampled". One that says "not
+// sampled" costs nothing, and is respected.
+func newTracingWith(processor sdktrace.TracerProviderOption, sample float64, node *resource.Resource) *tracing {
+	share := sdktrace.TraceIDRatioBased(sample)
+	provider := sdktrace.NewTracerProvider(processor, sdktrace.WithResource(node),
+		sdktrace.WithSampler(sdktrace.ParentBased(share, sdktrace.WithRemoteParentSampled(share))))
 	return &tracing{provider: provider, tracer: provider.Tracer("jsruntime")}
+}
+
+// tracedNode is what all spans of a node say of it.
+func tracedNode(nodeID uuid.UUID, version string) *resource.Resource {
+	name, _ := os.Hostname()
+	return resource.NewSchemaless(attribute.String("service.name", "jsruntime"), attribute.String("service.version", version),
+		attribute.String("service.instance.id", nodeID.String()), attribute.String("host.name", name))
+}
+
+// complainEvery is how often errors of the export are logged: a collector that is away fails every few seconds.
+const complainEvery = time.Minute
+
+// exportErrors logs what the SDK has to say, at most one error in complainEvery.
+func exportErrors(log *slog.Logger) otel.ErrorHandlerFunc {
+	var last atomic.Int64
+	return func(err error) {
+		now, before := time.Now().UnixNano(), last.Load()
+		if now-before >= int64(complainEvery) && last.CompareAndSwap(before, now) {
+			log.Warn("traces not exported", "error", err)
+		}
+	}
 }
 
 // run exports until ctx is done, then sends what is left within flushTimeout.
@@ -63,6 +98,100 @@ func (t *tracing) run(ctx context.Context) error {
 // flushTimeout bounds how long a stop may wait for the collector.
 const flushTimeout = 3 * time.Second
 
+type tracedHandler struct {
+	*tracing
+	next http.Handler
+}
+
+// handler wraps next.
+func (t *tracing) handler(next http.Handler) http.Handler {
+	if t == nil {
+		return next
+	}
+	return &tracedHandler{t, next}
+}
+
+// httpMethods bounds what a client names.
+var httpMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "DELETE": true, "OPTIONS": true, "PATCH": true}
+
+func spanMethod(method string) string {
+	if httpMethods[method] {
+		return method
+	}
+	return "_OTHER"
+}
+
+// ServeHTTP makes a span of each request to an endpoint or to the admin API. Probes, metrics and the console have none.
+func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	toTenant := strings.HasPrefix(r.URL.Path, gateway.Prefix)
+	if !toTenant && !strings.HasPrefix(r.URL.Path, "/api/") {
+		t.next.ServeHTTP(w, r)
+		return
+	}
+	method := spanMethod(r.Method)
+	parent, state := engine.TraceContext(r.Header)
+	ctx, span := t.tracer.Start(continueTrace(r.Context(), parent, state), method, trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("http.request.method", method)))
+	r = r.WithContext(ctx)
+	if !span.IsRecording() {
+		t.next.ServeHTTP(w, r)
+		return
+	}
+	seen := &statusWriter{ResponseWriter: w}
+	whole := false
+	defer func() {
+		if route := r.Pattern; route != "" {
+			if toTenant {
+				route = gateway.Prefix + "{tenant}" + route
+			}
+			span.SetName(method + " " + route)
+			span.SetAttributes(attribute.String("http.route", route))
+		}
+		if seen.status != 0 {
+			span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
+		}
+		if !whole {
+			span.SetStatus(codes.Error, "aborted")
+		} else if seen.status >= 500 {
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
+	}()
+	t.next.ServeHTTP(seen, r)
+	if seen.status == 0 {
+		seen.status = http.StatusOK // what net/http answers for a handler that wrote nothing
+	}
+	whole = true
+}
+
+// statusWriter sees which status is answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Flush implements http.Flusher, which gin's writer takes for granted.
+func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
 type tracedExecutor struct {
 	*tracing
 	next engine.Executor
@@ -78,13 +207,17 @@ func (t *tracing) executor(next engine.Executor) engine.Executor {
 
 // Execute implements engine.Executor. The invocation's TraceParent becomes the execution's own, which is what host calls continue.
 func (t *tracedExecutor) Execute(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
-	ctx, span := t.tracer.Start(continueTrace(ctx, inv.TraceParent), "execution "+string(inv.Handler), trace.WithSpanKind(trace.SpanKindServer),
+	kind := trace.SpanKindInternal // of a request, or of a script that invokes another
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		kind = trace.SpanKindConsumer // from the queue
+	}
+	ctx, span := t.tracer.Start(continueTrace(ctx, inv.TraceParent, inv.TraceState), "execution "+string(inv.Handler), trace.WithSpanKind(kind),
 		trace.WithAttributes(attribute.String("jsruntime.tenant_id", inv.Script.TenantID.String()), attribute.String("jsruntime.script_id", inv.Script.ID.String()),
 			attribute.String("jsruntime.script_name", inv.Script.Name), attribute.Int("jsruntime.version", inv.Script.Version),
 			attribute.String("jsruntime.execution_id", inv.ExecutionID.String()), attribute.String("jsruntime.trigger", string(inv.Trigger)),
 			attribute.Int("jsruntime.attempt", inv.Attempt)))
 	defer span.End()
-	inv.TraceParent = traceParent(ctx)
+	inv.TraceParent, inv.TraceState = traceContext(ctx)
 	res, err := t.next.Execute(ctx, inv)
 	if err != nil {
 		var refused *engine.RefusedError
@@ -116,31 +249,70 @@ func (t *tracing) host(next engine.Host) engine.Host {
 	return &tracedHost{t, next}
 }
 
-// Call implements engine.Host.
+// Call implements engine.Host. What the call sends on (a fetch, an event, an invocation) continues the call's own span.
 func (t *tracedHost) Call(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
 	method := call.Method
 	if !hostMethods[method] {
 		method = "unknown"
 	}
-	ctx, span := t.tracer.Start(continueTrace(ctx, call.Invocation.TraceParent), "host "+method, trace.WithSpanKind(trace.SpanKindClient))
+	outer := call.Invocation
+	ctx, span := t.tracer.Start(continueTrace(ctx, outer.TraceParent, outer.TraceState), "host "+method, trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
-	reply, err := t.next.Call(ctx, call)
+	inner, inv := *call, *outer
+	inv.TraceParent, inv.TraceState = traceContext(ctx)
+	inner.Invocation = &inv
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("jsruntime.tenant_id", inv.Script.TenantID.String()),
+			attribute.String("jsruntime.script_id", inv.Script.ID.String()), attribute.String("jsruntime.execution_id", inv.ExecutionID.String()))
+	}
+	reply, err := t.next.Call(ctx, &inner)
+	if span.IsRecording() && method == "fetch" {
+		span.SetAttributes(fetchAttributes(call, reply)...)
+	}
 	if err != nil {
+		kind := "internal"
+		var rejected *engine.HostError
+		if errors.As(err, &rejected) {
+			kind = cmp.Or(rejected.Code, rejected.Name)
+		}
+		span.SetAttributes(attribute.String("error.type", kind))
 		span.SetStatus(codes.Error, "rejected")
 	}
 	return reply, err
 }
 
-// continueTrace makes parent (a W3C traceparent, may be empty or nonsense) the context's span, unless ctx already has one.
-func continueTrace(ctx context.Context, parent string) context.Context {
+// maxHostName is the longest name that the domain name system has.
+const maxHostName = 253
+
+// fetchAttributes says whom a fetch asked and what came back. Path, query and headers are the tenant's. A worker that lies is believed
+// as little as in package host: what cannot be read is left out.
+func fetchAttributes(call *engine.HostCall, reply *engine.HostReply) []attribute.KeyValue {
+	var list []attribute.KeyValue
+	var args struct{ URL, Method string }
+	if json.Unmarshal(call.Args, &args) == nil {
+		list = append(list, attribute.String("http.request.method", spanMethod(strings.ToUpper(cmp.Or(args.Method, http.MethodGet)))))
+		if u, err := url.Parse(args.URL); err == nil && u.Hostname() != "" && len(u.Hostname()) <= maxHostName {
+			list = append(list, attribute.String("server.address", u.Hostname()))
+		}
+	}
+	var answer struct{ Status int }
+	if reply != nil && json.Unmarshal(reply.Payload, &answer) == nil {
+		list = append(list, attribute.Int("http.response.status_code", answer.Status))
+	}
+	return list
+}
+
+// continueTrace makes parent (a W3C traceparent, may be empty) the context's span, unless ctx already has one.
+func continueTrace(ctx context.Context, parent, state string) context.Context {
 	if parent == "" || trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
-	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent, "tracestate": state})
 }
 
-func traceParent(ctx context.Context) string {
+// traceContext is the span of ctx as a traceparent, and its tracestate.
+func traceContext(ctx context.Context) (parent, state string) {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier["traceparent"]
+	return carrier["traceparent"], carrier["tracestate"]
 }

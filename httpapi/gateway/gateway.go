@@ -112,6 +112,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	endpoint := match.Endpoint
+	r.Pattern = endpoint.Pattern // for whoever is around the gateway: the path without what is in it
 	if endpoint.CORS != nil {
 		setCORS(h, endpoint, r, match.Preflight)
 		if match.Preflight {
