@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
@@ -90,6 +91,9 @@ type Config struct {
 	RatePerMinute int
 	// WaitTimeout bounds synchronous runs beyond the script's own limit; 0 means 30 s of waiting in the engine's queue.
 	WaitTimeout time.Duration
+	// Ping asks the database, for /readyz; nil means Pool.Ping. It should go by a pool that requests cannot exhaust, or many of them
+	// look like an outage.
+	Ping func(ctx context.Context) error
 	// Ready says whether the node can serve, beside the database; nil means that it can.
 	Ready func(ctx context.Context) error
 	// Metrics serves /metrics; nil means 404.
@@ -118,6 +122,7 @@ type API struct {
 	huma    huma.API
 	spec    []byte
 	docs    []byte
+	pings   singleflight.Group
 	closing chan struct{} // closed when Run's context ends: streams end then
 
 	releases releases
@@ -144,6 +149,9 @@ func New(cfg Config) (*API, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}
+	}
+	if cfg.Ping == nil {
+		cfg.Ping = cfg.Pool.Ping
 	}
 	if len(cfg.CursorKey) == 0 {
 		sum := sha256.Sum256([]byte("jsruntime cursor"))

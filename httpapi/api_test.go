@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -586,4 +588,52 @@ func TestServiceRoutes(t *testing.T) {
 	require.NotContains(t, string(page.body), "http://unpkg")
 	require.NotContains(t, string(page.body), "<script")
 	require.Contains(t, string(nobody.get("/jsruntime.d.ts").is(200).body), "declare module")
+}
+
+func TestReadinessWithAndWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	var away, stopping atomic.Bool
+	n := startNode(t, func(c *httpapi.Config) {
+		c.Ping = func(context.Context) error {
+			if away.Load() {
+				return errors.New("the database is away")
+			}
+			return nil
+		}
+		c.Ready = func(context.Context) error {
+			if stopping.Load() {
+				return errors.New("the node is stopping")
+			}
+			return nil
+		}
+	})
+	nobody := n.as("")
+	nobody.get("/readyz").is(200)
+	nobody.get("/readyz?exclude=database").is(200)
+	away.Store(true)
+	nobody.get("/readyz").refused(503, "database_unavailable")
+	nobody.get("/readyz?exclude=nonsense").refused(503, "database_unavailable")
+	nobody.get("/readyz?exclude=database").is(200)
+	nobody.get("/readyz?exclude=nonsense&exclude=database").is(200)
+	nobody.do("HEAD", "/readyz?exclude=database", nil).is(200)
+	nobody.get("/healthz").is(200)
+	stopping.Store(true)
+	nobody.get("/readyz?exclude=database").refused(503, "not_ready")
+	away.Store(false)
+	nobody.get("/readyz").refused(503, "not_ready")
+}
+
+func TestReadinessDoesNotWaitBehindRequests(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.DB(t)
+	other, err := pgxpool.NewWithConfig(t.Context(), pool.Config())
+	require.NoError(t, err)
+	defer other.Close()
+	n := startNodeOn(t, pool, func(c *httpapi.Config) { c.Ping = other.Ping })
+	for range pool.Config().MaxConns {
+		conn, err := pool.Acquire(t.Context())
+		require.NoError(t, err)
+		defer conn.Release()
+	}
+	n.as("").get("/readyz").is(200)
 }

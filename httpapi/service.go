@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,22 +19,35 @@ func (a *API) healthz(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"status": "ok", "version": a.cfg.Version})
 }
 
-// readyz says whether the node should get traffic.
+// readyz says whether the node should get traffic: it is not stopping, and its database answers. (Before the catalog has been read there
+// is no listener to ask.) ?exclude=NAME leaves a check out, as Kubernetes' own API server has it: a name that is no check changes
+// nothing. Proxies ask with ?exclude=database: an outage of the database is all nodes' at once, and each still serves what is warm.
 func (a *API) readyz(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
-	defer cancel()
-	if err := a.pool.Ping(ctx); err != nil {
-		a.log.WarnContext(ctx, "not ready", "error", err)
-		writeProblem(c, databaseUnavailable())
-		return
-	}
+	ctx := c.Request.Context()
 	if a.cfg.Ready != nil {
 		if err := a.cfg.Ready(ctx); err != nil {
 			writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).retryAfter(time.Second))
 			return
 		}
 	}
+	if !slices.Contains(c.QueryArray("exclude"), "database") {
+		if err := a.ping(ctx); err != nil {
+			a.log.WarnContext(ctx, "not ready", "error", err)
+			writeProblem(c, databaseUnavailable())
+			return
+		}
+	}
 	c.JSON(http.StatusOK, gin.H{"status": "ready"})
+}
+
+// ping asks the database whether it answers, once for all who want to know at one time: anyone may, and connections are few.
+func (a *API) ping(ctx context.Context) error {
+	_, err, _ := a.pings.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second) // the first one's leaving is not the others'
+		defer cancel()
+		return nil, a.cfg.Ping(ctx)
+	})
+	return err
 }
 
 func (a *API) openAPI(c *gin.Context) {
