@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,8 +61,15 @@ const (
 	// A key that was deleted or a tenant that was suspended on another node is noticed after this long at the latest, also
 	// when the notification got lost.
 	keyFresh = 2 * time.Second
-	// While the database does not answer, keys that were seen within this time stay valid.
-	keyStale = 5 * time.Minute
+	// While the database does not answer, keys that were looked up within this time stay valid: an endpoint that is asked every hour
+	// lives through an outage of an hour.
+	keyStale = 2 * time.Hour
+	// What is known of a key but not fresh is used when a lookup takes longer than keyPatience. Until one succeeds the database counts
+	// as away: what is known is used at once, and a lookup is begun every keyProbe at most.
+	keyPatience = 250 * time.Millisecond
+	keyProbe    = time.Second
+	// keyTimeout bounds a lookup.
+	keyTimeout = 5 * time.Second
 	// last_used_at is written at most this often a key.
 	keyTouchEvery = time.Minute
 )
@@ -79,12 +87,14 @@ type KeysConfig struct {
 }
 
 // Keys authenticates keys. What it knows of a key is cached without locks for two seconds and forgotten when the database
-// announces a change.
+// announces a change. Only while lookups fail or hang does it go by what it knew before.
 type Keys struct {
 	queries   *sqlc.Queries
 	admin     *[sha256.Size]byte
 	cache     *otter.Cache[string, *keyEntry]
 	loads     singleflight.Group
+	away      atomic.Bool  // the last lookup failed, or takes long
+	nextProbe atomic.Int64 // Unix nanoseconds
 	log       *slog.Logger
 	touchedMu sync.Mutex
 	touched   map[uuid.UUID]time.Time // used since the last flush
@@ -190,19 +200,45 @@ func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 	if ok && time.Since(cached.loadedAt) < keyFresh {
 		return cached, nil
 	}
-	v, err, _ := k.loads.Do(prefix, func() (any, error) {
-		// One caller loads for all that wait: its own cancellation must not be theirs.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return k.load(ctx, prefix)
-	})
-	if err != nil {
-		if ok {
+	if ok && k.away.Load() {
+		now := time.Now().UnixNano()
+		if next := k.nextProbe.Load(); now >= next && k.nextProbe.CompareAndSwap(next, now+int64(keyProbe)) {
+			k.lookUp(ctx, prefix)
+		}
+		return cached, nil
+	}
+	lookup := k.lookUp(ctx, prefix)
+	var impatient <-chan time.Time // never, where there is nothing to go by
+	if ok {
+		timer := time.NewTimer(keyPatience)
+		defer timer.Stop()
+		impatient = timer.C
+	}
+	select {
+	case found := <-lookup:
+		switch {
+		case found.Err == nil:
+			return found.Val.(*keyEntry), nil
+		case ok:
 			return cached, nil
 		}
-		return nil, fmt.Errorf("look up key: %w", err)
+		return nil, fmt.Errorf("look up key: %w", found.Err)
+	case <-impatient:
+		k.away.Store(true)
+		return cached, nil
 	}
-	return v.(*keyEntry), nil
+}
+
+// lookUp begins the lookup of a key, or joins the one that is under way.
+func (k *Keys) lookUp(ctx context.Context, prefix string) <-chan singleflight.Result {
+	return k.loads.DoChan(prefix, func() (any, error) {
+		// One caller looks up for all that wait: its own cancellation must not be theirs.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyTimeout)
+		defer cancel()
+		entry, err := k.load(ctx, prefix)
+		k.away.Store(err != nil)
+		return entry, err
+	})
 }
 
 func (k *Keys) load(ctx context.Context, prefix string) (*keyEntry, error) {
