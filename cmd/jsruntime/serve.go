@@ -28,7 +28,6 @@ import (
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/console"
 	"jsruntime/httpapi/gateway"
-	"jsruntime/migrations"
 	"jsruntime/migrations/postgres"
 	"jsruntime/scheduler"
 )
@@ -73,7 +72,10 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		parts.start("postgres", server.Run)
 		databaseURL = server.URL()
 	}
-	if err := migrations.Up(ctx, databaseURL); err != nil {
+	if err := awaitDatabase(ctx, databaseURL, log); err != nil {
+		if ctx.Err() != nil {
+			return cause(ctx)
+		}
 		return err
 	}
 	pool, err := openPool(ctx, databaseURL, "jsruntime", cmp.Or(cfg.DatabaseConns, max(12, 4*runtime.GOMAXPROCS(0))))
@@ -298,7 +300,7 @@ const hostConns = 8
 func openPool(ctx context.Context, databaseURL, name string, conns int) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, errors.New("database-url: cannot be read as a Postgres URL") // pgx's error could quote the password
+		return nil, errDatabaseURL
 	}
 	cfg.MaxConns = int32(conns)
 	cfg.MaxConnIdleTime = 5 * time.Minute

@@ -72,3 +72,27 @@ func Leave(ctx context.Context, tx pgx.Tx) error {
 	}
 	return nil
 }
+
+// Check reports what keeps this user's transactions from becoming a tenant's, and says what an administrator does about it. Roles
+// are the server's: the dump of a database that is restored on another one brings none, nor the policies and grants that name it. A
+// database without our schema passes, since the migrations make all of it.
+func Check(ctx context.Context, db sqlc.DBTX) error {
+	state, err := sqlc.New(db).TenantRoleState(ctx)
+	if err != nil {
+		return fmt.Errorf("tenantdb: look up the role of tenants: %w", err)
+	}
+	user := pgx.Identifier{state.Me}.Sanitize()
+	const protect = "SELECT jsruntime_protect_tenant_tables();"
+	switch {
+	case state.Tables == 0:
+		return nil
+	case !state.There:
+		return fmt.Errorf("the server has no role jsruntime_tenant, which no dump of a database carries; as an administrator: "+
+			"CREATE ROLE jsruntime_tenant NOLOGIN NOINHERIT; GRANT jsruntime_tenant TO %s; and as the owner of the tables: %s", user, protect)
+	case !state.MayBecome:
+		return fmt.Errorf("%s may not become the role jsruntime_tenant; as an administrator: GRANT jsruntime_tenant TO %s;", user, user)
+	case state.Bare > 0:
+		return fmt.Errorf("%d of %d tables lack the policy or the grants of the role jsruntime_tenant; as their owner: %s", state.Bare, state.Tables, protect)
+	}
+	return nil
+}

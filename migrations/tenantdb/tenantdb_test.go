@@ -235,3 +235,30 @@ func TestMigratingManyDatabasesAtOnce(t *testing.T) {
 		db.Close()
 	}
 }
+
+func TestCheckSaysWhoMayNotBecomeTheRole(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := dbtest.DB(t)
+	require.NoError(t, tenantdb.Check(ctx, db))
+	user := "jsr_user_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	tx, err := db.Begin(ctx)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(ctx)) }()
+	_, err = tx.Exec(ctx, "CREATE ROLE "+user+"; SET LOCAL ROLE "+user)
+	require.NoError(t, err)
+	err = tenantdb.Check(ctx, tx)
+	require.ErrorContains(t, err, fmt.Sprintf("GRANT jsruntime_tenant TO %q;", user))
+	_, err = tx.Exec(ctx, "RESET ROLE; GRANT jsruntime_tenant TO "+user+"; SET LOCAL ROLE "+user)
+	require.NoError(t, err)
+	require.NoError(t, tenantdb.Check(ctx, tx))
+}
+
+func TestCheckPassesADatabaseWithoutSchema(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, dbtest.Empty(t))
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	require.NoError(t, tenantdb.Check(ctx, conn))
+}
