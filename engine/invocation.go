@@ -160,7 +160,7 @@ type Executor interface {
 // RefusedError says that an execution was not accepted, and when to try again.
 type RefusedError struct {
 	Code       Code   // CodeOverloaded, CodeConcurrencyLimit, CodeQuarantined
-	Scope      string // "script", "tenant" or "node"
+	Scope      string // "script", "tenant" or "node"; "ledger" where the history has no room
 	Limit      int
 	RetryAfter time.Duration
 	Detail     string

@@ -48,6 +48,7 @@ type serveConfig struct {
 	TenantOrigin bool           `help:"Tenants' endpoints have a host of their own, so that their documents need no sandboxed origin."`
 	DrainDelay   time.Duration  `default:"0s" help:"After SIGTERM: how long to go on accepting while /readyz says no."`
 	DrainTimeout time.Duration  `default:"30s" help:"After SIGTERM: how long what runs may take to end."`
+	HistoryMiB   int            `name:"history-buffer-mib" default:"64" help:"MiB of finished executions that may wait in memory while Postgres is away; 64 are about 40,000 small requests."`
 	HistoryDays  int            `name:"retention" aliases:"history-days" default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
 
 	Demo         bool   `help:"Make the tenant demo with samples of each script type, and print how to call it."`
@@ -172,6 +173,8 @@ func (c *serveConfig) validate() error {
 		return errors.New("drain-timeout: must be positive, drain-delay not negative")
 	case c.OTLPSample < 0 || c.OTLPSample > 1:
 		return fmt.Errorf("otlp-sample: %v is not between 0 and 1", c.OTLPSample)
+	case c.HistoryMiB < 1:
+		return errors.New("history-buffer-mib: must be at least 1")
 	case c.HistoryDays < 0:
 		return errors.New("retention: must not be negative")
 	}

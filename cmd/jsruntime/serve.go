@@ -121,7 +121,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
-	book, err := ledger.New(ledger.Config{Pool: pool, NodeID: nodeID, Log: log})
+	book, err := ledger.New(ledger.Config{Pool: pool, NodeID: nodeID, Log: log, BufferBytes: int64(cfg.HistoryMiB) << 20})
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -177,9 +177,10 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("log tail: %w", err)
 	}
-	executor = tail.Executor(traces.executor(machine))
+	queued := tail.Executor(traces.executor(machine))
+	executor = &whileRoom{next: queued, full: book.Full, observer: metrics}
 	clock, err = scheduler.New(scheduler.Config{
-		Pool: leases, Executor: executor, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
+		Pool: leases, Executor: queued, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
 		Retention: retention(cfg.HistoryDays), Observer: schedulerMetrics{metrics: metrics}, Logger: log,
 	})
 	if err != nil {

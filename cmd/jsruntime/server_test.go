@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine"
 )
 
 func TestUnreadBodyDoesNotHoldTheConnection(t *testing.T) {
@@ -29,4 +32,40 @@ func TestUnreadBodyDoesNotHoldTheConnection(t *testing.T) {
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 	_, err = io.Copy(io.Discard, conn)
 	require.NoError(t, err, "the server closes by itself")
+}
+
+type ranExecutor int
+
+func (e *ranExecutor) Execute(context.Context, *engine.Invocation) (*engine.Result, error) {
+	*e++
+	return &engine.Result{}, nil
+}
+
+type refusals struct {
+	engine.NopObserver
+	scopes []string
+}
+
+func (r *refusals) ExecutionRefused(_ *engine.Invocation, err *engine.RefusedError) {
+	r.scopes = append(r.scopes, err.Scope)
+}
+
+// A script must not run where its row has no room: its caller is told to try again, and what it did would be done twice.
+func TestNothingRunsThatCannotBeWrittenDown(t *testing.T) {
+	t.Parallel()
+	var ran ranExecutor
+	full := true
+	var observer refusals
+	guarded := &whileRoom{next: &ran, full: func() bool { return full }, observer: &observer}
+	_, err := guarded.Execute(t.Context(), &engine.Invocation{})
+	var refused *engine.RefusedError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, engine.CodeOverloaded, refused.Code)
+	require.Positive(t, refused.RetryAfter)
+	require.Zero(t, ran)
+	require.Equal(t, []string{"ledger"}, observer.scopes)
+	full = false
+	_, err = guarded.Execute(t.Context(), &engine.Invocation{})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, ran)
 }

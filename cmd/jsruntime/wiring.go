@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"jsruntime/engine"
 	"jsruntime/engine/catalog"
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/gateway"
@@ -28,6 +29,27 @@ func (k tenantKeys) Authenticate(ctx context.Context, key string) (uuid.UUID, er
 		return uuid.Nil, gateway.ErrBadKey
 	}
 	return principal.TenantID, err
+}
+
+// whileRoom refuses executions whose row would have to wait for a Postgres that takes none: to run a script first and answer 503 after
+// it would repeat, with the caller's next try, what the script has done. The scheduler's executions are rows already and go past it.
+type whileRoom struct {
+	next     engine.Executor
+	full     func() bool
+	observer engine.Observer
+}
+
+// Execute implements engine.Executor.
+func (w *whileRoom) Execute(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
+	if w.full() {
+		err := &engine.RefusedError{
+			Code: engine.CodeOverloaded, Scope: "ledger", RetryAfter: 5 * time.Second,
+			Detail: "The node cannot write executions down and has no room to keep more of them; the script was not run.",
+		}
+		w.observer.ExecutionRefused(inv, err)
+		return nil, err
+	}
+	return w.next.Execute(ctx, inv)
 }
 
 // nextTicks is httpapi.Config.NextTicks.

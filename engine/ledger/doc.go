@@ -8,7 +8,8 @@
 //
 // # Rules
 //
-//   - A row is never dropped for lack of room or of Postgres: rows wait in the buffer, callers wait for the buffer.
+//   - A row is never dropped for lack of room or of Postgres: rows wait in the buffer, callers wait for the buffer. Once nothing
+//     is written any more and the buffer is nearly full, Full says so, and nothing further is begun.
 //   - A batch is a transaction, so a row, its logs and its share of usage are there together or not at all. A batch whose
 //     COMMIT got no answer is tried again; ids that are there by then are left out of the second try, with their usage.
 //   - No row can hold up the others for ever: a batch that Postgres refuses for what is in it is halved until the row is
@@ -22,6 +23,8 @@
 //	Postgres away, read-only, out of disk or connections   the batch waits and is tried again (50 ms … 2 s), for as long as it takes
 //	deadlock, serialization failure                        tried again
 //	script deleted while it ran                            its rows are dropped and counted
-//	node killed with -9                                    at most the last FlushInterval and the transaction under way are lost
-//	shutdown                                               everything is written, for at most ShutdownGrace
+//	node killed with -9                                    what waits is lost: the last FlushInterval and the transactions under way,
+//	                                                       but all of the buffer while Postgres is away
+//	shutdown                                               everything is written, for at most ShutdownGrace; what is lost is counted
+//	                                                       in a line of the log
 package ledger

@@ -19,6 +19,14 @@ import (
 	"jsruntime/sqlc"
 )
 
+const (
+	// reserve is the share of the buffer that is kept for executions which had begun before it was full.
+	reserve = 16
+	// stalledAfter is how long nothing may have been written when the buffer counts as full: with a Postgres that takes rows, callers
+	// wait for room as long as a batch takes.
+	stalledAfter = time.Second
+)
+
 // ErrClosed is Record's answer after Run has ended: nobody would write the row.
 var ErrClosed = errors.New("ledger: closed")
 
@@ -64,6 +72,8 @@ type Ledger struct {
 	next     uint64              // number of the next row
 	inFlight map[uint64]struct{} // first numbers of the batches being written
 	flushing []flushWait
+
+	progress atomic.Int64 // when room was last given free, or the first row of an empty buffer came: Unix nanoseconds
 
 	scratch sync.Pool // *[]byte: where a tuple is made, before its size is known
 
@@ -156,11 +166,20 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 	l.mu.Unlock()
 	l.counts.recorded.Add(1)
 	l.counts.waitingRows.Add(1)
-	l.counts.waitingBytes.Add(r.size)
+	if l.counts.waitingBytes.Add(r.size) == r.size {
+		l.progress.Store(time.Now().UnixNano())
+	}
 	if poke {
 		l.poke()
 	}
 	return nil
+}
+
+// Full reports whether Postgres takes nothing and hardly any room is left, so that nothing should be run whose row would have to
+// wait. Executions that have begun still find a sixteenth of the buffer. It may be asked for every request.
+func (l *Ledger) Full() bool {
+	return l.counts.waitingBytes.Load() > l.cfg.BufferBytes-l.cfg.BufferBytes/reserve &&
+		time.Since(time.Unix(0, l.progress.Load())) > stalledAfter
 }
 
 // Flush writes what has been recorded by now, and returns when it is on record: for callers that want to read their writes.
@@ -195,8 +214,8 @@ func (l *Ledger) poke() {
 	}
 }
 
-// Run writes until ctx ends, and then what still waits, for at most ShutdownGrace. End what calls Record before. Its error
-// says how many rows could not be written.
+// Run writes until ctx ends, and then what still waits, for at most ShutdownGrace. End what calls Record before. Its error, and a line
+// of the log, say how many rows could not be written.
 func (l *Ledger) Run(ctx context.Context) error {
 	// Writing goes on beyond ctx.
 	writing, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -233,6 +252,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	}
 	writers.Wait()
 	if lost := l.counts.waitingRows.Load(); lost > 0 {
+		l.log.Error("executions lost: they could not be written before the node ended", "executions", lost)
 		return fmt.Errorf("ledger: %d executions could not be written: %w", lost, context.Cause(writing))
 	}
 	return nil
@@ -266,6 +286,7 @@ func (l *Ledger) settle(batch []*row) {
 	for _, r := range batch {
 		size += r.size
 	}
+	l.progress.Store(time.Now().UnixNano())
 	l.room.Release(size)
 	l.counts.waitingBytes.Add(-size)
 	l.mu.Lock()

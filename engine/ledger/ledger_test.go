@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -186,6 +187,63 @@ func TestFullBufferHoldsCallersBack(t *testing.T) {
 	stop()
 	require.NoError(t, <-done)
 	require.Equal(t, recorded+1, count(t, db, "script_executions"))
+}
+
+func TestFullOnceNothingIsWritten(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := dbtest.DB(t)
+	script := seed(t, db)
+	l, err := ledger.New(ledger.Config{Pool: db, BufferBytes: 64 << 10})
+	require.NoError(t, err)
+	require.False(t, l.Full())
+	// Nobody writes, as with a Postgres that hangs.
+	recorded := 0
+	require.Eventually(t, func() bool {
+		if l.Stats().BacklogBytes <= 60<<10 {
+			inv, res := httpRun(script)
+			require.NoError(t, l.Record(ctx, inv, res))
+			recorded++
+		}
+		return l.Full()
+	}, 30*time.Second, time.Millisecond)
+	// What had begun still has room.
+	inv, res := httpRun(script)
+	require.NoError(t, l.Record(ctx, inv, res))
+	// Once rows are written, it is over.
+	run, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- l.Run(run) }()
+	require.NoError(t, l.Flush(ctx))
+	require.False(t, l.Full())
+	stop()
+	require.NoError(t, <-done)
+	require.Equal(t, recorded+1, count(t, db, "script_executions"))
+}
+
+func TestShutdownCountsWhatIsLost(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	cfg, err := pgxpool.ParseConfig("postgres://u:p@127.0.0.1:1/nowhere")
+	require.NoError(t, err)
+	away, err := pgxpool.NewWithConfig(ctx, cfg)
+	require.NoError(t, err)
+	defer away.Close()
+	var text bytes.Buffer // written to before Run returns
+	l, err := ledger.New(ledger.Config{
+		Pool: away, BatchRows: 10, ShutdownGrace: 10 * time.Millisecond, Log: slog.New(slog.NewJSONHandler(&text, nil)),
+	})
+	require.NoError(t, err)
+	script := &engine.Script{ID: uuid.New(), TenantID: uuid.New(), Name: "s", Type: "http", Version: 1}
+	for range 35 {
+		inv, res := httpRun(script)
+		require.NoError(t, l.Record(ctx, inv, res))
+	}
+	run, stop := context.WithCancel(ctx)
+	stop()
+	require.ErrorContains(t, l.Run(run), "35 executions could not be written")
+	require.Equal(t, 1, strings.Count(text.String(), "executions lost"), text.String())
+	require.Contains(t, text.String(), `"executions":35`)
 }
 
 func TestDeletedScriptDropsOnlyItsRows(t *testing.T) {
