@@ -22,6 +22,7 @@ import (
 type commandLine struct {
 	Serve   serveConfig   `cmd:"" help:"Run a node."`
 	Migrate migrateConfig `cmd:"" help:"Bring the database to this version's schema, or show where it is."`
+	Health  healthConfig  `cmd:"" help:"Ask a node whether it is ready: exit code 0 or 1. For images without a shell."`
 	Version struct{}      `cmd:"" help:"Print the version."`
 	Compile struct{}      `cmd:"" name:"compile-child" hidden:"" help:"Compile one source from stdin; started by a node."`
 }
@@ -70,6 +71,11 @@ type migrateConfig struct {
 	Status      struct{} `cmd:"" help:"List the migrations."`
 }
 
+type healthConfig struct {
+	URL     string   `name:"url" default:"http://127.0.0.1:8080" help:"The node's listener."`
+	Exclude []string `help:"Checks to leave out: database."`
+}
+
 // run is the program. It returns the exit code: 0, 1 for a failure, 2 for a command line that makes no sense.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	var line commandLine
@@ -112,6 +118,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = migrateUp(ctx, line.Migrate.DatabaseURL, stdout)
 	case "migrate status":
 		err = migrateStatus(ctx, line.Migrate.DatabaseURL, stdout)
+	case "health":
+		err = health(ctx, line.Health)
 	case "compile-child":
 		return compile.Child(os.Stdin, stdout)
 	default:

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// healthTimeout is longer than a node takes to find that its database does not answer.
+const healthTimeout = 5 * time.Second
+
+// health asks a node's /readyz. Its error is what the node said.
+func health(ctx context.Context, cfg healthConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	target := strings.TrimSuffix(cfg.URL, "/") + "/readyz?" + url.Values{"exclude": cfg.Exclude}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return fmt.Errorf("url: %w", err)
+	}
+	// The node itself is meant: a proxy of the environment is nothing for it.
+	resp, err := (&http.Transport{}).RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("not ready: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // the status says enough
+		return fmt.Errorf("not ready: %s: %s", resp.Status, strings.TrimSpace(string(text)))
+	}
+	return nil
+}
