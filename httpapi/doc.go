@@ -24,9 +24,9 @@
 //
 // # Failures
 //
-//	the database does not answer   503 database_unavailable; keys seen within five minutes stay valid, so that invocations go on
+//	the database does not answer   503 database_unavailable; keys seen within two hours stay valid, so that invocations go on
 //	a notification is lost         a deleted key works for two more seconds at most
 //	the node dies in a request     nothing or all of it is committed, with the answer where there is an Idempotency-Key; a key
 //	                               without an answer can be used again once the node counts as dead (15 s)
-//	the ledger is full             synchronous runs wait, then 503
+//	the ledger is full             synchronous runs are 503 before they begin; those that had begun wait, then 503
 package httpapi

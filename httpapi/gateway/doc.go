@@ -19,4 +19,5 @@
 //     not have, no cookies for other domains, nosniff always, and documents (HTML, SVG, XML) get a sandboxed origin of their own.
 //   - A client that goes away cancels its execution.
 //   - An answer is sent only once the ledger has taken the run; a ledger that cannot take it in time makes it 503.
+//     (Where it is known to be full, the executor refuses the run before it begins.)
 package gateway
