@@ -314,7 +314,7 @@ func (x *execution) wait() {
 // deliver gives the caller's functions what has come.
 func (x *execution) deliver() {
 	inv := x.inv
-	if inv.OnBegin == nil && inv.OnLog == nil && inv.Response == nil {
+	if inv.OnBegin == nil && inv.Lines == nil && inv.Response == nil {
 		return
 	}
 	x.mu.Lock()
@@ -325,11 +325,11 @@ func (x *execution) deliver() {
 		inv.OnBegin()
 		x.mu.Lock()
 	}
-	for inv.OnLog != nil && x.logsTold < len(x.logs) {
+	for inv.Lines != nil && x.logsTold < len(x.logs) {
 		line := x.logs[x.logsTold]
 		x.logsTold++
 		x.mu.Unlock()
-		inv.OnLog(line)
+		inv.Lines.Line(inv, line)
 		x.mu.Lock()
 	}
 	if s := &x.stream; inv.Response != nil && s.open {
@@ -437,8 +437,12 @@ func (x *execution) log(m *wire.Log) {
 		at = b.Add(min(time.Duration(m.Micros)*time.Microsecond, x.call.Wall))
 	}
 	x.logs = append(x.logs, LogLine{Seq: len(x.logs) + 1, Level: logLevels[m.Level], Message: text, At: at})
-	if x.inv.OnLog != nil {
+	switch watcher := x.inv.Lines; {
+	case watcher == nil:
+	case watcher.Wants(x.inv):
 		x.poke()
+	default:
+		x.logsTold = len(x.logs) // whoever begins to watch later sees what comes then
 	}
 }
 

@@ -80,8 +80,8 @@ type Invocation struct {
 	// Response, when set, gets a streamed response's head and chunks while the script still runs. A response that was complete
 	// at once is in the Result either way.
 	Response ResponseSink
-	// OnLog, when set, gets each log line as it comes.
-	OnLog func(LogLine)
+	// Lines, when set, sees log lines as they come.
+	Lines LineWatcher
 	// OnBegin, when set, is called once, when the worker is about to begin the execution.
 	OnBegin func()
 	// Live, when set, is asked before each host call: false means that the execution may be somebody else's by now, and that nothing
@@ -118,6 +118,14 @@ type LogLine struct {
 	Level   string // debug, info, warn, error
 	Message string
 	At      time.Time
+}
+
+// LineWatcher sees log lines as they come.
+type LineWatcher interface {
+	// Wants is asked about each line, with the execution's lock held: it says at once whether the line is worth a call of Line.
+	Wants(inv *Invocation) bool
+	// Line gets the lines in their order, one at a time, from the goroutine that delivers the response. It must not wait.
+	Line(inv *Invocation, line LogLine)
 }
 
 // Metrics are what an execution cost.

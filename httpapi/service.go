@@ -133,7 +133,7 @@ func (a *API) completeOperation(path string, op *huma.Operation) {
 		op.Responses["200"] = &huma.Response{Description: "With wait=true: the finished execution", Content: op.Responses["202"].Content, Headers: op.Responses["202"].Headers}
 	}
 	if op.OperationID == "log-tail" {
-		op.Responses["200"] = &huma.Response{Description: "Events named log, each with a line as JSON", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}
+		op.Responses["200"] = &huma.Response{Description: "Events named log, each with a line as JSON, and events named notice, each with code, level, message and at, of what the stream cannot show", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
 	if op.OperationID == "version-diff" {
 		op.Responses["200"].Content = map[string]*huma.MediaType{"text/x-diff": {Schema: &huma.Schema{Type: huma.TypeString}}}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -17,7 +18,10 @@ import (
 
 // Tail shows log lines as they happen.
 type Tail interface {
-	Watch(tenantID, scriptID uuid.UUID) *logtail.Watcher
+	// Watch returns a *logtail.LimitError where as many watch as may.
+	Watch(tenantID, scriptID uuid.UUID) (*logtail.Watcher, error)
+	// Deaf reports whether the lines of other nodes do not come.
+	Deaf() bool
 }
 
 // tailBeat is how often a quiet stream says that it is alive, and tailCheck how often it is asked whether its key still is.
@@ -27,11 +31,20 @@ const (
 )
 
 type logTailIn struct {
-	ScriptID string `query:"script_id" maxLength:"64" doc:"One script only."`
+	ScriptID    string `query:"script_id" maxLength:"64" doc:"One script only."`
+	LastEventID string `header:"Last-Event-ID" maxLength:"128" doc:"Sent with a reconnection: the stream then begins with a notice that lines may be missing."`
 }
 
 type logTailOut struct {
 	Body func(huma.Context)
+}
+
+// tailNotice is what a stream says of itself. Level and message are those of a line, so that it can be shown as one.
+type tailNotice struct {
+	Code    string    `json:"code"` // lines_missing, lines_dropped, node_local, node_local_ended
+	Level   string    `json:"level"`
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
 }
 
 // logTail streams lines as server-sent events until the client leaves or its key ends.
@@ -54,51 +67,120 @@ func (a *API) logTail(ctx context.Context, in *logTailIn) (*logTailOut, error) {
 			return nil, err
 		}
 	}
-	bearer := callOf(ctx).bearer
-	return &logTailOut{Body: func(h huma.Context) { a.streamLines(h, tenant, of, bearer) }}, nil
+	w, err := a.cfg.Tail.Watch(tenant, of)
+	if err != nil {
+		return nil, tailProblem(err)
+	}
+	context.AfterFunc(ctx, w.Close) // the request's end, whether or not the stream began
+	return &logTailOut{Body: func(h huma.Context) {
+		defer w.Close()
+		s := &logStream{api: a, watcher: w, tenant: tenant, bearer: callOf(ctx).bearer}
+		s.run(h, in.LastEventID != "")
+	}}, nil
 }
 
-func (a *API) streamLines(h huma.Context, tenant, script uuid.UUID, bearer string) {
+func tailProblem(err error) error {
+	var limit *logtail.LimitError
+	if !errors.As(err, &limit) {
+		return err
+	}
+	whose := "this tenant may have on a node"
+	if limit.Scope == "node" {
+		whose = "a node may have"
+	}
+	return newProblem(http.StatusTooManyRequests, "tail_limit",
+		fmt.Sprintf("log streams: limit %d that %s, all in use", limit.Limit, whose)).retryAfter(tailCheck)
+}
+
+// logStream is one open stream.
+type logStream struct {
+	api     *API
+	watcher *logtail.Watcher
+	tenant  uuid.UUID
+	bearer  string
+	write   func(text string) error
+	deaf    bool // the client was told that other nodes' lines are missing
+}
+
+// run writes to the client until it leaves or may watch no more. Every error is that of a client that has gone.
+func (s *logStream) run(h huma.Context, again bool) {
 	c := humagin.Unwrap(h)
-	ctx := c.Request.Context()
 	control := http.NewResponseController(c.Writer)
-	w := a.cfg.Tail.Watch(tenant, script)
-	defer w.Close()
 	c.Header("Content-Type", "text/event-stream")
 	c.Header("X-Accel-Buffering", "no")
 	c.Status(http.StatusOK)
-	// send writes one piece; a client that takes nothing for a while is given up.
-	send := func(text string) bool {
+	// A client that takes nothing for a while is given up.
+	s.write = func(text string) error {
 		_ = control.SetWriteDeadline(time.Now().Add(tailBeat))
-		_, err := c.Writer.WriteString(text)
-		return err == nil && control.Flush() == nil
+		if _, err := c.Writer.WriteString(text); err != nil {
+			return err
+		}
+		return control.Flush()
 	}
-	if !send(": watching\n\n") {
-		return
+	err := s.write(": watching\n\n")
+	if err == nil && again {
+		err = s.notice("lines_missing", "reconnected: lines of the time between may be missing here, the executions' own logs have them")
 	}
 	beat, check := time.NewTicker(tailBeat), time.NewTicker(tailCheck)
 	defer beat.Stop()
 	defer check.Stop()
-	for {
+	for err == nil {
 		select {
-		case <-ctx.Done():
+		case <-c.Request.Context().Done():
 			return
-		case <-a.closing:
+		case <-s.api.closing:
 			return
-		case line := <-w.C:
-			text, err := json.Marshal(line)
-			if err != nil || !send(fmt.Sprintf("id: %s-%d\nevent: log\ndata: %s\n\n", line.ExecutionID, line.Seq, text)) {
-				return
-			}
+		case line := <-s.watcher.C:
+			err = s.event(fmt.Sprintf("id: %s-%d\nevent: log", line.ExecutionID, line.Seq), line)
 		case <-beat.C:
-			if !send(": alive\n\n") {
-				return
-			}
+			err = s.alive()
 		case <-check.C:
-			p, err := a.keys.Authenticate(ctx, bearer)
-			if err != nil || (p.Role != RoleSuperadmin && p.TenantID != tenant) {
+			if !s.api.mayWatch(c.Request.Context(), s.bearer, s.tenant) {
 				return
 			}
+			err = s.hearing()
 		}
 	}
+}
+
+func (s *logStream) event(head string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return s.write(head + "\ndata: " + string(text) + "\n\n")
+}
+
+func (s *logStream) notice(code, message string) error {
+	return s.event("event: notice", tailNotice{Code: code, Level: "warn", Message: message, At: time.Now().UTC()})
+}
+
+// alive tells of lines that were left out and that no line has told of.
+func (s *logStream) alive() error {
+	if n := s.watcher.Dropped(); n > 0 {
+		return s.notice("lines_dropped", fmt.Sprintf("%d lines were left out, the executions' own logs have them", n))
+	}
+	return s.write(": alive\n\n")
+}
+
+// hearing tells once when this node ceases to hear other nodes, and once when it hears them again.
+func (s *logStream) hearing() error {
+	deaf := s.api.cfg.Tail.Deaf()
+	if deaf == s.deaf {
+		return nil
+	}
+	s.deaf = deaf
+	if deaf {
+		return s.notice("node_local", "the database's notifications do not reach this node: lines of executions on other nodes are missing here")
+	}
+	return s.notice("node_local_ended", "the database's notifications reach this node again: lines of other nodes are shown")
+}
+
+// mayWatch reports whether a key may still watch a tenant. While the database cannot say, it may: it has been let in.
+func (a *API) mayWatch(ctx context.Context, bearer string, tenant uuid.UUID) bool {
+	p, err := a.keys.Authenticate(ctx, bearer)
+	if err != nil {
+		return !errors.Is(err, ErrUnknownKey)
+	}
+	return read.allows(p.Role) && (p.Role == RoleSuperadmin || p.TenantID == tenant)
 }

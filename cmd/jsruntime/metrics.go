@@ -252,6 +252,13 @@ func (m *metrics) watchLedger(stats func() ledger.Stats) {
 	}
 }
 
+// watchTail registers what watchers on other nodes missed.
+func (m *metrics) watchTail(dropped func() int64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "jsruntime_tail_dropped_lines_total", Help: "Log lines that watchers on other nodes wanted and did not get. The executions' own logs have them.",
+	}, func() float64 { return float64(dropped()) }))
+}
+
 // watchCatalog registers how old the node's knowledge is.
 func (m *metrics) watchCatalog(lastRead func() time.Time) {
 	m.gauge("jsruntime_catalog_age_seconds", "Time since the node last knew that its routes and scripts are the newest.", nil,

@@ -198,6 +198,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	metrics.watchPool("host_calls", hostPool)
 	metrics.watchLedger(book.Stats)
 	metrics.watchCatalog(library.LastRead)
+	metrics.watchTail(tail.DroppedLines)
 
 	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKey: admin, Log: log})
 	if err != nil {

@@ -227,14 +227,23 @@ func Suite(t *testing.T, w Worker) {
 	}
 	t.Run("log", func(t *testing.T) {
 		inv := Invocation(w.Script(t, tenant, "log", nil), "null")
-		var told []engine.LogLine
-		inv.OnLog = func(l engine.LogLine) { told = append(told, l) }
+		all := &lines{}
+		inv.Lines = all
 		res := Execute(t, e, inv)
 		require.Equal(t, engine.CodeNone, res.Code, res.Message)
 		require.Len(t, res.Logs, 3)
 		require.Equal(t, "line 1", res.Logs[1].Message)
 		require.Equal(t, "info", res.Logs[1].Level)
-		require.Equal(t, res.Logs, told)
+		require.Equal(t, res.Logs, all.told)
+	})
+	t.Run("log that is watched later", func(t *testing.T) {
+		inv := Invocation(w.Script(t, tenant, "log", nil), "null")
+		later := &lines{unwanted: 1}
+		inv.Lines = later
+		res := Execute(t, e, inv)
+		require.Equal(t, engine.CodeNone, res.Code, res.Message)
+		require.Equal(t, res.Logs[1:], later.told)
+		require.Equal(t, 3, later.asked)
 	})
 	t.Run("host call", func(t *testing.T) {
 		res := Execute(t, e, Invocation(w.Script(t, tenant, "kv", nil), "null"))
@@ -304,3 +313,17 @@ func (r *response) Write(b []byte) error {
 	_, err := io.Copy(&r.body, strings.NewReader(string(b)))
 	return err
 }
+
+// lines watches an execution's log from a line on.
+type lines struct {
+	unwanted int // lines that it does not want yet
+	asked    int
+	told     []engine.LogLine
+}
+
+func (l *lines) Wants(*engine.Invocation) bool {
+	l.asked++
+	return l.asked > l.unwanted
+}
+
+func (l *lines) Line(_ *engine.Invocation, line engine.LogLine) { l.told = append(l.told, line) }

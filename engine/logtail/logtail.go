@@ -1,13 +1,22 @@
 // Package logtail shows log lines of scripts while they run, to whoever watches on any node.
 //
-//	script ──► engine ──► OnLog ──► Hub ──► watchers of this node
-//	                                 │  ▲
-//	                jsruntime_tail ◄─┘  └── jsruntime_tail of other nodes, for tenants that are watched here
-//	                jsruntime_tail_wanted: "tenant T is watched at some node", every wantedEvery
+//	script ──► engine ──► Hub ──► watchers of this node
+//	                       │  ▲
+//	      jsruntime_tail ◄─┘  └── jsruntime_tail of other nodes, for tenants that are watched here
+//	      jsruntime_tail_wanted: "tenant T is watched at some node", every wantedEvery
 //
-// Nothing is collected for tenants that nobody watches: an execution then costs one atomic load. What a watcher sees is a
+// Nothing is collected for tenants that nobody watches: a line of theirs costs one atomic load. What a watcher sees is a
 // convenience, not the record: lines are left out, and counted, when they come faster than Postgres or the watcher takes
 // them. The execution's log in the database has them all.
+//
+// Tenants share nothing that one of them can use up: each has its own lock, its own watchers (at most Config.TenantWatchers a
+// node) and its own queue of lines for other nodes, and these queues take turns.
+//
+//	what fails                             what watchers see
+//	a watcher is slow                      Line.Dropped of its next line, or Watcher.Dropped
+//	lines come faster than NOTIFY          the same, at the watchers of the other nodes
+//	a NOTIFY fails                         the same, once one succeeds
+//	this node does not hear its LISTEN     Hub.Deaf: the lines of other nodes are missing
 package logtail
 
 import (
@@ -15,6 +24,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -37,14 +47,18 @@ const (
 const (
 	wantedEvery = 5 * time.Second
 	wantedFor   = 3 * wantedEvery
+	deafAfter   = 3 * time.Second // without an echo of what this node has asked for
 	sendEvery   = 100 * time.Millisecond
 	maxPayload  = 7800 // bytes; Postgres refuses 8000
 	maxSends    = 16   // notifications each sendEvery: about 1 MB/s of lines a node
 	maxMessage  = 2 << 10
-	maxWaiting  = 4096 // lines for other nodes, and lines of one watcher
+	maxShown    = 256       // lines that a watcher may be behind
+	maxWaiting  = 128 << 10 // bytes of a tenant's lines for other nodes: what maxSends take
+	lineBytes   = 256       // of a line, beside its message
 )
 
-// Line is one line of an execution's log. Dropped counts the lines before it that were left out.
+// Line is one line of an execution's log. Dropped counts the lines before it that were left out; where they were lost between
+// nodes it counts those of all scripts of the tenant.
 type Line struct {
 	TenantID    uuid.UUID `json:"-"`
 	ScriptID    uuid.UUID `json:"script_id"`
@@ -57,11 +71,12 @@ type Line struct {
 	Dropped     int       `json:"dropped,omitempty"`
 }
 
-// batch is the payload of ChannelLines.
+// batch is the payload of ChannelLines. Dropped counts the lines that the sender left out since its last batch.
 type batch struct {
-	Node   uuid.UUID `json:"n"`
-	Tenant uuid.UUID `json:"t"`
-	Lines  []Line    `json:"l"`
+	Node    uuid.UUID `json:"n"`
+	Tenant  uuid.UUID `json:"t"`
+	Dropped int       `json:"d,omitempty"`
+	Lines   []Line    `json:"l"`
 }
 
 // Config is a Hub's.
@@ -70,38 +85,69 @@ type Config struct {
 	NodeID uuid.UUID
 	// DB sends notifications. Required.
 	DB sqlc.DBTX
+	// Watchers is how many may watch at this node at one time; zero means 200.
+	Watchers int
+	// TenantWatchers is how many of them may be one tenant's; zero means 10.
+	TenantWatchers int
 	// Log gets failures to send; nil means slog.Default.
 	Log *slog.Logger
 }
 
 // Hub passes lines from executions to watchers.
 type Hub struct {
-	nodeID  uuid.UUID
+	cfg     Config
 	queries *sqlc.Queries
 	log     *slog.Logger
+	dropped atomic.Int64
 
-	// wanted are the tenants that somebody watches, here or elsewhere, until when. It is replaced, never changed.
-	wanted atomic.Pointer[map[uuid.UUID]time.Time]
+	// tenants are those that somebody watches, here or elsewhere. The map is replaced, never changed.
+	tenants atomic.Pointer[map[uuid.UUID]*tenant]
+
+	mu      sync.Mutex // held while tenants is replaced; taken before a tenant's
+	open    int        // watchers of this node
+	askedAt time.Time  // of the first request for lines that no echo has followed; zero if there is none
+	hurry   chan struct{}
+
+	readyMu sync.Mutex // taken after a tenant's
+	ready   []*tenant  // have something for other nodes, the next to send first
+}
+
+// tenant is a tenant that somebody watches.
+type tenant struct {
+	id uuid.UUID
 
 	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
-	remote   map[uuid.UUID]time.Time // as other nodes have asked
-	waiting  map[uuid.UUID][]Line    // to be sent to other nodes
-	count    int                     // lines in waiting
-	hurry    chan struct{}
+	remote   time.Time // until when other nodes want its lines
+	waiting  []Line    // for other nodes
+	bytes    int       // size of waiting
+	dropped  int       // lines that other nodes wanted and did not get, since the last batch
+	queued   bool      // is in ready
 }
 
 // New returns a Hub.
 func New(cfg Config) (*Hub, error) {
-	if cfg.DB == nil {
+	switch {
+	case cfg.DB == nil:
 		return nil, errors.New("DB: required")
+	case cfg.Watchers < 0 || cfg.TenantWatchers < 0:
+		return nil, errors.New("Watchers, TenantWatchers: must not be negative")
 	}
-	h := &Hub{
-		nodeID: cfg.NodeID, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()),
-		watchers: map[*Watcher]struct{}{}, remote: map[uuid.UUID]time.Time{}, waiting: map[uuid.UUID][]Line{}, hurry: make(chan struct{}, 1),
-	}
-	h.wanted.Store(&map[uuid.UUID]time.Time{})
+	cfg.Watchers = cmp.Or(cfg.Watchers, 200)
+	cfg.TenantWatchers = cmp.Or(cfg.TenantWatchers, 10)
+	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: make(chan struct{}, 1)}
+	h.tenants.Store(&map[uuid.UUID]*tenant{})
 	return h, nil
+}
+
+// LimitError says that no further watcher is admitted until another one ends.
+type LimitError struct {
+	Scope string // "tenant" or "node"
+	Limit int
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("watchers of the %s: limit %d, all in use", e.Scope, e.Limit)
 }
 
 // Watcher gets the lines of a tenant, or of one of its scripts.
@@ -109,45 +155,105 @@ type Watcher struct {
 	C <-chan Line
 
 	hub      *Hub
+	tenant   *tenant
 	lines    chan Line
-	tenantID uuid.UUID
 	scriptID uuid.UUID
 	dropped  int
+	closed   bool
 }
 
-// Watch begins to watch. scriptID may be the zero UUID for all scripts. The caller calls Close.
-func (h *Hub) Watch(tenantID, scriptID uuid.UUID) *Watcher {
-	w := &Watcher{hub: h, lines: make(chan Line, maxWaiting), tenantID: tenantID, scriptID: scriptID}
-	w.C = w.lines
+// Watch begins to watch. scriptID may be the zero UUID for all scripts. The caller calls Close. The error is a *LimitError.
+func (h *Hub) Watch(tenantID, scriptID uuid.UUID) (*Watcher, error) {
 	h.mu.Lock()
-	h.watchers[w] = struct{}{}
-	h.publishWanted()
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	t := h.tenant(tenantID)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case len(t.watchers) >= h.cfg.TenantWatchers:
+		return nil, &LimitError{Scope: "tenant", Limit: h.cfg.TenantWatchers}
+	case h.open >= h.cfg.Watchers:
+		return nil, &LimitError{Scope: "node", Limit: h.cfg.Watchers}
+	}
+	w := &Watcher{hub: h, tenant: t, lines: make(chan Line, maxShown), scriptID: scriptID}
+	w.C = w.lines
+	t.watchers[w] = struct{}{}
+	h.open++
 	select {
 	case h.hurry <- struct{}{}: // tell the other nodes now
 	default:
 	}
-	return w
+	return w, nil
 }
 
-// Close ends watching. No line comes afterwards; C is not closed.
+// Close ends watching. No line comes afterwards; C is not closed. A second Close does nothing.
 func (w *Watcher) Close() {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
-	delete(w.hub.watchers, w)
-	w.hub.publishWanted()
+	w.tenant.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		w.hub.open--
+		delete(w.tenant.watchers, w)
+	}
+	w.tenant.mu.Unlock()
+	w.hub.forget()
 }
 
-// publishWanted replaces wanted. The caller holds mu.
-func (h *Hub) publishWanted() {
-	now := time.Now()
-	maps.DeleteFunc(h.remote, func(_ uuid.UUID, until time.Time) bool { return until.Before(now) })
-	wanted := maps.Clone(h.remote)
-	for w := range h.watchers {
-		wanted[w.tenantID] = now.Add(wantedFor)
-	}
-	h.wanted.Store(&wanted)
+// Dropped returns how many lines were left out since the last one, and counts from zero then.
+func (w *Watcher) Dropped() int {
+	w.tenant.mu.Lock()
+	defer w.tenant.mu.Unlock()
+	n := w.dropped
+	w.dropped = 0
+	return n
 }
+
+// tenant finds a tenant or adds it. The caller holds mu.
+func (h *Hub) tenant(id uuid.UUID) *tenant {
+	tenants := *h.tenants.Load()
+	t := tenants[id]
+	if t == nil {
+		t = &tenant{id: id, watchers: map[*Watcher]struct{}{}}
+		tenants = maps.Clone(tenants)
+		tenants[id] = t
+		h.tenants.Store(&tenants)
+	}
+	return t
+}
+
+// forget removes the tenants that nobody watches, and returns those that are watched here. The caller holds mu.
+func (h *Hub) forget() (here []*tenant) {
+	now := time.Now()
+	tenants := *h.tenants.Load()
+	kept := make(map[uuid.UUID]*tenant, len(tenants))
+	for id, t := range tenants {
+		t.mu.Lock()
+		watched := len(t.watchers) > 0
+		if watched || now.Before(t.remote) {
+			kept[id] = t
+		}
+		t.mu.Unlock()
+		if watched {
+			here = append(here, t)
+		}
+	}
+	if len(kept) < len(tenants) {
+		h.tenants.Store(&kept)
+	}
+	return here
+}
+
+// Deaf reports whether this node does not hear the notifications that it sends itself: then it hears no other node's either.
+// A pooler in transaction mode between it and Postgres does that. It is false while nobody watches.
+func (h *Hub) Deaf() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.askedAt.IsZero() && time.Since(h.askedAt) > deafAfter
+}
+
+// DroppedLines counts the lines that other nodes wanted and this one did not send.
+func (h *Hub) DroppedLines() int64 { return h.dropped.Load() }
 
 // Executor returns an engine.Executor that lets the Hub see the lines of next's executions.
 func (h *Hub) Executor(next engine.Executor) engine.Executor { return &executor{hub: h, next: next} }
@@ -159,39 +265,46 @@ type executor struct {
 
 // Execute implements engine.Executor.
 func (e *executor) Execute(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
-	if wanted := *e.hub.wanted.Load(); len(wanted) > 0 {
-		if _, ok := wanted[inv.Script.TenantID]; ok {
-			before := inv.OnLog
-			inv.OnLog = func(line engine.LogLine) {
-				if before != nil {
-					before(line)
-				}
-				e.hub.line(inv, line)
-			}
-		}
-	}
+	inv.Lines = e.hub
 	return e.next.Execute(ctx, inv)
 }
 
-// line takes one line of this node.
-func (h *Hub) line(inv *engine.Invocation, l engine.LogLine) {
+// Wants implements engine.LineWatcher.
+func (h *Hub) Wants(inv *engine.Invocation) bool {
+	tenants := *h.tenants.Load()
+	return len(tenants) > 0 && tenants[inv.Script.TenantID] != nil
+}
+
+// Line implements engine.LineWatcher. It waits for nothing but the tenant's own lock, which nobody holds for long.
+func (h *Hub) Line(inv *engine.Invocation, l engine.LogLine) {
+	t := (*h.tenants.Load())[inv.Script.TenantID]
+	if t == nil {
+		return
+	}
 	line := Line{
 		TenantID: inv.Script.TenantID, ScriptID: inv.Script.ID, ScriptName: inv.Script.Name, ExecutionID: inv.ExecutionID,
 		Seq: l.Seq, Level: l.Level, Message: bounded(l.Message), At: l.At,
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.show(line)
-	if _, ok := h.remote[line.TenantID]; ok && h.count < maxWaiting {
-		h.waiting[line.TenantID] = append(h.waiting[line.TenantID], line)
-		h.count++
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.show(line)
+	if !time.Now().Before(t.remote) {
+		return
 	}
+	if size := len(line.Message) + lineBytes; t.bytes+size <= maxWaiting {
+		t.waiting = append(t.waiting, line)
+		t.bytes += size
+	} else {
+		t.dropped++
+		h.dropped.Add(1)
+	}
+	h.enqueue(t)
 }
 
 // show gives the line to this node's watchers. The caller holds mu.
-func (h *Hub) show(line Line) {
-	for w := range h.watchers {
-		if w.tenantID != line.TenantID || w.scriptID != uuid.Nil && w.scriptID != line.ScriptID {
+func (t *tenant) show(line Line) {
+	for w := range t.watchers {
+		if w.scriptID != uuid.Nil && w.scriptID != line.ScriptID {
 			continue
 		}
 		line.Dropped = w.dropped
@@ -204,29 +317,53 @@ func (h *Hub) show(line Line) {
 	}
 }
 
+// enqueue puts t into ready. The caller holds t.mu.
+func (h *Hub) enqueue(t *tenant) {
+	if t.queued {
+		return
+	}
+	t.queued = true
+	h.readyMu.Lock()
+	h.ready = append(h.ready, t)
+	h.readyMu.Unlock()
+}
+
 // Notified takes a notification of one of the Hub's channels.
 func (h *Hub) Notified(channel, payload string) {
 	switch channel {
 	case ChannelWanted:
-		node, tenant, ok := parseWanted(payload)
-		if !ok || node == h.nodeID {
+		node, id, ok := parseWanted(payload)
+		if !ok {
 			return
 		}
 		h.mu.Lock()
-		h.remote[tenant] = time.Now().Add(wantedFor)
-		h.publishWanted()
-		h.mu.Unlock()
+		defer h.mu.Unlock()
+		if node == h.cfg.NodeID {
+			h.askedAt = time.Time{}
+			return
+		}
+		t := h.tenant(id)
+		t.mu.Lock()
+		t.remote = time.Now().Add(wantedFor)
+		t.mu.Unlock()
 	case ChannelLines:
 		var b batch
-		if json.Unmarshal([]byte(payload), &b) != nil || b.Node == h.nodeID {
+		if json.Unmarshal([]byte(payload), &b) != nil || b.Node == h.cfg.NodeID {
 			return
 		}
-		h.mu.Lock()
+		t := (*h.tenants.Load())[b.Tenant]
+		if t == nil {
+			return
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for w := range t.watchers {
+			w.dropped += max(b.Dropped, 0)
+		}
 		for _, line := range b.Lines {
 			line.TenantID = b.Tenant
-			h.show(line)
+			t.show(line)
 		}
-		h.mu.Unlock()
 	}
 }
 
@@ -260,61 +397,94 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
-// askFor tells the other nodes what is watched here, and forgets what is not watched elsewhere any more.
+// askFor tells the other nodes what is watched here, and forgets what nobody watches any more.
 func (h *Hub) askFor(ctx context.Context) {
 	h.mu.Lock()
-	h.publishWanted()
-	tenants := map[uuid.UUID]bool{}
-	for w := range h.watchers {
-		tenants[w.tenantID] = true
+	here := h.forget()
+	switch {
+	case len(here) == 0:
+		h.askedAt = time.Time{}
+	case h.askedAt.IsZero():
+		h.askedAt = time.Now()
 	}
 	h.mu.Unlock()
-	for tenant := range tenants {
-		h.notify(ctx, ChannelWanted, h.nodeID.String()+" "+tenant.String())
-	}
-}
-
-// send sends what waits for other nodes, and drops what exceeds maxSends.
-func (h *Hub) send(ctx context.Context) {
-	h.mu.Lock()
-	waiting := h.waiting
-	if h.count > 0 {
-		h.waiting, h.count = map[uuid.UUID][]Line{}, 0
-	} else {
-		waiting = nil
-	}
-	h.mu.Unlock()
-	sends := 0
-	for tenant, lines := range waiting {
-		for len(lines) > 0 && sends < maxSends {
-			payload, n := pack(h.nodeID, tenant, lines)
-			lines = lines[n:]
-			if payload != "" {
-				h.notify(ctx, ChannelLines, payload)
-				sends++
-			}
+	for _, t := range here {
+		if !h.notify(ctx, ChannelWanted, h.cfg.NodeID.String()+" "+t.id.String()) {
+			return
 		}
 	}
 }
 
-// pack makes a payload of as many lines as fit, and says how many it took.
-func pack(node, tenant uuid.UUID, lines []Line) (payload string, n int) {
-	b := batch{Node: node, Tenant: tenant}
-	size := 128
+// send sends what waits for other nodes: a batch of each tenant in turn, maxSends in all. The rest waits for the next time.
+func (h *Hub) send(ctx context.Context) {
+	for range maxSends {
+		h.readyMu.Lock()
+		if len(h.ready) == 0 {
+			h.ready = nil
+			h.readyMu.Unlock()
+			return
+		}
+		t := h.ready[0]
+		h.ready = h.ready[1:]
+		h.readyMu.Unlock()
+
+		payload, lines, dropped := h.take(t)
+		sent := payload == "" || h.notify(ctx, ChannelLines, payload)
+		t.mu.Lock()
+		t.queued = false
+		if !sent {
+			t.dropped += dropped + lines
+			h.dropped.Add(int64(lines))
+		}
+		if len(t.waiting) > 0 || t.dropped > 0 {
+			h.enqueue(t)
+		}
+		t.mu.Unlock()
+		if !sent {
+			return
+		}
+	}
+}
+
+// take takes the next batch of t's lines. The payload is empty where nobody wants them any more.
+func (h *Hub) take(t *tenant) (payload string, lines, dropped int) {
+	t.mu.Lock()
+	if !time.Now().Before(t.remote) {
+		t.waiting, t.bytes, t.dropped = nil, 0, 0
+	}
+	waiting, dropped := t.waiting, t.dropped
+	t.dropped = 0
+	t.mu.Unlock()
+	if len(waiting) == 0 && dropped == 0 {
+		return "", 0, 0
+	}
+	// Others append to waiting meanwhile, but do not change what it has.
+	payload, lines = pack(batch{Node: h.cfg.NodeID, Tenant: t.id, Dropped: dropped}, waiting)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, line := range waiting[:lines] {
+		t.bytes -= len(line.Message) + lineBytes
+	}
+	if t.waiting = t.waiting[lines:]; len(t.waiting) == 0 {
+		t.waiting = nil
+	}
+	return payload, lines, dropped
+}
+
+// pack makes a payload of b with as many lines as fit, and says how many it took: one at least.
+func pack(b batch, lines []Line) (payload string, n int) {
+	size := lineBytes
 	for _, line := range lines {
 		text, err := json.Marshal(line)
-		if err != nil || len(text) > maxPayload-256 {
+		if err != nil || len(text) > maxPayload-lineBytes {
 			line.Message = "(a line that is too long to be shown here)"
 			text, _ = json.Marshal(line)
 		}
-		if size += len(text) + 1; size > maxPayload {
+		if size += len(text) + 1; size > maxPayload && n > 0 {
 			break
 		}
 		b.Lines = append(b.Lines, line)
 		n++
-	}
-	if n == 0 {
-		return "", 1
 	}
 	text, err := json.Marshal(b)
 	if err != nil {
@@ -323,12 +493,14 @@ func pack(node, tenant uuid.UUID, lines []Line) (payload string, n int) {
 	return string(text), n
 }
 
-func (h *Hub) notify(ctx context.Context, channel, payload string) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+func (h *Hub) notify(ctx context.Context, channel, payload string) (sent bool) {
+	sending, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if err := h.queries.NotifySend(ctx, sqlc.NotifySendParams{Channel: channel, Payload: payload}); err != nil && ctx.Err() == nil {
-		h.log.Debug("sending log lines to other nodes", "error", err)
+	err := h.queries.NotifySend(sending, sqlc.NotifySendParams{Channel: channel, Payload: payload})
+	if err != nil && ctx.Err() == nil {
+		h.log.Debug("log lines not sent to other nodes", "channel", channel, "error", err)
 	}
+	return err == nil
 }
 
 // bounded cuts a message at a character's end.

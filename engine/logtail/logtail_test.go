@@ -2,25 +2,29 @@ package logtail_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
 	"jsruntime/engine/logtail"
 	"jsruntime/migrations/dbtest"
+	"jsruntime/sqlc"
 )
 
 // speaker is an executor whose executions log each text of their input.
 type speaker struct{}
 
 func (speaker) Execute(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
-	if inv.OnLog != nil {
-		for i, text := range strings.Split(string(inv.Input), "|") {
-			inv.OnLog(engine.LogLine{Seq: i, Level: "info", Message: text, At: time.Now()})
+	for i, text := range strings.Split(string(inv.Input), "|") {
+		if inv.Lines.Wants(inv) {
+			inv.Lines.Line(inv, engine.LogLine{Seq: i, Level: "info", Message: text, At: time.Now()})
 		}
 	}
 	return &engine.Result{}, nil
@@ -97,7 +101,7 @@ func TestWatchOneNode(t *testing.T) {
 	a := &engine.Script{ID: uuid.New(), TenantID: uuid.New(), Name: "a"}
 	b := &engine.Script{ID: uuid.New(), TenantID: a.TenantID, Name: "b"}
 	other := &engine.Script{ID: uuid.New(), TenantID: uuid.New(), Name: "other"}
-	all, one := hub.Watch(a.TenantID, uuid.Nil), hub.Watch(a.TenantID, b.ID)
+	all, one := watch(t, hub, a.TenantID, uuid.Nil), watch(t, hub, a.TenantID, b.ID)
 	run(t, hub, other, "secret")
 	run(t, hub, a, "from a")
 	run(t, hub, b, "from b")
@@ -114,8 +118,7 @@ func TestWatchAcrossNodes(t *testing.T) {
 	t.Parallel()
 	hubs := nodes(t, 2)
 	script := &engine.Script{ID: uuid.New(), TenantID: uuid.New(), Name: "far"}
-	w := hubs[0].Watch(script.TenantID, uuid.Nil)
-	defer w.Close()
+	w := watch(t, hubs[0], script.TenantID, uuid.Nil)
 	// The other node hears of the watcher by a notification, so the first runs may come too early.
 	deadline := time.Now().Add(20 * time.Second)
 	for len(w.C) == 0 && time.Now().Before(deadline) {
@@ -137,12 +140,158 @@ func TestSlowWatcherLosesLinesAndIsTold(t *testing.T) {
 	t.Parallel()
 	hub := node(t)
 	script := &engine.Script{ID: uuid.New(), TenantID: uuid.New()}
-	w := hub.Watch(script.TenantID, uuid.Nil)
-	defer w.Close()
-	run(t, hub, script, strings.Repeat("x|", 4096+9))
-	for range 4096 {
+	w := watch(t, hub, script.TenantID, uuid.Nil)
+	run(t, hub, script, strings.Repeat("x|", 256+9))
+	for range 256 {
 		require.Zero(t, next(t, w).Dropped)
 	}
 	run(t, hub, script, "last")
 	require.Equal(t, 10, next(t, w).Dropped)
+	run(t, hub, script, strings.Repeat("x|", 256+3))
+	require.Equal(t, 4, w.Dropped())
+	require.Zero(t, w.Dropped())
+}
+
+func TestWatchersAreLimited(t *testing.T) {
+	t.Parallel()
+	hub, err := logtail.New(logtail.Config{NodeID: uuid.New(), DB: &database{}, Watchers: 3, TenantWatchers: 2})
+	require.NoError(t, err)
+	greedy, modest := uuid.New(), uuid.New()
+	w := watch(t, hub, greedy, uuid.Nil)
+	watch(t, hub, greedy, uuid.New())
+	_, err = hub.Watch(greedy, uuid.Nil)
+	require.Equal(t, &logtail.LimitError{Scope: "tenant", Limit: 2}, err)
+	watch(t, hub, modest, uuid.Nil)
+	_, err = hub.Watch(modest, uuid.Nil)
+	require.Equal(t, &logtail.LimitError{Scope: "node", Limit: 3}, err)
+	w.Close()
+	w.Close() // gives back one place, not two
+	watch(t, hub, modest, uuid.Nil)
+	_, err = hub.Watch(uuid.New(), uuid.Nil)
+	require.Error(t, err)
+}
+
+// database takes notifications, and shows them to heard.
+type database struct {
+	sqlc.DBTX
+	heard func(channel, payload string) error
+}
+
+func (d *database) Exec(_ context.Context, _ string, args ...any) (pgconn.CommandTag, error) {
+	if d.heard == nil {
+		return pgconn.CommandTag{}, nil
+	}
+	return pgconn.CommandTag{}, d.heard(args[0].(string), args[1].(string))
+}
+
+// TestFloodIsCountedAndStarvesNobody has one tenant say more than its share while another one says a word.
+func TestFloodIsCountedAndStarvesNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		loud := &engine.Script{ID: uuid.New(), TenantID: uuid.New(), Name: "loud"}
+		quiet := &engine.Script{ID: uuid.New(), TenantID: uuid.New(), Name: "quiet"}
+		var order []string // of the tenants' batches
+		var there *logtail.Hub
+		fails := 0
+		db := &database{heard: func(channel, payload string) error {
+			if channel != logtail.ChannelLines {
+				return nil
+			}
+			if fails > 0 {
+				fails--
+				return errors.New("no database")
+			}
+			name := "quiet"
+			if strings.Contains(payload, loud.TenantID.String()) {
+				name = "loud"
+			}
+			order = append(order, name)
+			there.Notified(channel, payload)
+			return nil
+		}}
+		here, err := logtail.New(logtail.Config{NodeID: uuid.New(), DB: db})
+		require.NoError(t, err)
+		other := uuid.New()
+		there, err = logtail.New(logtail.Config{NodeID: other, DB: &database{}})
+		require.NoError(t, err)
+		for _, s := range []*engine.Script{loud, quiet} {
+			here.Notified(logtail.ChannelWanted, other.String()+" "+s.TenantID.String())
+		}
+		floods, word := watch(t, there, loud.TenantID, uuid.Nil), watch(t, there, quiet.TenantID, uuid.Nil)
+
+		const said = 2000
+		run(t, here, loud, strings.Repeat("x|", said-1)+"x")
+		run(t, here, quiet, "word")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = here.Run(ctx)
+		}()
+		time.Sleep(time.Second)
+		require.Equal(t, "word", next(t, word).Message)
+		require.Equal(t, []string{"loud", "quiet", "loud"}, order[:3])
+		shown, lost := 0, floods.Dropped()
+		for len(floods.C) > 0 {
+			shown++
+			lost += next(t, floods).Dropped
+		}
+		require.Equal(t, said, shown+lost)
+		require.Positive(t, here.DroppedLines())
+
+		// What a notification that failed had in it is counted too.
+		fails = 1
+		run(t, here, quiet, "lost|lost")
+		time.Sleep(time.Second)
+		require.Equal(t, 2, word.Dropped())
+		run(t, here, quiet, "heard")
+		time.Sleep(time.Second)
+		require.Equal(t, "heard", next(t, word).Message)
+		cancel()
+		<-ended
+	})
+}
+
+// TestDeaf has a node whose notifications do not come back, as behind a pooler, and then do.
+func TestDeaf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var hub *logtail.Hub
+		listening := false
+		db := &database{heard: func(channel, payload string) error {
+			if listening {
+				hub.Notified(channel, payload)
+			}
+			return nil
+		}}
+		hub, err := logtail.New(logtail.Config{NodeID: uuid.New(), DB: db})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = hub.Run(ctx)
+		}()
+		time.Sleep(time.Minute)
+		require.False(t, hub.Deaf(), "nobody has asked")
+		w, err := hub.Watch(uuid.New(), uuid.Nil)
+		require.NoError(t, err)
+		require.False(t, hub.Deaf(), "the echo may be under way")
+		time.Sleep(4 * time.Second)
+		require.True(t, hub.Deaf())
+		listening = true
+		time.Sleep(6 * time.Second)
+		require.False(t, hub.Deaf())
+		w.Close()
+		cancel()
+		<-ended
+	})
+}
+
+func watch(t *testing.T, hub *logtail.Hub, tenant, script uuid.UUID) *logtail.Watcher {
+	t.Helper()
+	w, err := hub.Watch(tenant, script)
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	return w
 }

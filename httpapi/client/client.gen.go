@@ -1916,6 +1916,9 @@ type LogTailParams struct {
 	// ScriptID One script only.
 	ScriptID *string `form:"script_id,omitempty" json:"script_id,omitempty"`
 
+	// LastEventID Sent with a reconnection: the stream then begins with a notice that lines may be missing.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+
 	// XTenant With a superadmin key: the slug or id of the tenant that is meant.
 	XTenant *string `json:"X-Tenant,omitempty"`
 }
@@ -5880,15 +5883,26 @@ func NewLogTailRequest(server string, params *LogTailParams) (*http.Request, err
 
 	if params != nil {
 
-		if params.XTenant != nil {
+		if params.LastEventID != nil {
 			var headerParam0 string
 
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Tenant", *params.XTenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("X-Tenant", headerParam0)
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
+		if params.XTenant != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Tenant", *params.XTenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Tenant", headerParam1)
 		}
 
 	}

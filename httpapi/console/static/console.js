@@ -229,6 +229,7 @@ const views = {
     const box = h("div.log");
     const state = h("span.faint", "connecting…");
     tail(params, state, (line) => {
+      if (line.dropped) box.append(...logCells({ at: line.at, level: "warn", message: `${line.dropped} lines were left out` }));
       box.append(...logCells(line, line.script_name));
       while (box.childElementCount > 3000) box.firstElementChild.remove();
       if (follow.checked) scrollTo(0, document.body.scrollHeight);
@@ -282,14 +283,17 @@ const logLines = (lines) => h("div.log", lines.flatMap((l) => logCells(l)));
 // tail reads the log stream for as long as the view is shown. EventSource cannot send the key, so the stream is read by hand.
 async function tail(params, state, onLine) {
   const shown = location.hash;
+  const again = {}; // says with a reconnection that it is one
   while (location.hash === shown) {
     const abort = new AbortController();
     const leave = () => abort.abort();
     addEventListener("hashchange", leave, { once: true });
     try {
-      const resp = await fetch(`/api/v1/logs/tail${query(params)}`, { headers: headers({ Accept: "text/event-stream" }), signal: abort.signal });
-      if (!resp.ok) { state.textContent = `not available (${resp.status})`; return; }
+      const resp = await fetch(`/api/v1/logs/tail${query(params)}`, { headers: headers({ Accept: "text/event-stream", ...again }), signal: abort.signal });
+      if (!resp.ok && resp.status !== 429) { state.textContent = `not available (${resp.status})`; return; }
+      if (!resp.ok) throw new Error("too many streams"); // one of them may end
       state.textContent = "live";
+      again["Last-Event-ID"] ??= "0";
       let rest = "";
       const decoder = new TextDecoder();
       for (const reader = resp.body.getReader(); ;) {
@@ -299,6 +303,7 @@ async function tail(params, state, onLine) {
         rest = events.pop();
         for (const event of events) {
           const data = event.split("\n").filter((l) => l.startsWith("data:")).map((l) => l.slice(5).trimStart()).join("\n");
+          again["Last-Event-ID"] = event.split("\n").find((l) => l.startsWith("id:"))?.slice(3).trim() ?? again["Last-Event-ID"];
           if (data) onLine(JSON.parse(data));
         }
       }
