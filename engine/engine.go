@@ -290,9 +290,14 @@ func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) 
 	delete(e.running, inv.ExecutionID)
 	e.mu.Unlock()
 	res, err := x.finish()
+	pid := x.call.Ending.PID
 	e.recycle(x)
 	if err != nil {
 		return nil, err
+	}
+	if e.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		e.cfg.Logger.DebugContext(ctx, "execution ended", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID, "execution_id", inv.ExecutionID,
+			"worker_pid", pid, "outcome", res.Code.Outcome(), "trigger", inv.Trigger, "duration_ms", res.Metrics.Duration.Milliseconds())
 	}
 	e.cfg.Observer.ExecutionEnded(inv, res)
 	return res, nil

@@ -75,6 +75,7 @@ func (e *Engine) newExecution(ctx context.Context, inv *Invocation) *execution {
 	x.prog = e.program(inv.Script)
 	l := &inv.Script.Limits
 	c := &x.call
+	c.Execution = inv.ExecutionID
 	c.Program = &x.prog.Program
 	c.Wall, c.CPU = l.MaxExecutionTime, l.MaxCPUTime
 	c.Patience, c.LimitPatience, c.Standing = e.cfg.QueueWait, e.cfg.QueueWait, 0
@@ -616,7 +617,7 @@ func (x *execution) judge(res *Result, end *pool.Ending) {
 		}
 		if guilty && res.Began && e.quarantine.Death(inv.Script.TenantID, inv.Script.ID, inv.Script.Version) {
 			e.cfg.Logger.Warn("script quarantined", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID,
-				"version", inv.Script.Version, "for", e.cfg.QuarantineFor)
+				"version", inv.Script.Version, "quarantine_ms", e.cfg.QuarantineFor.Milliseconds())
 			e.cfg.Observer.ScriptQuarantined(inv.Script.TenantID, inv.Script.ID)
 		}
 		if res.Code == CodeCancelled {

@@ -195,7 +195,8 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 			if v == http.ErrAbortHandler {
 				panic(v)
 			}
-			log.ErrorContext(c.Request.Context(), "handler panicked", "method", c.Request.Method, "route", c.FullPath(), "panic", fmt.Sprint(v))
+			log.ErrorContext(c.Request.Context(), "handler panicked", "request_id", c.Writer.Header().Get("X-Request-Id"),
+				"method", c.Request.Method, "route", c.FullPath(), "panic", fmt.Sprint(v))
 			if !c.Writer.Written() {
 				writeProblem(c, newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side."))
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -177,7 +178,7 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 			return p
 		}
 	case errors.As(err, &connect), connectionLost(err) && !errors.As(err, &other):
-		a.log.WarnContext(ctx, "database unavailable", "request_id", requestID(ctx), "error", err)
+		a.logOf(ctx).WarnContext(ctx, "database unavailable", "error", err)
 		return databaseUnavailable()
 	case errors.As(err, &other):
 		return newProblem(other.GetStatus(), codeOfStatus(other.GetStatus()), other.Error())
@@ -186,8 +187,20 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		return databaseUnavailable()
 	}
-	a.log.ErrorContext(ctx, "request failed", "request_id", requestID(ctx), "error", err)
+	a.logOf(ctx).ErrorContext(ctx, "request failed", "error", err)
 	return newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side. The log of the node has it under request "+requestID(ctx)+".")
+}
+
+// logOf is the log of what happens to a request: with its id, and with its tenant where that is known.
+func (a *API) logOf(ctx context.Context) *slog.Logger {
+	log, c := a.log, callOf(ctx)
+	if c.requestID != "" {
+		log = log.With("request_id", c.requestID)
+	}
+	if c.principal.HasTenant() {
+		log = log.With("tenant_id", c.principal.TenantID)
+	}
+	return log
 }
 
 // connectionLost reports whether err is that of a connection which ended under a query, or was found dead in the pool.

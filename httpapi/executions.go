@@ -129,7 +129,7 @@ func (a *API) settleOwn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleWait)
 	defer cancel()
 	if err := a.cfg.Ledger.Flush(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		a.log.WarnContext(ctx, "ledger cannot be flushed", "error", err)
+		a.logOf(ctx).WarnContext(ctx, "ledger cannot be flushed", "error", err)
 	}
 }
 
@@ -413,7 +413,7 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := a.cfg.Ledger.Record(record, inv, res); err != nil {
-		a.log.ErrorContext(ctx, "execution not recorded", "execution_id", inv.ExecutionID, "error", err)
+		a.logOf(ctx).ErrorContext(ctx, "execution not recorded", "script_id", inv.Script.ID, "execution_id", inv.ExecutionID, "error", err)
 		return nil, nil, newProblem(http.StatusServiceUnavailable, "overloaded", "The execution ran, but could not be recorded.").retryAfter(time.Second)
 	}
 	return inv, res, nil

@@ -124,7 +124,7 @@ func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
 		return // what was made is undone, and so is its answer
 	}
 	if err != nil {
-		a.log.WarnContext(after, "idempotency key not finished", "error", err)
+		a.logOf(after).WarnContext(after, "idempotency key not finished", "error", err)
 	}
 	sent = true
 	rec.send()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"math"
 	"mime"
 	"net"
@@ -179,7 +178,7 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	if err != nil {
-		a.log.WarnContext(ctx.Context(), "key not looked up", "error", err)
+		a.logOf(ctx.Context()).WarnContext(ctx.Context(), "key not looked up", "error", err)
 		a.refuse(ctx, databaseUnavailable())
 		return
 	}
@@ -428,7 +427,7 @@ func (a *API) transform(ctx huma.Context, _ string, v any) (any, error) {
 		return v, nil
 	}
 	if m.Status >= http.StatusInternalServerError {
-		a.log.LogAttrs(ctx.Context(), slog.LevelError, "request failed", slog.String("request_id", requestID(ctx.Context())), slog.String("detail", m.Detail))
+		a.logOf(ctx.Context()).ErrorContext(ctx.Context(), "request failed", "error", m.Detail)
 	}
 	return problemOfModel(m, infoOf(ctx.Operation()).secretBody), nil
 }

@@ -107,7 +107,7 @@ func (a *API) followOwn(ctx context.Context, c *change) {
 	ctx, cancel := context.WithTimeout(ctx, refreshWait)
 	defer cancel()
 	if err := a.cfg.Refresh(ctx); err != nil {
-		a.log.WarnContext(ctx, "catalog does not have a change yet", "error", err)
+		a.logOf(ctx).WarnContext(ctx, "catalog does not have a change yet", "error", err)
 	}
 }
 

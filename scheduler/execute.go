@@ -104,7 +104,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 	var refused *engine.RefusedError
 	if !errors.As(err, &refused) {
 		if ctx.Err() == nil {
-			s.cfg.Logger.Error("execution not accepted", "execution_id", row.ID, "error", err)
+			s.cfg.Logger.Error("execution not accepted", "tenant_id", row.TenantID, "script_id", row.ScriptID, "execution_id", row.ID, "error", err)
 		}
 		return e.giveBack("overloaded", brokenDelay, ctx)
 	}

@@ -90,7 +90,8 @@ func (s *Scheduler) write(ctx context.Context, batch []*ending) {
 			return
 		case refusesContent(err):
 			e := batch[0]
-			s.cfg.Logger.Error("ending refused by the database, written without its content", "execution_id", e.row.ID, "error", err)
+			s.cfg.Logger.Error("ending refused by the database, written without its content", "tenant_id", e.row.TenantID, "script_id", e.row.ScriptID,
+				"execution_id", e.row.ID, "error", err)
 			if e.result == nil || e.stripped {
 				return // its lease expires, and it is rescued
 			}

@@ -116,7 +116,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.Logger = c.Logger.With("node_id", c.NodeID)
 	return c, nil
 }
 

@@ -113,7 +113,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			fmt.Fprintln(stderr, "jsruntime:", err)
 			return 2
 		}
-		err = serve(ctx, line.Serve, stdout, stderr)
+		if err = serve(ctx, line.Serve, stdout, stderr); err != nil {
+			newLogger(line.Serve, stderr).Error("node failed", "error", err)
+			return 1
+		}
 	case "migrate up":
 		err = migrateUp(ctx, line.Migrate.DatabaseURL, stdout)
 	case "migrate status":

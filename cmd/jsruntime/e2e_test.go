@@ -511,6 +511,16 @@ func TestCommandLine(t *testing.T) {
 	}, &out, &errs))
 	require.Contains(t, errs.String(), "pprof")
 
+	// What ends a node is a line of its log, in the log's format.
+	errs.Reset()
+	require.Equal(t, 1, run(t.Context(), []string{"serve"}, func(name string) string {
+		return map[string]string{"JSRUNTIME_DATA_DIR": os.Args[0] + "/none", "JSRUNTIME_WORKER": os.Args[0]}[name]
+	}, &out, &errs))
+	var line map[string]any
+	require.NoError(t, json.Unmarshal(errs.Bytes(), &line), errs.String())
+	require.Equal(t, "node failed", line["msg"])
+	require.Contains(t, line["error"], "data-dir")
+
 	database := dbtest.Empty(t)
 	env := func(name string) string { return map[string]string{"DATABASE_URL": database}[name] }
 	out.Reset()

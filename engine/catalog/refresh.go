@@ -402,7 +402,7 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 		}
 	}
 	c.bound, c.seen = bound, make(map[int64]struct{})
-	c.log.Info("catalog loaded", "tenants", len(alive), "endpoints", count, "took", time.Since(started))
+	c.log.Info("catalog loaded", "tenants", len(alive), "endpoints", count, "took_ms", time.Since(started).Milliseconds())
 	c.tell(Change{})
 	return nil
 }

@@ -113,6 +113,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	endpoint := match.Endpoint
 	r.Pattern = endpoint.Pattern // for whoever is around the gateway: the path without what is in it
+	a.endpoint = endpoint
 	if endpoint.CORS != nil {
 		setCORS(h, endpoint, r, match.Preflight)
 		if match.Preflight {
@@ -219,7 +220,7 @@ func (g *Gateway) admit(a *answer, e *catalog.Endpoint) bool {
 			return true
 		}
 		if err != nil && !errors.Is(err, ErrBadKey) {
-			g.cfg.Log.Error("checking an api key", "tenant_id", e.TenantID, "error", err)
+			a.fail("checking an api key", err)
 			a.w.Header()["Retry-After"] = retryAfterOne
 			a.problem(http.StatusServiceUnavailable, "overloaded", "The key could not be checked.")
 			return false

@@ -25,10 +25,20 @@ const (
 
 // answer is one request's way back.
 type answer struct {
-	g  *Gateway
-	w  http.ResponseWriter
-	r  *http.Request
-	id uuid.UUID
+	g        *Gateway
+	w        http.ResponseWriter
+	r        *http.Request
+	id       uuid.UUID
+	endpoint *catalog.Endpoint // nil where none was found
+}
+
+// fail logs what went wrong on our side.
+func (a *answer) fail(message string, err error) {
+	log := a.g.cfg.Log
+	if e := a.endpoint; e != nil {
+		log = log.With("tenant_id", e.TenantID, "script_id", e.ScriptID)
+	}
+	log.Error(message, "execution_id", a.id, "error", err)
 }
 
 type problem struct {
@@ -74,7 +84,7 @@ func (a *answer) unrouted(err error) {
 	case gone(a.r.Context()): // nobody is there to read an answer
 	default:
 		if !errors.Is(err, catalog.ErrNotReady) {
-			a.g.cfg.Log.Error("finding an endpoint's script", "execution_id", a.id, "error", err)
+			a.fail("finding an endpoint's script", err)
 		}
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "The node could not read the script.")
@@ -98,7 +108,7 @@ func (a *answer) refused(err error) {
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "The node is stopping.")
 	default:
-		a.g.cfg.Log.Error("executing", "execution_id", a.id, "error", err)
+		a.fail("executing", err)
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "The node could not run the script.")
 	}

@@ -45,11 +45,12 @@ func (r Ref) Seq() uint32 { return r.seq }
 
 // Call is one request to execute. It may be used again after its Ending was received.
 type Call struct {
-	Program  *Program
-	Run      wire.Run // Seq and Slot are the pool's
-	Wall     time.Duration
-	CPU      time.Duration // 0: none
-	Patience time.Duration // how long it may wait for a worker
+	Execution Key // for the log
+	Program   *Program
+	Run       wire.Run // Seq and Slot are the pool's
+	Wall      time.Duration
+	CPU       time.Duration // 0: none
+	Patience  time.Duration // how long it may wait for a worker
 	// LimitPatience is how long it may wait where only its script's or tenant's concurrency is in the way.
 	LimitPatience time.Duration
 	// Standing is how long the call of its script that waits longest may have waited for this one to wait behind it; 0 means any time.

@@ -980,7 +980,7 @@ func (p *Pool) startFailed(err error) {
 	wait := min(100*time.Millisecond<<min(p.failures-1, 10), 10*time.Second)
 	p.notUntil = time.Now().Add(wait)
 	if p.failures%10 == 1 {
-		p.cfg.Logger.Error("worker did not start", "error", err, "failures", p.failures, "wait", wait)
+		p.cfg.Logger.Error("worker did not start", "error", err, "failures", p.failures, "wait_ms", wait.Milliseconds())
 	}
 	p.full = false
 	p.poke()
@@ -1060,6 +1060,7 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 	}
 	guilty := w.guilty()
 	death := guilty.death()
+	ids := guilty.ids()
 	for _, l := range w.lanes {
 		l.state = stateDead
 		if l.timer != nil {
@@ -1093,8 +1094,8 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 	switch death.Cause {
 	case CauseRetired, CauseEvicted, CauseTenant, CauseShutdown:
 	default:
-		p.cfg.Logger.Warn("worker ended", "worker_pid", w.pid, "cause", death.Cause, "signal", death.Signal,
-			"exit_code", death.ExitCode, "reason", death.Reason, "tenant_id", w.tenantText())
+		p.cfg.Logger.With(ids...).Warn("worker ended", "worker_pid", w.pid, "cause", death.Cause, "signal", death.Signal,
+			"exit_code", death.ExitCode, "reason", death.Reason)
 	}
 	p.full = false
 	p.grow(now)
@@ -1137,11 +1138,16 @@ func (p *Pool) again(c *Call, death *Death, now time.Time) {
 	}
 }
 
-func (w *worker) tenantText() string {
-	if w.tenant == nil {
-		return ""
+// ids are what the log calls the worker's tenant, and the script and the execution that it was running.
+func (w *worker) ids() []any {
+	var ids []any
+	if w.tenant != nil {
+		ids = append(ids, "tenant_id", keyText(w.tenant.id))
 	}
-	return keyText(w.tenant.id)
+	if c := w.head(); c != nil && (w.loading != nil || !c.began.IsZero()) {
+		ids = append(ids, "script_id", keyText(c.Program.Script), "execution_id", keyText(c.Execution))
+	}
+	return ids
 }
 
 // greet makes a worker that said Hello a spare.
