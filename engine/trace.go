@@ -19,6 +19,11 @@ func TraceContext(header map[string][]string) (parent, state string) {
 	return header["Traceparent"][0], state
 }
 
+// Sampled reports whether the trace of a valid traceparent, or of an empty one, is kept: whether the last bit of its flags is set.
+func Sampled(parent string) bool {
+	return parent != "" && strings.IndexByte("13579bdf", parent[len(parent)-1]) >= 0
+}
+
 // ValidTraceParent reports whether s is a traceparent: version, trace id, span id and flags in lower-case hex, neither id zero.
 func ValidTraceParent(s string) bool {
 	if len(s) != len("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01") || s[:2] == "ff" {

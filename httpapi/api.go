@@ -94,6 +94,8 @@ type Config struct {
 	// Ping asks the database, for /readyz; nil means Pool.Ping. It should go by a pool that requests cannot exhaust, or many of them
 	// look like an outage.
 	Ping func(ctx context.Context) error
+	// TraceParent gives the W3C traceparent of a request's span, empty where its trace is not kept; nil means that there are none.
+	TraceParent func(ctx context.Context) string
 	// Ready says whether the node can serve, beside the database; nil means that it can.
 	Ready func(ctx context.Context) error
 	// Metrics serves /metrics; nil means 404.

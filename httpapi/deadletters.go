@@ -157,6 +157,7 @@ func (a *API) redrive(ctx context.Context, c *change, d sqlc.DeadLetterTakeForRe
 	row, err := c.ExecutionEnqueue(ctx, sqlc.ExecutionEnqueueParams{
 		ID: newID(), ScriptID: letter.ScriptID, TenantID: c.tenant, TriggerType: string(engine.TriggerEvent), TriggerData: trigger, Input: input,
 		Version: d.ScriptVersion, Handler: string(engine.HandlerEvent), EventID: letter.EventID, DeadLetterID: &letter.ID,
+		Traceparent: d.Traceparent, // the event's own trace, to which the attempts before belong
 	})
 	if err != nil {
 		return uuid.Nil, err

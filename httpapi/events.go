@@ -34,6 +34,7 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 	err := a.change(ctx, func(c *change) error {
 		row, err := c.EventPublish(ctx, sqlc.EventPublishParams{
 			TenantID: c.tenant, Type: in.Body.Type, Data: rawOrNull(in.Body.Data), ID: given(in.Body.ID), DeliverAt: in.Body.DeliverAt,
+			Traceparent: a.traceParent(ctx),
 		})
 		if err != nil {
 			return err

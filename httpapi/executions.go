@@ -348,7 +348,7 @@ func requestOf(input json.RawMessage) (*engine.Request, error) {
 
 // enqueue puts an execution into the queue. Once it is committed it will run.
 func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p sqlc.ExecutionEnqueueParams) (*executionOut, error) {
-	p.ID, p.ScriptID, p.TenantID = newID(), script.ID, tenantOf(ctx)
+	p.ID, p.ScriptID, p.TenantID, p.Traceparent = newID(), script.ID, tenantOf(ctx), a.traceParent(ctx)
 	out := &executionOut{Status: http.StatusAccepted}
 	err := a.change(ctx, func(c *change) error {
 		if err := a.checkQueue(ctx, c); err != nil {
@@ -368,6 +368,14 @@ func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p 
 	out.Location = "/api/v1/executions/" + out.Body.ID.String()
 	out.ExecutionID = out.Body.ID.String()
 	return out, nil
+}
+
+// traceParent is the trace that what ctx's request puts into the queue belongs to.
+func (a *API) traceParent(ctx context.Context) *string {
+	if a.cfg.TraceParent == nil {
+		return nil
+	}
+	return given(a.cfg.TraceParent(ctx))
 }
 
 // checkQueue refuses work where too much waits already.

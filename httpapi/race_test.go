@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -292,6 +293,35 @@ func TestEventsAndDeadLetters(t *testing.T) {
 	require.EqualValues(t, 0, acme.post("/api/v1/dead-letters/retry", nil).is(202).json()["retried"])
 	acme.del("/api/v1/dead-letters/" + one).is(204)
 	acme.get("/api/v1/dead-letters/"+one).refused(404, "not_found")
+}
+
+// What waits in the queue belongs to the trace of the request that put it there, a redrive to that of the event.
+func TestQueueContinuesTheRequestsTrace(t *testing.T) {
+	t.Parallel()
+	var spans atomic.Int32
+	span := func(n int32) string { return fmt.Sprintf("00-4bf92f3577b34da6a3ce929d0e0e4736-%016x-01", n) }
+	n := startNode(t, func(c *httpapi.Config) { c.TraceParent = func(context.Context) string { return span(spans.Add(1)) } })
+	acme := n.tenant("acme")
+	id := acme.script("on", map[string]any{"type": "event", "source": "export default { event() {} }", "event_types": []string{"paid"}, "status": "active"})
+	stored := func(execution string) (traceParent *string) {
+		require.NoError(t, n.pool.QueryRow(t.Context(), `SELECT traceparent FROM script_executions WHERE id = $1`, execution).Scan(&traceParent))
+		return traceParent
+	}
+	acme.post("/api/v1/events", map[string]any{"type": "paid", "data": 1}).is(202)
+	event := acme.get("/api/v1/executions").items()[0]["id"].(string)
+	require.Equal(t, span(1), *stored(event))
+	byHand := acme.post("/api/v1/scripts/"+id+"/executions", nil).is(202).str("id")
+	require.Equal(t, span(2), *stored(byHand))
+	require.Equal(t, span(3), *stored(acme.post("/api/v1/executions/"+byHand+"/replay", nil).is(202).str("id")))
+
+	var letter string
+	require.NoError(t, n.pool.QueryRow(t.Context(), `INSERT INTO script_event_dead_letters (script_id, tenant_id, execution_id, event_type, event_data, error)
+		SELECT script_id, tenant_id, id, 'paid', '1', 'boom' FROM script_executions WHERE id = $1 RETURNING id::text`, event).Scan(&letter))
+	require.Equal(t, span(1), *stored(acme.post("/api/v1/dead-letters/"+letter+"/retry", nil).is(202).str("execution_id")))
+
+	plain := startNodeOn(t, n.pool)
+	untraced := plain.as(acme.key)
+	require.Nil(t, stored(untraced.post("/api/v1/scripts/"+id+"/executions", nil).is(202).str("id")))
 }
 
 func TestSchedules(t *testing.T) {

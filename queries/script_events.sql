@@ -4,7 +4,8 @@
 -- queue is queue_full. It wakes nobody: the caller does, once it has committed.
 -- name: EventPublish :one
 SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full
-FROM jsruntime_enqueue_event(@tenant_id::uuid, @type::text, @data::jsonb, sqlc.narg(id)::text, sqlc.narg(deliver_at)::timestamptz, @depth::integer) AS e;
+FROM jsruntime_enqueue_event(@tenant_id::uuid, @type::text, @data::jsonb, sqlc.narg(id)::text, sqlc.narg(deliver_at)::timestamptz, @depth::integer,
+    sqlc.narg(traceparent)::text) AS e;
 
 -- Wakes the nodes that listen.
 -- name: QueueNotify :exec
@@ -14,7 +15,7 @@ SELECT pg_notify('jsruntime_queue', '');
 -- name: EventPublishAfter :one
 SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full
 FROM jsruntime_enqueue_event(@tenant_id::uuid, @type::text, @data::jsonb, sqlc.narg(id)::text,
-    now() + make_interval(secs => @delay_seconds::float8), @depth::integer) AS e;
+    now() + make_interval(secs => @delay_seconds::float8), @depth::integer, sqlc.narg(traceparent)::text) AS e;
 
 -- Scheduler: retention.
 

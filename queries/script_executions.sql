@@ -38,9 +38,9 @@ WHERE e.tenant_id = @tenant_id AND e.id = @id;
 -- An execution that was accepted for later: once this is committed it will run.
 -- name: ExecutionEnqueue :one
 INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, version, handler, replay_of, event_id, dead_letter_id,
-    started_at, queued_at, run_at)
+    started_at, queued_at, run_at, traceparent)
 VALUES (@id, @script_id, @tenant_id, 'pending', @trigger_type, @trigger_data, @input, @version, @handler, sqlc.narg(replay_of), sqlc.narg(event_id),
-    sqlc.narg(dead_letter_id), NULL, now(), now())
+    sqlc.narg(dead_letter_id), NULL, now(), now(), sqlc.narg(traceparent))
 RETURNING *;
 
 -- Whether as much waits for the tenant as may, by the rule of the publishing function (migrations/00008).
@@ -117,7 +117,7 @@ SET status = 'running', node_id = @node_id::uuid, lease_token = @lease_token::uu
     lease_expires_at = now() + make_interval(secs => @lease_seconds::float8), started_at = now()
 WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p))
 RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.attempt, e.lost_count, e.queued_at, e.run_at,
-    e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested,
+    e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested, e.traceparent,
     EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
     EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds;
 
@@ -178,9 +178,9 @@ RETURNING e.id;
 -- The next attempt of executions that ended, with the script's newest version.
 -- name: ExecutionRetry :exec
 INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
-    queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id)
+    queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id, traceparent)
 SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, s.version, e.attempt + 1,
-    now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id
+    now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id, e.traceparent
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@new_ids::uuid[]) AS new_id, unnest(@delays_seconds::float8[]) AS delay_seconds) h
 JOIN script_executions e ON e.id = h.id
 JOIN scripts s ON s.id = e.script_id;

@@ -87,6 +87,9 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 			s.cfg.Observer.Begun(e.trigger, seconds(row.QueuedSeconds)+since, seconds(row.LateSeconds)+since)
 		},
 	}
+	if row.Traceparent != nil {
+		inv.TraceParent = *row.Traceparent
+	}
 	if row.ParentID != nil {
 		inv.ParentID = *row.ParentID
 	}

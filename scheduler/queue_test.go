@@ -2,7 +2,9 @@ package scheduler_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,6 +146,33 @@ func TestRetriesEndInOneDeadLetterAndARedriveRemovesIt(t *testing.T) {
 	redrive()
 	w.eventually(`SELECT count(*) = 0 FROM script_event_dead_letters`)
 	w.eventually(nothingLeft)
+}
+
+func TestARetryBelongsToTheTraceOfTheFirstAttempt(t *testing.T) {
+	w := newWorld(t)
+	tenant := w.tenant("a")
+	w.subscriber(tenant, "traced")
+	w.subscriber(tenant, "plain")
+	w.exec(`UPDATE scripts SET metadata = '{"retry": {"backoff_ms": 10, "max_attempts": 2}}'`)
+	var mu sync.Mutex
+	traces := map[string][]string{}
+	w.node(func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		var event struct{ Type string }
+		if err := json.Unmarshal(inv.Input, &event); err != nil {
+			return nil, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		traces[event.Type] = append(traces[event.Type], inv.TraceParent)
+		return failed(engine.CodeException, "boom"), nil
+	})
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	w.exec(`SELECT jsruntime_enqueue_event($1, 'traced', '1', NULL, NULL, 0, $2)`, tenant, parent)
+	w.exec(`SELECT jsruntime_enqueue_event($1, 'plain', '1', NULL, NULL, 0)`, tenant) // as a node of the version before does
+	w.eventually(`SELECT count(*) = 2 FROM script_event_dead_letters`)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, map[string][]string{"traced": {parent, parent}, "plain": {"", ""}}, traces)
 }
 
 func TestNonRetryableErrorIsADeadLetterAtOnce(t *testing.T) {

@@ -173,6 +173,7 @@ type ScriptExecution struct {
 	LeaseToken      *uuid.UUID
 	LeaseExpiresAt  *time.Time
 	CancelRequested bool
+	Traceparent     *string
 }
 
 type ScriptExecutionLog struct {

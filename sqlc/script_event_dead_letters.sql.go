@@ -188,7 +188,8 @@ func (q *Queries) DeadLetterResolve(ctx context.Context, executionIds []uuid.UUI
 }
 
 const deadLetterTakeForRetry = `-- name: DeadLetterTakeForRetry :many
-SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.version AS script_version, s.status AS script_status
+SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.version AS script_version, s.status AS script_status,
+    (SELECT e.traceparent FROM script_executions e WHERE e.id = d.execution_id) AS traceparent
 FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = $1
   AND ($2::uuid IS NULL OR d.id = $2)
@@ -211,6 +212,7 @@ type DeadLetterTakeForRetryRow struct {
 	ScriptEventDeadLetter ScriptEventDeadLetter
 	ScriptVersion         int32
 	ScriptStatus          string
+	Traceparent           *string
 }
 
 // Takes dead letters for a redrive: those that match and whose last redrive is not still pending or running. SKIP LOCKED lets
@@ -246,6 +248,7 @@ func (q *Queries) DeadLetterTakeForRetry(ctx context.Context, arg DeadLetterTake
 			&i.ScriptEventDeadLetter.RetryExecutionID,
 			&i.ScriptVersion,
 			&i.ScriptStatus,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}

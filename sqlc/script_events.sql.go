@@ -40,16 +40,18 @@ func (q *Queries) EventPrune(ctx context.Context, arg EventPruneParams) (int64, 
 const eventPublish = `-- name: EventPublish :one
 
 SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full
-FROM jsruntime_enqueue_event($1::uuid, $2::text, $3::jsonb, $4::text, $5::timestamptz, $6::integer) AS e
+FROM jsruntime_enqueue_event($1::uuid, $2::text, $3::jsonb, $4::text, $5::timestamptz, $6::integer,
+    $7::text) AS e
 `
 
 type EventPublishParams struct {
-	TenantID  uuid.UUID
-	Type      string
-	Data      json.RawMessage
-	ID        *string
-	DeliverAt *time.Time
-	Depth     int32
+	TenantID    uuid.UUID
+	Type        string
+	Data        json.RawMessage
+	ID          *string
+	DeliverAt   *time.Time
+	Depth       int32
+	Traceparent *string
 }
 
 type EventPublishRow struct {
@@ -70,6 +72,7 @@ func (q *Queries) EventPublish(ctx context.Context, arg EventPublishParams) (Eve
 		arg.ID,
 		arg.DeliverAt,
 		arg.Depth,
+		arg.Traceparent,
 	)
 	var i EventPublishRow
 	err := row.Scan(
@@ -84,7 +87,7 @@ func (q *Queries) EventPublish(ctx context.Context, arg EventPublishParams) (Eve
 const eventPublishAfter = `-- name: EventPublishAfter :one
 SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full
 FROM jsruntime_enqueue_event($1::uuid, $2::text, $3::jsonb, $4::text,
-    now() + make_interval(secs => $5::float8), $6::integer) AS e
+    now() + make_interval(secs => $5::float8), $6::integer, $7::text) AS e
 `
 
 type EventPublishAfterParams struct {
@@ -94,6 +97,7 @@ type EventPublishAfterParams struct {
 	ID           *string
 	DelaySeconds float64
 	Depth        int32
+	Traceparent  *string
 }
 
 type EventPublishAfterRow struct {
@@ -112,6 +116,7 @@ func (q *Queries) EventPublishAfter(ctx context.Context, arg EventPublishAfterPa
 		arg.ID,
 		arg.DelaySeconds,
 		arg.Depth,
+		arg.Traceparent,
 	)
 	var i EventPublishAfterRow
 	err := row.Scan(

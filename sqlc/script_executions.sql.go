@@ -126,7 +126,7 @@ SET status = 'running', node_id = $1::uuid, lease_token = $2::uuid,
     lease_expires_at = now() + make_interval(secs => $3::float8), started_at = now()
 WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p))
 RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.attempt, e.lost_count, e.queued_at, e.run_at,
-    e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested,
+    e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested, e.traceparent,
     EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
     EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds
 `
@@ -160,6 +160,7 @@ type ExecutionClaimRow struct {
 	DeadLetterID    *uuid.UUID
 	ParentID        *uuid.UUID
 	CancelRequested bool
+	Traceparent     *string
 	QueuedSeconds   float64
 	LateSeconds     float64
 }
@@ -205,6 +206,7 @@ func (q *Queries) ExecutionClaim(ctx context.Context, arg ExecutionClaimParams) 
 			&i.DeadLetterID,
 			&i.ParentID,
 			&i.CancelRequested,
+			&i.Traceparent,
 			&i.QueuedSeconds,
 			&i.LateSeconds,
 		); err != nil {
@@ -306,10 +308,10 @@ func (q *Queries) ExecutionDiscover(ctx context.Context, arg ExecutionDiscoverPa
 
 const executionEnqueue = `-- name: ExecutionEnqueue :one
 INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, version, handler, replay_of, event_id, dead_letter_id,
-    started_at, queued_at, run_at)
+    started_at, queued_at, run_at, traceparent)
 VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10,
-    $11, NULL, now(), now())
-RETURNING id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, lease_token, lease_expires_at, cancel_requested
+    $11, NULL, now(), now(), $12)
+RETURNING id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, lease_token, lease_expires_at, cancel_requested, traceparent
 `
 
 type ExecutionEnqueueParams struct {
@@ -324,6 +326,7 @@ type ExecutionEnqueueParams struct {
 	ReplayOf     *uuid.UUID
 	EventID      *string
 	DeadLetterID *uuid.UUID
+	Traceparent  *string
 }
 
 // An execution that was accepted for later: once this is committed it will run.
@@ -340,6 +343,7 @@ func (q *Queries) ExecutionEnqueue(ctx context.Context, arg ExecutionEnqueuePara
 		arg.ReplayOf,
 		arg.EventID,
 		arg.DeadLetterID,
+		arg.Traceparent,
 	)
 	var i ScriptExecution
 	err := row.Scan(
@@ -373,6 +377,7 @@ func (q *Queries) ExecutionEnqueue(ctx context.Context, arg ExecutionEnqueuePara
 		&i.LeaseToken,
 		&i.LeaseExpiresAt,
 		&i.CancelRequested,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -433,7 +438,7 @@ func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams
 }
 
 const executionGet = `-- name: ExecutionGet :one
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = $2
 `
 
@@ -481,13 +486,14 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 		&i.ScriptExecution.LeaseToken,
 		&i.ScriptExecution.LeaseExpiresAt,
 		&i.ScriptExecution.CancelRequested,
+		&i.ScriptExecution.Traceparent,
 		&i.ScriptName,
 	)
 	return i, err
 }
 
 const executionGetMany = `-- name: ExecutionGetMany :many
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
 `
 
@@ -541,6 +547,7 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 			&i.ScriptExecution.LeaseToken,
 			&i.ScriptExecution.LeaseExpiresAt,
 			&i.ScriptExecution.CancelRequested,
+			&i.ScriptExecution.Traceparent,
 			&i.ScriptName,
 		); err != nil {
 			return nil, err
@@ -947,9 +954,9 @@ func (q *Queries) ExecutionRescue(ctx context.Context, arg ExecutionRescueParams
 
 const executionRetry = `-- name: ExecutionRetry :exec
 INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
-    queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id)
+    queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id, traceparent)
 SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, s.version, e.attempt + 1,
-    now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id
+    now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id, e.traceparent
 FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS new_id, unnest($3::float8[]) AS delay_seconds) h
 JOIN script_executions e ON e.id = h.id
 JOIN scripts s ON s.id = e.script_id

@@ -215,7 +215,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Log: log,
-		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping,
+		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {
 			if draining.Load() {
 				return errStopping

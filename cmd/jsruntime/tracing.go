@@ -30,7 +30,8 @@ import (
 
 // tracing wraps the listener's handler and the engine's executor and host so that every request, execution and host call is a span:
 //
-//	caller's span (traceparent) → request → execution → host call → traceparent of a fetch
+//	caller's span (traceparent) → request ─┬──────────────────→ execution → host call → traceparent of a fetch
+//	                                      └→ row of the queue ─┘                      └→ row of the queue, of an event
 //
 // A nil *tracing makes no spans: none of the wrappers is in the way then.
 type tracing struct {
@@ -308,6 +309,20 @@ func continueTrace(ctx context.Context, parent, state string) context.Context {
 		return ctx
 	}
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent, "tracestate": state})
+}
+
+// queued is httpapi.Config.TraceParent: what waits in the queue continues its request's trace, if that is kept.
+func (t *tracing) queued() func(context.Context) string {
+	if t == nil {
+		return nil
+	}
+	return func(ctx context.Context) string {
+		if !trace.SpanContextFromContext(ctx).IsSampled() {
+			return ""
+		}
+		parent, _ := traceContext(ctx)
+		return parent
+	}
 }
 
 // traceContext is the span of ctx as a traceparent, and its tracestate.

@@ -56,9 +56,13 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 	if args.ID != "" {
 		id = &args.ID
 	}
+	var traceParent *string
+	if engine.Sampled(inv.TraceParent) {
+		traceParent = &inv.TraceParent
+	}
 	row, err := h.queries.EventPublishAfter(ctx, sqlc.EventPublishAfterParams{
 		TenantID: inv.Script.TenantID, Type: args.Type, Data: ledger.SafeJSON(args.Data), ID: id,
-		DelaySeconds: args.DelaySeconds, Depth: int32(inv.Depth + 1),
+		DelaySeconds: args.DelaySeconds, Depth: int32(inv.Depth + 1), Traceparent: traceParent,
 	})
 	if err != nil {
 		return nil, explainPublish(call.Method, err)

@@ -16,7 +16,7 @@ func TestPublish(t *testing.T) {
 	woken := 0
 	h := newTestHost(t, Config{DB: db, Wake: func() { woken++ }})
 	inv, other := newTenant(t, db, "a"), newTenant(t, db, "b")
-	inv.Depth = 2
+	inv.Depth, inv.TraceParent = 2, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	_, err := db.Exec(t.Context(), `
 		WITH o AS (INSERT INTO organizations (tenant_id, name) VALUES ($1, 'o') RETURNING id),
 		s AS (INSERT INTO scripts (tenant_id, organization_id, name, source, type, status) SELECT $1, id, 'on', '', 'event', 'active' FROM o RETURNING id)
@@ -30,10 +30,16 @@ func TestPublish(t *testing.T) {
 	var depth int
 	var delayed bool
 	var text string
-	require.NoError(t, db.QueryRow(t.Context(), `SELECT depth, run_at > now() + interval '50 s', input->'data'->>'n' FROM script_executions`).Scan(&depth, &delayed, &text))
+	var traceParent *string
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT depth, run_at > now() + interval '50 s', input->'data'->>'n', traceparent FROM script_executions`).Scan(&depth, &delayed, &text, &traceParent))
+	require.Equal(t, &inv.TraceParent, traceParent)
 	require.Equal(t, 3, depth)
 	require.True(t, delayed)
 	require.Equal(t, "a\ufffdb\ufffd", text)
+	inv.TraceParent = inv.TraceParent[:53] + "00"
+	call(t, h, inv, "events.publish", `{"type":"order.paid","id":"e2"}`)
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT traceparent FROM script_executions WHERE event_id = 'e2'`).Scan(&traceParent))
+	require.Nil(t, traceParent, "a trace that is not kept")
 	require.Contains(t, call(t, h, other, "events.publish", `{"type":"order.paid"}`), `"executions":0`)
 
 	for _, args := range []string{`{}`, `{"type":"a b"}`, `{"type":"a","delaySeconds":-1}`, `{"type":"a","id":"` + strings.Repeat("x", 256) + `"}`} {
