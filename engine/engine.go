@@ -230,12 +230,21 @@ func New(cfg Config) (*Engine, error) {
 		TenantLimit: func(tenant pool.Key) int { return cfg.TenantConcurrency(tenant) },
 		Started:     cfg.Observer.WorkerStarted,
 		Ended:       func(_ string, d *pool.Death) { cfg.Observer.WorkerEnded(deathWord(d)) },
+		Condemned:   func(code string) { cfg.Observer.IsolateCondemned(condemnedBy(Code(code))) },
 		Logger:      cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// condemnedBy is the code that Observer.IsolateCondemned names. What a worker may not say counts as it does for the execution.
+func condemnedBy(c Code) Code {
+	if c == CodeCancelled || scriptCode(c) {
+		return c
+	}
+	return CodeException
 }
 
 // deathWord is the cause that Observer.WorkerEnded names.
@@ -247,11 +256,17 @@ func deathWord(d *pool.Death) string {
 	case CodeSandboxViolation:
 		return string(CodeSandboxViolation)
 	case CodeExceededMemory:
-		return "memory"
+		return workerMemory
 	default:
-		return "crashed"
+		return workerCrashed
 	}
 }
+
+// Why a worker ended by itself.
+const (
+	workerMemory  = "memory"
+	workerCrashed = "crashed"
+)
 
 // Run serves executions until ctx is done; then it accepts no further ones, lets the accepted ones end within DrainGrace,
 // cancels the rest, and returns when every process, descriptor and goroutine of the engine is gone.
@@ -400,11 +415,13 @@ func (e *Engine) Quarantines() []Quarantine { return e.quarantine.List() }
 
 // Stats are figures of the moment.
 type Stats struct {
-	Workers     int      // processes, spares included
-	Spares      int      // started and not leased
-	Idle        int      // leased, nothing to do
-	Busy        int      // executing, parked ones included
-	Parked      int      // executing, waiting for a host call
+	Workers     int      // processes, spares and those that are being killed included
+	Starting    int      // processes that have not said Hello, or are asked for
+	Spares      int      // processes that are started and not leased
+	Idle        int      // processes that are leased and have nothing to do
+	Busy        int      // processes that execute, load a script or are being leased
+	Parked      int      // processes all of whose executions wait for a host call; none of the others counts them
+	Isolates    int      // with a script
 	Tenants     int      // with a worker
 	Queued      int      // executions that wait for a worker
 	Running     int      // executions that were accepted and have not ended
@@ -417,7 +434,7 @@ type Stats struct {
 func (e *Engine) Stats() Stats {
 	s := e.pool.Stats()
 	return Stats{
-		Workers: s.Workers, Spares: s.Spares, Idle: s.Idle, Busy: s.Busy, Parked: s.Parked, Tenants: s.Tenants,
+		Workers: s.Workers, Starting: s.Starting, Spares: s.Spares, Idle: s.Idle, Busy: s.Busy, Parked: s.Parked, Isolates: s.Isolates, Tenants: s.Tenants,
 		Queued: s.Pending, Running: s.Calls, Quarantined: len(e.quarantine.List()), V8: s.V8, Layers: append(slices.Clone(e.layers), s.Layers...),
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"jsruntime/engine/internal/pool"
 )
 
 // Observer is told what the engine does, for metrics. Its methods are called on hot paths: they return at once and are safe for
@@ -17,11 +19,32 @@ type Observer interface {
 	HostCallEnded(method string, took time.Duration, err error)
 	// WorkerStarted is called when a worker said Hello, with the time from spawn to then.
 	WorkerStarted(took time.Duration)
-	// WorkerEnded is called when a worker process is gone. Cause is one of: retired, evicted, tenant_changed, shutdown, deadline,
-	// cancelled, protocol, start_failed, sandbox_violation, memory, crashed.
+	// WorkerEnded is called when a worker process is gone, or could not be started. Cause is one of WorkerCauses.
 	WorkerEnded(cause string)
+	// IsolateCondemned is called when a worker dropped an isolate that no further execution may use: it was terminated, came near its
+	// memory limit or broke. Code is how the execution ended that was its last, one of CondemnedCodes.
+	IsolateCondemned(code Code)
 	// ScriptQuarantined is called when a script killed too many workers.
 	ScriptQuarantined(tenantID, scriptID uuid.UUID)
+}
+
+// WorkerCauses are the causes that Observer.WorkerEnded is called with.
+func WorkerCauses() []string {
+	return []string{
+		pool.CauseRetired, pool.CauseEvicted, pool.CauseTenant, pool.CauseShutdown, pool.CauseDeadline, pool.CauseCPU, pool.CauseCancelled,
+		pool.CauseProtocol, pool.CauseStart, string(CodeSandboxViolation), workerMemory, workerCrashed,
+	}
+}
+
+// CondemnedCodes are the codes that Observer.IsolateCondemned is called with.
+func CondemnedCodes() []Code {
+	var codes []Code
+	for _, c := range Codes() {
+		if condemnedBy(c) == c {
+			codes = append(codes, c)
+		}
+	}
+	return codes
 }
 
 // NopObserver ignores everything.
@@ -43,6 +66,9 @@ func (NopObserver) WorkerStarted(time.Duration) {}
 
 // WorkerEnded implements Observer.
 func (NopObserver) WorkerEnded(string) {}
+
+// IsolateCondemned implements Observer.
+func (NopObserver) IsolateCondemned(Code) {}
 
 // ScriptQuarantined implements Observer.
 func (NopObserver) ScriptQuarantined(uuid.UUID, uuid.UUID) {}

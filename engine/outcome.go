@@ -39,6 +39,15 @@ const (
 	CodeConcurrencyLimit Code = "concurrency_limit" // as CodeOverloaded
 )
 
+// Codes returns all of them.
+func Codes() []Code {
+	return []Code{
+		CodeNone, CodeException, CodeExceededWallTime, CodeExceededCPU, CodeExceededMemory, CodeOutputTooLarge, CodeInvalidOutput, CodeBootError,
+		CodeHandlerMissing, CodeUnsettled, CodeSandboxViolation, CodeLoopDetected, CodeWorkerLost, CodeCancelled, CodeQuarantined, CodeOverloaded,
+		CodeConcurrencyLimit,
+	}
+}
+
 // Status returns the ending that the data model has for the code.
 func (c Code) Status() Status {
 	switch c {

@@ -60,6 +60,7 @@ type Config struct {
 	TenantLimit func(tenant Key) int
 	Started     func(took time.Duration)
 	Ended       func(cause string, death *Death)
+	Condemned   func(code string) // a worker dropped an isolate after an execution that ended with code, in the worker's words
 	Logger      *slog.Logger
 }
 
@@ -138,6 +139,9 @@ func New(cfg Config) (*Pool, error) {
 	}
 	if cfg.Started == nil {
 		cfg.Started = func(time.Duration) {}
+	}
+	if cfg.Condemned == nil {
+		cfg.Condemned = func(string) {}
 	}
 	return &Pool{
 		cfg:     cfg,
@@ -966,6 +970,7 @@ func (p *Pool) startOne() {
 		if r.err != nil {
 			p.mu.Lock()
 			p.starting--
+			p.cfg.Ended(CauseStart, &Death{Cause: CauseStart, Reason: r.err.Error()})
 			p.startFailed(r.err)
 			p.unlock(nil)
 			return
@@ -1278,8 +1283,9 @@ func (p *Pool) result(w *worker, payload []byte) error {
 	}
 	w.remove(i)
 	w.runs++
-	if m.Condemned && w.script != nil {
+	if m.Condemned && w.script != nil && w.slots[w.script.id] != nil {
 		delete(w.slots, w.script.id)
+		p.cfg.Condemned(m.Code)
 	}
 	if m.Exiting && w.state == stateReady {
 		w.retire(CauseRetired)
@@ -1501,24 +1507,39 @@ func (p *Pool) RetireTenant(id Key) {
 	p.grow(now)
 }
 
-// Stats are the pool's figures of the moment.
+// Stats are the pool's figures of the moment. A process is counted in one of Starting, Spares, Idle, Busy and Parked, until it is
+// being killed.
 type Stats struct {
-	Workers, Spares, Idle, Busy, Parked, Tenants, Pending, Calls int
-	V8                                                           string
-	Layers                                                       []string
+	Workers                              int // processes
+	Starting, Spares, Idle, Busy, Parked int
+	Isolates                             int // with a script
+	Tenants, Pending, Calls              int
+	V8                                   string
+	Layers                               []string
 }
 
 // Stats returns the figures of the moment.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Stats{
-		Workers: len(p.workers), Spares: len(p.spares), Parked: p.parked, Pending: p.pending, Calls: p.calls,
-		V8: p.v8, Layers: slices.Clone(p.layers),
+	s := Stats{Workers: len(p.workers), Starting: p.starting, Pending: p.pending, Calls: p.calls, V8: p.v8, Layers: slices.Clone(p.layers)}
+	for w := range p.workers {
+		switch {
+		case !w.greeted || w.doomed: // counted by starting, or as good as gone
+		case w.tenant == nil:
+			s.Spares++
+		case w.process.parked:
+			s.Parked++
+		case w.state == stateReady && w.quiet():
+			s.Idle++
+		default:
+			s.Busy++
+		}
+		for _, l := range w.lanes {
+			s.Isolates += len(l.slots)
+		}
 	}
 	for _, t := range p.tenants {
-		s.Idle += len(t.idle)
-		s.Busy += t.busy
 		if len(t.workers) > 0 {
 			s.Tenants++
 		}
