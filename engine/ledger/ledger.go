@@ -99,21 +99,23 @@ type flushWait struct {
 }
 
 type counts struct {
-	recorded, written, dropped, batches, retries atomic.Int64
-	waitingRows, waitingBytes                    atomic.Int64
-	outage                                       atomic.Bool
+	recorded, refused, written, dropped, batches, retries atomic.Int64
+	waitingRows, waitingBytes                             atomic.Int64
+	outage                                                atomic.Bool
 }
 
 // Stats are a Ledger's figures since its start.
 type Stats struct {
 	Recorded     int64 // rows taken
+	Refused      int64 // rows not taken: there was no room for as long as their caller would wait, or Run has ended
 	Written      int64 // rows committed
 	Dropped      int64 // rows of deleted scripts, and rows that Postgres refused for what is in them
 	Batches      int64 // transactions committed
 	Retries      int64 // transactions tried again
 	BacklogRows  int64 // taken and neither written nor dropped
 	BacklogBytes int64
-	Outage       bool // the last transaction failed because Postgres is away
+	BufferBytes  int64 // what BacklogBytes may reach
+	Outage       bool  // the last transaction failed because Postgres is away
 }
 
 // New makes a Ledger. Record works at once; Run writes.
@@ -147,6 +149,7 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 	r := l.rowOf(inv, res)
 	if !l.room.TryAcquire(r.size) {
 		if err := l.room.Acquire(ctx, r.size); err != nil {
+			l.counts.refused.Add(1)
 			return fmt.Errorf("ledger is full: %w", cmp.Or(context.Cause(ctx), err))
 		}
 	}
@@ -154,6 +157,7 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 	if l.closed {
 		l.mu.Unlock()
 		l.room.Release(r.size)
+		l.counts.refused.Add(1)
 		return ErrClosed
 	}
 	r.number = l.next
@@ -201,9 +205,10 @@ func (l *Ledger) Flush(ctx context.Context) error {
 // Stats returns the figures of now.
 func (l *Ledger) Stats() Stats {
 	return Stats{
-		Recorded: l.counts.recorded.Load(), Written: l.counts.written.Load(), Dropped: l.counts.dropped.Load(),
+		Recorded: l.counts.recorded.Load(), Refused: l.counts.refused.Load(), Written: l.counts.written.Load(), Dropped: l.counts.dropped.Load(),
 		Batches: l.counts.batches.Load(), Retries: l.counts.retries.Load(),
-		BacklogRows: l.counts.waitingRows.Load(), BacklogBytes: l.counts.waitingBytes.Load(), Outage: l.counts.outage.Load(),
+		BacklogRows: l.counts.waitingRows.Load(), BacklogBytes: l.counts.waitingBytes.Load(),
+		BufferBytes: l.cfg.BufferBytes, Outage: l.counts.outage.Load(),
 	}
 }
 

@@ -156,6 +156,7 @@ func TestShutdownWritesWhatWaits(t *testing.T) {
 	require.Equal(t, 50, count(t, db, "script_executions"))
 	inv, res := httpRun(script)
 	require.ErrorIs(t, l.Record(context.Background(), inv, res), ledger.ErrClosed)
+	require.EqualValues(t, 1, l.Stats().Refused)
 }
 
 func TestFullBufferHoldsCallersBack(t *testing.T) {
@@ -178,6 +179,8 @@ func TestFullBufferHoldsCallersBack(t *testing.T) {
 	}
 	require.Positive(t, recorded)
 	require.Less(t, recorded, 8)
+	require.EqualValues(t, 1, l.Stats().Refused)
+	require.EqualValues(t, 8<<10, l.Stats().BufferBytes)
 	// Nobody has written yet. Now somebody does, and a caller that waits gets its room.
 	run, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
