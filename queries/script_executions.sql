@@ -229,7 +229,9 @@ WITH lost AS (
         last_started_at = r.started_at, last_run_at = r.started_at, last_run_status = r.status, updated_at = now()
     FROM rescued r WHERE r.trigger_type = 'cron' AND r.status <> 'pending' AND j.script_id = r.script_id AND j.execution_id = r.id
 )
-SELECT r.id, r.tenant_id, r.script_id, r.status, r.trigger_type FROM rescued r;
+SELECT r.id, r.tenant_id, r.script_id, r.status, r.trigger_type, COALESCE(r.error_code, '')::text AS error_code,
+    (r.status = 'failed' AND r.trigger_type = 'event' OR r.status <> 'pending' AND r.dead_letter_id IS NOT NULL)::boolean AS dead_letter
+FROM rescued r;
 
 -- Ticks that were accepted before their script was paused, disabled, archived or its tenant suspended do not start afterwards.
 -- name: ExecutionCancelStopped :execrows
@@ -248,9 +250,49 @@ UPDATE script_scheduled_jobs j
 SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_run_status = 'cancelled', updated_at = now()
 FROM stopped WHERE j.script_id = stopped.script_id AND j.execution_id = stopped.id;
 
--- How many executions are due and wait, up to a bound.
+-- How many executions are due and wait, of those that may be claimed, up to a bound for each tenant and one for all. A loose scan
+-- as ExecutionDiscover's, that counts the rows of each pair on its way, and goes on to the next tenant where a tenant's bound is
+-- reached. Rows of active scripts are counted by the index alone; of a script that isn't active, which runs only what a person asked
+-- for by hand, the first 20 are looked at.
 -- name: ExecutionBacklog :one
-SELECT count(*)::bigint FROM (SELECT FROM script_executions e WHERE e.status = 'pending' AND e.run_at <= now() LIMIT @row_limit) w;
+WITH RECURSIVE bounds AS (
+    SELECT @tenant_limit::bigint AS tenant_limit, @row_limit::bigint AS row_limit
+), pairs AS (
+    SELECT '00000000-0000-0000-0000-000000000000'::uuid AS tenant_id, '00000000-0000-0000-0000-000000000000'::uuid AS script_id,
+        0::bigint AS of_tenant, 0::bigint AS total
+    UNION ALL
+    SELECT n.tenant_id, n.script_id, n.of_tenant + c.due, p.total + c.due
+    FROM pairs p
+    CROSS JOIN bounds b
+    CROSS JOIN LATERAL (
+        SELECT e.tenant_id, e.script_id, CASE WHEN e.tenant_id = p.tenant_id THEN p.of_tenant ELSE 0 END AS of_tenant FROM script_executions e
+        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > (p.tenant_id,
+            CASE WHEN p.of_tenant < b.tenant_limit THEN p.script_id ELSE 'ffffffff-ffff-ffff-ffff-ffffffffffff' END)
+        ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
+    ) n
+    CROSS JOIN LATERAL (
+        SELECT COALESCE((
+            SELECT CASE s.status
+                WHEN 'active' THEN (
+                    SELECT count(*) FROM (
+                        SELECT FROM script_executions e
+                        WHERE e.status = 'pending' AND e.tenant_id = t.id AND e.script_id = s.id AND e.run_at <= now()
+                        LIMIT LEAST(b.tenant_limit - n.of_tenant, b.row_limit - p.total)
+                    ) a)
+                ELSE (
+                    SELECT LEAST(count(*), b.tenant_limit - n.of_tenant, b.row_limit - p.total) FROM (
+                        SELECT e.trigger_type FROM script_executions e
+                        WHERE e.status = 'pending' AND e.tenant_id = t.id AND e.script_id = s.id AND e.run_at <= now()
+                        ORDER BY e.run_at, e.id LIMIT 20
+                    ) h WHERE h.trigger_type IN ('manual', 'api'))
+                END
+            FROM tenants t JOIN scripts s ON s.id = n.script_id
+            WHERE t.id = n.tenant_id AND t.status = 'active' AND s.status <> 'archived'
+        ), 0) AS due OFFSET 0 -- or it is counted once for each place that names due
+    ) c
+    WHERE p.total < b.row_limit
+)
+SELECT max(p.total)::bigint FROM pairs p;
 
 -- Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs.
 -- name: ExecutionPrune :one

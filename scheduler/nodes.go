@@ -87,11 +87,56 @@ func (s *Scheduler) beat(ctx, work context.Context) {
 	}
 }
 
+// Load is what a node does at the moment: in its row in the database, from where the API of any node shows it.
+type Load struct {
+	Workers    WorkersLoad    `json:"workers"`
+	Executions ExecutionsLoad `json:"executions"`
+	History    HistoryLoad    `json:"history"`
+}
+
+// WorkersLoad counts a node's worker processes by state, and what is in them.
+type WorkersLoad struct {
+	Starting int `json:"starting"`
+	Spare    int `json:"spare"`
+	Idle     int `json:"idle"`
+	Busy     int `json:"busy"`
+	Parked   int `json:"parked"`
+	Isolates int `json:"isolates"`
+	Tenants  int `json:"tenants"`
+}
+
+// ExecutionsLoad counts the executions that a node has accepted, for requests and from the queue, and that have not ended.
+type ExecutionsLoad struct {
+	Running int `json:"running"`
+	Queued  int `json:"queued"` // of these, for a worker
+}
+
+// HistoryLoad is what a node has still to write down.
+type HistoryLoad struct {
+	BacklogRows  int64 `json:"backlog_rows"`
+	BacklogBytes int64 `json:"backlog_bytes"`
+}
+
+// loadColumn is a node's column of that name.
+type loadColumn struct {
+	Running     int `json:"running"` // queued executions
+	Concurrency int `json:"concurrency"`
+	Load
+}
+
+// Heartbeat is when the database last took this node's sign of life; zero before the first. It comes every Config.Heartbeat.
+func (s *Scheduler) Heartbeat() time.Time {
+	if at := s.beaten.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
 // maxSkew is the difference between the node's and the database's clock that is worth a warning.
 const maxSkew = time.Second
 
 func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
-	load, err := json.Marshal(map[string]int{"running": s.Running(), "concurrency": s.cfg.Concurrency})
+	load, err := json.Marshal(loadColumn{Running: s.Running(), Concurrency: s.cfg.Concurrency, Load: s.cfg.Load()})
 	if err != nil {
 		return err
 	}
@@ -100,6 +145,7 @@ func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
 		return err
 	}
 	before := time.Now()
+	s.beaten.Store(&before)
 	// A node that is cut off has ended its runs after two thirds of a lease, so that after a whole one its share is free.
 	live, err := s.queries.NodeLive(ctx, s.cfg.Lease.Seconds())
 	if err != nil {

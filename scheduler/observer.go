@@ -14,7 +14,8 @@ type Observer interface {
 	// Begun is called when a worker is about to begin an execution: how long it had been accepted, and how long it had been due
 	// (for a tick its lateness: start minus due).
 	Begun(trigger engine.Trigger, queued, late time.Duration)
-	// Ended is called for every ending that was written, with what followed it: "", "retry" or "dead_letter".
+	// Ended is called for every ending that was written, by this node's runs or when it took executions from a lost node, with what
+	// followed it: "", "retry" or "dead_letter".
 	Ended(trigger engine.Trigger, code engine.Code, followed string)
 	// GivenBack is called for executions that went back to the queue without an attempt: because "overloaded", "concurrency_limit",
 	// "quarantined", "worker_lost" or "drained".
@@ -25,7 +26,8 @@ type Observer interface {
 	TickDecided(outcome string)
 	// Rescued is called for each execution that was taken from a lost node, and for each schedule that was freed.
 	Rescued(what string)
-	// Backlog is called every few seconds: executions that are due and wait, and schedules that are due, each up to 10,000.
+	// Backlog is called every few seconds: executions that are due, wait and may be claimed, each tenant's up to 1,000, and schedules that
+	// are due; each up to 10,000.
 	Backlog(executions, schedules int)
 	// Pruned is called after rows of a table were deleted.
 	Pruned(table string, rows int64)

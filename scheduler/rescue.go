@@ -4,14 +4,19 @@ import (
 	"context"
 	"time"
 
+	"jsruntime/engine"
 	"jsruntime/sqlc"
 )
 
 // sweepBatch is how many rows one statement of the sweeps changes. A full batch is followed by the next at once.
 const sweepBatch = 500
 
-// backlogLimit bounds what Observer.Backlog counts.
-const backlogLimit = 10_000
+const (
+	// backlogLimit bounds what Observer.Backlog counts.
+	backlogLimit = 10_000
+	// backlogOfTenant bounds what it counts of one tenant, so that a tenant that floods its queue is not the whole figure.
+	backlogOfTenant = 1000
+)
 
 // rescue looks, three times a lease, for what lost nodes have left: with it, what a node ran when it died is taken up between one
 // and one and a third leases later. Every node does it; nobody needs to be elected.
@@ -37,6 +42,13 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 		}
 		for _, row := range rows {
 			s.cfg.Observer.Rescued("execution_" + row.Status)
+			if row.Status != string(engine.StatusPending) {
+				followed := ""
+				if row.DeadLetter {
+					followed = "dead_letter"
+				}
+				s.cfg.Observer.Ended(engine.Trigger(row.TriggerType), engine.Code(row.ErrorCode), followed)
+			}
 			s.cfg.Logger.Warn("execution taken from a lost node", "tenant_id", row.TenantID, "script_id", row.ScriptID, "execution_id", row.ID, "status", row.Status)
 		}
 		if len(rows) > 0 {
@@ -76,12 +88,12 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return within(ctx, func(ctx context.Context) error {
-		executions, err := s.queries.ExecutionBacklog(ctx, backlogLimit)
+	return s.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) error {
+		executions, err := queries.ExecutionBacklog(ctx, sqlc.ExecutionBacklogParams{RowLimit: backlogLimit, TenantLimit: backlogOfTenant})
 		if err != nil {
 			return err
 		}
-		schedules, err := s.queries.ScheduledJobBacklog(ctx, backlogLimit)
+		schedules, err := queries.ScheduledJobBacklog(ctx, backlogLimit)
 		if err == nil {
 			s.cfg.Observer.Backlog(int(executions), int(schedules))
 		}

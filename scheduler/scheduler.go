@@ -67,6 +67,8 @@ type Config struct {
 	// PruneInterval is how often what is older is looked for. 0 means 10 min.
 	PruneInterval time.Duration
 
+	// Load is what the node does beside its queued executions, to be shown with it; it is asked with every heartbeat. Nil: nothing.
+	Load func() Load
 	// Observer is told what happens. Nil means nobody.
 	Observer Observer
 	// Logger gets the scheduler's log. Nil discards.
@@ -110,6 +112,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.Retention = cmp.Or(c.Retention, 90*24*time.Hour)
 	c.PruneInterval = cmp.Or(c.PruneInterval, 10*time.Minute)
+	if c.Load == nil {
+		c.Load = func() Load { return Load{} }
+	}
 	if c.Observer == nil {
 		c.Observer = NopObserver{}
 	}
@@ -155,6 +160,7 @@ type Scheduler struct {
 
 	endings chan *ending
 	paused  atomic.Pointer[time.Time] // until when the Executor wants nothing; nil: it does
+	beaten  atomic.Pointer[time.Time] // the last heartbeat that the database took; nil: none yet
 }
 
 // held is an execution that this node has leased.
