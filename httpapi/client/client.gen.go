@@ -1168,9 +1168,36 @@ type Node struct {
 	HeartbeatAt time.Time          `json:"heartbeat_at"`
 	Hostname    string             `json:"hostname"`
 	ID          openapi_types.UUID `json:"id"`
-	Load        interface{}        `json:"load"`
+	Load        NodeLoad           `json:"load"`
 	StartedAt   time.Time          `json:"started_at"`
 	Version     string             `json:"version"`
+}
+
+// NodeExecutionsLoad defines model for NodeExecutionsLoad.
+type NodeExecutionsLoad struct {
+	// Queued Of these, those that wait for a worker.
+	Queued int64 `json:"queued"`
+
+	// Running Accepted and not ended.
+	Running int64 `json:"running"`
+}
+
+// NodeHistoryLoad defines model for NodeHistoryLoad.
+type NodeHistoryLoad struct {
+	BacklogBytes int64 `json:"backlog_bytes"`
+	BacklogRows  int64 `json:"backlog_rows"`
+}
+
+// NodeLoad defines model for NodeLoad.
+type NodeLoad struct {
+	// Concurrency How many of these may run at one time.
+	Concurrency int64               `json:"concurrency"`
+	Executions  *NodeExecutionsLoad `json:"executions,omitempty"`
+	History     *NodeHistoryLoad    `json:"history,omitempty"`
+
+	// Running Executions of the durable queue that run.
+	Running int64        `json:"running"`
+	Workers *NodeWorkers `json:"workers,omitempty"`
 }
 
 // NodePage defines model for NodePage.
@@ -1179,6 +1206,28 @@ type NodePage struct {
 
 	// NextCursor Give this as cursor for the next page; null on the last one.
 	NextCursor *string `json:"next_cursor"`
+}
+
+// NodeWorkers defines model for NodeWorkers.
+type NodeWorkers struct {
+	// Busy They execute.
+	Busy int64 `json:"busy"`
+
+	// Idle They have a tenant and nothing to do.
+	Idle int64 `json:"idle"`
+
+	// Isolates Scripts that are loaded, each in an isolate of its own.
+	Isolates int64 `json:"isolates"`
+
+	// Parked All that they execute waits for an answer of the node, such as a fetch.
+	Parked int64 `json:"parked"`
+
+	// Spare Started, without a tenant.
+	Spare    int64 `json:"spare"`
+	Starting int64 `json:"starting"`
+
+	// Tenants Tenants that have a worker.
+	Tenants int64 `json:"tenants"`
 }
 
 // Organization defines model for Organization.
