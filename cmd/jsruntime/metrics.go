@@ -34,7 +34,9 @@ type metrics struct {
 	hostTime    *prometheus.HistogramVec
 	spawn       prometheus.Histogram
 	workersGone *prometheus.CounterVec
+	condemned   *prometheus.CounterVec
 	quarantined prometheus.Counter
+	requests    *requests
 
 	queueEnded *prometheus.CounterVec
 	givenBack  *prometheus.CounterVec
@@ -86,8 +88,11 @@ func newMetrics() *metrics {
 			Name: "jsruntime_worker_start_seconds", Help: "From a worker's spawn to its hello.", Buckets: secondsBuckets,
 		}),
 		workersGone: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "jsruntime_workers_ended_total", Help: "Worker processes that are gone, by cause.",
+			Name: "jsruntime_workers_ended_total", Help: "Worker processes that are gone, or could not be started, by cause.",
 		}, []string{"cause"}),
+		condemned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "jsruntime_isolates_condemned_total", Help: "Isolates that were thrown away, by the outcome of the execution that was their last.",
+		}, []string{"outcome"}),
 		quarantined: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "jsruntime_scripts_quarantined_total", Help: "Scripts that were put in quarantine.",
 		}),
@@ -111,24 +116,29 @@ func newMetrics() *metrics {
 		Name: "jsruntime_queue_claim_seconds", Help: "Time of the claiming statement.", Buckets: secondsBuckets,
 	})
 	m.backlog = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "jsruntime_queue_backlog", Help: "Executions and schedules that are due and wait, over all nodes, up to 10,000.",
+		Name: "jsruntime_queue_backlog", Help: "Executions and schedules that are due, wait and may be claimed, over all nodes: up to 1,000 executions of a tenant, and 10,000.",
 	}, []string{"what"})
 	m.liveNodes = prometheus.NewGauge(prometheus.GaugeOpts{Name: "jsruntime_live_nodes", Help: "Nodes that are alive and take work."})
 	m.pruned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jsruntime_pruned_rows_total", Help: "Rows that became too old, by table."}, []string{"table"})
 	m.registry.MustRegister(m.queueEnded, m.givenBack, m.leasesLost, m.ticks, m.rescued, m.claim, m.backlog, m.liveNodes, m.pruned)
 	m.registry.MustRegister(m.executions, m.duration, m.queueWait, m.lateness, m.coldStarts, m.cpu, m.refused, m.hostCalls, m.hostTime,
-		m.spawn, m.workersGone, m.quarantined,
+		m.spawn, m.workersGone, m.condemned, m.quarantined,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.requests = newRequests(m.registry)
 	// These count what happens rarely: without a 0 before it, Prometheus sees no increase in the first 1.
 	for _, trigger := range []engine.Trigger{engine.TriggerHTTP, engine.TriggerAPI, engine.TriggerManual, engine.TriggerCron, engine.TriggerEvent} {
 		m.executions.WithLabelValues(string(trigger), engine.CodeSandboxViolation.Outcome())
 	}
-	for _, code := range []engine.Code{
-		engine.CodeException, engine.CodeExceededWallTime, engine.CodeExceededCPU, engine.CodeExceededMemory, engine.CodeOutputTooLarge,
-		engine.CodeInvalidOutput, engine.CodeBootError, engine.CodeHandlerMissing, engine.CodeUnsettled, engine.CodeSandboxViolation,
-		engine.CodeLoopDetected, engine.CodeQuarantined,
-	} {
-		m.queueEnded.WithLabelValues(string(engine.TriggerEvent), code.Outcome(), "dead_letter")
+	for _, code := range engine.Codes() {
+		if code != engine.CodeNone {
+			m.queueEnded.WithLabelValues(string(engine.TriggerEvent), code.Outcome(), "dead_letter")
+		}
+	}
+	for _, cause := range engine.WorkerCauses() {
+		m.workersGone.WithLabelValues(cause)
+	}
+	for _, code := range engine.CondemnedCodes() {
+		m.condemned.WithLabelValues(code.Outcome())
 	}
 	return m
 }
@@ -141,14 +151,16 @@ func (m *metrics) gauge(name, help string, labels prometheus.Labels, read func()
 // watchEngine registers the engine's figures of the moment.
 func (m *metrics) watchEngine(stats func() engine.Stats) {
 	for state, read := range map[string]func(engine.Stats) int{
-		"spare":  func(s engine.Stats) int { return s.Spares },
-		"idle":   func(s engine.Stats) int { return s.Idle },
-		"busy":   func(s engine.Stats) int { return s.Busy },
-		"parked": func(s engine.Stats) int { return s.Parked },
+		"starting": func(s engine.Stats) int { return s.Starting },
+		"spare":    func(s engine.Stats) int { return s.Spares },
+		"idle":     func(s engine.Stats) int { return s.Idle },
+		"busy":     func(s engine.Stats) int { return s.Busy },
+		"parked":   func(s engine.Stats) int { return s.Parked },
 	} {
-		m.gauge("jsruntime_workers", "Worker processes by state.", prometheus.Labels{"state": state},
+		m.gauge("jsruntime_workers", "Worker processes by state, each in one.", prometheus.Labels{"state": state},
 			func() float64 { return float64(read(stats())) })
 	}
+	m.gauge("jsruntime_isolates", "Isolates in the workers, with a script each.", nil, func() float64 { return float64(stats().Isolates) })
 	m.gauge("jsruntime_tenants_with_worker", "Tenants that have a worker on this node.", nil, func() float64 { return float64(stats().Tenants) })
 	m.gauge("jsruntime_executions_queued", "Executions that wait for a worker.", nil, func() float64 { return float64(stats().Queued) })
 	m.gauge("jsruntime_executions_running", "Executions that were accepted and have not ended.", nil, func() float64 { return float64(stats().Running) })
@@ -167,9 +179,23 @@ func (m *metrics) watchPool(name string, pool *pgxpool.Pool) {
 	}
 	labels := prometheus.Labels{"pool": name}
 	m.gauge("jsruntime_db_connections_max", "Bound of the connection pool.", labels, func() float64 { return float64(pool.Config().MaxConns) })
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "jsruntime_db_acquire_waits_total", Help: "Times that a connection had to be waited for.", ConstLabels: labels,
-	}, func() float64 { return float64(pool.Stat().EmptyAcquireCount()) }))
+	for name, c := range map[string]struct {
+		help string
+		read func(*pgxpool.Stat) float64
+	}{
+		"jsruntime_db_acquire_waits_total": {
+			"Times that a connection had to be waited for, and came.", func(s *pgxpool.Stat) float64 { return float64(s.EmptyAcquireCount()) },
+		},
+		"jsruntime_db_acquire_wait_seconds_total": {
+			"Time of these waits.", func(s *pgxpool.Stat) float64 { return s.EmptyAcquireWaitTime().Seconds() },
+		},
+		"jsruntime_db_acquire_cancelled_total": {
+			"Times that a connection did not come as long as it was waited for.", func(s *pgxpool.Stat) float64 { return float64(s.CanceledAcquireCount()) },
+		},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: c.help, ConstLabels: labels},
+			func() float64 { return c.read(pool.Stat()) }))
+	}
 }
 
 func (m *metrics) handler() http.Handler {
@@ -180,8 +206,10 @@ func (m *metrics) handler() http.Handler {
 func (m *metrics) ExecutionEnded(inv *engine.Invocation, res *engine.Result) {
 	trigger := string(inv.Trigger)
 	m.executions.WithLabelValues(trigger, res.Code.Outcome()).Inc()
-	m.duration.WithLabelValues(trigger).Observe(res.Metrics.Duration.Seconds())
-	m.queueWait.WithLabelValues(trigger).Observe(res.Metrics.Queue.Seconds())
+	if res.Began {
+		m.duration.WithLabelValues(trigger).Observe(res.Metrics.Duration.Seconds())
+		m.queueWait.WithLabelValues(trigger).Observe(res.Metrics.Queue.Seconds())
+	}
 	m.cpu.Add(max(res.Metrics.CPU.Seconds(), 0))
 	if res.Metrics.ColdStart {
 		m.coldStarts.Inc()
@@ -213,6 +241,11 @@ func (m *metrics) WorkerStarted(took time.Duration) { m.spawn.Observe(took.Secon
 // WorkerEnded implements engine.Observer.
 func (m *metrics) WorkerEnded(cause string) { m.workersGone.WithLabelValues(cause).Inc() }
 
+// IsolateCondemned implements engine.Observer.
+func (m *metrics) IsolateCondemned(code engine.Code) {
+	m.condemned.WithLabelValues(code.Outcome()).Inc()
+}
+
 // ScriptQuarantined implements engine.Observer.
 func (m *metrics) ScriptQuarantined(uuid.UUID, uuid.UUID) { m.quarantined.Inc() }
 
@@ -232,17 +265,16 @@ func hostResult(err error) string {
 func (m *metrics) watchLedger(stats func() ledger.Stats) {
 	m.gauge("jsruntime_ledger_backlog_rows", "Executions that are not on record yet.", nil, func() float64 { return float64(stats().BacklogRows) })
 	m.gauge("jsruntime_ledger_backlog_bytes", "Their size in memory.", nil, func() float64 { return float64(stats().BacklogBytes) })
+	m.gauge("jsruntime_ledger_buffer_bytes", "What that may reach; then callers wait, and are refused.", nil, func() float64 { return float64(stats().BufferBytes) })
 	m.gauge("jsruntime_ledger_outage", "1 while Postgres does not take what the ledger writes.", nil, func() float64 {
-		if stats().Outage {
-			return 1
-		}
-		return 0
+		return truth(stats().Outage)
 	})
 	for name, c := range map[string]struct {
 		help string
 		read func(ledger.Stats) int64
 	}{
 		"jsruntime_ledger_written_total": {"Executions that were written down.", func(s ledger.Stats) int64 { return s.Written }},
+		"jsruntime_ledger_refused_total": {"Executions that ran and were not taken, for want of room: their callers got an error.", func(s ledger.Stats) int64 { return s.Refused }},
 		"jsruntime_ledger_dropped_total": {"Executions that no table would take: their script was deleted, or Postgres refused the row.", func(s ledger.Stats) int64 { return s.Dropped }},
 		"jsruntime_ledger_batches_total": {"Transactions of the ledger.", func(s ledger.Stats) int64 { return s.Batches }},
 		"jsruntime_ledger_retries_total": {"Transactions of the ledger that were tried again.", func(s ledger.Stats) int64 { return s.Retries }},
@@ -263,6 +295,18 @@ func (m *metrics) watchTail(dropped func() int64) {
 func (m *metrics) watchCatalog(lastRead func() time.Time) {
 	m.gauge("jsruntime_catalog_age_seconds", "Time since the node last knew that its routes and scripts are the newest.", nil,
 		func() float64 { return time.Since(lastRead()).Seconds() })
+}
+
+// watchReady registers whether the node is ready. It asks nothing of anyone: a scrape costs Postgres nothing.
+func (m *metrics) watchReady(ready func() bool) {
+	m.gauge("jsruntime_ready", "1 while the node does not drain and Postgres takes its heartbeats.", nil, func() float64 { return truth(ready()) })
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // schedulerMetrics is the scheduler's observer.

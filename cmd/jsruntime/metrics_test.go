@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/httpapi"
 )
 
 // TestDeployedRulesNameMetricsThatExist: an alert on a metric that nobody serves never fires.
@@ -25,13 +27,15 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchEngine(func() engine.Stats { return engine.Stats{} })
 	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
 	m.watchCatalog(time.Now)
+	m.watchReady(func() bool { return true })
 	m.watchPool("main", unopened(t, 1))
 	inv := &engine.Invocation{Trigger: engine.TriggerCron}
-	m.ExecutionEnded(inv, &engine.Result{Metrics: engine.Metrics{ColdStart: true}})
+	m.ExecutionEnded(inv, &engine.Result{Began: true, Metrics: engine.Metrics{ColdStart: true}})
 	m.ExecutionRefused(inv, &engine.RefusedError{Code: engine.CodeOverloaded})
 	m.HostCallEnded("anything that a worker says", time.Second, nil)
 	m.WorkerStarted(time.Second)
 	m.WorkerEnded("crashed")
+	m.IsolateCondemned(engine.CodeExceededMemory)
 	m.ScriptQuarantined(uuid.New(), uuid.New())
 	s := schedulerMetrics{metrics: m}
 	s.Claimed(1, time.Second)
@@ -66,7 +70,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	expression := regexp.MustCompile(`(?m)^\s*"?expr"?: (.*)$`)
 	metric := regexp.MustCompile(`((?:jsruntime|process)_[a-z_]+)(?:\{([^}]*)\})?`)
 	grouping := regexp.MustCompile(`\bby ?\(([^)]*)\)`)
-	selector := regexp.MustCompile(`([a-z_]+) *(?:=|!=|=~|!~) *\\?"`)
+	selector := regexp.MustCompile(`([a-z_]+) *(=|!=|=~|!~) *\\?"([^"\\]*)`)
 	grouped, selected := 0, 0
 	for _, file := range []string{"alerts.yaml", "grafana-dashboard.json"} {
 		text, err := os.ReadFile(filepath.Join("../deploy", file))
@@ -78,6 +82,9 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 				for _, l := range selector.FindAllStringSubmatch(m[2], -1) {
 					selected++
 					require.Contains(t, labels, l[1], "%s: %s", file, expr[1])
+					if values := labels[l[1]]; values != nil && (l[2] == "=" || l[2] == "!=") {
+						require.Contains(t, values, l[3], "%s: %s", file, expr[1])
+					}
 				}
 				for _, by := range grouping.FindAllStringSubmatch(expr[1], -1) {
 					for _, l := range strings.Split(by[1], ",") {
@@ -108,19 +115,78 @@ func TestRareCountersBeginAtZero(t *testing.T) {
 		}
 	}
 	require.Equal(t, 5, zero["jsruntime_executions_total outcome=sandbox_violation"], "a series for each trigger")
-	require.Positive(t, zero["jsruntime_queue_ended_total followed=dead_letter"])
+	require.Equal(t, len(engine.Codes())-1, zero["jsruntime_queue_ended_total followed=dead_letter"])
+	require.Equal(t, 1, zero["jsruntime_queue_ended_total outcome=worker_lost"], "what a lost node had leaves dead letters, too")
+	for _, cause := range []string{"retired", "deadline", "cpu", "start_failed", "sandbox_violation", "memory", "crashed"} {
+		require.Equal(t, 1, zero["jsruntime_workers_ended_total cause="+cause], cause)
+	}
+	for _, outcome := range []string{"completed", "exception", "exceeded_wall_time", "exceeded_cpu", "exceeded_memory", "cancelled"} {
+		require.Equal(t, 1, zero["jsruntime_isolates_condemned_total outcome="+outcome], outcome)
+	}
+	for _, group := range []string{"endpoint", "console", "admin", "service"} {
+		require.Equal(t, 5, zero["jsruntime_http_requests_total group="+group], group)
+	}
 }
 
-// servedLabels returns the labels of the metric that a query calls name, Prometheus's own among them; nil where nobody serves it.
-func servedLabels(t *testing.T, m *metrics) func(name string) map[string]bool {
+// TestWhatNeverBeganHasNoDuration: a 0 for each would make a node that ends everything early look fast.
+func TestWhatNeverBeganHasNoDuration(t *testing.T) {
+	t.Parallel()
+	m := newMetrics()
+	inv := &engine.Invocation{Trigger: engine.TriggerHTTP}
+	m.ExecutionEnded(inv, &engine.Result{Code: engine.CodeCancelled})
+	m.ExecutionEnded(inv, &engine.Result{Began: true, Metrics: engine.Metrics{Duration: time.Second}})
 	families, err := m.registry.Gather()
 	require.NoError(t, err)
-	served := map[string]map[string]bool{}
+	samples := map[string]uint64{}
 	for _, f := range families {
-		labels := map[string]bool{"instance": true, "job": true}
+		for _, metric := range f.GetMetric() {
+			samples[f.GetName()] += metric.GetHistogram().GetSampleCount()
+		}
+	}
+	require.EqualValues(t, 1, samples["jsruntime_execution_duration_seconds"])
+	require.EqualValues(t, 1, samples["jsruntime_execution_queue_seconds"])
+}
+
+func TestNodeReady(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	require.True(t, nodeReady(false, now.Add(-3*time.Second), now))
+	require.False(t, nodeReady(true, now, now), "it drains")
+	require.False(t, nodeReady(false, now.Add(-time.Minute), now), "Postgres took no heartbeat")
+	require.False(t, nodeReady(false, time.Time{}, now), "nor has it ever")
+}
+
+// TestNodesShowWhatTheSchedulerWrites: one package writes a node's load, and another reads it.
+func TestNodesShowWhatTheSchedulerWrites(t *testing.T) {
+	t.Parallel()
+	written, err := json.Marshal(nodeLoad(
+		engine.Stats{Starting: 1, Spares: 2, Idle: 3, Busy: 4, Parked: 5, Isolates: 6, Tenants: 7, Running: 8, Queued: 9},
+		ledger.Stats{BacklogRows: 10, BacklogBytes: 11},
+	))
+	require.NoError(t, err)
+	var shown httpapi.NodeLoad
+	require.NoError(t, json.Unmarshal(written, &shown))
+	require.Equal(t, httpapi.NodeLoad{
+		Workers:    &httpapi.NodeWorkers{Starting: 1, Spare: 2, Idle: 3, Busy: 4, Parked: 5, Isolates: 6, Tenants: 7},
+		Executions: &httpapi.NodeExecutionsLoad{Running: 8, Queued: 9},
+		History:    &httpapi.NodeHistoryLoad{BacklogRows: 10, BacklogBytes: 11},
+	}, shown)
+}
+
+// servedLabels returns the labels of the metric that a query calls name, with their values; nil where nobody serves it. Those that
+// Prometheus adds are among them, without values.
+func servedLabels(t *testing.T, m *metrics) func(name string) map[string]map[string]bool {
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	served := map[string]map[string]map[string]bool{}
+	for _, f := range families {
+		labels := map[string]map[string]bool{"instance": nil, "job": nil}
 		for _, metric := range f.GetMetric() {
 			for _, label := range metric.GetLabel() {
-				labels[label.GetName()] = true
+				if labels[label.GetName()] == nil {
+					labels[label.GetName()] = map[string]bool{}
+				}
+				labels[label.GetName()][label.GetValue()] = true
 				require.NotEqual(t, "anything that a worker says", label.GetValue())
 			}
 		}
@@ -130,9 +196,9 @@ func servedLabels(t *testing.T, m *metrics) func(name string) map[string]bool {
 		}
 		served[f.GetName()+"_sum"], served[f.GetName()+"_count"] = labels, labels
 		served[f.GetName()+"_bucket"] = maps.Clone(labels)
-		served[f.GetName()+"_bucket"]["le"] = true
+		served[f.GetName()+"_bucket"]["le"] = nil
 	}
-	return func(name string) map[string]bool { return served[name] }
+	return func(name string) map[string]map[string]bool { return served[name] }
 }
 
 // TestEveryPoolHasItsFigures: a full pool must not hide behind another one's idle connections.
@@ -164,7 +230,7 @@ func TestEveryPoolHasItsFigures(t *testing.T) {
 		}
 	}
 	require.Equal(t, bounds, got)
-	require.Equal(t, map[string]int{"main": 5, "scheduler": 5, "host_calls": 5}, series, "three states, the bound and the waits")
+	require.Equal(t, map[string]int{"main": 7, "scheduler": 7, "host_calls": 7}, series, "three states, the bound, waits, their time and those in vain")
 }
 
 // unopened returns a pool that connects to nothing.

@@ -181,7 +181,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	executor = &whileRoom{next: queued, full: book.Full, observer: metrics}
 	clock, err = scheduler.New(scheduler.Config{
 		Pool: leases, Executor: queued, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
-		Retention: retention(cfg.HistoryDays), Observer: schedulerMetrics{metrics: metrics}, Logger: log,
+		Retention: retention(cfg.HistoryDays), Load: func() scheduler.Load { return nodeLoad(machine.Stats(), book.Stats()) },
+		Observer: schedulerMetrics{metrics: metrics}, Logger: log,
 	})
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
@@ -212,6 +213,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return fmt.Errorf("gateway: %w", err)
 	}
 	var draining atomic.Bool
+	metrics.watchReady(func() bool { return nodeReady(draining.Load(), clock.Heartbeat(), time.Now()) })
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Log: log,
@@ -249,7 +251,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		server := newServer(debugHandler(metrics.handler(), cfg.Pprof), log)
 		parts.start("metrics", func(ctx context.Context) error { return serveUntil(ctx, server, second, time.Second) })
 	}
-	server := newServer(traces.handler(&front{gateway: public, console: console.Handler(), api: router, draining: &draining}), log)
+	server := newServer(metrics.requests.counting(traces.handler(&front{gateway: public, console: console.Handler(), api: router, draining: &draining})), log)
 	parts.start("scheduler", clock.Run)
 	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
 	parts.beside("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })

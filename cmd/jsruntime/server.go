@@ -8,11 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"jsruntime/httpapi/console"
 	"jsruntime/httpapi/gateway"
 )
 
@@ -34,13 +32,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// What a handler has left of a body is read away before the next request, but not for as long as the client likes.
 		defer func() { _ = control.SetReadDeadline(time.Now().Add(leftoverBody)) }()
 	}
-	path := r.URL.Path
-	switch {
-	case strings.HasPrefix(path, gateway.Prefix):
+	switch groupOf(r.URL.Path) {
+	case groupEndpoint:
 		f.gateway.ServeHTTP(w, r)
-	case strings.HasPrefix(path, console.Prefix), path+"/" == console.Prefix:
+	case groupConsole:
 		f.console.ServeHTTP(w, r)
-	default:
+	default: // groupAdmin, groupService
 		f.api.ServeHTTP(w, r)
 	}
 }

@@ -14,8 +14,10 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/gateway"
+	"jsruntime/scheduler"
 	"jsruntime/scheduler/cron"
 )
 
@@ -59,6 +61,25 @@ func nextTicks(expr, timezone string, after time.Time, n int) ([]time.Time, erro
 		return nil, err
 	}
 	return schedule.Upcoming(after, n), nil
+}
+
+// maxSilence is how old a node's last heartbeat may be while it counts as ready: five of them were not taken.
+const maxSilence = 10 * time.Second
+
+// nodeReady is what /readyz says, from what the node knows without asking Postgres.
+func nodeReady(draining bool, heartbeat, now time.Time) bool {
+	return !draining && now.Sub(heartbeat) < maxSilence
+}
+
+// nodeLoad is scheduler.Config.Load.
+func nodeLoad(e engine.Stats, l ledger.Stats) scheduler.Load {
+	return scheduler.Load{
+		Workers: scheduler.WorkersLoad{
+			Starting: e.Starting, Spare: e.Spares, Idle: e.Idle, Busy: e.Busy, Parked: e.Parked, Isolates: e.Isolates, Tenants: e.Tenants,
+		},
+		Executions: scheduler.ExecutionsLoad{Running: e.Running, Queued: e.Queued},
+		History:    scheduler.HistoryLoad{BacklogRows: l.BacklogRows, BacklogBytes: l.BacklogBytes},
+	}
 }
 
 // retention is scheduler.Config.Retention.
