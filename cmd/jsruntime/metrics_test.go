@@ -31,7 +31,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchPool("main", unopened(t, 1))
 	inv := &engine.Invocation{Trigger: engine.TriggerCron}
 	m.ExecutionEnded(inv, &engine.Result{Began: true, Metrics: engine.Metrics{ColdStart: true}})
-	m.ExecutionRefused(inv, &engine.RefusedError{Code: engine.CodeOverloaded})
+	m.ExecutionRefused(inv, &engine.RefusedError{Code: engine.CodeOverloaded, Scope: "ledger"})
 	m.HostCallEnded("anything that a worker says", time.Second, nil)
 	m.WorkerStarted(time.Second)
 	m.WorkerEnded("crashed")
