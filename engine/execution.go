@@ -545,6 +545,7 @@ func (x *execution) finish() (*Result, error) {
 	m := &res.Metrics
 	if res.Began {
 		m.Duration = end.Ended.Sub(end.Began)
+		res.StartedAt = end.Ended.Add(-m.Duration) // by one reading of the wall clock, which may have been set meanwhile
 		m.Queue = max(end.Began.Sub(queued), 0)
 	} else {
 		res.StartedAt = end.Ended

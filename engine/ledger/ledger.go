@@ -329,9 +329,10 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 	if startedAt.IsZero() || startedAt.After(endedAt) {
 		startedAt = endedAt
 	}
-	queuedAt := inv.QueuedAt
-	if queuedAt.IsZero() || queuedAt.After(startedAt) {
-		queuedAt = startedAt
+	queuedAt := startedAt
+	if !inv.QueuedAt.IsZero() {
+		// Counted back from there: between two readings the wall clock may have been set.
+		queuedAt = startedAt.Add(-max(startedAt.Sub(inv.QueuedAt), 0))
 	}
 	script := inv.Script
 	scratch := l.scratch.Get().(*[]byte)
