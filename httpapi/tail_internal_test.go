@@ -32,7 +32,10 @@ func TestWhoMayGoOnWatching(t *testing.T) {
 	a, tenant := &API{keys: keys}, uuid.New()
 	key, prefix, hash := newKey()
 	holds := func(role Role, tenant uuid.UUID) {
-		keys.cache.Set(prefix, &keyEntry{hash: hash, known: true, loadedAt: time.Now(), principal: Principal{Role: role, TenantID: tenant}})
+		now := time.Now()
+		keys.cache.Set(prefix, &keyEntry{
+			hash: hash, known: true, loadedAt: now, expires: now.Add(time.Hour), principal: Principal{Role: role, TenantID: tenant},
+		})
 	}
 
 	holds(RoleViewer, tenant)
