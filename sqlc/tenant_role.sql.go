@@ -33,37 +33,3 @@ func (q *Queries) TenantRoleEnter(ctx context.Context, arg TenantRoleEnterParams
 	_, err := q.db.Exec(ctx, tenantRoleEnter, arg.TenantID, arg.StatementTimeoutMs)
 	return err
 }
-
-const tenantRoleState = `-- name: TenantRoleState :one
-SELECT current_user::text AS me,
-       (to_regrole('jsruntime_tenant') IS NOT NULL)::bool AS there,
-       COALESCE(pg_has_role(current_user, to_regrole('jsruntime_tenant')::oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END), false)::bool AS may_become,
-       count(*)::int AS tables,
-       (count(*) FILTER (WHERE NOT COALESCE(has_table_privilege(to_regrole('jsruntime_tenant')::oid, c.oid, 'SELECT'), false)
-           OR NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'jsruntime_tenant_rows')))::int AS bare
-FROM pg_class c
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND c.relrowsecurity
-`
-
-type TenantRoleStateRow struct {
-	Me        string
-	There     bool
-	MayBecome bool
-	Tables    int32
-	Bare      int32
-}
-
-// What stands between a transaction and the role jsruntime_tenant. A superuser may become anybody; others must be members, from
-// Postgres 16 on with the option to SET ROLE.
-func (q *Queries) TenantRoleState(ctx context.Context) (TenantRoleStateRow, error) {
-	row := q.db.QueryRow(ctx, tenantRoleState)
-	var i TenantRoleStateRow
-	err := row.Scan(
-		&i.Me,
-		&i.There,
-		&i.MayBecome,
-		&i.Tables,
-		&i.Bare,
-	)
-	return i, err
-}

@@ -138,7 +138,7 @@ func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.next.ServeHTTP(w, r)
 		return
 	}
-	seen := &statusWriter{ResponseWriter: w}
+	seen := &answerWriter{ResponseWriter: w}
 	whole := false
 	defer func() {
 		if route := r.Pattern; route != "" {
@@ -164,34 +164,6 @@ func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	whole = true
 }
-
-// statusWriter sees which status is answered.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-// Unwrap is for http.ResponseController.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// WriteHeader implements http.ResponseWriter.
-func (w *statusWriter) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (w *statusWriter) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	return w.ResponseWriter.Write(p)
-}
-
-// Flush implements http.Flusher, which gin's writer takes for granted.
-func (w *statusWriter) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
 
 type tracedExecutor struct {
 	*tracing

@@ -73,11 +73,28 @@ func Leave(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
+// roleState asks what stands between a transaction and the role jsruntime_tenant. A superuser may become anybody; others must be
+// members, from Postgres 16 on with the option to SET ROLE. It is here since sqlc knows no tables of pg_catalog.
+const roleState = `
+SELECT current_user::text AS me,
+       (to_regrole('jsruntime_tenant') IS NOT NULL)::bool AS there,
+       COALESCE(pg_has_role(current_user, to_regrole('jsruntime_tenant')::oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END), false)::bool AS may_become,
+       count(*)::int AS tables,
+       (count(*) FILTER (WHERE NOT COALESCE(has_table_privilege(to_regrole('jsruntime_tenant')::oid, c.oid, 'SELECT'), false)
+           OR NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'jsruntime_tenant_rows')))::int AS bare
+FROM pg_class c
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND c.relrowsecurity`
+
 // Check reports what keeps this user's transactions from becoming a tenant's, and says what an administrator does about it. Roles
 // are the server's: the dump of a database that is restored on another one brings none, nor the policies and grants that name it. A
 // database without our schema passes, since the migrations make all of it.
 func Check(ctx context.Context, db sqlc.DBTX) error {
-	state, err := sqlc.New(db).TenantRoleState(ctx)
+	var state struct {
+		Me               string
+		There, MayBecome bool
+		Tables, Bare     int
+	}
+	err := db.QueryRow(ctx, roleState).Scan(&state.Me, &state.There, &state.MayBecome, &state.Tables, &state.Bare)
 	if err != nil {
 		return fmt.Errorf("tenantdb: look up the role of tenants: %w", err)
 	}
