@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,16 +172,26 @@ func TestWatchersAreLimited(t *testing.T) {
 	require.Error(t, err)
 }
 
-// database takes notifications, and shows them to heard.
+// database takes notifications, and shows them to heard, one after the other.
 type database struct {
 	sqlc.DBTX
+	mu    sync.Mutex
 	heard func(channel, payload string) error
+}
+
+// between runs what uses heard's variables.
+func (d *database) between(what func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	what()
 }
 
 func (d *database) Exec(_ context.Context, _ string, args ...any) (pgconn.CommandTag, error) {
 	if d.heard == nil {
 		return pgconn.CommandTag{}, nil
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return pgconn.CommandTag{}, d.heard(args[0].(string), args[1].(string))
 }
 
@@ -230,7 +241,7 @@ func TestFloodIsCountedAndStarvesNobody(t *testing.T) {
 		}()
 		time.Sleep(time.Second)
 		require.Equal(t, "word", next(t, word).Message)
-		require.Equal(t, []string{"loud", "quiet", "loud"}, order[:3])
+		db.between(func() { require.Equal(t, []string{"loud", "quiet", "loud"}, order[:3]) })
 		shown, lost := 0, floods.Dropped()
 		for len(floods.C) > 0 {
 			shown++
@@ -240,7 +251,7 @@ func TestFloodIsCountedAndStarvesNobody(t *testing.T) {
 		require.Positive(t, here.DroppedLines())
 
 		// What a notification that failed had in it is counted too.
-		fails = 1
+		db.between(func() { fails = 1 })
 		run(t, here, quiet, "lost|lost")
 		time.Sleep(time.Second)
 		require.Equal(t, 2, word.Dropped())
@@ -279,7 +290,7 @@ func TestDeaf(t *testing.T) {
 		require.False(t, hub.Deaf(), "the echo may be under way")
 		time.Sleep(4 * time.Second)
 		require.True(t, hub.Deaf())
-		listening = true
+		db.between(func() { listening = true })
 		time.Sleep(6 * time.Second)
 		require.False(t, hub.Deaf())
 		w.Close()
