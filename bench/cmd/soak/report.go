@@ -28,18 +28,18 @@ func judge(cfg config, s *samples, m *mix, wrong []string) report {
 	r := report{flat: true}
 	half := s.half()
 	for _, c := range s.series {
-		slope, _ := fit(s.at[half:], c.values[half:])
+		l := fit(s.at[half:], c.values[half:])
 		verdict := "flat"
 		switch {
 		case c.bound == 0:
 			verdict = "not judged"
-		case slope > c.bound:
+		case c.grows(l):
 			verdict = "GROWING"
 			r.flat = false
 		}
 		n := len(c.values)
 		r.rows = append(r.rows, []string{c.name, c.unit, figure(mean(c.values[:n/4])), figure(mean(c.values[half : half+n/4])), figure(mean(c.values[n-n/4:])),
-			figure(slices.Max(c.values)), fmt.Sprintf("%+.3f", slope), verdict})
+			figure(slices.Max(c.values)), fmt.Sprintf("%+.3f ± %.3f", l.slope, 2*l.doubt), verdict})
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,9 +81,9 @@ func judge(cfg config, s *samples, m *mix, wrong []string) report {
 	}
 	r.title = fmt.Sprintf("%d actions in %v at %.0f a second, %s: %s", total, cfg.duration, cfg.rate, time.Now().UTC().Format("2 January 2006"), verdict)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%-30s %-10s %9s %9s %9s %9s %12s  %s\n", r.title, "", "", "1st qu.", "3rd qu.", "4th qu.", "most", "slope/min", "second half")
+	fmt.Fprintf(&b, "%s\n%-30s %-10s %9s %9s %9s %9s %17s  %s\n", r.title, "", "", "1st qu.", "3rd qu.", "4th qu.", "most", "slope/min", "second half")
 	for _, row := range r.rows {
-		fmt.Fprintf(&b, "%-30s %-10s %9s %9s %9s %9s %12s  %s\n", row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7])
+		fmt.Fprintf(&b, "%-30s %-10s %9s %9s %9s %9s %17s  %s\n", row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7])
 	}
 	for _, line := range r.load {
 		fmt.Fprintln(&b, line)
@@ -99,7 +99,7 @@ func (r report) page(svg string) string {
 	if svg != "" {
 		fmt.Fprintf(&b, "![curves](%s)\n\n", filepath.Base(svg))
 	}
-	b.WriteString("Means of the first, third and fourth quarter, the most, and the slope of the least-squares line through the second half.\n\n")
+	b.WriteString("Means of the first, third and fourth quarter, the most, and the slope of the least-squares line through the second half with twice its standard error.\n\n")
 	b.WriteString("| | unit | 1st quarter | 3rd | 4th | most | slope a minute | second half |\n|---|---|---|---|---|---|---|---|\n")
 	for _, row := range r.rows {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
@@ -160,9 +160,9 @@ func panel(b *strings.Builder, s *samples, c *series, x, y int) {
 		return float64(y) + panelHeight*(1-min(max(v/top, 0), 1))
 	}
 	half := s.half()
-	slope, at0 := fit(s.at[half:], c.values[half:])
+	l := fit(s.at[half:], c.values[half:])
 	fmt.Fprintf(b, `<text x="%d" y="%d" font-weight="bold">%s</text><text x="%d" y="%d" text-anchor="end" fill="#666">%+.3g %s a minute in the second half</text>`+"\n",
-		x, y-10, html.EscapeString(c.name), x+panelWidth, y-10, slope, cmp.Or(c.unit, ""))
+		x, y-10, html.EscapeString(c.name), x+panelWidth, y-10, l.slope, cmp.Or(c.unit, ""))
 	for _, share := range []float64{0, .5, 1} {
 		fmt.Fprintf(b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end" fill="#666">%s</text>`+"\n",
 			x, x+panelWidth, py(share*top), py(share*top), x-6, py(share*top)+4, figure(share*top))
@@ -178,7 +178,7 @@ func panel(b *strings.Builder, s *samples, c *series, x, y int) {
 	fmt.Fprintf(b, `<polyline fill="none" stroke="#2563eb" stroke-width="1.4" points="%s"/>`+"\n", strings.TrimSpace(points.String()))
 	from := s.at[half].Minutes()
 	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#dc2626" stroke-width="1.6" stroke-dasharray="6 4"/>`+"\n",
-		px(from), py(at0+slope*from), px(last), py(at0+slope*last))
+		px(from), py(l.intercept+l.slope*from), px(last), py(l.intercept+l.slope*last))
 }
 
 // roundUp is the end of an axis: 1, 2 or 5 times a power of ten, at least 1.

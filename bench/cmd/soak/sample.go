@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,13 +12,16 @@ import (
 	"time"
 )
 
-// series is one curve. It grows where its line rises by more than bound a minute; 0 judges nothing: times on a machine that others
+// series is one curve. It grows where its line rises by more than bound a minute, and by more than its scatter explains: by more than
+// twice the slope's standard error, which chance does one time in forty. A bound of 0 judges nothing: times on a machine that others
 // use say nothing about us.
 type series struct {
 	name, unit string
 	bound      float64
 	values     []float64
 }
+
+func (c *series) grows(l line) bool { return l.slope > max(c.bound, 2*l.doubt) }
 
 type samples struct {
 	at     []time.Duration // since the load began
@@ -111,18 +115,41 @@ func (s *samples) csv() string {
 // half is where the second half of the samples begins.
 func (s *samples) half() int { return len(s.at) / 2 }
 
-// fit is a straight line through points, by least squares; x is in minutes.
-func fit(at []time.Duration, values []float64) (slope, intercept float64) {
+// line is a straight line through points, by least squares, in minutes.
+type line struct {
+	slope, intercept float64
+	// doubt is the slope's standard error. Samples that follow each other are alike, so that there are fewer of them than it seems: the
+	// error is that of independent ones times √((1+r)/(1-r)), where r is the correlation of a residual with the one before.
+	doubt float64
+}
+
+func fit(at []time.Duration, values []float64) (l line) {
 	n := float64(len(at))
 	var sx, sy, sxx, sxy float64
 	for i := range at {
 		x, y := at[i].Minutes(), values[i]
 		sx, sy, sxx, sxy = sx+x, sy+y, sxx+x*x, sxy+x*y
 	}
-	if d := n*sxx - sx*sx; d != 0 {
-		slope = (n*sxy - sx*sy) / d
+	d := n*sxx - sx*sx
+	if d == 0 {
+		l.intercept = sy / n
+		return l
 	}
-	return slope, (sy - slope*sx) / n
+	l.slope = (n*sxy - sx*sy) / d
+	l.intercept = (sy - l.slope*sx) / n
+	var squares, pairs, before float64
+	for i := range at {
+		residual := values[i] - l.intercept - l.slope*at[i].Minutes()
+		squares += residual * residual
+		pairs += residual * before
+		before = residual
+	}
+	if n < 3 || squares == 0 {
+		return l
+	}
+	r := min(max(pairs/squares, 0), .95)
+	l.doubt = math.Sqrt(squares/(n-2)*n/d) * math.Sqrt((1+r)/(1-r))
+	return l
 }
 
 // process is a process for good: the kernel uses a pid again, but not with the same start.

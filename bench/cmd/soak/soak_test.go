@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -35,7 +36,28 @@ func TestJudge(t *testing.T) {
 	for i, c := range newSamples().series {
 		r := judge(cfg, grown(i), &mix{}, nil)
 		require.Equal(t, c.bound == 0, r.flat, c.name)
-		require.Equal(t, "+3.000", r.rows[i][6], c.name)
+		require.Equal(t, "+3.000 ± 0.000", r.rows[i][6], c.name)
+	}
+	// The attacked workers come and go, with 50 MiB each: a line through that rises and falls without anything that grows.
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, growth := range []float64{0, 4} {
+		rose := 0
+		for range 100 {
+			var at []time.Duration
+			var values []float64
+			for k := range 180 {
+				at = append(at, time.Duration(k)*5*time.Second)
+				values = append(values, 300+growth*at[k].Minutes()+50*random.NormFloat64())
+			}
+			if (&series{bound: 1}).grows(fit(at, values)) {
+				rose++
+			}
+		}
+		if growth == 0 {
+			require.Less(t, rose, 10)
+		} else {
+			require.Greater(t, rose, 90)
+		}
 	}
 	require.False(t, judge(cfg, grown(-1), &mix{}, []string{"something is left"}).flat)
 	require.False(t, judge(cfg, grown(-1), &mix{unexpected: map[string]int{"warm request: 503": 1}}, nil).flat)
