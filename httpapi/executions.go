@@ -418,7 +418,7 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 	if err != nil {
 		return nil, nil, fmt.Errorf("execute: %w", err)
 	}
-	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	record, cancel := lasting(ctx, 10*time.Second)
 	defer cancel()
 	if err := a.cfg.Ledger.Record(record, inv, res); err != nil {
 		a.logOf(ctx).ErrorContext(ctx, "execution not recorded", "script_id", inv.Script.ID, "execution_id", inv.ExecutionID, "error", err)

@@ -137,11 +137,6 @@ const (
 	releaseWait = 500 * time.Millisecond
 )
 
-// lasting is for what must not be stopped by the caller's leaving.
-func lasting(ctx context.Context, atMost time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), atMost)
-}
-
 // release makes a key free whose request was not done, and reports whether it is.
 func (a *API) release(ctx context.Context, id sqlc.IdempotencyTakeParams) bool {
 	ctx, cancel := lasting(ctx, releaseWait)

@@ -233,7 +233,7 @@ func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 func (k *Keys) lookUp(ctx context.Context, prefix string) <-chan singleflight.Result {
 	return k.loads.DoChan(prefix, func() (any, error) {
 		// One caller looks up for all that wait: its own cancellation must not be theirs.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyTimeout)
+		ctx, cancel := lasting(ctx, keyTimeout)
 		defer cancel()
 		entry, err := k.load(ctx, prefix)
 		k.away.Store(err != nil)
@@ -286,7 +286,7 @@ func (k *Keys) Run(ctx context.Context) error {
 		case <-tick.C:
 			k.flush(ctx)
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			last, cancel := lasting(ctx, time.Second)
 			defer cancel()
 			k.flush(last)
 			return nil

@@ -43,7 +43,7 @@ func (a *API) readyz(c *gin.Context) {
 // ping asks the database whether it answers, once for all who want to know at one time: anyone may, and connections are few.
 func (a *API) ping(ctx context.Context) error {
 	_, err, _ := a.pings.Do("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second) // the first one's leaving is not the others'
+		ctx, cancel := lasting(ctx, 2*time.Second) // the first one's leaving is not the others'
 		defer cancel()
 		return nil, a.cfg.Ping(ctx)
 	})

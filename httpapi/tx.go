@@ -17,6 +17,11 @@ import (
 // beginWait bounds how long a transaction may take to begin: for a free connection, or for a server that accepts and says nothing.
 const beginWait = 3 * time.Second
 
+// lasting is for what must not be stopped by the caller's leaving.
+func lasting(ctx context.Context, atMost time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), atMost)
+}
+
 // patient begins transactions within beginWait. Postgres itself bounds the statements that follow.
 type patient struct{ pool *pgxpool.Pool }
 
@@ -77,7 +82,7 @@ func (a *API) within(ctx context.Context, tenant uuid.UUID, enter func(*sqlc.Que
 
 // rollback ends a transaction whose request may have been given up; of one that has ended it does nothing.
 func rollback(ctx context.Context, tx pgx.Tx) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beginWait)
+	ctx, cancel := lasting(ctx, beginWait)
 	defer cancel()
 	_ = tx.Rollback(ctx) // a connection on which this fails is closed, and its transaction with it
 }
