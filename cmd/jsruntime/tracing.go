@@ -124,8 +124,8 @@ func spanMethod(method string) string {
 
 // ServeHTTP makes a span of each request to an endpoint or to the admin API. Probes, metrics and the console have none.
 func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	toTenant := strings.HasPrefix(r.URL.Path, gateway.Prefix)
-	if !toTenant && !strings.HasPrefix(r.URL.Path, "/api/") {
+	g := groupOf(r.URL.Path)
+	if g != groupEndpoint && g != groupAdmin {
 		t.next.ServeHTTP(w, r)
 		return
 	}
@@ -142,7 +142,7 @@ func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	whole := false
 	defer func() {
 		if route := r.Pattern; route != "" {
-			if toTenant {
+			if g == groupEndpoint {
 				route = gateway.Prefix + "{tenant}" + route
 			}
 			span.SetName(method + " " + route)
