@@ -53,14 +53,14 @@ func summerTime(t *testing.T, w *world) {
 	require.Empty(t, w.resolve(45*time.Second)) // while their keys are not of last year
 	clear(w.unsure)
 	berlin := map[string]any{"timezone": "Europe/Berlin", "metadata": map[string]any{"schedule": map[string]any{"missed": "skip"}}}
+	source := ""
+	for _, s := range library {
+		if s.kind == "scheduled" {
+			source = s.source
+		}
+	}
 	for name, cron := range map[string]string{"fixed": "30 2 * * *", "hourly": "30 * * * *"} {
 		berlin["cron_expression"] = cron
-		source := ""
-		for _, s := range library {
-			if s.kind == "scheduled" {
-				source = s.source
-			}
-		}
 		w.addScript(name, "scheduled", source, berlin)
 	}
 	at := func(utc string) {
@@ -155,10 +155,8 @@ func init() {
 	require.NoError(t, err)
 	// Its worker is the suite's, which asks for the same version.
 	version := strings.TrimPrefix(output(filepath.Join(binaries(t), "jsruntime"), "version"), "jsruntime ")
-	bin := filepath.Join(dir, "jsruntime")
-	command(t, "env", "CGO_ENABLED=0", "go", "-C", root, "build", "-trimpath", "-buildvcs=false", "-overlay", write("overlay.json", string(overlay)), "-ldflags",
-		"-X main.buildVersion="+version+" -X jsruntime/engine/internal/wire.stamped="+version, "-o", bin, "./cmd/jsruntime")
-	return bin
+	goBuild(t, root, version, "jsruntime", dir, "CGO_ENABLED=0", "-overlay", write("overlay.json", string(overlay)))
+	return filepath.Join(dir, "jsruntime")
 }
 
 func nodeClockSteps(t *testing.T, w *world) {

@@ -907,12 +907,17 @@ func olderBuild(t *testing.T) (dir, commit string) {
 	tar := filepath.Join(dir, "source.tar")
 	command(t, "git", "-C", root, "archive", "--format=tar", "-o", tar, commit)
 	command(t, "tar", "-x", "-C", dir, "-f", tar)
-	for name, how := range map[string][]string{"jsruntime": {"CGO_ENABLED=0"}, "jsruntime-worker": {"CGO_ENABLED=1", "-buildmode=pie"}} {
-		args := append([]string{how[0], "go", "-C", dir, "build", "-trimpath", "-buildvcs=false", "-ldflags",
-			"-X main.buildVersion=" + commit + " -X jsruntime/engine/internal/wire.stamped=" + commit, "-o", "bin/" + name}, how[1:]...)
-		command(t, append([]string{"env"}, append(args, "./cmd/"+name)...)...)
-	}
+	goBuild(t, dir, commit, "jsruntime", filepath.Join(dir, "bin"), "CGO_ENABLED=0")
+	goBuild(t, dir, commit, "jsruntime-worker", filepath.Join(dir, "bin"), "CGO_ENABLED=1", "-buildmode=pie")
 	return filepath.Join(dir, "bin"), commit
+}
+
+// goBuild builds a command of the module in source into the directory bin, as the version that it is to call itself.
+func goBuild(t *testing.T, source, version, name, bin, cgo string, flags ...string) {
+	t.Helper()
+	args := []string{"env", cgo, "go", "-C", source, "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-X main.buildVersion=" + version + " -X jsruntime/engine/internal/wire.stamped=" + version, "-o", filepath.Join(bin, name)}
+	command(t, append(append(args, flags...), "./cmd/"+name)...)
 }
 
 // twoVersions is a rolling upgrade: a node of the older version works on its own schema, a newer one migrates it and works beside
