@@ -93,8 +93,8 @@ type Keys struct {
 	admin     *[sha256.Size]byte
 	cache     *otter.Cache[string, *keyEntry]
 	loads     singleflight.Group
-	away      atomic.Bool  // the last lookup failed, or takes long
-	nextProbe atomic.Int64 // Unix nanoseconds
+	away      atomic.Bool               // the last lookup failed, or takes long
+	probed    atomic.Pointer[time.Time] // when a lookup was last begun while away
 	log       *slog.Logger
 	touchedMu sync.Mutex
 	touched   map[uuid.UUID]time.Time // used since the last flush
@@ -201,8 +201,8 @@ func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 		return cached, nil
 	}
 	if ok && k.away.Load() {
-		now := time.Now().UnixNano()
-		if next := k.nextProbe.Load(); now >= next && k.nextProbe.CompareAndSwap(next, now+int64(keyProbe)) {
+		now := time.Now()
+		if last := k.probed.Load(); (last == nil || now.Sub(*last) >= keyProbe) && k.probed.CompareAndSwap(last, &now) {
 			k.lookUp(ctx, prefix)
 		}
 		return cached, nil

@@ -74,10 +74,10 @@ const complainEvery = time.Minute
 
 // exportErrors logs what the SDK has to say, at most one error in complainEvery.
 func exportErrors(log *slog.Logger) otel.ErrorHandlerFunc {
-	var last atomic.Int64
+	var last atomic.Pointer[time.Time]
 	return func(err error) {
-		now, before := time.Now().UnixNano(), last.Load()
-		if now-before >= int64(complainEvery) && last.CompareAndSwap(before, now) {
+		now, before := time.Now(), last.Load()
+		if (before == nil || now.Sub(*before) >= complainEvery) && last.CompareAndSwap(before, &now) {
 			log.Warn("traces not exported", "error", err)
 		}
 	}

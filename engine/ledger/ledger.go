@@ -73,7 +73,7 @@ type Ledger struct {
 	inFlight map[uint64]struct{} // first numbers of the batches being written
 	flushing []flushWait
 
-	progress atomic.Int64 // when room was last given free, or the first row of an empty buffer came: Unix nanoseconds
+	progress atomic.Pointer[time.Time] // when room was last given free, or the first row of an empty buffer came
 
 	scratch sync.Pool // *[]byte: where a tuple is made, before its size is known
 
@@ -171,7 +171,7 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 	l.counts.recorded.Add(1)
 	l.counts.waitingRows.Add(1)
 	if l.counts.waitingBytes.Add(r.size) == r.size {
-		l.progress.Store(time.Now().UnixNano())
+		l.progressed()
 	}
 	if poke {
 		l.poke()
@@ -182,8 +182,16 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 // Full reports whether Postgres takes nothing and hardly any room is left, so that nothing should be run whose row would have to
 // wait. Executions that have begun still find a sixteenth of the buffer. It may be asked for every request.
 func (l *Ledger) Full() bool {
-	return l.counts.waitingBytes.Load() > l.cfg.BufferBytes-l.cfg.BufferBytes/reserve &&
-		time.Since(time.Unix(0, l.progress.Load())) > stalledAfter
+	if l.counts.waitingBytes.Load() <= l.cfg.BufferBytes-l.cfg.BufferBytes/reserve {
+		return false
+	}
+	at := l.progress.Load()
+	return at != nil && time.Since(*at) > stalledAfter
+}
+
+func (l *Ledger) progressed() {
+	now := time.Now()
+	l.progress.Store(&now)
 }
 
 // Flush writes what has been recorded by now, and returns when it is on record: for callers that want to read their writes.
@@ -291,7 +299,7 @@ func (l *Ledger) settle(batch []*row) {
 	for _, r := range batch {
 		size += r.size
 	}
-	l.progress.Store(time.Now().UnixNano())
+	l.progressed()
 	l.room.Release(size)
 	l.counts.waitingBytes.Add(-size)
 	l.mu.Lock()
