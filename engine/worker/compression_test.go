@@ -10,17 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Fifty megabytes go through a script of 16 MiB: compressed into its response, and there and back in the script.
+// Twenty-five megabytes go through a script of 16 MiB: compressed into its response, and there and back in the script.
 func TestCompressionIsStreamed(t *testing.T) {
 	t.Parallel()
 	const source = `
 		const part = new Uint8Array(65536); for (let i = 0, x = 1; i < part.length; i++) { x = (x * 1103515245 + 12345) >>> 0; part[i] = (x >>> 16) % 7; }
 		const body = (n) => { let left = n; return new ReadableStream({ pull(c) { if (left-- > 0) c.enqueue(part); else c.close(); } }); };
 		module.exports = { default: {
-			fetch() { return new Response(body(800).pipeThrough(new CompressionStream("gzip"))); },
+			fetch() { return new Response(body(400).pipeThrough(new CompressionStream("gzip"))); },
 			async run(whole) {
 				let total = 0, chunks = 0, most = 0;
-				const from = whole ? new ReadableStream({ start(c) { c.enqueue(new Uint8Array(3 << 20)); c.close(); } }) : body(800);
+				const from = whole ? new ReadableStream({ start(c) { c.enqueue(new Uint8Array(3 << 20)); c.close(); } }) : body(400);
 				for await (const c of from.pipeThrough(new CompressionStream("deflate")).pipeThrough(new DecompressionStream("deflate"))) {
 					total += c.length; chunks++; most = Math.max(most, c.length);
 				}
@@ -39,7 +39,7 @@ func TestCompressionIsStreamed(t *testing.T) {
 	require.NoError(t, err)
 	total, err := io.Copy(io.Discard, z)
 	require.NoError(t, err)
-	require.Equal(t, int64(800*65536), total)
+	require.Equal(t, int64(400*65536), total)
 	t.Logf("response: %d MiB became %d MiB, peak memory %d KiB", total>>20, len(n.body)>>20, r.PeakMemory>>10)
 
 	m = n.runOf(1, "false")
@@ -47,7 +47,7 @@ func TestCompressionIsStreamed(t *testing.T) {
 	n.send(m)
 	r = n.result()
 	require.Empty(t, r.Code, "%s %s", r.Message, r.Stack)
-	require.JSONEq(t, `[52428800,true,true]`, string(r.Body))
+	require.JSONEq(t, `[26214400,true,true]`, string(r.Body))
 	t.Logf("there and back: peak memory %d KiB", r.PeakMemory>>10)
 	r = n.run(1, "true")
 	require.Empty(t, r.Code, "%s %s", r.Message, r.Stack)
@@ -135,7 +135,7 @@ func TestDecompressionBomb(t *testing.T) {
 	w, err := gzip.NewWriterLevel(&z, gzip.BestSpeed)
 	require.NoError(t, err)
 	zeros := make([]byte, 1<<20)
-	for range 256 {
+	for range 64 { // four times the script's limit
 		_, err := w.Write(zeros)
 		require.NoError(t, err)
 	}
@@ -147,9 +147,10 @@ func TestDecompressionBomb(t *testing.T) {
 		code []string
 	}{
 		"read bit by bit": {`let n = 0; for await (const c of d.readable) n += c.length; return n`, []string{""}},
-		"not read on":     {`const r = d.readable.getReader(); await r.read(); await new Promise((r) => setTimeout(r, 100)); return 256 << 20`, []string{""}},
-		// The kernel's limit may come first; the node knows that from the worker's death.
-		"gathered": {`const all = []; for await (const c of d.readable) all.push(c); return all.length`, []string{codeMemory, "lost"}},
+		"not read on":     {`const r = d.readable.getReader(); await r.read(); await new Promise((r) => setTimeout(r, 100)); return 64 << 20`, []string{""}},
+		// Who says no first is a matter of timing: V8's heap limit, the kernel in the middle of V8 (the worker's death), or the kernel
+		// where the script asks for an array, which is the script's own RangeError.
+		"gathered": {`const all = []; for await (const c of d.readable) all.push(c); return all.length`, []string{codeMemory, "lost", codeException}},
 	} {
 		n := spawn(t).lease()
 		require.Empty(t, n.loadAs(1, "oneoff", 16<<20, script(begin+c.body)).Code, name)
@@ -161,8 +162,11 @@ func TestDecompressionBomb(t *testing.T) {
 			r.Code = "lost"
 		}
 		require.Contains(t, c.code, r.Code, "%s: %s %s", name, r.Message, r.Stack)
-		if r.Code == "" {
-			require.JSONEq(t, `268435456`, string(r.Body), name)
+		switch r.Code {
+		case "":
+			require.JSONEq(t, `67108864`, string(r.Body), name)
+		case codeException:
+			require.Equal(t, "RangeError: Array buffer allocation failed", r.Message, name)
 		}
 		t.Logf("%s: peak memory %d KiB", name, r.PeakMemory>>10)
 	}

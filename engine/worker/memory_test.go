@@ -49,6 +49,7 @@ func TestMemoryByTheKernel(t *testing.T) {
 	const bound = 200 << 20
 	for _, p := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(p), ".js"), func(t *testing.T) {
+			t.Parallel()
 			source, err := os.ReadFile(p)
 			require.NoError(t, err)
 			out, err := compile.Compile(context.Background(), compile.Input{Source: string(source), Handler: "run"})

@@ -50,7 +50,8 @@ func spawn(t testing.TB, args ...string) *node {
 	require.NoError(t, err)
 	n := &node{t: t, conn: ours, r: wire.NewReader(ours, 0), out: &strings.Builder{}}
 	n.cmd = exec.Command(self, append([]string{asWorker}, args...)...)
-	n.cmd.Env = []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "TZ=UTC", "LANG=C"}
+	// GORACE: under the race detector a process sleeps for a second before it ends.
+	n.cmd.Env = []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "TZ=UTC", "LANG=C", "GORACE=atexit_sleep_ms=0"}
 	n.cmd.ExtraFiles = []*os.File{theirs}
 	n.cmd.Stderr = n.out
 	n.cmd.Dir = "/"
