@@ -430,6 +430,10 @@ type Stats struct {
 	Layers      []string // sandbox layers, "name=on" or "name=off: why": what the node gives the workers, and what they name
 }
 
+// Able reports whether the engine can run scripts. It cannot before the first worker has started, and while there is no worker and
+// none can be started: where its binary is gone, broken or of another build, or the machine gives no further process.
+func (e *Engine) Able() bool { return e.pool.Able() }
+
 // Stats returns the figures of the moment.
 func (e *Engine) Stats() Stats {
 	s := e.pool.Stats()

@@ -3,7 +3,10 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,6 +62,35 @@ func TestAWorkerThatCannotBeStartedIsTold(t *testing.T) {
 	enginetest.Start(t, func(c *engine.Config) { c.WorkerPath, c.Observer, c.Logger = "/nonexistent", o, nil })
 	require.Equal(t, "start_failed", <-o.ended)
 	require.Contains(t, engine.WorkerCauses(), "start_failed")
+}
+
+// Without spares too: whether there can be a worker is found out before anybody asks for one.
+func TestAnEngineThatCanStartNoWorkerIsUnable(t *testing.T) {
+	t.Parallel()
+	var path string
+	e := enginetest.Start(t, func(c *engine.Config) {
+		exe := c.WorkerPath
+		path = filepath.Join(t.TempDir(), "worker")
+		c.WorkerPath, c.Spares, c.Logger = path, -1, nil
+		require.NoError(t, os.Symlink(exe, path+".there"))
+	})
+	time.Sleep(50 * time.Millisecond)
+	require.False(t, e.Able(), "no worker has ever started")
+	require.NoError(t, os.Rename(path+".there", path))
+	require.Eventually(t, e.Able, 20*time.Second, 10*time.Millisecond)
+	s := enginetest.NewTenant().Script("identity", nil)
+	identify(t, e, s)
+	require.NoError(t, os.Remove(path))
+	require.True(t, e.Able(), "it has a worker")
+	require.Eventually(t, func() bool { // there may be another one, started beside the first
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		var w identity
+		if res, err := e.Execute(ctx, enginetest.Invocation(s, "null")); err == nil && json.Unmarshal(res.Output, &w) == nil && w.PID > 0 {
+			_ = syscall.Kill(w.PID, syscall.SIGKILL)
+		}
+		return !e.Able()
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
 func TestStatsCountAWorkerOnce(t *testing.T) {

@@ -96,7 +96,9 @@ type Config struct {
 	Ping func(ctx context.Context) error
 	// TraceParent gives the W3C traceparent of a request's span, empty where its trace is not kept; nil means that there are none.
 	TraceParent func(ctx context.Context) string
-	// Ready says whether the node can serve, beside the database; nil means that it can.
+	// Able says whether the engine can run scripts, for /readyz; nil means that it can.
+	Able func() bool
+	// Ready says whether the node can serve, beside the database and the engine; nil means that it can.
 	Ready func(ctx context.Context) error
 	// Metrics serves /metrics; nil means 404.
 	Metrics http.Handler

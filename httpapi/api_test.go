@@ -592,7 +592,7 @@ func TestServiceRoutes(t *testing.T) {
 
 func TestReadinessWithAndWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
-	var away, stopping atomic.Bool
+	var away, stopping, unable atomic.Bool
 	n := startNode(t, func(c *httpapi.Config) {
 		c.Ping = func(context.Context) error {
 			if away.Load() {
@@ -600,6 +600,7 @@ func TestReadinessWithAndWithoutTheDatabase(t *testing.T) {
 			}
 			return nil
 		}
+		c.Able = func() bool { return !unable.Load() }
 		c.Ready = func(context.Context) error {
 			if stopping.Load() {
 				return errors.New("the node is stopping")
@@ -617,6 +618,12 @@ func TestReadinessWithAndWithoutTheDatabase(t *testing.T) {
 	nobody.get("/readyz?exclude=nonsense&exclude=database").is(200)
 	nobody.do("HEAD", "/readyz?exclude=database", nil).is(200)
 	nobody.get("/healthz").is(200)
+	unable.Store(true)
+	nobody.get("/readyz?exclude=database").refused(503, "not_ready")
+	nobody.get("/readyz?exclude=database&exclude=workers").is(200)
+	nobody.get("/readyz?exclude=workers").refused(503, "database_unavailable")
+	nobody.get("/healthz").is(200)
+	unable.Store(false)
 	stopping.Store(true)
 	nobody.get("/readyz?exclude=database").refused(503, "not_ready")
 	away.Store(false)

@@ -15,6 +15,7 @@ type Node struct {
 	Version     string    `json:"version"`
 	Alive       bool      `json:"alive" doc:"It was heard of within 15 seconds."`
 	Draining    bool      `json:"draining"`
+	CanRun      bool      `json:"can_run" doc:"Whether it had or could start worker processes at its last heartbeat. While it cannot, it claims nothing, and /readyz says no."`
 	Load        NodeLoad  `json:"load"`
 	StartedAt   time.Time `json:"started_at"`
 	HeartbeatAt time.Time `json:"heartbeat_at"`
@@ -69,7 +70,7 @@ func (a *API) nodeList(ctx context.Context, _ *none) (*found[Page[Node]], error)
 			load = NodeLoad{}
 		}
 		out.Body.Items = append(out.Body.Items, Node{
-			ID: n.ID, Hostname: n.Hostname, Version: n.Version, Alive: n.Alive, Draining: n.Draining, Load: load,
+			ID: n.ID, Hostname: n.Hostname, Version: n.Version, Alive: n.Alive, Draining: n.Draining, CanRun: n.CanRun, Load: load,
 			StartedAt: utc(n.StartedAt), HeartbeatAt: utc(n.HeartbeatAt),
 		})
 	}

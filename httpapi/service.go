@@ -19,9 +19,10 @@ func (a *API) healthz(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"status": "ok", "version": a.cfg.Version})
 }
 
-// readyz says whether the node should get traffic: it is not stopping, and its database answers. (Before the catalog has been read there
-// is no listener to ask.) ?exclude=NAME leaves a check out, as Kubernetes' own API server has it: a name that is no check changes
-// nothing. Proxies ask with ?exclude=database: an outage of the database is all nodes' at once, and each still serves what is warm.
+// readyz says whether the node should get traffic: it is not stopping, it has workers or can start some, and its database answers.
+// (Before the catalog has been read there is no listener to ask.) ?exclude=NAME leaves a check out ("workers", "database"), as
+// Kubernetes' own API server has it: a name that is no check changes nothing. Proxies ask with ?exclude=database: an outage of the
+// database is all nodes' at once, and each still serves what is warm.
 func (a *API) readyz(c *gin.Context) {
 	ctx := c.Request.Context()
 	if a.cfg.Ready != nil {
@@ -30,7 +31,12 @@ func (a *API) readyz(c *gin.Context) {
 			return
 		}
 	}
-	if !slices.Contains(c.QueryArray("exclude"), "database") {
+	exclude := c.QueryArray("exclude")
+	if a.cfg.Able != nil && !slices.Contains(exclude, "workers") && !a.cfg.Able() {
+		writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", "The node has no worker process and can start none; its log says why.").retryAfter(time.Second))
+		return
+	}
+	if !slices.Contains(exclude, "database") {
 		if err := a.ping(ctx); err != nil {
 			a.log.WarnContext(ctx, "not ready", "error", err)
 			writeProblem(c, databaseUnavailable())

@@ -6,13 +6,13 @@ SELECT *, (heartbeat_at > now() - interval '15 seconds')::boolean AS alive FROM 
 
 -- Registers the node, and says that it is alive.
 -- name: NodeBeat :exec
-INSERT INTO nodes AS n (id, hostname, version, draining, load) VALUES (@id, @hostname, @version, @draining, @load)
-ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, load = EXCLUDED.load;
+INSERT INTO nodes AS n (id, hostname, version, draining, can_run, load) VALUES (@id, @hostname, @version, @draining, @can_run, @load)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, can_run = EXCLUDED.can_run, load = EXCLUDED.load;
 
 -- The nodes that take work, in an order that all of them see, and the database's clock.
 -- name: NodeLive :many
 SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
-WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => @alive_seconds::float8)
+WHERE NOT n.draining AND n.can_run AND n.heartbeat_at > now() - make_interval(secs => @alive_seconds::float8)
 ORDER BY n.id;
 
 -- name: NodeRemove :exec

@@ -98,10 +98,16 @@ func (s *Scheduler) dispatch(ctx, work context.Context, runs *sync.WaitGroup) {
 	}
 }
 
+// unableWait is how often a node that takes no work looks whether it does: this asks no database.
+const unableWait = 100 * time.Millisecond
+
 // pass claims as much as there is room for, and returns how long to wait for the next one.
 func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error) {
 	if until := d.paused.Load(); until != nil && time.Until(*until) > 0 {
 		return time.Until(*until), nil
+	}
+	if !d.takesWork() {
+		return min(d.cfg.Poll, unableWait), nil
 	}
 	claimed, err := d.claimKnown(ctx, woken)
 	if err != nil {

@@ -35,6 +35,7 @@
 //	node paused, cut off            ends its own runs after two thirds of a lease; whatever it still writes is refused
 //	Postgres away                   nothing is claimed; endings wait in memory and are written when it is back, if the lease still holds
 //	worker lost under a run         again after half a second, lost_count + 1; a cron tick only with retry_lost
+//	no worker can be started        this node claims nothing, and its share of limits is the others' until it can again
 //	no worker free, limit reached   back into the queue for as long as the engine says
 //	script's own failure            events: the next attempt after 2, 4, 8 s or as metadata.retry says, then a dead letter;
 //	                                ticks: as metadata.retry says, if it says so; runs by hand: nothing

@@ -48,9 +48,16 @@ func (m *members) share(limit int, key uuid.UUID) int {
 	return limit / nodes
 }
 
-// join registers the node, waiting for the database if need be. Where others are alive it waits until they have seen it, since
-// from then on they take less.
+// maxStart is how long a node waits for its Executor's first worker before it registers as one that cannot run.
+const maxStart = 2 * time.Second
+
+// join registers the node, waiting for the database if need be.
 func (s *Scheduler) join(ctx context.Context) error {
+	for began := time.Now(); !s.cfg.Able() && time.Since(began) < maxStart; {
+		if !pause(ctx, 10*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
 	for {
 		err := within(ctx, func(ctx context.Context) error { return s.beatOnce(ctx, false) })
 		if err == nil {
@@ -61,10 +68,15 @@ func (s *Scheduler) join(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	if s.LiveNodes() > 1 && !pause(ctx, s.cfg.Heartbeat+s.cfg.Heartbeat/2) {
-		return ctx.Err()
-	}
 	return nil
+}
+
+// takesWork reports whether this node may claim: its Executor is able, and the others count it. Where there are others it waits until
+// they have seen it, since from then on they take less.
+func (s *Scheduler) takesWork() bool {
+	counted := s.counted.Load()
+	return s.cfg.Able() && counted != nil && time.Since(s.Heartbeat()) < s.cfg.Lease &&
+		(s.LiveNodes() == 1 || time.Since(*counted) >= s.cfg.Heartbeat+s.cfg.Heartbeat/2)
 }
 
 // beat says that the node lives until work ends; from the end of ctx on it says that it is draining.
@@ -140,11 +152,15 @@ func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
 	if err != nil {
 		return err
 	}
-	err = s.queries.NodeBeat(ctx, sqlc.NodeBeatParams{ID: s.cfg.NodeID, Hostname: s.cfg.Hostname, Version: s.cfg.Version, Draining: draining, Load: load})
+	able := s.cfg.Able()
+	err = s.queries.NodeBeat(ctx, sqlc.NodeBeatParams{
+		ID: s.cfg.NodeID, Hostname: s.cfg.Hostname, Version: s.cfg.Version, Draining: draining, CanRun: able, Load: load,
+	})
 	if err != nil {
 		return err
 	}
 	before := time.Now()
+	silent := before.Sub(s.Heartbeat()) >= s.cfg.Lease
 	s.beaten.Store(&before)
 	// A node that is cut off has ended its runs after two thirds of a lease, so that after a whole one its share is free.
 	live, err := s.queries.NodeLive(ctx, s.cfg.Lease.Seconds())
@@ -157,6 +173,12 @@ func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
 		nodes++
 	}
 	s.members.set(nodes, place)
+	switch {
+	case !able:
+		s.counted.Store(nil)
+	case silent || s.counted.Load() == nil:
+		s.counted.Store(&before)
+	}
 	s.cfg.Observer.Nodes(nodes)
 	if len(live) > 0 {
 		took := time.Since(before)

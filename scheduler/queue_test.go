@@ -71,6 +71,48 @@ func TestLimitsHoldAcrossNodes(t *testing.T) {
 	require.Greater(t, c.most[wide], 1)
 }
 
+// A node that can run nothing leaves the work to the other, and its share of limits too.
+func TestANodeThatCannotRunLeavesTheWork(t *testing.T) {
+	w := newWorld(t)
+	tenant := w.tenant("a")
+	script := w.script(tenant, "oneoff")
+	w.exec(`UPDATE scripts SET resource_limits = '{"max_concurrent_runs": 1}' WHERE id = $1`, script)
+	var ran [2]atomic.Int64
+	var unable [2]atomic.Bool
+	unable[0].Store(true)
+	var nodes []*scheduler.Scheduler
+	for i := range ran {
+		s, _ := w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) {
+			ran[i].Add(1)
+			time.Sleep(2 * time.Millisecond)
+			return done(nil), nil
+		}, func(c *scheduler.Config) { c.Able = func() bool { return !unable[i].Load() } })
+		nodes = append(nodes, s)
+	}
+	ask := func() {
+		for range 20 {
+			w.enqueue(tenant, script, "")
+		}
+		w.eventually(nothingLeft)
+	}
+	alone := func(i int) func() bool {
+		return func() bool {
+			return one[int](w, `SELECT count(*) FROM nodes WHERE can_run`) == 1 && one[bool](w, `SELECT can_run FROM nodes WHERE id = $1`, nodes[i].NodeID())
+		}
+	}
+	require.Eventually(t, func() bool { return one[int](w, `SELECT count(*) FROM nodes`) == 2 && alone(1)() }, 20*time.Second, 10*time.Millisecond)
+	ask()
+	require.EqualValues(t, 0, ran[0].Load())
+	require.EqualValues(t, 20, ran[1].Load())
+
+	unable[0].Store(false)
+	unable[1].Store(true)
+	require.Eventually(t, alone(0), 20*time.Second, 10*time.Millisecond)
+	ask()
+	require.EqualValues(t, 20, ran[0].Load())
+	require.EqualValues(t, 20, ran[1].Load())
+}
+
 func TestAFloodDoesNotDelayAnotherTenant(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.tenant("a"), w.tenant("b")

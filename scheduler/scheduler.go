@@ -67,6 +67,9 @@ type Config struct {
 	// PruneInterval is how often what is older is looked for. 0 means 10 min.
 	PruneInterval time.Duration
 
+	// Able says whether the Executor can run scripts at all: while it cannot, nothing is claimed, and the other nodes have the work
+	// and this one's share of limits. Nil: it always can.
+	Able func() bool
 	// Load is what the node does beside its queued executions, to be shown with it; it is asked with every heartbeat. Nil: nothing.
 	Load func() Load
 	// Observer is told what happens. Nil means nobody.
@@ -112,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.Retention = cmp.Or(c.Retention, 90*24*time.Hour)
 	c.PruneInterval = cmp.Or(c.PruneInterval, 10*time.Minute)
+	if c.Able == nil {
+		c.Able = func() bool { return true }
+	}
 	if c.Load == nil {
 		c.Load = func() Load { return Load{} }
 	}
@@ -161,6 +167,9 @@ type Scheduler struct {
 	endings chan *ending
 	paused  atomic.Pointer[time.Time] // until when the Executor wants nothing; nil: it does
 	beaten  atomic.Pointer[time.Time] // the last heartbeat that the database took; nil: none yet
+	// counted is the first of the heartbeats that have said ever since, without a pause as long as a lease, that this node takes
+	// work; nil: the last one said that it does not.
+	counted atomic.Pointer[time.Time]
 }
 
 // held is an execution that this node has leased.

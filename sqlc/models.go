@@ -70,6 +70,7 @@ type Node struct {
 	HeartbeatAt time.Time
 	Draining    bool
 	Load        json.RawMessage
+	CanRun      bool
 }
 
 type Organization struct {

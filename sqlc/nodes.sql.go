@@ -15,8 +15,8 @@ import (
 
 const nodeBeat = `-- name: NodeBeat :exec
 
-INSERT INTO nodes AS n (id, hostname, version, draining, load) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, load = EXCLUDED.load
+INSERT INTO nodes AS n (id, hostname, version, draining, can_run, load) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, can_run = EXCLUDED.can_run, load = EXCLUDED.load
 `
 
 type NodeBeatParams struct {
@@ -24,6 +24,7 @@ type NodeBeatParams struct {
 	Hostname string
 	Version  string
 	Draining bool
+	CanRun   bool
 	Load     json.RawMessage
 }
 
@@ -35,6 +36,7 @@ func (q *Queries) NodeBeat(ctx context.Context, arg NodeBeatParams) error {
 		arg.Hostname,
 		arg.Version,
 		arg.Draining,
+		arg.CanRun,
 		arg.Load,
 	)
 	return err
@@ -42,7 +44,7 @@ func (q *Queries) NodeBeat(ctx context.Context, arg NodeBeatParams) error {
 
 const nodeList = `-- name: NodeList :many
 
-SELECT id, hostname, version, started_at, heartbeat_at, draining, load, (heartbeat_at > now() - interval '15 seconds')::boolean AS alive FROM nodes ORDER BY heartbeat_at DESC, id LIMIT $1
+SELECT id, hostname, version, started_at, heartbeat_at, draining, load, can_run, (heartbeat_at > now() - interval '15 seconds')::boolean AS alive FROM nodes ORDER BY heartbeat_at DESC, id LIMIT $1
 `
 
 type NodeListRow struct {
@@ -53,6 +55,7 @@ type NodeListRow struct {
 	HeartbeatAt time.Time
 	Draining    bool
 	Load        json.RawMessage
+	CanRun      bool
 	Alive       bool
 }
 
@@ -74,6 +77,7 @@ func (q *Queries) NodeList(ctx context.Context, rowLimit int32) ([]NodeListRow, 
 			&i.HeartbeatAt,
 			&i.Draining,
 			&i.Load,
+			&i.CanRun,
 			&i.Alive,
 		); err != nil {
 			return nil, err
@@ -88,7 +92,7 @@ func (q *Queries) NodeList(ctx context.Context, rowLimit int32) ([]NodeListRow, 
 
 const nodeLive = `-- name: NodeLive :many
 SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
-WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => $1::float8)
+WHERE NOT n.draining AND n.can_run AND n.heartbeat_at > now() - make_interval(secs => $1::float8)
 ORDER BY n.id
 `
 

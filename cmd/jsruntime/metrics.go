@@ -299,7 +299,7 @@ func (m *metrics) watchCatalog(lastRead func() time.Time) {
 
 // watchReady registers whether the node is ready. It asks nothing of anyone: a scrape costs Postgres nothing.
 func (m *metrics) watchReady(ready func() bool) {
-	m.gauge("jsruntime_ready", "1 while the node does not drain and Postgres takes its heartbeats.", nil, func() float64 { return truth(ready()) })
+	m.gauge("jsruntime_ready", "1 while the node does not drain, can start workers, and Postgres takes its heartbeats.", nil, func() float64 { return truth(ready()) })
 }
 
 func truth(b bool) float64 {

@@ -153,10 +153,11 @@ func TestWhatNeverBeganHasNoDuration(t *testing.T) {
 func TestNodeReady(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	require.True(t, nodeReady(false, now.Add(-3*time.Second), now))
-	require.False(t, nodeReady(true, now, now), "it drains")
-	require.False(t, nodeReady(false, now.Add(-time.Minute), now), "Postgres took no heartbeat")
-	require.False(t, nodeReady(false, time.Time{}, now), "nor has it ever")
+	require.True(t, nodeReady(false, true, now.Add(-3*time.Second), now))
+	require.False(t, nodeReady(true, true, now, now), "it drains")
+	require.False(t, nodeReady(false, false, now, now), "it can run nothing")
+	require.False(t, nodeReady(false, true, now.Add(-time.Minute), now), "Postgres took no heartbeat")
+	require.False(t, nodeReady(false, true, time.Time{}, now), "nor has it ever")
 }
 
 // TestNodesShowWhatTheSchedulerWrites: one package writes a node's load, and another reads it.

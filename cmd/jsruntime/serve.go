@@ -181,7 +181,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	executor = &whileRoom{next: queued, full: book.Full, observer: metrics}
 	clock, err = scheduler.New(scheduler.Config{
 		Pool: leases, Executor: queued, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
-		Retention: retention(cfg.HistoryDays), Load: func() scheduler.Load { return nodeLoad(machine.Stats(), book.Stats()) },
+		Retention: retention(cfg.HistoryDays), Able: machine.Able, Load: func() scheduler.Load { return nodeLoad(machine.Stats(), book.Stats()) },
 		Observer: schedulerMetrics{metrics: metrics}, Logger: log,
 	})
 	if err != nil {
@@ -213,11 +213,11 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return fmt.Errorf("gateway: %w", err)
 	}
 	var draining atomic.Bool
-	metrics.watchReady(func() bool { return nodeReady(draining.Load(), clock.Heartbeat(), time.Now()) })
+	metrics.watchReady(func() bool { return nodeReady(draining.Load(), machine.Able(), clock.Heartbeat(), time.Now()) })
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Log: log,
-		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, TraceParent: traces.queued(),
+		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {
 			if draining.Load() {
 				return errStopping

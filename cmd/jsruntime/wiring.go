@@ -67,8 +67,8 @@ func nextTicks(expr, timezone string, after time.Time, n int) ([]time.Time, erro
 const maxSilence = 10 * time.Second
 
 // nodeReady is what /readyz says, from what the node knows without asking Postgres.
-func nodeReady(draining bool, heartbeat, now time.Time) bool {
-	return !draining && now.Sub(heartbeat) < maxSilence
+func nodeReady(draining, able bool, heartbeat, now time.Time) bool {
+	return !draining && able && now.Sub(heartbeat) < maxSilence
 }
 
 // nodeLoad is scheduler.Config.Load.

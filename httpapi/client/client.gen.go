@@ -1163,7 +1163,10 @@ type NewKeyRole string
 // Node defines model for Node.
 type Node struct {
 	// Alive It was heard of within 15 seconds.
-	Alive       bool               `json:"alive"`
+	Alive bool `json:"alive"`
+
+	// CanRun Whether it had or could start worker processes at its last heartbeat. While it cannot, it claims nothing, and /readyz says no.
+	CanRun      bool               `json:"can_run"`
 	Draining    bool               `json:"draining"`
 	HeartbeatAt time.Time          `json:"heartbeat_at"`
 	Hostname    string             `json:"hostname"`

@@ -797,7 +797,7 @@ func binaryGone(t *testing.T, w *world) {
 		out, err := exec.Command("cp", filepath.Join(binaries(t), name), bin).CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
-	w.open(nodeConfig{name: "node1", bin: filepath.Join(bin, "jsruntime")})
+	w.open(nodeConfig{name: "node1", bin: filepath.Join(bin, "jsruntime")}, nodeConfig{name: "node2"})
 	n := w.nodes[0]
 	require.NoError(t, os.Remove(filepath.Join(bin, "jsruntime-worker")))
 	for _, p := range n.workers() {
@@ -814,6 +814,17 @@ func binaryGone(t *testing.T, w *world) {
 		require.Equal(t, http.StatusOK, n.status("/healthz", 5*time.Second))
 		w.note("worker's binary %s: %d answers of 503; lines of the log about it: %d", what, refused, logLines(n, "worker did not start"))
 		require.Positive(t, refused, "nobody is told (%s)", what)
+		require.Equal(t, http.StatusServiceUnavailable, n.status("/readyz?exclude=database", 5*time.Second))
+		require.Equal(t, http.StatusOK, n.status("/readyz?exclude=workers", 5*time.Second))
+		// The other node has the queue to itself.
+		begun := time.Now()
+		ids := w.busy(10, 1)
+		require.Eventually(t, func() bool {
+			return query[int](w, `SELECT count(*) FROM script_executions WHERE id = ANY($1) AND status = 'completed'`, ids) == len(ids)
+		}, 30*time.Second, 20*time.Millisecond, "the queue waits for a node that cannot run anything")
+		w.note("worker's binary %s: 10 executions of the queue completed by the other node in %.1f s", what, time.Since(begun).Seconds())
+		require.Equal(t, 1, query[int](w, `SELECT count(*) FROM nodes WHERE NOT can_run`))
+		require.Zero(t, query[int](w, `SELECT count(*) FROM script_executions WHERE id = ANY($1) AND node_id IN (SELECT id FROM nodes WHERE NOT can_run)`, ids))
 	}
 	without("gone")
 	// In the middle of an upgrade: half a file, and one of another build.
@@ -824,6 +835,8 @@ func binaryGone(t *testing.T, w *world) {
 	out, err := exec.Command("cp", filepath.Join(binaries(t), "jsruntime-worker"), bin).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Eventually(t, func() bool { return w.visit(context.Background(), n, "/hello") == http.StatusOK }, 30*time.Second, 100*time.Millisecond, "no recovery after the binary is back")
+	n.waitReady(t)
+	require.Eventually(t, func() bool { return query[int](w, `SELECT count(*) FROM nodes WHERE can_run`) == 2 }, 30*time.Second, 100*time.Millisecond, "the node claims nothing again")
 }
 
 func garbage(t *testing.T, w *world) {

@@ -21,7 +21,8 @@
 // # Who kills whom
 //
 //	what happened                                   what follows
-//	no Hello in time, or of another build           killed; further spawns wait (back-off, doubled up to 10 s)
+//	no Hello in time, or of another build           killed; further spawns wait (back-off, doubled up to 10 s), and one is tried
+//	                                                even if nobody waits: Able follows it
 //	the deadline of the running call                Cancel; after the grace SIGKILL: Death.Cause = deadline
 //	its CPU limit, and twice the grace              the same, Death.Cause = cpu
 //	its caller is gone                              Cancel; after the grace SIGKILL: Death.Cause = cancelled

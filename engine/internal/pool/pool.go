@@ -778,6 +778,9 @@ func (p *Pool) grow(now time.Time) {
 	was := p.limited
 	p.limited = false
 	spares := p.cfg.Spares
+	if p.greeted.IsZero() || p.failures > 0 {
+		spares = max(1, spares) // whether a worker starts is known by starting one
+	}
 	if p.closing {
 		spares = 0
 	}
@@ -1516,6 +1519,28 @@ type Stats struct {
 	Tenants, Pending, Calls              int
 	V8                                   string
 	Layers                               []string
+}
+
+// unableAfter is how many starts in a row must fail before a pool without workers counts as unable: by back-off, 0.7 s. While a
+// binary is being replaced one or two fail.
+const unableAfter = 3
+
+// Able reports whether the pool can run calls: a worker has said Hello, and there is one now, or the last starts did not all fail.
+func (p *Pool) Able() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.greeted.IsZero():
+		return false
+	case p.failures < unableAfter:
+		return true
+	}
+	for w := range p.workers {
+		if w.greeted && !w.doomed {
+			return true
+		}
+	}
+	return false
 }
 
 // Stats returns the figures of the moment.
