@@ -138,8 +138,11 @@ func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t.next.ServeHTTP(w, r)
 		return
 	}
-	seen := &answerWriter{ResponseWriter: w}
-	whole := false
+	seen, counted := w.(*answerWriter) // the counter's own
+	if !counted {
+		seen = &answerWriter{ResponseWriter: w}
+	}
+	status := 0
 	defer func() {
 		if route := r.Pattern; route != "" {
 			if g == groupEndpoint {
@@ -148,21 +151,19 @@ func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			span.SetName(method + " " + route)
 			span.SetAttributes(attribute.String("http.route", route))
 		}
-		if seen.status != 0 {
-			span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
-		}
-		if !whole {
+		if status == 0 {
 			span.SetStatus(codes.Error, "aborted")
-		} else if seen.status >= 500 {
+			status = seen.status
+		} else if status >= 500 {
 			span.SetStatus(codes.Error, "")
+		}
+		if status != 0 {
+			span.SetAttributes(attribute.Int("http.response.status_code", status))
 		}
 		span.End()
 	}()
 	t.next.ServeHTTP(seen, r)
-	if seen.status == 0 {
-		seen.status = http.StatusOK // what net/http answers for a handler that wrote nothing
-	}
-	whole = true
+	status = cmp.Or(seen.status, http.StatusOK) // what net/http answers for a handler that wrote nothing
 }
 
 type tracedExecutor struct {
