@@ -228,11 +228,12 @@ func writeProblem(c *gin.Context, p *Problem) {
 	_ = json.NewEncoder(c.Writer).Encode(p)
 }
 
-// Forget drops what is cached about keys and tenants. Whoever listens to the database calls it with the table that changed.
-func (a *API) Forget(table string) {
+// Forget drops what is cached about keys and tenants. Whoever listens to the database calls it with the table that changed, and the
+// tenant whose row it was: the zero UUID for one of no tenant, and after whatever may have been missed.
+func (a *API) Forget(table string, tenantID uuid.UUID) {
 	switch table {
 	case "api_keys", "tenants", "":
-		a.keys.Forget()
+		a.keys.Forget(tenantID)
 		a.tenants.InvalidateAll()
 	}
 }

@@ -340,7 +340,7 @@ func TestTenantsAndKeys(t *testing.T) {
 	n.as(soon.str("key")).get("/api/v1/scripts").is(200)
 	_, err := n.pool.Exec(context.Background(), "UPDATE api_keys SET expires_at = now() - interval '1 second' WHERE name = 'soon'")
 	require.NoError(t, err)
-	n.api.Forget("api_keys")
+	n.api.Forget("api_keys", uuid.Nil)
 	n.as(soon.str("key")).get("/api/v1/scripts").refused(401, "unauthorized")
 
 	// The superadmin says which tenant it means.

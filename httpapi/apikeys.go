@@ -139,7 +139,7 @@ func (a *API) keyDelete(ctx context.Context, in *IDPath) (*none, error) {
 		}
 		return c.audit("key.delete", "api_key", id.String(), keyOfRow(k), nil)
 	})
-	a.Forget("api_keys")
+	a.Forget("api_keys", tenant)
 	return nil, err
 }
 

@@ -95,6 +95,9 @@ type Keys struct {
 	loads     singleflight.Group
 	away      atomic.Bool               // the last lookup failed, or takes long
 	probed    atomic.Pointer[time.Time] // when a lookup was last begun while away
+	forgetMu  sync.Mutex
+	outdated  sync.Map                  // tenant's uuid.UUID → time.Time: what was looked up before is not valid any more
+	forgotten atomic.Pointer[time.Time] // the newest of these
 	log       *slog.Logger
 	touchedMu sync.Mutex
 	touched   map[uuid.UUID]time.Time // used since the last flush
@@ -197,6 +200,7 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) 
 
 func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 	cached, ok := k.cache.GetIfPresent(prefix)
+	ok = ok && !k.isOutdated(cached)
 	if ok && time.Since(cached.loadedAt) < keyFresh {
 		return cached, nil
 	}
@@ -264,8 +268,28 @@ func (k *Keys) load(ctx context.Context, prefix string) (*keyEntry, error) {
 	return entry, nil
 }
 
-// Forget drops what is cached. It is called when the database announces that keys or tenants changed.
-func (k *Keys) Forget() { k.cache.InvalidateAll() }
+// Forget drops what is cached of a tenant's keys; the zero UUID means all keys. It is called when the database announces that keys or
+// tenants changed. The keys of other tenants stay, and get through an outage that follows.
+func (k *Keys) Forget(tenantID uuid.UUID) {
+	k.forgetMu.Lock() // two of them are in the order of their times
+	defer k.forgetMu.Unlock()
+	now := time.Now()
+	k.outdated.Store(tenantID, now)
+	k.forgotten.Store(&now)
+}
+
+// isOutdated reports whether the entry was read before its tenant was forgotten. A lookup that was under way meanwhile counts as before.
+func (k *Keys) isOutdated(entry *keyEntry) bool {
+	if newest := k.forgotten.Load(); newest == nil || entry.loadedAt.After(*newest) {
+		return false // as nearly all are
+	}
+	for _, of := range [...]uuid.UUID{uuid.Nil, entry.principal.TenantID} {
+		if at, ok := k.outdated.Load(of); ok && !entry.loadedAt.After(at.(time.Time)) {
+			return true
+		}
+	}
+	return false
+}
 
 func (k *Keys) touch(id uuid.UUID) {
 	now := time.Now()
@@ -295,6 +319,12 @@ func (k *Keys) Run(ctx context.Context) error {
 }
 
 func (k *Keys) flush(ctx context.Context) {
+	k.outdated.Range(func(of, at any) bool {
+		if time.Since(at.(time.Time)) > keyStale { // no entry is as old
+			k.outdated.CompareAndDelete(of, at)
+		}
+		return true
+	})
 	k.touchedMu.Lock()
 	touched := k.touched
 	k.touched = map[uuid.UUID]time.Time{}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -111,4 +112,46 @@ func TestKnownKeysDoNotWaitForADatabaseThatIsAway(t *testing.T) {
 	require.NoError(t, err)
 	g.set(nil, false)
 	require.Eventually(t, func() bool { return !valid() }, 30*time.Second, time.Millisecond)
+}
+
+// A change of one tenant's keys takes nothing from the others, who may need it in an outage.
+func TestForgettingOneTenantsKeysKeepsTheOthers(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	n.tenant("acme")
+	n.tenant("other")
+	acme := uuid.MustParse(n.operator().get("/api/v1/tenants/acme").is(200).str("id"))
+	g := &gate{DBTX: n.pool}
+	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: g, Log: testLog(t)})
+	require.NoError(t, err)
+	mine, theirs := n.key("acme", "developer").key, n.key("other", "developer").key
+	known := func(key string) error {
+		_, err := keys.Authenticate(t.Context(), key)
+		return err
+	}
+	require.NoError(t, known(mine))
+	require.NoError(t, known(theirs))
+	g.set(nil, true)
+	keys.Forget(acme)
+	require.ErrorContains(t, known(mine), "connection refused")
+	require.NoError(t, known(theirs))
+	keys.Forget(uuid.Nil)
+	require.ErrorContains(t, known(theirs), "connection refused")
+	g.set(nil, false)
+	require.NoError(t, known(mine))
+	require.NoError(t, known(theirs))
+
+	// A lookup that began before the change and ends after it is not believed for longer than its own caller.
+	keys.Forget(uuid.Nil)
+	answers := make(chan struct{})
+	g.set(answers, false)
+	before, _, _ := g.count()
+	ended := make(chan error, 1)
+	go func() { ended <- known(mine) }()
+	require.Eventually(t, func() bool { begun, _, _ := g.count(); return begun > before }, 30*time.Second, time.Millisecond)
+	keys.Forget(acme)
+	close(answers)
+	require.NoError(t, <-ended)
+	g.set(nil, true)
+	require.ErrorContains(t, known(mine), "connection refused")
 }

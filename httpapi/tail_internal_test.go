@@ -45,7 +45,7 @@ func TestWhoMayGoOnWatching(t *testing.T) {
 	require.False(t, a.mayWatch(t.Context(), key, tenant), "a key of another tenant")
 	holds("retired", tenant)
 	require.False(t, a.mayWatch(t.Context(), key, tenant), "a role that reads nothing")
-	keys.Forget()
+	keys.Forget(uuid.Nil)
 	db.err = errors.New("the database is restarting")
 	require.True(t, a.mayWatch(t.Context(), key, tenant), "nobody can say that the key is gone")
 	db.err = pgx.ErrNoRows

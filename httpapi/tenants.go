@@ -68,7 +68,7 @@ func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*created[Te
 		out.Location = "/api/v1/tenants/" + id.String()
 		return c.audit("tenant.create", "tenant", id.String(), nil, out.Body)
 	})
-	a.after(ctx, func() { a.Forget("tenants") })
+	a.after(ctx, func() { a.Forget("tenants", id) })
 	return out, err
 }
 
@@ -153,7 +153,7 @@ func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*found[Tena
 		out.Body = tenantOfRow(after)
 		return c.audit("tenant.update", "tenant", t.ID.String(), tenantOfRow(t), out.Body)
 	})
-	a.Forget("tenants")
+	a.Forget("tenants", ref.ID)
 	return out, err
 }
 
@@ -179,7 +179,7 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 		}
 		return c.audit("tenant.delete", "tenant", t.ID.String(), tenantOfRow(t), nil)
 	})
-	a.Forget("tenants")
+	a.Forget("tenants", ref.ID)
 	return nil, err
 }
 

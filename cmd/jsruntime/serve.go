@@ -228,7 +228,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("admin API: %w", err)
 	}
-	library.OnChange(func(change catalog.Change) { api.Forget(change.Table) })
+	library.OnChange(func(change catalog.Change) { api.Forget(change.Table, change.TenantID) })
 	router := httpapi.NewRouter(log)
 	api.Mount(router)
 
