@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,7 +92,7 @@ func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	if err != nil {
-		a.releases.add(id)
+		a.releases.add(takenKey{id, time.Now().Add(lateTake)})
 		a.refuse(ctx, err)
 		return
 	}
@@ -109,8 +110,8 @@ func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
 		if in.held.tx != nil {
 			rollback(ctx.Context(), in.held.tx)
 		}
-		if !kept && !a.release(ctx.Context(), id) {
-			a.releases.add(id)
+		if k := (takenKey{id: id}); !kept && !a.release(ctx.Context(), k) {
+			a.releases.add(k)
 		}
 		if err != nil && !sent {
 			a.refuse(ctx, err)
@@ -135,44 +136,57 @@ const (
 	answerWait = 5 * time.Second
 	// releaseWait bounds how long it is kept back to release its key.
 	releaseWait = 500 * time.Millisecond
+	// lateTake is how long a taking of a key that was given up may still arrive at the database: Linux goes on sending what a closed
+	// connection had to send for 100 s (tcp_orphan_retries), through a network that was cut and is whole again.
+	lateTake = 2 * time.Minute
 )
 
-// release makes a key free whose request was not done, and reports whether it is.
-func (a *API) release(ctx context.Context, id sqlc.IdempotencyTakeParams) bool {
-	ctx, cancel := lasting(ctx, releaseWait)
-	defer cancel()
-	return a.queries.IdempotencyRelease(ctx, sqlc.IdempotencyReleaseParams{Scope: id.Scope, Key: id.Key, Route: id.Route, Taken: id.Taken}) == nil
+// takenKey is a key whose request was not done.
+type takenKey struct {
+	id    sqlc.IdempotencyTakeParams
+	until time.Time // until when it may still be taken; zero: it was
 }
 
-// releases are keys whose release is still to be made: the database did not answer.
+// release makes keys free, and reports whether they are.
+func (a *API) release(ctx context.Context, keys ...takenKey) bool {
+	ctx, cancel := lasting(ctx, releaseWait)
+	defer cancel()
+	var p sqlc.IdempotencyReleaseParams
+	for _, k := range keys {
+		p.Scopes, p.Keys, p.Routes, p.Takens = append(p.Scopes, k.id.Scope), append(p.Keys, k.id.Key), append(p.Routes, k.id.Route), append(p.Takens, k.id.Taken)
+	}
+	return a.queries.IdempotencyRelease(ctx, p) == nil
+}
+
+// releases are keys whose release is still to be made, or made again: the database did not answer.
 type releases struct {
 	mu   sync.Mutex
-	keys []sqlc.IdempotencyTakeParams
+	keys []takenKey
 }
 
 // maxReleases bounds what an outage leaves to do. What is beyond becomes free after five minutes.
 const maxReleases = 10_000
 
-func (r *releases) add(id sqlc.IdempotencyTakeParams) {
+func (r *releases) add(keys ...takenKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.keys) < maxReleases {
-		r.keys = append(r.keys, id)
-	}
+	r.keys = append(r.keys, keys[:min(len(keys), max(0, maxReleases-len(r.keys)))]...)
 }
 
-// releaseKeys makes the releases that are to be made, until one fails.
+// releaseKeys makes the releases that are to be made, until some fail. Those whose taking may still arrive stay on the list.
 func (a *API) releaseKeys(ctx context.Context) {
 	a.releases.mu.Lock()
 	keys := a.releases.keys
 	a.releases.keys = nil
 	a.releases.mu.Unlock()
-	for i, id := range keys {
-		if !a.release(ctx, id) {
-			for _, id := range keys[i:] {
-				a.releases.add(id)
+	reached := true
+	for some := range slices.Chunk(keys, 1000) {
+		now := time.Now()
+		reached = reached && a.release(ctx, some...)
+		for _, k := range some {
+			if !reached || now.Before(k.until) {
+				a.releases.add(k)
 			}
-			return
 		}
 	}
 }

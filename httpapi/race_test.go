@@ -2,7 +2,9 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -10,9 +12,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/httpapi"
+	"jsruntime/migrations/dbtest"
 )
 
 func TestVersionsHaveNoGaps(t *testing.T) {
@@ -117,6 +121,62 @@ func TestIdempotencyKeys(t *testing.T) {
 	_, err = n.pool.Exec(t.Context(), "UPDATE idempotency_keys SET created_at = now() - interval '6 minutes' WHERE key = 'race'")
 	require.NoError(t, err)
 	acme.post("/api/v1/organizations", map[string]any{"name": "once"}, "Idempotency-Key", "race").refused(409, "name_taken")
+}
+
+// The statement that takes a key may reach the database after the node has given it up, and after its release: a network that was cut
+// delivers what was under way.
+func TestIdempotencyKeysThatAreTakenLate(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	var cut atomic.Bool // no further connection can be made: the node cannot ask for a statement to be cancelled
+	cfg := db.Config()
+	dial := cfg.ConnConfig.DialFunc
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if cut.Load() {
+			return nil, errors.New("no route to host")
+		}
+		return dial(ctx, network, address)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	n := startNodeOn(t, pool, func(c *httpapi.Config) { c.NodeID = uuid.New() })
+	acme := n.tenant("acme")
+	organization := func(name string) answer {
+		return acme.post("/api/v1/organizations", map[string]any{"name": name}, "Idempotency-Key", name)
+	}
+	organization("first").is(201)
+	_, err = db.Exec(t.Context(), `CREATE TABLE test_taken (key text);
+		CREATE FUNCTION test_taken() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN INSERT INTO test_taken VALUES (NEW.key); RETURN NULL; END';
+		CREATE TRIGGER test_taken AFTER INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION test_taken()`)
+	require.NoError(t, err)
+	idle := make([]*pgxpool.Conn, 3)
+	for i := range idle {
+		idle[i], err = pool.Acquire(t.Context())
+		require.NoError(t, err)
+	}
+	for _, c := range idle {
+		c.Release()
+	}
+	// Whoever inserts the same key meanwhile is waited for, and is not seen by the release.
+	tx, err := db.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	_, err = tx.Exec(t.Context(), `INSERT INTO idempotency_keys (scope, key, route, fingerprint) SELECT scope, 'late', route, fingerprint FROM idempotency_keys`)
+	require.NoError(t, err)
+	cut.Store(true)
+	organization("late").refused(503, "database_unavailable")
+	taken := func() bool {
+		var is bool
+		require.NoError(t, db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM test_taken)`).Scan(&is))
+		return is
+	}
+	time.Sleep(2500 * time.Millisecond) // two releases, which find nothing
+	require.False(t, taken())
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Eventually(t, taken, time.Minute, 10*time.Millisecond, "it was not late")
+	cut.Store(false)
+	require.Eventually(t, func() bool { return organization("late").status == 201 }, time.Minute, 50*time.Millisecond, "taken for five minutes")
 }
 
 // What a request with an Idempotency-Key makes and its answer are committed together or not at all, so that a request that got no

@@ -22,7 +22,10 @@ UPDATE idempotency_keys SET status_code = @status_code, headers = @headers, body
 WHERE scope = @scope AND key = @key AND route = @route AND taken = @taken::uuid AND status_code IS NULL;
 
 -- name: IdempotencyRelease :exec
-DELETE FROM idempotency_keys WHERE scope = @scope AND key = @key AND route = @route AND taken = @taken::uuid AND status_code IS NULL;
+DELETE FROM idempotency_keys k USING (
+    SELECT unnest(@scopes::text[]) AS scope, unnest(@keys::text[]) AS key, unnest(@routes::text[]) AS route, unnest(@takens::uuid[]) AS taken
+) r
+WHERE k.scope = r.scope AND k.key = r.key AND k.route = r.route AND k.taken = r.taken AND k.status_code IS NULL;
 
 -- name: IdempotencyPrune :execrows
 DELETE FROM idempotency_keys WHERE (scope, key, route) IN (

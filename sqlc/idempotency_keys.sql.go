@@ -88,22 +88,25 @@ func (q *Queries) IdempotencyPrune(ctx context.Context, rowLimit int32) (int64, 
 }
 
 const idempotencyRelease = `-- name: IdempotencyRelease :exec
-DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND route = $3 AND taken = $4::uuid AND status_code IS NULL
+DELETE FROM idempotency_keys k USING (
+    SELECT unnest($1::text[]) AS scope, unnest($2::text[]) AS key, unnest($3::text[]) AS route, unnest($4::uuid[]) AS taken
+) r
+WHERE k.scope = r.scope AND k.key = r.key AND k.route = r.route AND k.taken = r.taken AND k.status_code IS NULL
 `
 
 type IdempotencyReleaseParams struct {
-	Scope string
-	Key   string
-	Route string
-	Taken uuid.UUID
+	Scopes []string
+	Keys   []string
+	Routes []string
+	Takens []uuid.UUID
 }
 
 func (q *Queries) IdempotencyRelease(ctx context.Context, arg IdempotencyReleaseParams) error {
 	_, err := q.db.Exec(ctx, idempotencyRelease,
-		arg.Scope,
-		arg.Key,
-		arg.Route,
-		arg.Taken,
+		arg.Scopes,
+		arg.Keys,
+		arg.Routes,
+		arg.Takens,
 	)
 	return err
 }
