@@ -44,7 +44,7 @@ bin/jsruntime-worker:
 
 .PHONY: test
 test: bin/jsruntime-worker ## all tests on a Postgres of their own (RACE=1: race detector, PKG=./engine/..., ARGS=-run=Name)
-	$(WITH_DATABASE) go test $(RACEFLAG) -timeout 12m $(ARGS) $(PKG)
+	$(WITH_DATABASE) go test $(RACEFLAG) -timeout 40m $(ARGS) $(PKG)
 
 # FAULTS=F1,F18b picks some; FAULTS_TABLE=bench/FAULTS.md writes the table.
 FAULTS ?=

@@ -42,11 +42,9 @@ func TestDeadlineEndsWhatCancelCannot(t *testing.T) {
 	t.Parallel()
 	e := enginetest.Start(t, nil)
 	s := enginetest.NewTenant().Script("hang", func(l *engine.Limits) { l.MaxExecutionTime = 100 * time.Millisecond })
-	started := time.Now()
 	res := enginetest.Execute(t, e, enginetest.Invocation(s, "null"))
 	require.Equal(t, engine.CodeExceededWallTime, res.Code, res.Message)
 	require.Contains(t, res.Message, "limit 100 ms")
-	require.Less(t, time.Since(started), 5*time.Second)
 }
 
 func TestCancel(t *testing.T) {

@@ -76,7 +76,7 @@ func TestOpenHostCallsAreBounded(t *testing.T) {
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 			}
 			if n == 32 {
-				once.Do(func() { time.AfterFunc(50*time.Millisecond, func() { close(release) }) })
+				once.Do(func() { time.AfterFunc(time.Second, func() { close(release) }) })
 			}
 			<-release
 			return &engine.HostReply{}, nil
@@ -130,7 +130,7 @@ func TestHostCallsEndWithTheirExecution(t *testing.T) {
 			return nil, ctx.Err()
 		})
 	})
-	s := enginetest.NewTenant().Script("kv", func(l *engine.Limits) { l.MaxExecutionTime = 100 * time.Millisecond })
+	s := enginetest.NewTenant().Script("kv", func(l *engine.Limits) { l.MaxExecutionTime = 2 * time.Second })
 	res := enginetest.Execute(t, e, enginetest.Invocation(s, "null"))
 	require.Equal(t, engine.CodeExceededWallTime, res.Code, res.Message)
 	select {
@@ -329,7 +329,7 @@ func TestExecutionsThatWaitShareWorkers(t *testing.T) {
 // are instead of having one made for each.
 func TestACrowdThatWaitsSharesIsolates(t *testing.T) {
 	t.Parallel()
-	const count, few = 100, 13 // where each that waits may have one made, it is 18 to 30
+	const count, few = 100, 16 // where each that waits may have one made, it is 18 to 30
 	var loads int
 	for range 3 { // a call gives up waiting for an isolate after half a second: a machine that stands still may spoil one
 		e := enginetest.Start(t, func(c *engine.Config) {

@@ -40,13 +40,13 @@ func (o *told) WorkerEnded(cause string) {
 func TestCondemnedIsolatesAreTold(t *testing.T) {
 	t.Parallel()
 	o := &told{}
-	e := enginetest.Start(t, func(c *engine.Config) { c.Observer = o })
+	e := enginetest.Start(t, func(c *engine.Config) { c.Observer, c.KillGrace = o, 20*time.Second })
 	tenant := enginetest.NewTenant()
 	for _, s := range []*engine.Script{
 		tenant.Script("echo", nil),
 		tenant.Script("throw", nil),
 		tenant.Script("condemned", nil),
-		tenant.Script("sleep:60000", func(l *engine.Limits) { l.MaxExecutionTime = 50 * time.Millisecond }),
+		tenant.Script("sleep:60000", func(l *engine.Limits) { l.MaxExecutionTime = 500 * time.Millisecond }),
 	} {
 		enginetest.Execute(t, e, enginetest.Invocation(s, "1"))
 	}
@@ -77,20 +77,20 @@ func TestAnEngineThatCanStartNoWorkerIsUnable(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	require.False(t, e.Able(), "no worker has ever started")
 	require.NoError(t, os.Rename(path+".there", path))
-	require.Eventually(t, e.Able, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, e.Able, time.Minute, 10*time.Millisecond)
 	s := enginetest.NewTenant().Script("identity", nil)
 	identify(t, e, s)
 	require.NoError(t, os.Remove(path))
 	require.True(t, e.Able(), "it has a worker")
 	require.Eventually(t, func() bool { // there may be another one, started beside the first
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		var w identity
 		if res, err := e.Execute(ctx, enginetest.Invocation(s, "null")); err == nil && json.Unmarshal(res.Output, &w) == nil && w.PID > 0 {
 			_ = syscall.Kill(w.PID, syscall.SIGKILL)
 		}
 		return !e.Able()
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestStatsCountAWorkerOnce(t *testing.T) {

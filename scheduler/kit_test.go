@@ -269,7 +269,7 @@ func (w *world) node(run executor, change ...func(*scheduler.Config)) (*schedule
 // eventually waits for a condition of the database.
 func (w *world) eventually(sql string, args ...any) {
 	w.Helper()
-	w.within(30*time.Second, sql, args...)
+	w.within(2*time.Minute, sql, args...)
 }
 
 func (w *world) within(limit time.Duration, sql string, args ...any) {

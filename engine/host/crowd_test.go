@@ -57,7 +57,7 @@ func TestAThousandExecutionsWait(t *testing.T) {
 	if _, err := os.Stat(path); path == "" || err != nil {
 		t.Skip("JSRUNTIME_WORKER names no worker: make test builds one")
 	}
-	const count, maxWorkers = 1000, 8
+	const count, maxWorkers, patience = 1000, 8, 5 * time.Minute
 	var inside, most atomic.Int64
 	all := make(chan struct{}) // closed once all of the first wave are there
 	whole := sync.OnceFunc(func() { close(all) })
@@ -81,12 +81,12 @@ func TestAThousandExecutionsWait(t *testing.T) {
 	}))
 	t.Cleanup(site.Close)
 	db := dbtest.DB(t)
-	h, err := host.New(host.Config{DB: db, FetchAllow: []string{strings.TrimPrefix(site.URL, "http://")}, Scripts: shelf{}, Recorder: books{}})
+	h, err := host.New(host.Config{DB: db, FetchAllow: []string{strings.TrimPrefix(site.URL, "http://")}, Scripts: shelf{}, Recorder: books{}, FetchTimeout: patience})
 	require.NoError(t, err)
 	tenant := uuid.New()
 	_, err = db.Exec(t.Context(), `INSERT INTO tenants (id, slug, name) VALUES ($1, 'acme', 'Acme')`, tenant)
 	require.NoError(t, err)
-	e, err := engine.New(engine.Config{WorkerPath: path, Host: h, MaxWorkers: maxWorkers, QueueWait: 30 * time.Second, Logger: enginetest.Logger(t)})
+	e, err := engine.New(engine.Config{WorkerPath: path, Host: h, MaxWorkers: maxWorkers, QueueWait: patience, Logger: enginetest.Logger(t)})
 	require.NoError(t, err)
 	enginetest.Run(t, e)
 
@@ -98,7 +98,7 @@ func TestAThousandExecutionsWait(t *testing.T) {
 	} }`})
 	require.NoError(t, err)
 	limits := engine.DefaultLimits()
-	limits.MaxAPICallsPerMinute, limits.MaxConcurrentRuns = 10_000, count
+	limits.MaxAPICallsPerMinute, limits.MaxConcurrentRuns, limits.MaxExecutionTime = 10_000, count, patience
 	s := &engine.Script{ID: uuid.New(), TenantID: tenant, TenantSlug: "acme", Name: "waits", Type: "embedded", Version: 1, Compiled: out.Compiled, Handlers: out.Handlers, Limits: limits}
 
 	for wave := range 2 {
@@ -144,6 +144,6 @@ func TestAThousandExecutionsWait(t *testing.T) {
 		t.Logf("wave %d: %d executions in %v, at most %d waited at one time, in %d workers with %d MiB together", wave+1, count, took.Round(time.Millisecond),
 			most.Load(), workers, memory>>20)
 		require.LessOrEqual(t, workers, 4*maxWorkers)
-		require.Less(t, took, 60*time.Second)
+		require.Greater(t, most.Load(), int64(4*maxWorkers), "they wait beside each other")
 	}
 }

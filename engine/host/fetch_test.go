@@ -374,7 +374,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 func TestFetchTimesOutAndAborts(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 8)
-	h, _ := web(t, Config{FetchTimeout: 300 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+	h, _ := web(t, Config{FetchTimeout: 2 * time.Second}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/body" {
 			w.Write([]byte("x"))
 			w.(http.Flusher).Flush()

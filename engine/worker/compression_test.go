@@ -49,7 +49,10 @@ func TestCompressionIsStreamed(t *testing.T) {
 	require.Empty(t, r.Code, "%s %s", r.Message, r.Stack)
 	require.JSONEq(t, `[26214400,true,true]`, string(r.Body))
 	t.Logf("there and back: peak memory %d KiB", r.PeakMemory>>10)
-	r = n.run(1, "true")
+	m = n.runOf(1, "true")
+	m.WallMillis = 120_000
+	n.send(m)
+	r = n.result()
 	require.Empty(t, r.Code, "%s %s", r.Message, r.Stack)
 	require.JSONEq(t, `[3145728,true,true]`, string(r.Body))
 }

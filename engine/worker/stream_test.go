@@ -88,10 +88,11 @@ func TestFetchAbort(t *testing.T) {
 		const c = new AbortController();
 		const p = fetch("https://a.test/never", { signal: c.signal }).catch((e) => e);
 		setTimeout(() => c.abort("enough"), 5);
-		const body = await fetch("https://a.test/half", { signal: AbortSignal.timeout(20) });
+		const body = await fetch("https://a.test/half", { signal: AbortSignal.timeout(1000) });
 		const half = await body.text().catch((e) => e.name);
 		return [await p, half];`)).Code)
 	m := n.runOf(1, "{}")
+	m.WallMillis = 20_000
 	n.send(m)
 	cancelled := map[uint32]bool{}
 	for {
@@ -216,7 +217,7 @@ func TestUploadBackPressure(t *testing.T) {
 	n := spawn(t).lease()
 	require.Empty(t, n.load(1, script(`ctx.waitUntil(new Promise((r) => setTimeout(r, 200)));`+uploadScript)).Code)
 	m := n.runOf(1, `{"parts":100,"size":65536}`)
-	m.WallMillis = 500
+	m.WallMillis = 3000
 	n.send(m)
 	received := 0
 	for {

@@ -266,7 +266,7 @@ func TestLimits(t *testing.T) {
 	require.Equal(t, "exceeded_cpu", r.Code, r.Message)
 	require.Contains(t, r.Message, "limit 50")
 
-	r = run(`const a = []; for (;;) a.push({})`, func(*wire.Run) {})
+	r = run(`const a = []; for (;;) a.push({})`, func(m *wire.Run) { m.WallMillis = 60_000 })
 	require.Equal(t, "exceeded_memory", r.Code, r.Message)
 	require.True(t, r.Condemned)
 	require.Contains(t, r.Message, "limit 67108864")
@@ -394,7 +394,7 @@ func TestTimeoutWhileWaiting(t *testing.T) {
 		if (input.wait) await new Promise((r) => setTimeout(r, 60000));
 		return 1`)).Code)
 	m := n.runOf(1, `{"wait":true}`)
-	m.WallMillis = 100
+	m.WallMillis = 1000
 	n.send(m)
 	r := n.result()
 	require.Equal(t, "exceeded_wall_time", r.Code)
@@ -415,7 +415,7 @@ func TestExecutionsWaitBesideEachOther(t *testing.T) {
 		m := n.runOf(uint32(i+1), fmt.Sprintf(`{"n":%d}`, i))
 		m.WallMillis = 20_000
 		if i == 3 {
-			m.WallMillis = 50
+			m.WallMillis = 2000
 		}
 		n.send(m)
 	}
@@ -469,7 +469,7 @@ func TestExecutionsWaitBesideEachOther(t *testing.T) {
 		switch seq {
 		case 4:
 			require.Equal(t, "exceeded_wall_time", r.Code)
-			require.Contains(t, r.Message, "limit 50")
+			require.Contains(t, r.Message, "limit 2000")
 		case 6:
 			require.Equal(t, "cancelled", r.Code)
 		case behind.Seq:
@@ -490,7 +490,7 @@ func TestOneThatBurnsLeavesTheOthersAlone(t *testing.T) {
 	for slot := range uint32(4) {
 		require.Empty(t, n.load(slot, script(`if (input.burn) for (;;); if (input.wait) await new Promise((r) => setTimeout(r, input.wait)); return 7`)).Code)
 	}
-	short, cancelled, kept, burns := n.runOf(0, `{"wait":60000}`), n.runOf(1, `{"wait":60000}`), n.runOf(2, `{"wait":10}`), n.runOf(3, `{"burn":true}`)
+	short, cancelled, kept, burns := n.runOf(0, `{"wait":60000}`), n.runOf(1, `{"wait":60000}`), n.runOf(2, `{"wait":500}`), n.runOf(3, `{"burn":true}`)
 	short.WallMillis, cancelled.WallMillis, kept.WallMillis, burns.WallMillis, burns.CPUMillis = 100, 60_000, 60_000, 60_000, 1000
 	n.send(short, cancelled, kept, burns)
 	r := n.result()
