@@ -222,7 +222,11 @@ func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 	case found := <-lookup:
 		switch {
 		case found.Err == nil:
-			return found.Val.(*keyEntry), nil
+			entry := found.Val.(*keyEntry)
+			if k.isOutdated(entry) {
+				return k.entry(ctx, prefix) // it was under way when the key was changed, and has ended now
+			}
+			return entry, nil
 		case ok:
 			return cached, nil
 		}
@@ -320,7 +324,7 @@ func (k *Keys) Run(ctx context.Context) error {
 
 func (k *Keys) flush(ctx context.Context) {
 	k.outdated.Range(func(of, at any) bool {
-		if time.Since(at.(time.Time)) > keyStale { // no entry is as old
+		if time.Since(at.(time.Time)) > keyStale+keyTimeout { // no entry is as old
 			k.outdated.CompareAndDelete(of, at)
 		}
 		return true
