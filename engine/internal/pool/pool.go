@@ -114,7 +114,7 @@ type Pool struct {
 	calls    int // submitted and not ended
 	served   int64
 	full     bool      // grow found no room, and nothing has changed since
-	failures int       // starts that failed, in a row
+	failures int       // starts that failed, in a row; those of one moment count once
 	greeted  time.Time // when a worker last said Hello
 	notUntil time.Time
 	v8       string
@@ -982,16 +982,19 @@ func (p *Pool) startOne() {
 	}()
 }
 
-// startFailed makes further starts wait. The log gets the first failure in a row and every tenth.
+// startFailed makes further starts wait, each failure twice as long as the one before. The log gets the first failure in a row and every tenth.
 func (p *Pool) startFailed(err error) {
+	p.full = false
+	p.poke()
+	if time.Now().Before(p.notUntil) {
+		return // of a round of starts that has failed already
+	}
 	p.failures++
 	wait := min(100*time.Millisecond<<min(p.failures-1, 10), 10*time.Second)
 	p.notUntil = time.Now().Add(wait)
 	if p.failures%10 == 1 {
 		p.cfg.Logger.Error("worker did not start", "error", err, "failures", p.failures, "wait_ms", wait.Milliseconds())
 	}
-	p.full = false
-	p.poke()
 }
 
 // serve follows a worker process from its start to its end.
@@ -1521,8 +1524,8 @@ type Stats struct {
 	Layers                               []string
 }
 
-// unableAfter is how many starts in a row must fail before a pool without workers counts as unable: by back-off, 0.7 s. While a
-// binary is being replaced one or two fail.
+// unableAfter is how many starts in a row must fail before a pool without workers counts as unable: by back-off, that takes 0.3 s at
+// least. While a binary is being replaced one or two fail.
 const unableAfter = 3
 
 // Able reports whether the pool can run calls: a worker has said Hello, and there is one now, or the last starts did not all fail.
