@@ -44,3 +44,6 @@ type HostError struct {
 }
 
 func (e *HostError) Error() string { return e.Name + ": " + e.Message }
+
+// ErrLeaseLost ends what an execution of the queue asks for that is somebody else's by now.
+var ErrLeaseLost = &HostError{Name: "AbortError", Message: "the execution's lease is lost"}

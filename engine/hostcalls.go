@@ -95,7 +95,7 @@ func (h *hostCalls) begin(m *wire.HostCall) error {
 	case h.ended:
 		return nil
 	case h.x.inv.Live != nil && !h.x.inv.Live():
-		h.reject(m.Call, &HostError{Name: "AbortError", Message: "the execution's lease is lost"})
+		h.reject(m.Call, ErrLeaseLost)
 		return nil
 	case len(h.open) >= 2*wire.MaxOpenCalls || h.unanswered() >= wire.MaxOpenCalls:
 		h.reject(m.Call, &HostError{Name: "RangeError", Message: fmt.Sprintf("more than %d calls are open", wire.MaxOpenCalls)})

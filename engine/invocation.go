@@ -87,6 +87,9 @@ type Invocation struct {
 	// Live, when set, is asked before each host call: false means that the execution may be somebody else's by now, and that nothing
 	// it asks for may be done.
 	Live func() bool
+	// Lease is the token under which an execution of the queue runs; zero: it is not of the queue. Host calls write for it while the
+	// database has the execution under this token.
+	Lease uuid.UUID
 }
 
 // Request is an HTTP request as the script sees it.

@@ -4,17 +4,21 @@
 SELECT value, expires_at FROM script_kv
 WHERE tenant_id = @tenant_id AND key = @key AND (expires_at IS NULL OR expires_at > now());
 
--- Writes lock the key's row only: two writers of one key take turns, the later one's value stays.
--- name: KVPut :exec
+-- Writes lock the key's row only: two writers of one key take turns, the later one's value stays. What runs under a lease writes
+-- while it has it: a statement that a node gave up when it was cut off may reach Postgres a minute later, when somebody else has run
+-- the execution again.
+-- name: KVPut :execrows
 INSERT INTO script_kv (tenant_id, key, value, size_bytes, expires_at)
-VALUES (@tenant_id, @key, @value, @size_bytes, now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8))
+SELECT @tenant_id::uuid, @key::text, @value::text, @size_bytes::integer, now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
+WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = excluded.value, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now();
 
 -- name: KVDelete :one
 WITH gone AS (
-    DELETE FROM script_kv WHERE tenant_id = @tenant_id AND key = @key
-    RETURNING (expires_at IS NULL OR expires_at > now()) AS was_present
+    DELETE FROM script_kv kv WHERE kv.tenant_id = @tenant_id AND kv.key = @key
+        AND (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
+    RETURNING (kv.expires_at IS NULL OR kv.expires_at > now()) AS was_present
 )
 SELECT COALESCE(bool_or(was_present), false)::boolean AS deleted FROM gone;
 
@@ -27,10 +31,11 @@ ORDER BY key
 LIMIT @max_keys;
 
 -- One statement, so that concurrent increments add up: each waits for the row, then sees the value before it. No row comes
--- back where the value is not a number; a sum that a double cannot hold is an error of class 22.
+-- back where the value is not a number, or the lease is lost; a sum that a double cannot hold is an error of class 22.
 -- name: KVIncrement :one
 INSERT INTO script_kv AS kv (tenant_id, key, value, size_bytes, expires_at)
-VALUES (@tenant_id, @key, (@delta::float8)::text, length((@delta::float8)::text), now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8))
+SELECT @tenant_id::uuid, @key::text, (@delta::float8)::text, length((@delta::float8)::text), now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
+WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = CASE WHEN kv.expires_at <= now() THEN excluded.value ELSE (kv.value::float8 + @delta::float8)::text END,
     size_bytes = CASE WHEN kv.expires_at <= now() THEN excluded.size_bytes ELSE length((kv.value::float8 + @delta::float8)::text) END,

@@ -14,19 +14,27 @@ import (
 
 const kVDelete = `-- name: KVDelete :one
 WITH gone AS (
-    DELETE FROM script_kv WHERE tenant_id = $1 AND key = $2
-    RETURNING (expires_at IS NULL OR expires_at > now()) AS was_present
+    DELETE FROM script_kv kv WHERE kv.tenant_id = $1 AND kv.key = $2
+        AND ($3::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $4::uuid AND e.lease_token = $3::uuid))
+    RETURNING (kv.expires_at IS NULL OR kv.expires_at > now()) AS was_present
 )
 SELECT COALESCE(bool_or(was_present), false)::boolean AS deleted FROM gone
 `
 
 type KVDeleteParams struct {
-	TenantID uuid.UUID
-	Key      string
+	TenantID    uuid.UUID
+	Key         string
+	Lease       *uuid.UUID
+	ExecutionID *uuid.UUID
 }
 
 func (q *Queries) KVDelete(ctx context.Context, arg KVDeleteParams) (bool, error) {
-	row := q.db.QueryRow(ctx, kVDelete, arg.TenantID, arg.Key)
+	row := q.db.QueryRow(ctx, kVDelete,
+		arg.TenantID,
+		arg.Key,
+		arg.Lease,
+		arg.ExecutionID,
+	)
 	var deleted bool
 	err := row.Scan(&deleted)
 	return deleted, err
@@ -58,7 +66,8 @@ func (q *Queries) KVGet(ctx context.Context, arg KVGetParams) (KVGetRow, error) 
 
 const kVIncrement = `-- name: KVIncrement :one
 INSERT INTO script_kv AS kv (tenant_id, key, value, size_bytes, expires_at)
-VALUES ($1, $2, ($3::float8)::text, length(($3::float8)::text), now() + make_interval(secs => $4::float8))
+SELECT $1::uuid, $2::text, ($3::float8)::text, length(($3::float8)::text), now() + make_interval(secs => $4::float8)
+WHERE ($5::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $6::uuid AND e.lease_token = $5::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = CASE WHEN kv.expires_at <= now() THEN excluded.value ELSE (kv.value::float8 + $3::float8)::text END,
     size_bytes = CASE WHEN kv.expires_at <= now() THEN excluded.size_bytes ELSE length((kv.value::float8 + $3::float8)::text) END,
@@ -69,20 +78,24 @@ RETURNING value
 `
 
 type KVIncrementParams struct {
-	TenantID   uuid.UUID
-	Key        string
-	Delta      float64
-	TtlSeconds *float64
+	TenantID    uuid.UUID
+	Key         string
+	Delta       float64
+	TtlSeconds  *float64
+	Lease       *uuid.UUID
+	ExecutionID *uuid.UUID
 }
 
 // One statement, so that concurrent increments add up: each waits for the row, then sees the value before it. No row comes
-// back where the value is not a number; a sum that a double cannot hold is an error of class 22.
+// back where the value is not a number, or the lease is lost; a sum that a double cannot hold is an error of class 22.
 func (q *Queries) KVIncrement(ctx context.Context, arg KVIncrementParams) (string, error) {
 	row := q.db.QueryRow(ctx, kVIncrement,
 		arg.TenantID,
 		arg.Key,
 		arg.Delta,
 		arg.TtlSeconds,
+		arg.Lease,
+		arg.ExecutionID,
 	)
 	var value string
 	err := row.Scan(&value)
@@ -135,31 +148,41 @@ func (q *Queries) KVList(ctx context.Context, arg KVListParams) ([]KVListRow, er
 	return items, nil
 }
 
-const kVPut = `-- name: KVPut :exec
+const kVPut = `-- name: KVPut :execrows
 INSERT INTO script_kv (tenant_id, key, value, size_bytes, expires_at)
-VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5::float8))
+SELECT $1::uuid, $2::text, $3::text, $4::integer, now() + make_interval(secs => $5::float8)
+WHERE ($6::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $7::uuid AND e.lease_token = $6::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = excluded.value, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
 `
 
 type KVPutParams struct {
-	TenantID   uuid.UUID
-	Key        string
-	Value      string
-	SizeBytes  int32
-	TtlSeconds *float64
+	TenantID    uuid.UUID
+	Key         string
+	Value       string
+	SizeBytes   int32
+	TtlSeconds  *float64
+	Lease       *uuid.UUID
+	ExecutionID *uuid.UUID
 }
 
-// Writes lock the key's row only: two writers of one key take turns, the later one's value stays.
-func (q *Queries) KVPut(ctx context.Context, arg KVPutParams) error {
-	_, err := q.db.Exec(ctx, kVPut,
+// Writes lock the key's row only: two writers of one key take turns, the later one's value stays. What runs under a lease writes
+// while it has it: a statement that a node gave up when it was cut off may reach Postgres a minute later, when somebody else has run
+// the execution again.
+func (q *Queries) KVPut(ctx context.Context, arg KVPutParams) (int64, error) {
+	result, err := q.db.Exec(ctx, kVPut,
 		arg.TenantID,
 		arg.Key,
 		arg.Value,
 		arg.SizeBytes,
 		arg.TtlSeconds,
+		arg.Lease,
+		arg.ExecutionID,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const kVSweep = `-- name: KVSweep :execrows

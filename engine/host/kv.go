@@ -89,11 +89,15 @@ func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	if err := h.reserveKV(ctx, call.Method, tenant, int64(len(args.Key)+len(args.Value))); err != nil {
 		return nil, err
 	}
-	err = h.queries.KVPut(ctx, sqlc.KVPutParams{
-		TenantID: tenant, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl,
+	lease, execution := leaseOf(call)
+	written, err := h.queries.KVPut(ctx, sqlc.KVPutParams{
+		TenantID: tenant, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl, Lease: lease, ExecutionID: execution,
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("kv put: %w", err)
+	case written == 0:
+		return nil, engine.ErrLeaseLost
 	}
 	return reply(struct{}{})
 }
@@ -109,13 +113,22 @@ func (h *Host) kvDelete(ctx context.Context, call *engine.HostCall) (*engine.Hos
 		return nil, err
 	}
 	tenant := call.Invocation.Script.TenantID
-	deleted, err := h.queries.KVDelete(ctx, sqlc.KVDeleteParams{TenantID: tenant, Key: args.Key})
+	lease, execution := leaseOf(call)
+	deleted, err := h.queries.KVDelete(ctx, sqlc.KVDeleteParams{TenantID: tenant, Key: args.Key, Lease: lease, ExecutionID: execution})
 	if err != nil {
 		return nil, fmt.Errorf("kv delete: %w", err)
 	}
 	return reply(struct {
 		Deleted bool `json:"deleted"`
 	}{deleted})
+}
+
+// leaseOf is under which lease a call's execution runs, and its id; nil where it is not of the queue.
+func leaseOf(call *engine.HostCall) (lease, execution *uuid.UUID) {
+	if call.Invocation.Lease == uuid.Nil {
+		return nil, nil
+	}
+	return &call.Invocation.Lease, &call.Invocation.ExecutionID
 }
 
 type kvListReply struct {
@@ -195,9 +208,12 @@ func (h *Host) kvIncrement(ctx context.Context, call *engine.HostCall) (*engine.
 	if err := h.reserveKV(ctx, call.Method, tenant, int64(len(args.Key)+24)); err != nil {
 		return nil, err
 	}
-	value, err := h.queries.KVIncrement(ctx, sqlc.KVIncrementParams{TenantID: tenant, Key: args.Key, Delta: delta, TtlSeconds: ttl})
+	lease, execution := leaseOf(call)
+	value, err := h.queries.KVIncrement(ctx, sqlc.KVIncrementParams{TenantID: tenant, Key: args.Key, Delta: delta, TtlSeconds: ttl, Lease: lease, ExecutionID: execution})
 	var refused *pgconn.PgError
 	switch {
+	case errors.Is(err, pgx.ErrNoRows) && call.Invocation.Live != nil && !call.Invocation.Live():
+		return nil, engine.ErrLeaseLost
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, typeError(call.Method, "the value of this key is not a number")
 	case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "22"):

@@ -113,6 +113,38 @@ func TestKVExpires(t *testing.T) {
 	require.Equal(t, []string{"stays"}, keys)
 }
 
+// A statement may reach the database when somebody else has the execution.
+func TestKVWritesUnderTheLeaseOnly(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	h := newTestHost(t, Config{DB: db})
+	inv := newTenant(t, db, "a")
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		_, err := db.Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	inv.Lease = uuid.New()
+	inv.Live = func() bool { return false } // asked for increments only: of what no row comes back, it says why
+	exec(`INSERT INTO organizations (tenant_id, name, is_default) VALUES ($1, 'o', true)`, inv.Script.TenantID)
+	exec(`INSERT INTO scripts (id, tenant_id, organization_id, name, source, type, status) SELECT $2, $1, id, 's', '', 'oneoff', 'active' FROM organizations`, inv.Script.TenantID, inv.Script.ID)
+	exec(`INSERT INTO nodes (id, hostname, version) VALUES (gen_random_uuid(), 'h', 'v')`)
+	exec(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, handler, started_at, node_id, lease_token, lease_expires_at)
+		SELECT $1, $2, $3, 'running', 'manual', 'run', now(), id, $4, now() + interval '15 seconds' FROM nodes`, inv.ExecutionID, inv.Script.ID, inv.Script.TenantID, inv.Lease)
+	call(t, h, inv, "kv.put", `{"key":"n","value":1}`)
+	require.Equal(t, `{"value":3}`, call(t, h, inv, "kv.increment", `{"key":"n","delta":2}`))
+	call(t, h, inv, "kv.put", `{"key":"gone","value":1}`)
+	require.Equal(t, `{"deleted":true}`, call(t, h, inv, "kv.delete", `{"key":"gone"}`))
+
+	exec(`UPDATE script_executions SET lease_token = gen_random_uuid()`)
+	_, err := tryCall(t.Context(), h, inv, "kv.put", `{"key":"n","value":9}`)
+	require.ErrorIs(t, err, engine.ErrLeaseLost)
+	_, err = tryCall(t.Context(), h, inv, "kv.increment", `{"key":"n"}`)
+	require.ErrorIs(t, err, engine.ErrLeaseLost)
+	require.Equal(t, `{"deleted":false}`, call(t, h, inv, "kv.delete", `{"key":"n"}`))
+	require.Contains(t, call(t, h, inv, "kv.get", `{"key":"n"}`), `"value":3`)
+}
+
 func TestKVIncrement(t *testing.T) {
 	t.Parallel()
 	db := dbtest.DB(t)
