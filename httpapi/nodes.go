@@ -70,7 +70,7 @@ func (a *API) nodeList(ctx context.Context, _ *none) (*found[Page[Node]], error)
 			load = NodeLoad{}
 		}
 		out.Body.Items = append(out.Body.Items, Node{
-			ID: n.ID, Hostname: n.Hostname, Version: n.Version, Alive: n.Alive, Draining: n.Draining, CanRun: n.CanRun, Load: load,
+			ID: n.ID, Hostname: n.Hostname, Version: n.Version, Alive: n.Alive, Draining: n.Draining && n.CanRun, CanRun: n.CanRun, Load: load,
 			StartedAt: utc(n.StartedAt), HeartbeatAt: utc(n.HeartbeatAt),
 		})
 	}

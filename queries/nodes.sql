@@ -4,9 +4,10 @@
 SELECT *, (heartbeat_at > now() - interval '15 seconds')::boolean AS alive FROM nodes ORDER BY heartbeat_at DESC, id LIMIT @row_limit;
 -- Scheduler: which nodes are alive.
 
--- Registers the node, and says that it is alive.
+-- Registers the node, and says that it is alive. One that cannot run counts as draining too: nodes of a version that knows no can_run
+-- leave it out of their division of limits then.
 -- name: NodeBeat :exec
-INSERT INTO nodes AS n (id, hostname, version, draining, can_run, load) VALUES (@id, @hostname, @version, @draining, @can_run, @load)
+INSERT INTO nodes AS n (id, hostname, version, draining, can_run, load) VALUES (@id, @hostname, @version, @draining::boolean OR NOT @can_run::boolean, @can_run::boolean, @load)
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, can_run = EXCLUDED.can_run, load = EXCLUDED.load;
 
 -- The nodes that take work, in an order that all of them see, and the database's clock.

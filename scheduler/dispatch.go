@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"jsruntime/engine"
+	"jsruntime/engine/ledger"
 	"jsruntime/sqlc"
 )
 
@@ -159,7 +161,7 @@ func (d *dispatcher) mayDiscover(room bool) bool {
 // byIndex runs do in a transaction that is planned by the queue's indexes.
 func (s *Scheduler) byIndex(ctx context.Context, do func(context.Context, *sqlc.Queries) error) error {
 	return within(ctx, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+		return pgx.BeginTxFunc(ctx, s.cfg.Pool, ledger.TxOptions(), func(tx pgx.Tx) error {
 			queries := s.queries.WithTx(tx)
 			if err := queries.QueuePlanByIndex(ctx); err != nil {
 				return err
@@ -330,6 +332,7 @@ func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, c
 		return err
 	})
 	if err != nil {
+		d.disown(rows, params.LeaseToken)
 		return 0, err
 	}
 	for i := range rows {
@@ -350,6 +353,19 @@ func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, c
 	}
 	d.cfg.Observer.Claimed(len(rows), time.Since(began))
 	return len(rows), nil
+}
+
+// disown gives back what a claim has taken whose commit got no answer, and may have happened or still happen: nobody here would run it
+// nor renew its lease, and a tick would fail as lost without having begun.
+func (d *dispatcher) disown(rows []sqlc.ExecutionClaimRow, token uuid.UUID) {
+	for i := range rows {
+		row := &rows[i]
+		e := &ending{
+			held:    &held{row: row, token: token, cancel: func(error) {}, since: time.Now()},
+			trigger: engine.Trigger(row.TriggerType), reason: "claim_in_doubt", doubtful: true,
+		}
+		d.runs.Go(func() { d.endings <- e })
+	}
 }
 
 // start hands an execution to a goroutine of its own.

@@ -32,7 +32,9 @@
 // # What goes wrong, and what happens then
 //
 //	node killed, machine lost       its leases expire (15 s); any node rescues within a third of a lease (5 s)
-//	node paused, cut off            ends its own runs after two thirds of a lease; whatever it still writes is refused
+//	node paused, cut off            ends its own runs after two thirds of a lease; whatever it still writes is refused, its scripts' kv included
+//	machine lost in a transaction   Postgres ends it after 10 s: what it had locked is rescued too
+//	a claim's commit in doubt       given back under its token, once Postgres knows whether it happened
 //	Postgres away                   nothing is claimed; endings wait in memory and are written when it is back, if the lease still holds
 //	worker lost under a run         again after half a second, lost_count + 1; a cron tick only with retry_lost
 //	no worker can be started        this node claims nothing, and its share of limits is the others' until it can again

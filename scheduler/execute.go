@@ -78,7 +78,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 
 	inv := &engine.Invocation{
 		ExecutionID: row.ID, Script: script, Trigger: e.trigger, Handler: engine.Handler(row.Handler), Attempt: int(row.Attempt),
-		Live:  func() bool { return s.live(h) }, Lease: h.token,
+		Live: func() bool { return s.live(h) }, Lease: h.token,
 		Depth: int(row.Depth), Input: row.Input,
 		// What was to wait (a retry's delay, deliver_at) did not queue for that time.
 		QueuedAt: claimed.Add(-seconds(min(row.QueuedSeconds, row.LateSeconds))),

@@ -30,6 +30,8 @@ type ending struct {
 	cause   error          // why its context was cancelled, nil if it was not
 	reason  string         // it goes back because of this
 	delay   time.Duration
+	// doubtful: nobody knows whether the claim was committed. It is no loss where it was not.
+	doubtful bool
 }
 
 func (e *ending) ended(res *engine.Result) *ending {
@@ -125,7 +127,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	batch = slices.SortedFunc(slices.Values(batch), func(a, b *ending) int { return bytes.Compare(a.row.ID[:], b.row.ID[:]) })
 	var told []func() // once it is committed
 	woken := false
-	err = pgx.BeginFunc(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, ledger.TxOptions(), func(tx pgx.Tx) error {
 		told, woken = nil, false
 		queries := s.queries.WithTx(tx)
 		if err := queries.QueuePlanByIndex(ctx); err != nil {
@@ -176,7 +178,9 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				finish.Metrics = append(finish.Metrics, string(ledger.MetricsJSON(res.Metrics)))
 			}
 		}
-		if len(back.Ids) > 0 && len(finish.Ids) > 0 {
+		// The lock waits for a claim in doubt to be committed or not: the update looks after that.
+		doubt := slices.ContainsFunc(batch, func(e *ending) bool { return e.doubtful })
+		if len(back.Ids) > 0 && (len(finish.Ids) > 0 || doubt) {
 			if _, err := queries.ExecutionLock(ctx, slices.Concat(back.Ids, finish.Ids)); err != nil {
 				return err
 			}
@@ -187,11 +191,19 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				return err
 			}
 			woken = true
+			given := map[uuid.UUID]bool{}
 			for _, row := range rows {
 				e := byID[row.ID]
+				given[row.ID] = true
 				told = append(told, func() { s.cfg.Observer.GivenBack(e.trigger, e.reason) })
 			}
-			if lost := len(back.Ids) - len(rows); lost > 0 {
+			lost := 0
+			for _, id := range back.Ids {
+				if !given[id] && !byID[id].doubtful {
+					lost++
+				}
+			}
+			if lost > 0 {
 				told = append(told, func() { s.cfg.Observer.LeaseLost(lost) })
 			}
 		}

@@ -152,17 +152,19 @@ func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
 	if err != nil {
 		return err
 	}
-	able := s.cfg.Able()
+	able, sent := s.cfg.Able(), time.Now()
+	if !able || sent.Sub(s.Heartbeat()) >= s.cfg.Lease {
+		s.counted.Store(nil) // before the others may see it
+	}
 	err = s.queries.NodeBeat(ctx, sqlc.NodeBeatParams{
 		ID: s.cfg.NodeID, Hostname: s.cfg.Hostname, Version: s.cfg.Version, Draining: draining, CanRun: able, Load: load,
 	})
 	if err != nil {
 		return err
 	}
-	before := time.Now()
-	silent := before.Sub(s.Heartbeat()) >= s.cfg.Lease
-	s.beaten.Store(&before)
+	s.beaten.Store(&sent)
 	// A node that is cut off has ended its runs after two thirds of a lease, so that after a whole one its share is free.
+	before := time.Now()
 	live, err := s.queries.NodeLive(ctx, s.cfg.Lease.Seconds())
 	if err != nil {
 		return err
@@ -173,11 +175,9 @@ func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
 		nodes++
 	}
 	s.members.set(nodes, place)
-	switch {
-	case !able:
-		s.counted.Store(nil)
-	case silent || s.counted.Load() == nil:
-		s.counted.Store(&before)
+	if able {
+		now := time.Now()
+		s.counted.CompareAndSwap(nil, &now)
 	}
 	s.cfg.Observer.Nodes(nodes)
 	if len(live) > 0 {

@@ -18,7 +18,7 @@ type Observer interface {
 	// followed it: "", "retry" or "dead_letter".
 	Ended(trigger engine.Trigger, code engine.Code, followed string)
 	// GivenBack is called for executions that went back to the queue without an attempt: because "overloaded", "concurrency_limit",
-	// "quarantined", "worker_lost" or "drained".
+	// "quarantined", "worker_lost", "drained" or "claim_in_doubt".
 	GivenBack(trigger engine.Trigger, reason string)
 	// LeaseLost is called for runs that this node ended itself, or whose ending came too late.
 	LeaseLost(executions int)

@@ -1,15 +1,19 @@
 package scheduler_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
@@ -111,6 +115,59 @@ func TestANodeThatCannotRunLeavesTheWork(t *testing.T) {
 	ask()
 	require.EqualValues(t, 20, ran[0].Load())
 	require.EqualValues(t, 20, ran[1].Load())
+}
+
+// breaking is a connection to Postgres that breaks when its transaction that has claimed is committed: Postgres commits, and nobody
+// hears of it.
+type breaking struct {
+	net.Conn
+	once    *atomic.Bool // it is done once
+	claimed bool
+	broken  atomic.Bool
+}
+
+func (b *breaking) Write(p []byte) (int, error) {
+	b.claimed = b.claimed || bytes.Contains(p, []byte("-- name: ExecutionClaim"))
+	if b.claimed && bytes.Contains(bytes.ToLower(p), []byte("commit\x00")) && b.once.CompareAndSwap(false, true) {
+		b.broken.Store(true)
+	}
+	return b.Conn.Write(p)
+}
+
+func (b *breaking) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if b.broken.Load() {
+		return 0, io.ErrUnexpectedEOF // after the answer has arrived, so that the claim is committed
+	}
+	return n, err
+}
+
+func TestAClaimWhoseCommitGotNoAnswerIsGivenBack(t *testing.T) {
+	w := newWorld(t)
+	tenant := w.tenant("a")
+	script := w.script(tenant, "oneoff")
+	for range 5 {
+		w.enqueue(tenant, script, "")
+	}
+	cfg := w.db.Config()
+	dial := cfg.ConnConfig.DialFunc
+	var once atomic.Bool
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		return &breaking{Conn: c, once: &once}, err
+	}
+	pool, err := pgxpool.NewWithConfig(w.Context(), cfg)
+	require.NoError(w, err)
+	w.Cleanup(pool.Close)
+	c := newCounter()
+	w.node(func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		defer c.begin(inv)()
+		return done(nil), nil
+	}, func(c *scheduler.Config) { c.Pool = pool })
+	w.eventually(nothingLeft)
+	require.True(t, once.Load())
+	require.Equal(t, 5, c.total())
+	require.Zero(t, one[int](w, `SELECT sum(lost_count) FROM script_executions`), "nothing had begun")
 }
 
 func TestAFloodDoesNotDelayAnotherTenant(t *testing.T) {

@@ -167,8 +167,8 @@ type Scheduler struct {
 	endings chan *ending
 	paused  atomic.Pointer[time.Time] // until when the Executor wants nothing; nil: it does
 	beaten  atomic.Pointer[time.Time] // the last heartbeat that the database took; nil: none yet
-	// counted is the first of the heartbeats that have said ever since, without a pause as long as a lease, that this node takes
-	// work; nil: the last one said that it does not.
+	// counted is when a heartbeat first said, as all have since without a pause as long as a lease, that this node takes work, and
+	// who else does was read; nil: the last one said that it does not, or was not answered.
 	counted atomic.Pointer[time.Time]
 }
 

@@ -15,7 +15,7 @@ import (
 
 const nodeBeat = `-- name: NodeBeat :exec
 
-INSERT INTO nodes AS n (id, hostname, version, draining, can_run, load) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO nodes AS n (id, hostname, version, draining, can_run, load) VALUES ($1, $2, $3, $4::boolean OR NOT $5::boolean, $5::boolean, $6)
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, can_run = EXCLUDED.can_run, load = EXCLUDED.load
 `
 
@@ -29,7 +29,8 @@ type NodeBeatParams struct {
 }
 
 // Scheduler: which nodes are alive.
-// Registers the node, and says that it is alive.
+// Registers the node, and says that it is alive. One that cannot run counts as draining too: nodes of a version that knows no can_run
+// leave it out of their division of limits then.
 func (q *Queries) NodeBeat(ctx context.Context, arg NodeBeatParams) error {
 	_, err := q.db.Exec(ctx, nodeBeat,
 		arg.ID,
