@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,9 +96,9 @@ type Keys struct {
 	loads     singleflight.Group
 	away      atomic.Bool               // the last lookup failed, or takes long
 	probed    atomic.Pointer[time.Time] // when a lookup was last begun while away
+	forgotten atomic.Pointer[time.Time] // the newest of outdated
 	forgetMu  sync.Mutex
-	outdated  sync.Map                  // tenant's uuid.UUID → time.Time: what was looked up before is not valid any more
-	forgotten atomic.Pointer[time.Time] // the newest of these
+	outdated  map[uuid.UUID]time.Time // by tenant: what was looked up before is not valid any more
 	log       *slog.Logger
 	touchedMu sync.Mutex
 	touched   map[uuid.UUID]time.Time // used since the last flush
@@ -127,7 +128,7 @@ func NewKeys(cfg KeysConfig) (*Keys, error) {
 	}
 	k := &Keys{
 		queries: sqlc.New(cfg.DB), cache: cache, log: cmp.Or(cfg.Log, slog.Default()),
-		touched: map[uuid.UUID]time.Time{}, written: map[uuid.UUID]time.Time{},
+		outdated: map[uuid.UUID]time.Time{}, touched: map[uuid.UUID]time.Time{}, written: map[uuid.UUID]time.Time{},
 	}
 	if cfg.AdminKey != "" {
 		sum := sha256.Sum256([]byte(cfg.AdminKey))
@@ -275,10 +276,10 @@ func (k *Keys) load(ctx context.Context, prefix string) (*keyEntry, error) {
 // Forget drops what is cached of a tenant's keys; the zero UUID means all keys. It is called when the database announces that keys or
 // tenants changed. The keys of other tenants stay, and get through an outage that follows.
 func (k *Keys) Forget(tenantID uuid.UUID) {
-	k.forgetMu.Lock() // two of them are in the order of their times
+	k.forgetMu.Lock()
 	defer k.forgetMu.Unlock()
 	now := time.Now()
-	k.outdated.Store(tenantID, now)
+	k.outdated[tenantID] = now
 	k.forgotten.Store(&now)
 }
 
@@ -287,12 +288,9 @@ func (k *Keys) isOutdated(entry *keyEntry) bool {
 	if newest := k.forgotten.Load(); newest == nil || entry.loadedAt.After(*newest) {
 		return false // as nearly all are
 	}
-	for _, of := range [...]uuid.UUID{uuid.Nil, entry.principal.TenantID} {
-		if at, ok := k.outdated.Load(of); ok && !entry.loadedAt.After(at.(time.Time)) {
-			return true
-		}
-	}
-	return false
+	k.forgetMu.Lock()
+	defer k.forgetMu.Unlock()
+	return !entry.loadedAt.After(k.outdated[uuid.Nil]) || !entry.loadedAt.After(k.outdated[entry.principal.TenantID])
 }
 
 func (k *Keys) touch(id uuid.UUID) {
@@ -323,12 +321,9 @@ func (k *Keys) Run(ctx context.Context) error {
 }
 
 func (k *Keys) flush(ctx context.Context) {
-	k.outdated.Range(func(of, at any) bool {
-		if time.Since(at.(time.Time)) > keyStale+keyTimeout { // no entry is as old
-			k.outdated.CompareAndDelete(of, at)
-		}
-		return true
-	})
+	k.forgetMu.Lock()
+	maps.DeleteFunc(k.outdated, func(_ uuid.UUID, at time.Time) bool { return time.Since(at) > keyStale+keyTimeout }) // no entry is as old
+	k.forgetMu.Unlock()
 	k.touchedMu.Lock()
 	touched := k.touched
 	k.touched = map[uuid.UUID]time.Time{}
