@@ -4,8 +4,8 @@
 SELECT *, (heartbeat_at > now() - interval '15 seconds')::boolean AS alive FROM nodes ORDER BY heartbeat_at DESC, id LIMIT @row_limit;
 -- Scheduler: which nodes are alive.
 
--- Registers the node, and says that it is alive. One that cannot run counts as draining too: nodes of a version that knows no can_run
--- leave it out of their division of limits then.
+-- Registers the node, and says that it is alive. One that cannot run counts as draining too: that leaves it out of the division of
+-- limits, on nodes of a version that knows no can_run as well.
 -- name: NodeBeat :exec
 INSERT INTO nodes AS n (id, hostname, version, draining, can_run, load) VALUES (@id, @hostname, @version, @draining::boolean OR NOT @can_run::boolean, @can_run::boolean, @load)
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.draining, can_run = EXCLUDED.can_run, load = EXCLUDED.load;
@@ -13,7 +13,7 @@ ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), draining = EXCLUDED.drainin
 -- The nodes that take work, in an order that all of them see, and the database's clock.
 -- name: NodeLive :many
 SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
-WHERE NOT n.draining AND n.can_run AND n.heartbeat_at > now() - make_interval(secs => @alive_seconds::float8)
+WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => @alive_seconds::float8)
 ORDER BY n.id;
 
 -- name: NodeRemove :exec

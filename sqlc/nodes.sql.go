@@ -29,8 +29,8 @@ type NodeBeatParams struct {
 }
 
 // Scheduler: which nodes are alive.
-// Registers the node, and says that it is alive. One that cannot run counts as draining too: nodes of a version that knows no can_run
-// leave it out of their division of limits then.
+// Registers the node, and says that it is alive. One that cannot run counts as draining too: that leaves it out of the division of
+// limits, on nodes of a version that knows no can_run as well.
 func (q *Queries) NodeBeat(ctx context.Context, arg NodeBeatParams) error {
 	_, err := q.db.Exec(ctx, nodeBeat,
 		arg.ID,
@@ -93,7 +93,7 @@ func (q *Queries) NodeList(ctx context.Context, rowLimit int32) ([]NodeListRow, 
 
 const nodeLive = `-- name: NodeLive :many
 SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
-WHERE NOT n.draining AND n.can_run AND n.heartbeat_at > now() - make_interval(secs => $1::float8)
+WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => $1::float8)
 ORDER BY n.id
 `
 
