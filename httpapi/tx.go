@@ -52,7 +52,7 @@ func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) 
 }
 
 func (a *API) within(ctx context.Context, tenant uuid.UUID, enter func(*sqlc.Queries) error, fn func(c *change) error) error {
-	tx, err := patient{a.pool}.BeginTx(ctx, pgx.TxOptions{})
+	tx, err := patient{a.pool}.BeginTx(ctx, tenantdb.ServiceTx())
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"jsruntime/engine"
-	"jsruntime/engine/ledger"
+	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
 
@@ -161,7 +161,7 @@ func (d *dispatcher) mayDiscover(room bool) bool {
 // byIndex runs do in a transaction that is planned by the queue's indexes.
 func (s *Scheduler) byIndex(ctx context.Context, do func(context.Context, *sqlc.Queries) error) error {
 	return within(ctx, func(ctx context.Context) error {
-		return pgx.BeginTxFunc(ctx, s.cfg.Pool, ledger.TxOptions(), func(tx pgx.Tx) error {
+		return pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 			queries := s.queries.WithTx(tx)
 			if err := queries.QueuePlanByIndex(ctx); err != nil {
 				return err

@@ -15,6 +15,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
 
@@ -127,7 +128,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	batch = slices.SortedFunc(slices.Values(batch), func(a, b *ending) int { return bytes.Compare(a.row.ID[:], b.row.ID[:]) })
 	var told []func() // once it is committed
 	woken := false
-	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, ledger.TxOptions(), func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 		told, woken = nil, false
 		queries := s.queries.WithTx(tx)
 		if err := queries.QueuePlanByIndex(ctx); err != nil {
@@ -135,6 +136,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 		}
 		var finish sqlc.ExecutionFinishParams
 		var back sqlc.ExecutionReleaseParams
+		doubtful := 0 // of those that go back
 		actions := make(map[uuid.UUID]action, len(batch))
 		byID := make(map[uuid.UUID]*ending, len(batch))
 		for _, e := range batch {
@@ -158,6 +160,9 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 			switch act {
 			case actionDrop:
 			case actionGiveBack, actionLost:
+				if e.doubtful {
+					doubtful++
+				}
 				back.Ids = append(back.Ids, row.ID)
 				back.LeaseTokens = append(back.LeaseTokens, e.token)
 				lost := int32(0)
@@ -179,8 +184,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 			}
 		}
 		// The lock waits for a claim in doubt to be committed or not: the update looks after that.
-		doubt := slices.ContainsFunc(batch, func(e *ending) bool { return e.doubtful })
-		if len(back.Ids) > 0 && (len(finish.Ids) > 0 || doubt) {
+		if len(back.Ids) > 0 && (len(finish.Ids) > 0 || doubtful > 0) {
 			if _, err := queries.ExecutionLock(ctx, slices.Concat(back.Ids, finish.Ids)); err != nil {
 				return err
 			}
@@ -191,17 +195,13 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				return err
 			}
 			woken = true
-			given := map[uuid.UUID]bool{}
+			lost := len(back.Ids) - doubtful
 			for _, row := range rows {
 				e := byID[row.ID]
-				given[row.ID] = true
-				told = append(told, func() { s.cfg.Observer.GivenBack(e.trigger, e.reason) })
-			}
-			lost := 0
-			for _, id := range back.Ids {
-				if !given[id] && !byID[id].doubtful {
-					lost++
+				if !e.doubtful {
+					lost--
 				}
+				told = append(told, func() { s.cfg.Observer.GivenBack(e.trigger, e.reason) })
 			}
 			if lost > 0 {
 				told = append(told, func() { s.cfg.Observer.LeaseLost(lost) })

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/engine/ledger"
+	"jsruntime/migrations/tenantdb"
 	"jsruntime/scheduler/cron"
 	"jsruntime/sqlc"
 )
@@ -221,7 +221,7 @@ func (s *Scheduler) tickOnce(ctx context.Context, parsed parser) (time.Duration,
 // the schedules on, all in one transaction.
 func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, started int, err error) {
 	var outcomes []string
-	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, ledger.TxOptions(), func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 		claimed, started, outcomes = 0, 0, nil
 		queries := s.queries.WithTx(tx)
 		jobs, err := queries.ScheduledJobClaimDue(ctx, tickBatch)
@@ -346,7 +346,7 @@ func (s *Scheduler) armOnce(ctx context.Context, parsed parser) (armed int, err 
 	for {
 		var page []sqlc.ScheduledJobUnarmedRow
 		err := within(ctx, func(ctx context.Context) error {
-			return pgx.BeginTxFunc(ctx, s.cfg.Pool, ledger.TxOptions(), func(tx pgx.Tx) error {
+			return pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 				queries := s.queries.WithTx(tx)
 				var err error
 				if page, err = queries.ScheduledJobUnarmed(ctx, sqlc.ScheduledJobUnarmedParams{AfterID: after, RowLimit: tickBatch}); err != nil {

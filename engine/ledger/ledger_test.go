@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -440,26 +439,4 @@ func BenchmarkRecord(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(float64(l.Stats().Written)/float64(l.Stats().Batches), "rows/batch")
-}
-
-// What a lost machine leaves open, Postgres ends.
-func TestTransactionsEndWithTheirMachine(t *testing.T) {
-	t.Parallel()
-	db := dbtest.DB(t)
-	setting := func(q interface {
-		QueryRow(context.Context, string, ...any) pgx.Row
-	}) string {
-		var text string
-		require.NoError(t, q.QueryRow(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&text))
-		return text
-	}
-	conn, err := db.Acquire(t.Context())
-	require.NoError(t, err)
-	defer conn.Release()
-	before := setting(conn)
-	require.NoError(t, pgx.BeginTxFunc(t.Context(), conn, ledger.TxOptions(), func(tx pgx.Tx) error {
-		require.Equal(t, "10s", setting(tx))
-		return nil
-	}))
-	require.Equal(t, before, setting(conn), "it is the transaction's own")
 }

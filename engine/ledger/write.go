@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
 
@@ -121,13 +122,6 @@ func (r *row) strip(err error) {
 	r.logs, r.stripped = nil, true
 }
 
-// TxOptions begins a transaction that Postgres ends when it hears nothing for ten seconds. A machine that is lost in the middle of one
-// says no goodbye: by Linux' own timeouts its rows would stay locked for a quarter of an hour or two, executions that run so that
-// nobody could rescue them, and rows of usage so that no node could write its history.
-func TxOptions() pgx.TxOptions {
-	return pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'"}
-}
-
 func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -137,7 +131,7 @@ func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 		logs = append(logs, r.logs...)
 		usage.add(r.usage, r.sum)
 	}
-	return pgx.BeginTxFunc(ctx, l.cfg.Pool, TxOptions(), func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, l.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 		queries := l.queries.WithTx(tx)
 		if _, err := sqlc.New(copier{tx, batch}).ExecutionRecord(ctx, nil); err != nil {
 			return err

@@ -4,7 +4,7 @@
 //	err := tenantdb.Within(ctx, pool, key.TenantID, func(q *sqlc.Queries) error { … })
 //
 // Requests that carry a tenant's key go through here. What serves all tenants (scheduler, gateway, ledger, catalog, the
-// operator's routes) uses the pool as it is.
+// operator's routes) uses the pool as it is, with ServiceTx for its transactions.
 package tenantdb
 
 import (
@@ -25,6 +25,14 @@ const StatementTimeout = 30 * time.Second
 // Beginner is a pool or a connection.
 type Beginner interface {
 	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+}
+
+// ServiceTx begins a transaction of the service's own, which Postgres ends when it hears nothing for ten seconds. A machine that is
+// lost in the middle of one says no goodbye: by Linux' own timeouts its rows would stay locked for a quarter of an hour or two,
+// executions that run so that nobody could rescue them, rows of usage so that no node could write its history, and a tenant's row so
+// that nothing of its could be put into the queue. (Enter sets a tenant's own bound.)
+func ServiceTx() pgx.TxOptions {
+	return pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'"}
 }
 
 // Within runs do in a read-write transaction of the tenant. The transaction is committed if do returns nil, and rolled back

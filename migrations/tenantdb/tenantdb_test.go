@@ -262,3 +262,25 @@ func TestCheckPassesADatabaseWithoutSchema(t *testing.T) {
 	defer conn.Close(ctx)
 	require.NoError(t, tenantdb.Check(ctx, conn))
 }
+
+// What a lost machine leaves open, Postgres ends.
+func TestServiceTransactionsEndWithTheirMachine(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	setting := func(q interface {
+		QueryRow(context.Context, string, ...any) pgx.Row
+	}) string {
+		var text string
+		require.NoError(t, q.QueryRow(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&text))
+		return text
+	}
+	conn, err := db.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	before := setting(conn)
+	require.NoError(t, pgx.BeginTxFunc(t.Context(), conn, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
+		require.Equal(t, "10s", setting(tx))
+		return nil
+	}))
+	require.Equal(t, before, setting(conn), "it is the transaction's own")
+}
