@@ -1,4 +1,4 @@
-// expect: failed exceeded_memory or failed exception, within 5 s, limit 120 s
+// expect: failed exceeded_memory or failed exception, within 5 s
 export default {
   async run(input, env, ctx) {
     return (

@@ -1,4 +1,4 @@
-// expect: failed exceeded_memory, within 5 s, limit 120 s
+// expect: failed exceeded_memory, within 5 s
 export default {
   async run(input, env, ctx) {
     let a=[];for(;;)a=[a,new Array(1e4).fill(a)]

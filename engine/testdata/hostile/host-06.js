@@ -1,4 +1,4 @@
-// expect: completed or failed exceeded_memory or failed exception, within 5 s, limit 120 s
+// expect: completed or failed exceeded_memory or failed exception, within 5 s
 import { log } from "jsruntime";
 const host = function (v) { log.info(v); return "ok"; };
 export default {

@@ -1,4 +1,4 @@
-// expect: completed, within 2 s, limit 10 s
+// expect: completed, within 2 s
 export default {
   async run(input, env, ctx) {
     console.log('x'.repeat(1e8));

@@ -1,4 +1,4 @@
-// expect: completed or failed exceeded_memory, within 5 s, limit 120 s
+// expect: completed or failed exceeded_memory, within 5 s
 // A script may catch the refused allocation.
 export default {
   async run(input, env, ctx) {

@@ -1,4 +1,4 @@
-// expect: failed exception or failed exceeded_memory, within 5 s, limit 120 s
+// expect: failed exception or failed exceeded_memory, within 5 s
 export default {
   async run(input, env, ctx) {
     throw Object.assign(new Error,{message:'x'.repeat(1e8)})

@@ -1,4 +1,4 @@
-// expect: failed exception or failed exceeded_memory, within 5 s, limit 120 s
+// expect: failed exception or failed exceeded_memory, within 5 s
 export default {
   async run(input, env, ctx) {
     const e = new Error('x'); e.name = 'n'.repeat(5e7); throw e;
