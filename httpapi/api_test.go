@@ -109,7 +109,7 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	t.Helper()
 	n := &node{t: t, pool: pool, exec: &executor{}}
 	log := testLog(t)
-	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKey: adminKey, Log: log})
+	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKeys: []string{adminKey}, Log: log})
 	require.NoError(t, err)
 	compiler, err := compile.New(compile.Config{})
 	require.NoError(t, err)

@@ -79,8 +79,9 @@ const (
 type KeysConfig struct {
 	// DB is where keys are. Required.
 	DB sqlc.DBTX
-	// AdminKey is the operator's superadmin key; empty: only superadmin keys of the database.
-	AdminKey string
+	// AdminKeys are the operator's superadmin keys: one, and while it is rotated the next one beside it. None: only superadmin keys of
+	// the database.
+	AdminKeys []string
 	// CacheSize bounds the keys kept in memory; 0 means 100,000.
 	CacheSize int
 	// Log gets what goes wrong in the background; nil means slog.Default().
@@ -91,7 +92,7 @@ type KeysConfig struct {
 // announces a change. Only while lookups fail or hang does it go by what it knew before.
 type Keys struct {
 	queries   *sqlc.Queries
-	admin     *[sha256.Size]byte
+	admins    [][sha256.Size]byte // SHA-256 of the operator's keys
 	cache     *otter.Cache[string, *keyEntry]
 	loads     singleflight.Group
 	away      atomic.Bool               // the last lookup failed, or takes long
@@ -130,9 +131,8 @@ func NewKeys(cfg KeysConfig) (*Keys, error) {
 		queries: sqlc.New(cfg.DB), cache: cache, log: cmp.Or(cfg.Log, slog.Default()),
 		outdated: map[uuid.UUID]time.Time{}, touched: map[uuid.UUID]time.Time{}, written: map[uuid.UUID]time.Time{},
 	}
-	if cfg.AdminKey != "" {
-		sum := sha256.Sum256([]byte(cfg.AdminKey))
-		k.admin = &sum
+	for _, key := range cfg.AdminKeys {
+		k.admins = append(k.admins, sha256.Sum256([]byte(key)))
 	}
 	return k, nil
 }
@@ -178,8 +178,8 @@ func prefixOf(key string) (string, bool) {
 // database was needed and did not answer.
 func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) {
 	sum := sha256.Sum256([]byte(key))
-	if k.admin != nil && subtle.ConstantTimeCompare(sum[:], k.admin[:]) == 1 {
-		return Principal{KeyName: "superadmin", Prefix: "admin", Role: RoleSuperadmin}, nil
+	if p, ok := k.operator(sum); ok {
+		return p, nil
 	}
 	prefix, ok := prefixOf(key)
 	if !ok {
@@ -197,6 +197,16 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) 
 	}
 	k.touch(entry.principal.KeyID)
 	return entry.principal, nil
+}
+
+// operator returns the operator's Principal where sum is that of one of its keys. All of them are compared, so that the time does not
+// tell which one it was.
+func (k *Keys) operator(sum [sha256.Size]byte) (Principal, bool) {
+	found := 0
+	for i := range k.admins {
+		found |= subtle.ConstantTimeCompare(sum[:], k.admins[i][:])
+	}
+	return Principal{KeyName: "superadmin", Prefix: "admin", Role: RoleSuperadmin}, found == 1
 }
 
 func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {

@@ -27,7 +27,7 @@ func (l *lookup) Scan(...any) error                                { return l.er
 func TestWhoMayGoOnWatching(t *testing.T) {
 	t.Parallel()
 	db := &lookup{}
-	keys, err := NewKeys(KeysConfig{DB: db, AdminKey: "operator"})
+	keys, err := NewKeys(KeysConfig{DB: db, AdminKeys: []string{"operator"}})
 	require.NoError(t, err)
 	a, tenant := &API{keys: keys}, uuid.New()
 	key, prefix, hash := newKey()

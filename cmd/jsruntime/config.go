@@ -174,6 +174,9 @@ func (c *serveConfig) validate() error {
 		}
 		c.Worker = filepath.Join(filepath.Dir(self), "jsruntime-worker")
 	}
+	if _, err := splitAdminKeys("JSRUNTIME_ADMIN_KEY", c.adminKey); err != nil {
+		return err
+	}
 	if _, err := os.Stat(c.Worker); err != nil {
 		return fmt.Errorf("worker: %w (set --worker or JSRUNTIME_WORKER)", err)
 	}

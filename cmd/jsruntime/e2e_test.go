@@ -25,7 +25,7 @@ import (
 
 // The end-to-end tests start the real program with real workers against a real Postgres, and speak HTTP with it.
 
-const testAdminKey = "jsr_admin_end_to_end"
+const testAdminKey = "jsr_admin_end_to_end_0123456789abcdefghij"
 
 // build makes both programs once a test run.
 var build = sync.OnceValues(func() (string, error) {

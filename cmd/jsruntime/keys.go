@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
 // ownKey returns the key that the operator set, else the one that an earlier start kept in file, else a new one, which it keeps
@@ -36,9 +37,53 @@ func ownKey(set, file string, make func() string) (key string, made bool, err er
 	return key, true, nil
 }
 
-// adminKey is the operator's key of this data directory.
-func adminKey(set, dataDir string) (key string, made bool, err error) {
-	return ownKey(set, filepath.Join(dataDir, "admin.key"), func() string { return "jsr_admin_" + randomText(base64.RawURLEncoding) })
+const (
+	// minAdminKey is the least length of an operator's key: 32 hexadecimal digits hold 128 bits. Nobody can guess a random key of that
+	// length, while a word that a person made up does not reach it by accident.
+	minAdminKey = 32
+	// maxAdminKey is the most that an Authorization header may hold of a key.
+	maxAdminKey = 512
+	// maxAdminKeys bounds how many keys are compared with each request: the one in use, and those that come and go with a rotation.
+	maxAdminKeys = 4
+)
+
+// splitAdminKeys returns the operator's keys, which are separated by commas or white space. name is where they come from; errors begin
+// with it and do not show a key.
+func splitAdminKeys(name, keys string) ([]string, error) {
+	split := strings.FieldsFunc(keys, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if keys != "" && len(split) == 0 {
+		return nil, fmt.Errorf("%s: holds no key", name)
+	}
+	if len(split) > maxAdminKeys {
+		return nil, fmt.Errorf("%s: holds %d keys, at most %d are allowed", name, len(split), maxAdminKeys)
+	}
+	for i, key := range split {
+		which := "the key"
+		if len(split) > 1 {
+			which = fmt.Sprintf("key %d of %d", i+1, len(split))
+		}
+		if len(key) < minAdminKey || len(key) > maxAdminKey {
+			return nil, fmt.Errorf("%s: %s has %d characters, it must have %d to %d (openssl rand -hex 32 makes one)", name, which, len(key), minAdminKey, maxAdminKey)
+		}
+		if strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
+			return nil, fmt.Errorf("%s: %s holds a character that is not printable ASCII, which no Authorization header carries", name, which)
+		}
+	}
+	return split, nil
+}
+
+// adminKeys are the operator's keys of this data directory, the first one for the node's own use.
+func adminKeys(set, dataDir string) (keys []string, made bool, err error) {
+	name, file := "JSRUNTIME_ADMIN_KEY", filepath.Join(dataDir, "admin.key")
+	if set == "" {
+		name = file
+	}
+	text, made, err := ownKey(set, file, func() string { return "jsr_admin_" + randomText(base64.RawURLEncoding) })
+	if err != nil {
+		return nil, false, err
+	}
+	keys, err = splitAdminKeys(name, text)
+	return keys, made, err
 }
 
 // secretKey is what the tenants' secrets are enciphered with in this data directory's database.

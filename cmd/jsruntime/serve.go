@@ -102,7 +102,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 			return err
 		}
 	}
-	admin, adminMade, err := adminKey(cfg.adminKey, cfg.DataDir)
+	admins, adminMade, err := adminKeys(cfg.adminKey, cfg.DataDir)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	metrics.watchCatalog(library.LastRead)
 	metrics.watchTail(tail.DroppedLines)
 
-	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKey: admin, Log: log})
+	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKeys: admins, Log: log})
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
@@ -258,10 +258,10 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	base := baseURL(listener.Addr())
 	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "took_ms", time.Since(begun).Milliseconds())
 	if adminMade {
-		fmt.Fprintf(stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", admin)
+		fmt.Fprintf(stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", admins[0])
 	}
 	if cfg.Demo {
-		if err := demo(ctx, router, admin, cfg.DataDir, base, stdout); err != nil && ctx.Err() == nil {
+		if err := demo(ctx, router, admins[0], cfg.DataDir, base, stdout); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
