@@ -30,3 +30,5 @@
 //	                               without an answer can be used again once the node counts as dead (15 s)
 //	the ledger is full             synchronous runs are 503 before they begin; those that had begun wait, then 503
 package httpapi
+
+//go:generate go run generate.go

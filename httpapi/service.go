@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -74,13 +75,14 @@ func (a *API) types(c *gin.Context) {
 	c.Data(http.StatusOK, "application/typescript; charset=utf-8", a.cfg.Types)
 }
 
-// Document returns the OpenAPI document as the API serves it, and the same in OpenAPI 3.0 for generators that know no newer
-// one. It needs neither a database nor anything else.
-func Document() (spec, spec30 []byte, err error) {
+// Document returns the OpenAPI document as the API serves it. It needs neither a database nor anything else.
+func Document() ([]byte, error) {
 	a := &API{}
 	a.Mount(NewRouter(slog.New(slog.DiscardHandler)))
-	spec30, err = a.huma.OpenAPI().Downgrade()
-	return a.spec, spec30, err
+	if a.spec == nil {
+		return nil, errors.New("the OpenAPI document could not be rendered")
+	}
+	return a.spec, nil
 }
 
 // document completes the OpenAPI document once all routes are known, and renders it.
