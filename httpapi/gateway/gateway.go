@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
+	"jsruntime/httpapi/forwarded"
 )
 
 // Prefix is the path below which all tenants' endpoints are.
@@ -52,7 +52,7 @@ type Config struct {
 	Keys     Authenticator
 	Log      *slog.Logger // nil means slog.Default
 	// TrustedProxies may say who the client is, by X-Forwarded-For, -Proto and -Host. Empty means nobody.
-	TrustedProxies []netip.Prefix
+	TrustedProxies forwarded.Proxies
 	// RecordTimeout bounds the wait for room in the ledger; 0 means 10 s.
 	RecordTimeout time.Duration
 	// BodyTimeout bounds the reading of a request's body; 0 means 30 s.

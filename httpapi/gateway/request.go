@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -59,18 +58,10 @@ func (g *Gateway) body(a *answer, limit int64) ([]byte, bool) {
 
 // request makes the URL and the headers that the script sees; false where the Host header is none.
 func (g *Gateway) request(r *http.Request, path, query string, hideKey bool) (target string, headers []string, ok bool) {
-	trusted := len(g.cfg.TrustedProxies) > 0 && g.trusted(r.RemoteAddr)
-	scheme, host := "http://", r.Host
-	if r.TLS != nil {
+	trusted := g.cfg.TrustedProxies.Trusts(r)
+	scheme, host := "http://", g.cfg.TrustedProxies.Host(r)
+	if g.cfg.TrustedProxies.Secure(r) {
 		scheme = "https://"
-	}
-	if trusted {
-		if strings.EqualFold(first(r.Header["X-Forwarded-Proto"]), "https") {
-			scheme = "https://"
-		}
-		if forwarded := first(r.Header["X-Forwarded-Host"]); forwarded != "" {
-			host = forwarded
-		}
 	}
 	if host == "" {
 		host = "localhost"
@@ -96,20 +87,6 @@ func (g *Gateway) request(r *http.Request, path, query string, hideKey bool) (ta
 		}
 	}
 	return scheme + host + path + query, headers, true
-}
-
-func (g *Gateway) trusted(remote string) bool {
-	peer, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return false
-	}
-	addr := peer.Addr().Unmap()
-	for _, p := range g.cfg.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 // requestHeader returns a header's name in lower case, and whether a script gets it.
