@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
 	"jsruntime/sqlc"
@@ -122,7 +123,7 @@ func (a *API) compileSource(ctx context.Context, scriptType, source string) (*co
 		return nil, invalidCode("source_invalid", "body.source", fmt.Sprintf("%d bytes, of at most %d", len(source), compile.MaxSourceBytes))
 	}
 	handlerName := string(engine.HandlerOf(scriptType))
-	out, err := a.cfg.Compiler.Compile(ctx, compile.Input{Source: source, Handler: handlerName})
+	out, err := a.cfg.Compiler.Compile(ctx, compile.Input{Source: source, Handler: handlerName, Tenant: tenantOf(ctx)})
 	var refused *compile.Error
 	if errors.As(err, &refused) {
 		p := newProblem(http.StatusUnprocessableEntity, "source_invalid", "The source does not compile.")
@@ -134,6 +135,10 @@ func (a *API) compileSource(ctx context.Context, scriptType, source string) (*co
 		}
 		return nil, p
 	}
+	var busy *compile.BusyError
+	if errors.As(err, &busy) {
+		return nil, busyCompiler(busy)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
 	}
@@ -141,6 +146,15 @@ func (a *API) compileSource(ctx context.Context, scriptType, source string) (*co
 		return nil, invalidCode("handler_missing", "body.source", "a script of type "+scriptType+" must export default an object with the function "+handlerName)
 	}
 	return out, nil
+}
+
+// busyCompiler is a 429 where the tenant has as many sources waiting as it may, and a 503 where the node has.
+func busyCompiler(err *compile.BusyError) *Problem {
+	status := http.StatusServiceUnavailable
+	if err.Scope == admission.ScopeTenant {
+		status = http.StatusTooManyRequests
+	}
+	return newProblem(status, err.Limit, err.Error()+".").retryAfter(err.RetryAfter)
 }
 
 // check judges a script as a whole: what its type needs is there, what belongs to another type is not.

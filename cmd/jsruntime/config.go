@@ -24,7 +24,7 @@ type commandLine struct {
 	Migrate migrateConfig `cmd:"" help:"Bring the database to this version's schema, or show where it is."`
 	Health  healthConfig  `cmd:"" help:"Ask a node whether it is ready: exit code 0 or 1. For images without a shell."`
 	Version struct{}      `cmd:"" help:"Print the version."`
-	Compile struct{}      `cmd:"" name:"compile-child" hidden:"" help:"Compile one source from stdin; started by a node."`
+	Compile compileConfig `cmd:"" name:"compile-child" hidden:"" help:"Compile one source from stdin; started by a node."`
 }
 
 type serveConfig struct {
@@ -63,6 +63,10 @@ type serveConfig struct {
 	// Secrets are read from the environment only, where other users of the machine do not see them.
 	adminKey  string
 	secretKey string
+}
+
+type compileConfig struct {
+	Sandbox string `default:"auto" enum:"auto,off" help:"Whether the kernel takes files, network and user from the process."`
 }
 
 type migrateConfig struct {
@@ -124,7 +128,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "health":
 		err = health(ctx, line.Health)
 	case "compile-child":
-		return compile.Child(os.Stdin, stdout)
+		return compile.Child(os.Stdin, stdout, stderr, line.Compile.Sandbox != "off")
 	default:
 		fmt.Fprintln(stdout, "jsruntime", version())
 	}

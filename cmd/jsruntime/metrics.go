@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"jsruntime/engine"
+	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
 	"jsruntime/scheduler"
 )
@@ -281,6 +282,24 @@ func (m *metrics) watchLedger(stats func() ledger.Stats) {
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: c.help},
 			func() float64 { return float64(c.read(stats())) }))
+	}
+}
+
+// watchCompiler registers the figures of the compiler and of the turns at it.
+func (m *metrics) watchCompiler(stats func() compile.Stats) {
+	m.gauge("jsruntime_compile_running", "Sources that are being compiled.", nil, func() float64 { return float64(stats().Running) })
+	m.gauge("jsruntime_compile_waiting", "Sources that wait to be compiled.", nil, func() float64 { return float64(stats().Waiting) })
+	for result, read := range map[string]func(compile.Stats) int64{
+		"compiled":    func(s compile.Stats) int64 { return s.Compiled },
+		"refused":     func(s compile.Stats) int64 { return s.Refused },
+		"remembered":  func(s compile.Stats) int64 { return s.Cached },
+		"busy_tenant": func(s compile.Stats) int64 { return s.BusyTenant },
+		"busy_node":   func(s compile.Stats) int64 { return s.BusyNode },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "jsruntime_compile_total", Help: "Sources that were to be compiled, by result; busy are those that were not, because the tenant's or the node's queue was full.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(read(stats())) }))
 	}
 }
 

@@ -133,7 +133,11 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	compiler, err := compile.New(compile.Config{Command: []string{self, "compile-child"}})
+	compiling := []string{self, "compile-child"}
+	if cfg.Sandbox == "off" {
+		compiling = append(compiling, "--sandbox=off")
+	}
+	compiler, err := compile.New(compile.Config{Command: compiling})
 	if err != nil {
 		return fmt.Errorf("compiler: %w", err)
 	}
@@ -199,6 +203,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	metrics.watchPool("host_calls", hostPool)
 	metrics.watchLedger(book.Stats)
 	metrics.watchCatalog(library.LastRead)
+	metrics.watchCompiler(compiler.Stats)
 	metrics.watchTail(tail.DroppedLines)
 
 	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKeys: admins, Log: log})

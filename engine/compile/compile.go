@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/evanw/esbuild/pkg/api"
+	"github.com/google/uuid"
 )
 
 // Bounds in bytes.
@@ -37,6 +38,8 @@ type Input struct {
 	// Handler is the one that the script's type requires: fetch, scheduled, event or run. A default export that is a function
 	// is taken for it.
 	Handler string
+	// Tenant is whose turn it takes; the zero UUID is a tenant like others.
+	Tenant uuid.UUID `json:"-"`
 }
 
 // Output is a compiled script. It is immutable and may be shared.
@@ -99,8 +102,7 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(in.Source))
-	out := &Output{SHA256: hex.EncodeToString(sum[:])}
+	out := &Output{SHA256: in.hash()}
 	for _, f := range result.OutputFiles {
 		if strings.HasSuffix(f.Path, ".map") {
 			out.SourceMap = compactMap(string(f.Contents))
@@ -114,6 +116,11 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 	out.Warnings = diagnostics(result.Warnings)
 	out.Handlers, out.Open = handlers(out.Compiled, in.Handler)
 	return out, nil
+}
+
+func (in *Input) hash() string {
+	sum := sha256.Sum256([]byte(in.Source))
+	return hex.EncodeToString(sum[:])
 }
 
 func check(source string) error {
@@ -151,6 +158,7 @@ func build(source string, loader api.Loader) (*api.BuildResult, error) {
 		Footer:         map[string]string{"js": wrapperSuffix},
 		Outfile:        "/script.js",
 		TsconfigRaw:    "{}", // none is looked for on disk
+		AbsWorkingDir:  "/",  // nor is a working directory
 		Charset:        api.CharsetUTF8,
 		LegalComments:  api.LegalCommentsNone,
 		LogLevel:       api.LogLevelSilent,

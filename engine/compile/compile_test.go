@@ -149,7 +149,13 @@ func TestCompilerCaches(t *testing.T) {
 // TestMain lets the test binary be the compiler's child.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "compile-child" {
-		os.Exit(compile.Child(os.Stdin, os.Stdout))
+		os.Exit(compile.Child(os.Stdin, os.Stdout, os.Stderr, true))
+	}
+	if len(os.Args) == 3 && os.Args[1] == "confined" {
+		os.Exit(attempt(os.Args[2]))
+	}
+	if len(os.Args) == 3 && os.Args[1] == "fake-child" {
+		os.Exit(fakeChild(os.Args[2]))
 	}
 	os.Exit(m.Run())
 }

@@ -30,4 +30,20 @@
 // Output.Handlers are the handlers that can be seen in the text of the default export: an object literal's members, the one
 // handler of the script's type for a function. Where the default export cannot be seen through (export default app, a spread,
 // a computed name), Output.Open is set, and only a run can say which handlers exist.
+//
+// # Whose turn it is
+//
+// A Compiler starts one child a source. Tenants take turns at its few places (admission.Turns): one tenant's backlog costs another
+// tenant one compilation of wait at most. What it has compiled or refused it remembers by the source's hash, so that a source that
+// comes again costs nothing.
+//
+//	the tenant's queue is full              BusyError, scope tenant
+//	the node's queue is full, or too slow   BusyError, scope node
+//	no memory for it in the node's budget   admission.OverBudgetError
+//
+// # The child
+//
+// A child has an empty environment, a low priority, 2 s of CPU time and ChildMemory, and is what the kernel kills first when memory runs
+// out. Once it has read its source it gives up its user, files and network (sandbox.Confine): whoever breaks esbuild with a source can
+// still only answer, and the node takes no answer that a compiler would not give.
 package compile

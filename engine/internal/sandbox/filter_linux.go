@@ -143,9 +143,12 @@ var refusedCalls = append([]uint32{unix.SYS_OPENAT, unix.SYS_READLINKAT, unix.SY
 // absentCalls fail with ENOSYS: glibc then uses clone, whose flags the filter can see.
 var absentCalls = []uint32{unix.SYS_CLONE3}
 
-// loadFilter puts the filter in force for all threads.
-func loadFilter(cfg LockConfig) error {
-	raw, err := bpf.Assemble(program(rules(cfg), refusedCalls, absentCalls))
+// loadFilter puts the worker's filter in force for all threads.
+func loadFilter(cfg LockConfig) error { return load(program(rules(cfg), refusedCalls, absentCalls)) }
+
+// load puts a filter in force for all threads.
+func load(instructions []bpf.Instruction) error {
+	raw, err := bpf.Assemble(instructions)
 	if err != nil {
 		return fmt.Errorf("assemble: %w", err)
 	}
