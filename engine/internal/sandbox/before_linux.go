@@ -31,6 +31,7 @@ func Before() ([]string, error) {
 		{"nofile", unix.RLIMIT_NOFILE, 64},
 		{"fsize", unix.RLIMIT_FSIZE, 0},
 		{"memlock", unix.RLIMIT_MEMLOCK, 0},
+		{"stack", unix.RLIMIT_STACK, 8 << 20}, // a stack that grows is not counted by RLIMIT_DATA
 		{"msgqueue", unix.RLIMIT_MSGQUEUE, 0},
 		{"sigpending", unix.RLIMIT_SIGPENDING, 256},
 	}
@@ -44,6 +45,18 @@ func Before() ([]string, error) {
 	}
 	unix.Umask(0o777)
 	layers := []string{"rlimits=on", "undumpable=on", "descriptors=on"}
+	switch {
+	case os.Geteuid() != 0:
+		layers = append(layers, "threads=off: no user of the worker's own to count them for")
+	case !inUserNamespace(): // Lock makes it a user of its own
+	case !countsNamespaces():
+		layers = append(layers, "threads=off: the kernel is older than 5.14")
+	default:
+		if err := limitThreads(); err != nil {
+			return nil, err
+		}
+		layers = append(layers, "threads=on")
+	}
 	if n := len(os.Environ()); n > 4 {
 		layers = append(layers, fmt.Sprintf("environment=off: %d variables", n))
 	} else {
@@ -72,4 +85,28 @@ func closeStrays() error {
 		}
 	}
 	return nil
+}
+
+// MaxThreads bounds the threads of a worker, which has 6 to 9.
+const MaxThreads = 64
+
+func limitThreads() error {
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: MaxThreads, Max: MaxThreads}); err != nil {
+		return fmt.Errorf("rlimit nproc: %w", err)
+	}
+	return nil
+}
+
+// countsNamespaces reports whether RLIMIT_NPROC in a user namespace counts what its user has there, which it does since Linux 5.14. Before, it
+// counts what the user has on the whole machine.
+func countsNamespaces() bool {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return false
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 5 || major == 5 && minor >= 14
 }

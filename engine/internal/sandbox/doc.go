@@ -1,7 +1,7 @@
 // Package sandbox is the operating system's wall around a worker: what is left when V8 itself is broken.
 //
 //	node    Attr     session, death signal, namespaces for users, network, processes, IPC, mounts
-//	worker  Before   rlimits, undumpable, nothing open but fd 0 to 3
+//	worker  Before   rlimits, threads, undumpable, nothing open but fd 0 to 3
 //	worker  Lock     empty root, own user or no capabilities, no_new_privs, landlock, seccomp; for good
 //
 // Each layer is reported as "name=on", or "name=off: why". A layer that the kernel lacks is left out and reported; the node decides
@@ -16,7 +16,25 @@
 //
 // # System calls
 //
-// The filter is a list of what Go, glibc and V8 need once they run; everything else kills the process with SIGSYS. clone is allowed
-// for threads only; clone3, whose flags a filter cannot see, does not exist (ENOSYS), so that glibc falls back to clone. Opening
-// files fails with EPERM instead of killing, because V8 and ICU probe for files and live without them.
+// The filter is a list of what Go, glibc and V8 need once they run; everything else kills the process with SIGSYS. Arguments are listed
+// too where they matter, by what is allowed and not by what is known to be bad:
+//
+//	mmap, mprotect   private anonymous memory only: RLIMIT_DATA counts neither shared mappings nor those that grow
+//	mremap, open …   EPERM: V8, ICU and glibc try them and live without
+//	clone            the two exact sets of flags by which glibc and Go make a thread; clone3, whose flags a filter cannot see, does
+//	                 not exist (ENOSYS), so that glibc falls back to clone
+//	futex            waiting and waking; no priority inheritance, no requeueing
+//	madvise          giving memory back, and huge pages; the rest EPERM
+//	prctl            the names of Go's mappings
+//	prlimit64        the own RLIMIT_DATA, below the hard limit
+//	recvfrom         the socket
+//	tgkill           the own process
+//
+// No call that makes a descriptor is allowed: Go's poller, the watchdog's timer and the socket are there before Lock.
+//
+// # What no filter sees
+//
+// Memory that was written and then made read-only, and page tables of mappings that are touched here and there, pass RLIMIT_DATA. V8 needs
+// the calls that make them. RLIMIT_AS cannot bound them either: V8's cage reserves 1.3 TiB. So the node looks at each worker (Usage,
+// and package pool's watch), and a cgroup bounds it where the node may make one.
 package sandbox

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
@@ -50,7 +51,7 @@ func Lock(cfg LockConfig) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("own user: %w", err)
 		}
-		layers = append(layers, fmt.Sprintf("own_user=on: %d", uid))
+		layers = append(layers, fmt.Sprintf("own_user=on: %d", uid), "threads=on")
 	case root && !ownProc():
 		add("capabilities", errForeignProc)
 	case root:
@@ -74,11 +75,15 @@ func Lock(cfg LockConfig) ([]string, error) {
 	} else {
 		layers = append(layers, fmt.Sprintf("landlock=on: abi %d", abi))
 	}
+	startPoller()
 	if err := loadFilter(cfg); err != nil {
 		return nil, fmt.Errorf("seccomp: %w", err)
 	}
 	return append(layers, "no_new_privs=on", "seccomp=on"), nil
 }
+
+// startPoller makes Go's runtime open the descriptors of its poller, which it does at the first timer. The filter lets none be made later.
+func startPoller() { time.AfterFunc(time.Hour, func() {}).Stop() }
 
 var errForeignProc = errors.New("/proc is not of the own process namespace")
 
@@ -190,8 +195,8 @@ func ownUser() (int, error) {
 	}
 	const first, count = 1_900_000_000, 1 << 24
 	id := first + int(binary.LittleEndian.Uint32(b[:])%count)
-	if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: 64, Max: 64}); err != nil {
-		return 0, fmt.Errorf("rlimit nproc: %w", err)
+	if err := limitThreads(); err != nil {
+		return 0, err
 	}
 	// The functions of package syscall reach all threads.
 	if err := syscall.Setgroups(nil); err != nil {
