@@ -28,6 +28,20 @@ type current struct {
 	peakRSS    uint64
 
 	aside []*execution
+
+	mem *memory // whose high and asked mu guards
+}
+
+// pressed asks V8 to give memory back where JavaScript runs and the data segment has grown beyond what its heap explains: finishers of
+// Intl objects and the like free memory that V8 does not count. It asks again once a quarter of the way to the limit was used up.
+func (c *current) pressed(data uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.inJS || c.iso == nil || c.mem.high == 0 || data < c.mem.high || data < c.mem.asked+(c.mem.last-min(c.mem.last, c.mem.high))/4 {
+		return
+	}
+	c.mem.asked = data
+	c.iso.Pressed()
 }
 
 // setAside leaves the execution in front. Its share of the CPU time stops.

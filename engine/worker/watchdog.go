@@ -95,7 +95,7 @@ func (d *watchdog) run() {
 			w.in.peek(w.look)
 			w.answerStopped()
 		}
-		w.sampleRSS()
+		w.sample()
 	}
 }
 

@@ -44,12 +44,16 @@ const fd = 3
 
 // slot is a script in this worker.
 type slot struct {
+	id        uint32
 	iso       *isolate.Isolate
 	maxMemory uint64
 	used      uint64 // bytes at the end of its last run
 	lastUse   uint64
 	lastWall  time.Duration
-	open      *execution // its execution that waits, nil if none does
+	open      *execution    // its execution that waits, nil if none does
+	ran       bool          // since its isolate was last tidied
+	pumped    time.Time     // when its message loop was last pumped
+	owed      time.Duration // CPU time of its callbacks between executions, for which its next one answers
 }
 
 // execution is one Run that was begun. Those that wait are set aside, each in its own isolate, while others go on.
@@ -89,6 +93,11 @@ type worker struct {
 	clock  uint64
 	loaded *slot // whose memory limit is in force
 
+	ran   []*slot // in which something ran since the last tidy
+	runs  int     // since the last tidy
+	looks int     // executions since the memory was looked at
+	worn  bool    // what is left after all was given back leaves too little: the node replaces the worker
+
 	cancelled map[uint32]bool // Runs that were cancelled before they began; guarded by in.mu
 
 	// Of the execution in front, the one whose JavaScript runs; the main thread's only.
@@ -104,19 +113,17 @@ type worker struct {
 
 // options are the worker's arguments.
 type options struct {
-	noJIT   bool
+	jit     isolate.JIT
 	sandbox string // auto, strict or off
 	probe   bool
 }
 
 func parse(args []string) (options, error) {
-	o := options{sandbox: "auto"}
+	o := options{sandbox: "auto", jit: isolate.JITMaglev}
 	for _, a := range args {
 		switch a {
-		case "--jit=off":
-			o.noJIT = true
-		case "--jit=on":
-			o.noJIT = false
+		case "--jit=full", "--jit=maglev", "--jit=baseline", "--jit=off":
+			o.jit = isolate.JIT(strings.TrimPrefix(a, "--jit="))
 		case "--sandbox=auto", "--sandbox=strict", "--sandbox=off":
 			o.sandbox = strings.TrimPrefix(a, "--sandbox=")
 		case sandbox.ProbeArg:
@@ -130,6 +137,9 @@ func parse(args []string) (options, error) {
 
 // Main runs the worker until the node closes fd 3. It returns the exit status. args are those after the program's name:
 //
+//	--jit=full         how far V8 compiles: see isolate.JIT
+//	--jit=maglev       (the default)
+//	--jit=baseline
 //	--jit=off          V8 generates no machine code, and executable memory is denied
 //	--sandbox=auto     what the kernel allows (the default)
 //	--sandbox=strict   all layers, or the worker does not start
@@ -173,7 +183,8 @@ func start(o options) (*worker, error) {
 	if w.mem, err = openMemory(); err != nil {
 		return nil, err
 	}
-	if w.rt, err = isolate.New(isolate.Config{NoJIT: o.noJIT, Crypto: webapi.Crypto()}); err != nil {
+	w.cur.mem = w.mem
+	if w.rt, err = isolate.New(isolate.Config{JIT: o.jit, Crypto: webapi.Crypto()}); err != nil {
 		return nil, err
 	}
 	if w.spare, err = w.rt.New(spareHeap, w); err != nil {
@@ -184,7 +195,7 @@ func start(o options) (*worker, error) {
 	}
 	isolate.CatchCrashes(int(w.mem.statm.Fd()))
 	if o.sandbox != "off" {
-		locked, err := sandbox.Lock(sandbox.LockConfig{NoJIT: o.noJIT, Socket: fd})
+		locked, err := sandbox.Lock(sandbox.LockConfig{NoJIT: o.jit == isolate.JITOff, Socket: fd})
 		if err != nil {
 			return nil, err
 		}
@@ -196,7 +207,7 @@ func start(o options) (*worker, error) {
 	// The start leaves some 3 MiB of garbage, which every idle worker would keep.
 	debug.FreeOSMemory()
 	isolate.Trim()
-	if w.mem.idleRSS, w.mem.base, err = w.mem.size(); err != nil {
+	if w.mem.idle, w.mem.base, err = w.mem.size(); err != nil {
 		return nil, err
 	}
 	go w.dog.run()
@@ -228,8 +239,7 @@ func (w *worker) loop() error {
 // next takes the next frame. Answers are written before it waits.
 func (w *worker) next() (frame, error) {
 	if !w.in.ready() {
-		w.cpuAt = 0
-		if err := w.out.flush(); err != nil {
+		if err := w.tidy(); err != nil {
 			return frame{}, err
 		}
 	}
@@ -377,9 +387,13 @@ func (w *worker) bound(s *slot) {
 	if w.loaded == s {
 		return
 	}
-	if err := w.mem.limit(s.maxMemory, w.others(s)); err == nil {
+	others := w.others(s)
+	if err := w.mem.limit(s.maxMemory, others); err == nil {
 		w.loaded = s
 	}
+	w.cur.mu.Lock()
+	w.mem.high, w.mem.asked = w.mem.highOf(s.maxMemory, others), 0
+	w.cur.mu.Unlock()
 }
 
 // makeRoom drops the isolates that were not used for longest when there are too many, or when they hold more together than one
@@ -435,7 +449,7 @@ func (w *worker) load(m *wire.Load) {
 				return
 			}
 		}
-		s = &slot{iso: iso}
+		s = &slot{id: m.Slot, iso: iso}
 		w.slots[m.Slot] = s
 	}
 	s.maxMemory = m.MaxMemory
@@ -473,6 +487,10 @@ func memoryMessage(limit, observed uint64) string {
 // run executes one Run and answers it.
 func (w *worker) run(m *wire.Run) error {
 	if w.skip(m.Seq) {
+		return nil
+	}
+	if w.worn && len(w.open) == 0 {
+		w.out.add(&wire.Result{Seq: m.Seq, Code: wire.CodeRecalled, Message: "the worker is worn out", Exiting: true})
 		return nil
 	}
 	s := w.slots[m.Slot]
@@ -516,6 +534,9 @@ func (w *worker) run(m *wire.Run) error {
 // settle answers the execution in front if it has ended or must end, and sets it aside if it waits.
 func (w *worker) settle(err error) error {
 	if err == nil && !w.slot.iso.Done() {
+		if err = w.pumpWithin(); err != nil || w.slot.iso.Done() {
+			return w.conclude(err)
+		}
 		code := w.stopCode()
 		if code == "" {
 			w.setAside()
@@ -590,8 +611,17 @@ func (w *worker) conclude(err error) error {
 	s.used = usage.Heap + usage.Native
 	s.lastWall = max(wall, 1)
 	r.WallMicros = max(uint64(wall.Microseconds()), 1)
-	r.CPUMicros = uint64(cpu.Microseconds())
-	r.PeakMemory = max(s.used, peakRSS)
+	r.CPUMicros = uint64((cpu + s.owed).Microseconds())
+	s.owed = 0
+	r.PeakMemory = max(s.used, w.less(peakRSS, s))
+	tight := false
+	if w.looks++; wall >= shortRun || w.looks >= looksApart {
+		w.looks = 0
+		if own, data, err := w.mem.size(); err == nil {
+			r.PeakMemory = max(r.PeakMemory, w.less(own-min(own, w.mem.idle), s))
+			tight = data >= w.mem.highOf(s.maxMemory, w.others(s))
+		}
+	}
 	r.LogBytes = w.logBytes
 	condemned := terminated || usage.Exceeded
 	switch {
@@ -625,6 +655,13 @@ func (w *worker) conclude(err error) error {
 		w.drop(id)
 	} else if err := s.iso.Shrink(); err != nil {
 		return err
+	}
+	if !s.ran {
+		s.ran = true
+		w.ran = append(w.ran, s)
+	}
+	if w.runs++; tight || w.runs >= tidyAfter {
+		return w.tidy()
 	}
 	return nil
 }
@@ -767,8 +804,8 @@ func (w *worker) turn() error {
 			}
 		}
 	}
-	if until > 0 {
-		if err := w.out.flush(); err != nil {
+	if until > 0 && !w.in.ready() {
+		if err := w.tidy(); err != nil {
 			return err
 		}
 	}
@@ -924,13 +961,17 @@ func (w *worker) Log(level int, message string) bool {
 	return true
 }
 
-// sampleRSS notes the resident set while something long runs. The watchdog calls it.
-func (w *worker) sampleRSS() {
-	rss, _, err := w.mem.size()
-	if err != nil || rss <= w.mem.idleRSS {
+// sample looks at the memory while something long runs. The watchdog calls it.
+func (w *worker) sample() {
+	own, data, err := w.mem.size()
+	if err != nil {
+		return
+	}
+	w.cur.pressed(data)
+	if own <= w.mem.idle {
 		return
 	}
 	w.cur.mu.Lock()
-	w.cur.peakRSS = max(w.cur.peakRSS, rss-w.mem.idleRSS)
+	w.cur.peakRSS = max(w.cur.peakRSS, own-w.mem.idle)
 	w.cur.mu.Unlock()
 }

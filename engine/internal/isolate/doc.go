@@ -7,7 +7,13 @@
 //
 //   - Everything but Terminate is called from one OS thread.
 //   - The binding's return values are not trusted: how an execution went is read from the shared control block, which boot.js
-//     writes, and from V8's own heap limit (its near-limit callback doubles it, so a grown limit means it fired).
+//     writes, and from our own callback at V8's heap limit.
+//   - What v8hook_linux.cc assumes of V8 is probed before there is any tenant's code: see probe.go. A worker whose V8 is different does
+//     not start, and says why.
+//   - V8's message loop is pumped between calls only (Pump), under the worker's watchdog, since callbacks of a FinalizationRegistry are
+//     the script's code.
+//   - Memory outside of V8's heap, as Intl's, is freed by finishers that wait for a collection and for the message loop. V8 does not
+//     count it: the worker watches the process's size and asks V8 for collections (Pressed, Relieve).
 //   - An isolate that was terminated is never used again (Condemned).
 //   - A script's values never reach Go: natives get strings, and bytes through a SharedArrayBuffer that boot.js took before the
 //     global was deleted. Go copies out of and into it; scripts get copies in ordinary ArrayBuffers.

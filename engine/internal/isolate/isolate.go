@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -36,6 +37,7 @@ const (
 	ctlNoWasm      = 21
 	ctlContext     = 22
 	ctlText        = 23
+	ctlEnded       = 24
 	ctlDue         = 128 // byte offset of a float64
 	ctlShort       = 256 // byte offset of a short result
 )
@@ -84,7 +86,8 @@ type Isolate struct {
 	ctx       *v8.Context
 	native    *v8.FunctionTemplate
 	unbound   *v8.UnboundScript
-	heapLimit uint64 // as V8 names it before the near-limit callback ever fired
+	hook      unsafe.Pointer // what the C side keeps of it; nil until the first context
+	heapLimit uint64         // as V8 names it before the limit was ever reached
 
 	fns             [fnCount]*v8.Function
 	recv            *v8.Value
@@ -254,6 +257,10 @@ func (i *Isolate) closeContext() {
 func (i *Isolate) Close() {
 	i.closeContext()
 	i.v8.Dispose()
+	if i.hook != nil {
+		forgetHook(i.hook)
+		i.hook = nil
+	}
 }
 
 // Terminate ends the JavaScript that runs. It may be called from any thread, but only while a call is under way: otherwise the next
@@ -261,8 +268,56 @@ func (i *Isolate) Close() {
 func (i *Isolate) Terminate() { i.v8.TerminateExecution() }
 
 // HeapExceeded reports whether V8's heap limit was reached at any time. The isolate must then not be used again.
-func (i *Isolate) HeapExceeded() bool {
-	return i.v8.GetHeapStatistics().HeapSizeLimit != i.heapLimit
+func (i *Isolate) HeapExceeded() bool { return i.exceeded(i.v8.GetHeapStatistics().HeapSizeLimit) }
+
+// exceeded reports whether the heap limit was reached: our callback was asked, or before there was one the binding's, which doubles it.
+func (i *Isolate) exceeded(limit uint64) bool {
+	return limit != i.heapLimit || i.hook != nil && limitHits(i.hook) > 0
+}
+
+// Pressed makes V8 collect garbage at the script's next loop or call, where memory outside of V8's heap grows that V8 does not see.
+// It may be called from any thread, as Terminate.
+func (i *Isolate) Pressed() {
+	if i.hook != nil {
+		pressure(i.hook)
+	}
+}
+
+// Relieve makes V8 give back what it can. It is called between calls.
+func (i *Isolate) Relieve() {
+	if i.hook != nil {
+		relieve(i.hook)
+	}
+}
+
+// Bounds of one Pump: tasks, and the time after which no further one is begun.
+const (
+	pumpTasks  = 100
+	pumpBudget = 5 * time.Millisecond
+)
+
+// Pump runs what V8 has put off: finishers of what was collected, callbacks of FinalizationRegistry, steps of collections. Callbacks
+// are the script's code: it is called as Begin is, under the watchdog. Between executions, where idle is true, what callbacks ask
+// of the outside is refused as while the script loads, and what they reject counts for nothing.
+func (i *Isolate) Pump(idle bool) error {
+	if i.hook == nil || i.ctx == nil {
+		return nil
+	}
+	if idle && i.control[ctlEnded] == 0 {
+		// The result was handed over without a call: boot.js still has the execution.
+		if err := i.End(); err != nil {
+			return err
+		}
+	}
+	n := pump(i.hook, pumpTasks, pumpBudget)
+	i.releaseHeld()
+	if n == 0 || i.control[ctlRejections] == 0 {
+		return nil
+	}
+	if idle {
+		return i.End() // forgets them
+	}
+	return i.drain(nil)
 }
 
 // Usage is an isolate's memory.
@@ -275,7 +330,7 @@ type Usage struct {
 // Usage asks V8 for the isolate's memory.
 func (i *Isolate) Usage() Usage {
 	hs := i.v8.GetHeapStatistics()
-	return Usage{Heap: hs.UsedHeapSize, Native: hs.ExternalMemory + hs.MallocedMemory, Exceeded: hs.HeapSizeLimit != i.heapLimit}
+	return Usage{Heap: hs.UsedHeapSize, Native: hs.ExternalMemory + hs.MallocedMemory, Exceeded: i.exceeded(hs.HeapSizeLimit)}
 }
 
 // RetainedValues is how many values the binding holds for the context.

@@ -1,7 +1,10 @@
 package isolate
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -26,8 +29,15 @@ func (q *quiet) Log(_ int, text string) bool {
 // shared is the process's one Runtime: V8 belongs to one thread, so the tests of this package are not parallel.
 var shared *Runtime
 
+// asProbe, as the first argument, makes the test binary a process that uses another layout (the second argument is a version of V8)
+// and checks it.
+const asProbe = "jsruntime-test-probe"
+
 func TestMain(m *testing.M) {
 	runtime.LockOSThread()
+	if len(os.Args) > 2 && os.Args[1] == asProbe {
+		os.Exit(probeAs(os.Args[2]))
+	}
 	var err error
 	if shared, err = New(Config{}); err != nil {
 		panic(err)
@@ -234,4 +244,86 @@ func BenchmarkContext(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func probeAs(version string) int {
+	r, err := New(Config{})
+	if err == nil {
+		err = useLayout(version)
+	}
+	var i *Isolate
+	if err == nil {
+		i, err = r.New(64<<20, &quiet{})
+	}
+	if err == nil {
+		err = r.Check(i)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "refused:", err)
+		return 1
+	}
+	return 0
+}
+
+// A hook that assumes another layout than V8's stops the process with a message, before anything is written to a wrong place.
+func TestWrongLayoutIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		version string
+		code    int
+		says    string
+	}{
+		{Version(), 0, ""},
+		{"15.4.80", 88, "a getter's arguments are not laid out as this build assumes"},
+		{"12.4.1", 1, "the hook knows no layout for V8 12.4.1"},
+		{"x", 1, "the hook knows no layout for V8 x"},
+	} {
+		out, err := exec.Command(os.Args[0], asProbe, c.version).CombinedOutput()
+		var exit *exec.ExitError
+		code := 0
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		} else {
+			require.NoError(t, err)
+		}
+		require.Equal(t, c.code, code, "%s: %s", c.version, out)
+		require.Contains(t, string(out), c.says)
+	}
+}
+
+func TestUnknownFlagIsRefused(t *testing.T) {
+	require.ErrorContains(t, setFlags("--no-such-flag"), "does not know the flag --no-such-flag")
+	_, err := JIT("on").flags()
+	require.ErrorContains(t, err, `jit "on" is none of full, maglev, baseline and off`)
+}
+
+func TestCheckDeep(t *testing.T) {
+	require.NoError(t, shared.CheckDeep(&quiet{}))
+	v := AllVersions()
+	require.Regexp(t, `^\d+\.\d+\.\d+`, v.V8)
+	require.Regexp(t, `^\d+\.\d+$`, v.ICU)
+	require.Regexp(t, `^20\d\d[a-z]$`, v.TZData)
+	unknown, err := shared.UnknownZones(&quiet{}, []string{"Europe/Berlin", "US/Eastern", "Mars/Olympus", "UTC"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"Mars/Olympus"}, unknown)
+}
+
+// What callbacks of a FinalizationRegistry do between executions counts for nothing: see Pump.
+func TestPumpBetweenExecutions(t *testing.T) {
+	i, q := load(t, `(function(module){let n=0;const seen=[];const r=new FinalizationRegistry(()=>{n++;console.log("late");Promise.reject(new Error("late"));try{setTimeout(()=>{},1)}catch(e){seen.push(e.message)}});
+		module.exports={default:{fetch(){r.register({},1);return Response.json({n,seen:seen[0]??null})}}}})`)
+	var o Outcome
+	s := fetchStart()
+	run := func() string {
+		require.NoError(t, i.Begin(s))
+		require.True(t, i.Done())
+		require.NoError(t, i.Take(&o))
+		require.Nil(t, o.Failure)
+		return strings.Clone(o.Text)
+	}
+	require.Equal(t, `{"n":0,"seen":null}`, run())
+	i.Relieve()
+	require.Equal(t, `{"n":0,"seen":null}`, run(), "no callback comes within a call")
+	require.NoError(t, i.Pump(true))
+	require.Equal(t, `{"n":1,"seen":"a timer is not available while the script loads or between executions: call it in a handler"}`, run())
+	require.Empty(t, q.logs)
 }

@@ -1,8 +1,20 @@
 package isolate
 
 /*
+#include <stdint.h>
 #include <stdlib.h>
-int jsr_hook(const char* name);
+int jsr_layout(int major);
+void* jsr_hook(const char* name, void* made);
+void jsr_forget(void* hook);
+int jsr_limit_hits(void* hook);
+int jsr_pump(void* hook, int tasks, int64_t micros);
+void jsr_pressure(void* hook);
+void jsr_relieve(void* hook);
+int jsr_flags(const char* text);
+int jsr_probe_slots(void);
+int jsr_probe_new(void);
+int jsr_probe_malloc(void);
+const char* jsr_icu(uint8_t* icu);
 int jsr_lazy(const char* name, const char* names, int attributes);
 void jsr_collect(void);
 void jsr_entropy(void);
@@ -13,17 +25,37 @@ void jsr_trim(void);
 import "C"
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 )
 
 // hookRejections makes the function that globalThis has under name the promise hook of the current context. It must be called from
-// within a callback, so that a context is entered.
-func hookRejections(name string) bool {
+// within a callback, so that a context is entered. made is what it returned for the isolate before, nil at first; nil is a failure.
+func hookRejections(name string, made unsafe.Pointer) unsafe.Pointer {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
-	return C.jsr_hook(c) == 1
+	return C.jsr_hook(c, made)
 }
+
+// forgetHook is called once the hook's isolate is gone.
+func forgetHook(hook unsafe.Pointer) { C.jsr_forget(hook) }
+
+// limitHits is how often the heap limit of the hook's isolate was reached.
+func limitHits(hook unsafe.Pointer) int { return int(C.jsr_limit_hits(hook)) }
+
+// pump runs what V8 has put off for the hook's isolate: at most so many tasks, none begun after budget. It returns how many ran.
+func pump(hook unsafe.Pointer, tasks int, budget time.Duration) int {
+	return int(C.jsr_pump(hook, C.int(tasks), C.int64_t(budget.Microseconds())))
+}
+
+// pressure makes V8 give back what it can at the script's next loop or call. It may be called from any thread.
+func pressure(hook unsafe.Pointer) { C.jsr_pressure(hook) }
+
+// relieve is pressure on the isolate's own thread, between calls.
+func relieve(hook unsafe.Pointer) { C.jsr_relieve(hook) }
 
 // lazyGlobals defines globals whose values the function that globalThis has under a name makes from theirs when they are first read.
 // text has that name, the globals that are not enumerable, and those that are, a line each. It must be called as hookRejections.
@@ -49,6 +81,55 @@ func CatchCrashes(statm int) {
 
 // seedFromKernel makes V8 take its random seeds from getrandom(2).
 func seedFromKernel() { C.jsr_entropy() }
+
+// setFlags sets V8's flags. V8 itself does no more with one that it does not know than print a line.
+func setFlags(flags ...string) error {
+	for _, f := range flags {
+		c := C.CString(f)
+		code := C.jsr_flags(c)
+		C.free(unsafe.Pointer(c))
+		if code != 0 {
+			return fmt.Errorf("V8 %s does not know the flag %s", Version(), f)
+		}
+	}
+	return nil
+}
+
+// useLayout makes the hook assume what holds for V8's version.
+func useLayout(version string) error {
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	if err != nil || C.jsr_layout(C.int(n)) == 0 {
+		return fmt.Errorf("the hook knows no layout for V8 %s", version)
+	}
+	return nil
+}
+
+func probeSlots() bool { return C.jsr_probe_slots() == 1 }
+
+// probeAllocator reports what of the C library's allocator is not as Trim and the handler of failed allocations need it.
+func probeAllocator() error {
+	switch {
+	case C.jsr_probe_malloc() != 1:
+		return fmt.Errorf("malloc or operator new is not the C library's: memory could not be given back, nor its failure told")
+	case C.jsr_probe_new() != 1:
+		return fmt.Errorf("a failed operator new does not ask for the handler: the end of memory could not be told")
+	}
+	return nil
+}
+
+// icuVersions returns the versions of ICU and of its time zone data, "unknown" where they are not found.
+func icuVersions() (icu, zones string) {
+	var v [4]C.uint8_t
+	icu, zones = "unknown", "unknown"
+	if z := C.jsr_icu(&v[0]); z != nil {
+		zones = C.GoString(z)
+	}
+	if v[0] > 0 {
+		icu = fmt.Sprintf("%d.%d", v[0], v[1])
+	}
+	return icu, zones
+}
 
 // Trim gives the C heap's free memory back to the kernel.
 func Trim() { C.jsr_trim() }

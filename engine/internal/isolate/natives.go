@@ -76,13 +76,18 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 			collectGarbage()
 			i.collect, i.left = false, 0
 		}
-		if !hookRejections(text) {
+		hook := hookRejections(text, i.hook)
+		if hook == nil {
 			return nil, errors.New("native: no promise hook")
 		}
+		i.hook = hook
 		return nil, nil
 	case "lazy":
 		if !lazyGlobals(text) {
 			return nil, errors.New("native: the globals cannot be defined")
+		}
+		if !probeSlots() {
+			return nil, errors.New("native: a context does not keep its embedder data")
 		}
 		return nil, nil
 	}

@@ -1,10 +1,13 @@
-// V8 functions that the Go binding does not reach: the promise reject hook, lazy properties, garbage collection, and what happens
-// when V8 runs out of memory. Only what is called is declared here, as V8's headers have it; the classes are never laid out by this file, only passed on. A change of V8's
-// signatures fails at link time.
+// V8 functions that the Go binding does not reach: the promise reject hook, lazy properties, garbage collection, the message loop, and
+// what happens when V8 runs out of memory. Only what is called is declared here, as V8's headers have it. A change of V8's signatures
+// fails at link time. What this file assumes about the layout of V8's data is probed when a worker starts: see probe.go.
+#include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <new>
@@ -49,7 +52,7 @@ class Maybe {
   T value;
 };
 
-// What a getter is called with. The value that it returns is the object's address at index 5, as in V8's header.
+// What a getter is called with. Where the isolate is and where the value goes depends on V8's version: see layouts.
 template <class T>
 class PropertyCallbackInfo {
  public:
@@ -59,15 +62,6 @@ class PropertyCallbackInfo {
 struct OOMDetails {
   bool is_heap_oom;
   const char* detail;
-};
-
-class HandleScope {
- public:
-  explicit HandleScope(Isolate* isolate);
-  ~HandleScope();
-
- private:
-  void* space_[16];
 };
 
 class TryCatch {
@@ -86,7 +80,40 @@ class Isolate {
   void SetPromiseRejectCallback(void (*callback)(PromiseRejectMessage));
   void SetOOMErrorHandler(void (*callback)(const char*, const OOMDetails&));
   void MemoryPressureNotification(MemoryPressureLevel level);
+  void AddNearHeapLimitCallback(size_t (*callback)(void* data, size_t current, size_t initial), void* data);
+  void TerminateExecution();
+  void PerformMicrotaskCheckpoint();
+  void Enter();
+  void Exit();
 };
+
+class Locker {
+ public:
+  explicit Locker(Isolate* isolate) { Initialize(isolate); }
+  ~Locker();
+
+ private:
+  void Initialize(Isolate* isolate);
+  void* space_[8];
+};
+
+class Platform;
+
+namespace platform {
+enum class MessageLoopBehavior : bool { kDoNotWait = false, kWaitForWork = true };
+bool PumpMessageLoop(Platform* platform, Isolate* isolate, MessageLoopBehavior behavior);
+}  // namespace platform
+
+namespace internal {
+class V8 {
+ public:
+  static Platform* GetCurrentPlatform();
+};
+class FlagList {
+ public:
+  static int SetFlagsFromString(const char* text, size_t length);
+};
+}  // namespace internal
 
 class V8 {
  public:
@@ -135,8 +162,21 @@ void SetFatalFunction(void (*callback)(const char* file, int line, const char* m
 
 namespace {
 
-// The binding keeps its own data at index 1.
-const int kHookIndex = 2, kLazyIndex = 3;
+// The binding keeps its own data in the first indexes: 1, and with V8 15 also 2 and 3.
+const int kHookIndex = 16, kLazyIndex = 17;
+
+// layouts says where a getter's arguments have the isolate and the slot of the value, from a major version of V8 on.
+const struct {
+  int major, isolate, value;
+} layouts[] = {{13, 3, 5}, {15, 5, 6}};
+
+int isolateIndex, valueIndex;
+
+// Hook is what this file keeps of an isolate. The Go side has its address from jsr_hook until jsr_forget.
+struct Hook {
+  v8::Isolate* isolate;
+  int limitHits;  // how often the heap limit was reached
+};
 
 template <class T, class U>
 v8::Local<T> as(v8::Local<U> v) {
@@ -149,10 +189,19 @@ T* raw(v8::Local<T> v) {
   return reinterpret_cast<T*>(v.slot);
 }
 
+// The exit statuses are those of package wire.
+const int kExitMemory = 87, kExitCrash = 88;
+
+void complain(const char* message) {
+  ssize_t ignored = write(2, "worker: V8: ", 12);
+  ignored = write(2, message, strnlen(message, 500));
+  ignored = write(2, "\n", 1);
+  (void)ignored;
+}
+
 void onReject(v8::PromiseRejectMessage message) {
   if (message.event > 1) return;
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
-  v8::HandleScope scope(isolate);
   v8::Local<v8::Context> context = isolate->GetCurrentContext();
   if (context.slot == nullptr) return;
   v8::Local<v8::Value> hook = raw(context)->SlowGetEmbedderData(kHookIndex);
@@ -170,12 +219,16 @@ void onReject(v8::PromiseRejectMessage message) {
 // onLazy makes the value of a lazy property. V8 puts it in the property's place; where the call throws, the property stays lazy.
 void onLazy(v8::Local<v8::Name> name, const v8::PropertyCallbackInfo<v8::Value>& info) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
-  v8::HandleScope scope(isolate);
+  // A write to a slot that is not the value's would corrupt memory, which a script could use.
+  if (info.args[isolateIndex] != reinterpret_cast<uintptr_t>(isolate)) {
+    complain("a getter's arguments are not laid out as this build assumes");
+    _exit(kExitCrash);
+  }
   v8::Local<v8::Context> context = isolate->GetCurrentContext();
   v8::Local<v8::Value> make = raw(context)->SlowGetEmbedderData(kLazyIndex);
   v8::Local<v8::Value> args[1] = {as<v8::Value>(name)};
   v8::MaybeLocal<v8::Value> value = raw(as<v8::Function>(make))->Call(isolate, context, as<v8::Value>(raw(context)->Global()), 1, args);
-  if (value.slot != nullptr) info.args[5] = *value.slot;
+  if (value.slot != nullptr) info.args[valueIndex] = *value.slot;
 }
 
 bool entropy(unsigned char* buffer, size_t length) {
@@ -188,8 +241,13 @@ bool entropy(unsigned char* buffer, size_t length) {
   return true;
 }
 
-// The exit statuses are those of package wire.
-const int kExitMemory = 87, kExitCrash = 88;
+// onHeapLimit ends what runs and leaves V8 room to do so. V8 asks the callback that was added last, so that the binding's does not count.
+size_t onHeapLimit(void* data, size_t current, size_t) {
+  Hook* hook = static_cast<Hook*>(data);
+  hook->limitHits++;
+  hook->isolate->TerminateExecution();
+  return current * 2;
+}
 
 void onOutOfMemory(const char*, const v8::OOMDetails&) { _exit(kExitMemory); }
 
@@ -201,33 +259,123 @@ void onFatal(const char*, int, const char* message) {
   if (strstr(message, "invalid size") != nullptr || strstr(message, "out of memory") != nullptr || strstr(message, "llocation failed") != nullptr) {
     _exit(kExitMemory);
   }
-  ssize_t ignored = write(2, "worker: V8: ", 12);
-  ignored = write(2, message, strnlen(message, 500));
-  ignored = write(2, "\n", 1);
-  (void)ignored;
+  complain(message);
   _exit(kExitCrash);
+}
+
+// newFailed shows jsr_probe_allocator that a failed operator new asked for the handler.
+bool newFailed;
+
+void onNewFailed() {
+  newFailed = true;
+  std::set_new_handler(nullptr);
 }
 
 }  // namespace
 
-extern "C" int jsr_hook(const char* name) {
+// jsr_layout chooses the layout for V8's major version: 0 if none is known for it.
+extern "C" int jsr_layout(int major) {
+  int known = 0;
+  for (const auto& l : layouts) {
+    if (major >= l.major) isolateIndex = l.isolate, valueIndex = l.value, known = 1;
+  }
+  return known;
+}
+
+// jsr_hook makes hook's isolate and context ours, and returns hook, which is made where it is null. null is returned for a failure.
+extern "C" void* jsr_hook(const char* name, void* made) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
-  v8::HandleScope scope(isolate);
   v8::Local<v8::Context> context = isolate->GetCurrentContext();
   v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, name, v8::NewStringType::kNormal, -1);
-  if (key.slot == nullptr) return 0;
-  v8::MaybeLocal<v8::Value> hook = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
-  if (hook.slot == nullptr || !raw(v8::Local<v8::Value>{hook.slot})->IsFunction()) return 0;
-  raw(context)->SetEmbedderData(kHookIndex, v8::Local<v8::Value>{hook.slot});
+  if (key.slot == nullptr) return nullptr;
+  v8::MaybeLocal<v8::Value> reject = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
+  if (reject.slot == nullptr || !raw(v8::Local<v8::Value>{reject.slot})->IsFunction()) return nullptr;
+  raw(context)->SetEmbedderData(kHookIndex, v8::Local<v8::Value>{reject.slot});
+  if (made != nullptr) return static_cast<Hook*>(made)->isolate == isolate ? made : nullptr;
   isolate->SetPromiseRejectCallback(onReject);
   isolate->SetOOMErrorHandler(onOutOfMemory);
-  return 1;
+  Hook* hook = new Hook{isolate, 0};
+  isolate->AddNearHeapLimitCallback(onHeapLimit, hook);
+  return hook;
+}
+
+// jsr_forget is called once the hook's isolate is gone.
+extern "C" void jsr_forget(void* hook) { delete static_cast<Hook*>(hook); }
+
+extern "C" int jsr_limit_hits(void* hook) { return static_cast<Hook*>(hook)->limitHits; }
+
+// jsr_pump runs what V8 and JavaScript have put off: at most so many tasks, and none is begun after so many microseconds. It returns
+// how many ran. No JavaScript of the isolate may be under way. Tasks run tenants' code: the caller watches over it.
+extern "C" int jsr_pump(void* made, int tasks, int64_t micros) {
+  v8::Isolate* isolate = static_cast<Hook*>(made)->isolate;
+  v8::Platform* platform = v8::internal::V8::GetCurrentPlatform();
+  v8::Locker locker(isolate);
+  isolate->Enter();
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  int64_t end = at.tv_sec * 1000000 + at.tv_nsec / 1000 + micros;
+  int n = 0;
+  while (n < tasks && v8::platform::PumpMessageLoop(platform, isolate, v8::platform::MessageLoopBehavior::kDoNotWait)) {
+    n++;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    if (at.tv_sec * 1000000 + at.tv_nsec / 1000 >= end) break;
+  }
+  if (n > 0) isolate->PerformMicrotaskCheckpoint();
+  isolate->Exit();
+  return n;
+}
+
+// jsr_pressure makes V8 give back what it can: at once where no JavaScript of the isolate runs, else at the script's next loop or call.
+// It may be called from any thread while the isolate is there.
+extern "C" void jsr_pressure(void* made) { static_cast<Hook*>(made)->isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kCritical); }
+
+// jsr_relieve is jsr_pressure on the isolate's own thread between executions.
+extern "C" void jsr_relieve(void* made) {
+  v8::Isolate* isolate = static_cast<Hook*>(made)->isolate;
+  v8::Locker locker(isolate);
+  isolate->Enter();
+  isolate->MemoryPressureNotification(v8::MemoryPressureLevel::kCritical);
+  isolate->Exit();
+}
+
+// jsr_flags sets V8's flags: 0 if V8 knows all of them, else a number.
+extern "C" int jsr_flags(const char* text) { return v8::internal::FlagList::SetFlagsFromString(text, strlen(text)); }
+
+// jsr_probe_slots reports whether the context's embedder data are what jsr_hook and jsr_lazy stored. It is called as jsr_hook.
+extern "C" int jsr_probe_slots(void) {
+  v8::Local<v8::Context> context = v8::Isolate::GetCurrent()->GetCurrentContext();
+  v8::Local<v8::Value> reject = raw(context)->SlowGetEmbedderData(kHookIndex), lazy = raw(context)->SlowGetEmbedderData(kLazyIndex);
+  return raw(reject)->IsFunction() && raw(lazy)->IsFunction();
+}
+
+// jsr_probe_new reports whether a failed operator new asks for our handler.
+extern "C" int jsr_probe_new(void) {
+  std::new_handler before = std::set_new_handler(onNewFailed);
+  newFailed = false;
+  // The address space has no such room; volatile, so that the compiler does not leave the call out.
+  volatile size_t huge = (size_t)1 << 62;
+  void* p = ::operator new(huge, std::nothrow);
+  ::operator delete(p);
+  std::set_new_handler(before);
+  return p == nullptr && newFailed;
+}
+
+// jsr_probe_malloc reports whether malloc is the C library's, whose free memory jsr_trim gives back.
+extern "C" int jsr_probe_malloc(void) {
+  const size_t n = 64 << 10;
+  size_t before = mallinfo2().uordblks;
+  void* volatile p = malloc(n);
+  size_t with = mallinfo2().uordblks;
+  void* volatile q = ::operator new(n);
+  size_t both = mallinfo2().uordblks;
+  ::operator delete(q);
+  free(p);
+  return with >= before + n && both >= with + n;
 }
 
 // jsr_lazy defines lazy properties of the global object. names has spaces in between.
 extern "C" int jsr_lazy(const char* name, const char* names, int attributes) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();
-  v8::HandleScope scope(isolate);
   v8::Local<v8::Context> context = isolate->GetCurrentContext();
   v8::Object* global = raw(raw(context)->Global());
   v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, name, v8::NewStringType::kNormal, -1);
@@ -259,3 +407,24 @@ extern "C" void jsr_fatal_handlers(void) {
 
 // V8 would open /dev/urandom for the seeds of Math.random and of hash tables, and take the clock where it cannot.
 extern "C" void jsr_entropy(void) { v8::V8::SetEntropySource(entropy); }
+
+// The functions of ICU have its version in their names: the one that is linked is found among weak references.
+#define JSR_ICU(v)                                                                                              \
+  extern "C" void jsr_u_version_##v(uint8_t*) __asm__("u_getVersion_" #v) __attribute__((weak));              \
+  extern "C" const char* jsr_tz_version_##v(int*) __asm__("_ZN6icu_" #v "8TimeZone16getTZDataVersionER10UErrorCode") \
+      __attribute__((weak));
+#define JSR_ICU_ASK(v)                                    \
+  if (jsr_u_version_##v != nullptr) jsr_u_version_##v(icu); \
+  if (jsr_tz_version_##v != nullptr) zones = jsr_tz_version_##v(&error);
+#define JSR_ICU_EACH(X) \
+  X(72) X(73) X(74) X(75) X(76) X(77) X(78) X(79) X(80) X(81) X(82) X(83) X(84) X(85) X(86) X(87) X(88) X(89) X(90)
+
+JSR_ICU_EACH(JSR_ICU)
+
+// jsr_icu returns the version of the time zone data, null if unknown, and writes ICU's, four numbers.
+extern "C" const char* jsr_icu(uint8_t* icu) {
+  int error = 0;
+  const char* zones = nullptr;
+  JSR_ICU_EACH(JSR_ICU_ASK)
+  return error > 0 ? nullptr : zones;
+}

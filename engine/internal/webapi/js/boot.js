@@ -92,7 +92,7 @@
   // Members of control. The worker's Go code has the same list.
   const STATE = 0, REPLY_KIND = 1, BYTES = 2, PENDING = 3, REJECTIONS = 4, HANDLER = 5, BODY_MODE = 6, WALL = 8, OUTPUT_LIMIT = 9,
     RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21,
-    CONTEXT_LENGTH = 22, TEXT_LENGTH = 23;
+    CONTEXT_LENGTH = 22, TEXT_LENGTH = 23, ENDED = 24;
   const IDLE = 0, RUNNING = 1, DONE = 2;
   const REPLY_BYTES = 1, REPLY_ERROR = 2;
   const RESPONSE = 1, OUTPUT = 2, FAILURE = 3;
@@ -283,7 +283,7 @@
   }
 
   function notWhileLoading(what) {
-    throw new ErrorCtor(`${what} is not available while the script loads: call it in a handler`);
+    throw new ErrorCtor(`${what} is not available while the script loads or between executions: call it in a handler`);
   }
 
   const levels = ["0", "1", "2", "3"];
@@ -824,6 +824,7 @@
     control[LOG_CLOSED] = 0;
     control[PENDING] = 0;
     control[TEXT_LENGTH] = -1;
+    control[ENDED] = 0;
     const ex = new Execution();
     execution = ex;
     core.execution = undefined;
@@ -1190,6 +1191,7 @@
     core.execution = undefined;
     control[PENDING] = 0;
     control[STATE] = IDLE;
+    control[ENDED] = 1;
     clearTimers();
     if (MapPrototypeGetSize(rejections) > 0) MapPrototypeClear(rejections);
     control[REJECTIONS] = 0;
@@ -1275,6 +1277,7 @@
   lend(onReject, "hook", "");
 
   nextDue[0] = Infinity;
+  control[ENDED] = 1;
   if (files.globals !== undefined) use("globals");
 
   // prepare makes what most scripts touch in their first execution, before there is any script.

@@ -1,0 +1,31 @@
+package isolate
+
+import "fmt"
+
+// JIT is how far V8 compiles a script to machine code. Each level has fewer of V8's compilers, and so fewer of their bugs, than the one
+// before it.
+type JIT string
+
+// The levels.
+const (
+	JITFull     JIT = "full"     // TurboFan, Maglev, Sparkplug
+	JITMaglev   JIT = "maglev"   // without TurboFan, where most bugs of V8 that were exploited have been
+	JITBaseline JIT = "baseline" // Sparkplug only, which does not optimise
+	JITOff      JIT = "off"      // the interpreter; no executable memory is needed
+)
+
+// flags are V8's flags for the level. Those that V8 has as its default are named too, so that a build with another default is no surprise.
+func (j JIT) flags() ([]string, error) {
+	switch j {
+	case JITFull:
+		return []string{"--opt", "--maglev"}, nil
+	case JITMaglev:
+		return []string{"--no-opt", "--maglev"}, nil
+	case JITBaseline:
+		return []string{"--no-opt", "--no-maglev"}, nil
+	case JITOff:
+		return []string{"--jitless"}, nil
+	default:
+		return nil, fmt.Errorf("jit %q is none of full, maglev, baseline and off", j)
+	}
+}

@@ -1,0 +1,111 @@
+package worker
+
+import (
+	"time"
+
+	"jsruntime/engine/internal/isolate"
+)
+
+const (
+	// shortRun is how long an execution may take whose memory is looked at only now and then: a look is a system call of a microsecond,
+	// and less than 2 MiB can be written in that time.
+	shortRun   = 200 * time.Microsecond
+	looksApart = 8
+	// tidyAfter is how many executions may follow each other before V8 does what it put off.
+	tidyAfter = 64
+	// pumpWall and pumpCPU are how long callbacks of FinalizationRegistry may take between executions: what a hundred thousand short ones
+	// need. What takes longer is terminated, and its isolate dropped, as after any termination.
+	pumpWall = time.Second
+	pumpCPU  = 250 * time.Millisecond
+	// pumpApart is how often an execution that waits has its message loop pumped, within its own limits.
+	pumpApart = 10 * time.Millisecond
+)
+
+// tidy writes the answers, lets V8 do what it put off in the isolates in which something ran, and gives memory back before its limit
+// bites. It is called where nothing of the node's is at hand, and after tidyAfter executions: what callbacks do then is on nobody's
+// clock but that of the next frame, by pumpWall at most, and its CPU time is the next execution's of their own script.
+func (w *worker) tidy() error {
+	w.cpuAt, w.runs = 0, 0
+	if err := w.out.flush(); err != nil {
+		return err
+	}
+	for _, s := range w.ran {
+		s.ran = false
+		if w.slots[s.id] == s && s.open == nil {
+			w.pump(s)
+		}
+		if w.slots[s.id] == s && s.open == nil {
+			w.relieve(s)
+		}
+	}
+	clear(w.ran)
+	w.ran = w.ran[:0]
+	return nil
+}
+
+// pump runs what V8 has put off for a slot without an execution.
+func (w *worker) pump(s *slot) {
+	now := time.Now()
+	w.bound(s)
+	w.seq = 0
+	before := cpuTime()
+	w.cur.begin(0, s.iso, now, pumpWall, pumpCPU, before)
+	w.dog.stir()
+	w.cur.enter()
+	err := s.iso.Pump(true)
+	w.cur.leave()
+	stop, terminated, _, _ := w.cur.end()
+	s.pumped = now
+	s.owed += cpuTime() - before
+	if stop != "" || terminated || err != nil || s.iso.HeapExceeded() {
+		w.drop(s.id)
+	}
+}
+
+// pumpWithin runs what V8 has put off for the execution in front, which waits: within its limits, as an event loop does.
+func (w *worker) pumpWithin() error {
+	s := w.slot
+	now := time.Now()
+	if now.Sub(s.pumped) < pumpApart || !w.cur.enter() {
+		return nil
+	}
+	s.pumped = now
+	err := s.iso.Pump(false)
+	w.cur.leave()
+	return err
+}
+
+// relieve keeps the worker from its memory limit where V8 alone would not: it collects, and drops the isolate where that does not help.
+func (w *worker) relieve(s *slot) {
+	_, data, err := w.mem.size()
+	others := w.others(s)
+	high := w.mem.highOf(s.maxMemory, others)
+	if err != nil || data < high {
+		return
+	}
+	w.cur.mu.Lock()
+	asked := w.mem.asked
+	w.cur.mu.Unlock()
+	if data < asked+s.maxMemory/8 {
+		return // it was as high after the last time
+	}
+	s.iso.Relieve()
+	isolate.Trim()
+	if _, data, err = w.mem.size(); err != nil {
+		return
+	}
+	w.cur.mu.Lock()
+	w.mem.asked = data
+	w.cur.mu.Unlock()
+	if data < high+s.maxMemory/4 {
+		return
+	}
+	w.drop(s.id)
+	isolate.Trim()
+	if _, data, err = w.mem.size(); err == nil && data >= high && len(w.open) == 0 {
+		w.worn = true
+	}
+}
+
+// less is what is left of the process's own memory for s: without what the isolates of other scripts are known to use.
+func (w *worker) less(own uint64, s *slot) uint64 { return own - min(own, w.others(s)) }
