@@ -22,6 +22,7 @@ import (
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
+	"jsruntime/httpapi/forwarded"
 	"jsruntime/sqlc"
 )
 
@@ -87,6 +88,15 @@ type Config struct {
 	// CursorKey signs cursors and must be the same on all nodes; nil means a key derived from nothing secret, which still
 	// keeps cursors to their list.
 	CursorKey []byte
+	// TrustedProxies may say by X-Forwarded-Proto and -Host how the client asks: a session cookie of a client with TLS is another one than
+	// that of one without. Empty means that no proxy is believed.
+	TrustedProxies forwarded.Proxies
+	// SessionIdle is how long a session may stay unused; 0 means 12 hours.
+	SessionIdle time.Duration
+	// SessionLife is how long a session lasts at most; 0 means 7 days.
+	SessionLife time.Duration
+	// SessionLinkLife is how long a one-time link may wait for its use; 0 means 10 minutes.
+	SessionLinkLife time.Duration
 	// RatePerMinute is the number of admin requests a key may send a minute; 0 means 600, less means no limit.
 	RatePerMinute int
 	// WaitTimeout bounds synchronous runs beyond the script's own limit; 0 means 30 s of waiting in the engine's queue.
@@ -148,6 +158,9 @@ func New(cfg Config) (*API, error) {
 		cfg.Ceiling = engine.CeilingLimits()
 	}
 	cfg.RatePerMinute = cmp.Or(cfg.RatePerMinute, 600)
+	cfg.SessionIdle = cmp.Or(cfg.SessionIdle, sessionIdle)
+	cfg.SessionLife = cmp.Or(cfg.SessionLife, sessionLife)
+	cfg.SessionLinkLife = cmp.Or(cfg.SessionLinkLife, linkLife)
 	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, 30*time.Second)
 	cfg.Version = cmp.Or(cfg.Version, "dev")
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
@@ -191,6 +204,7 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 	r.ContextWithFallback = false
 	r.Use(func(c *gin.Context) {
 		c.Request.Pattern = c.FullPath() // for whoever is around the router
+		protect(c.Writer.Header())
 		defer func() {
 			v := recover()
 			if v == nil {
@@ -215,6 +229,17 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 	return r
 }
 
+// protect makes an answer worthless to a page that loads it, frames it or guesses at its type, and keeps it out of caches. Pages of ours
+// put their own policy in the place of this one.
+func protect(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+}
+
 // writeProblem answers with p.
 func writeProblem(c *gin.Context, p *Problem) {
 	for name, values := range p.header {
@@ -223,7 +248,6 @@ func writeProblem(c *gin.Context, p *Problem) {
 		}
 	}
 	c.Writer.Header().Set("Content-Type", "application/problem+json")
-	c.Writer.Header().Set("X-Content-Type-Options", "nosniff")
 	c.Status(p.Status)
 	_ = json.NewEncoder(c.Writer).Encode(p)
 }
@@ -239,7 +263,7 @@ func (a *API) Forget(table string, tenantID uuid.UUID) {
 }
 
 // Run does what the API has to do in the background, until ctx ends: it writes when keys were last used and prunes
-// idempotency keys. When ctx ends, so do streams of log lines. It is called once.
+// idempotency keys and sessions. When ctx ends, so do streams of log lines. It is called once.
 func (a *API) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { close(a.closing) })()
 	group, ctx := errgroup.WithContext(ctx)
@@ -266,6 +290,7 @@ func (a *API) Run(ctx context.Context) error {
 				return nil
 			case <-tick.C:
 				a.pruneIdempotency(ctx)
+				a.pruneSessions(ctx)
 			}
 		}
 	})

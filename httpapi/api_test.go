@@ -109,8 +109,7 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	t.Helper()
 	n := &node{t: t, pool: pool, exec: &executor{}}
 	log := testLog(t)
-	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKeys: []string{adminKey}, Log: log})
-	require.NoError(t, err)
+	keys := newKeys(t, pool, adminKey)
 	compiler, err := compile.New(compile.Config{})
 	require.NoError(t, err)
 	cat, err := catalog.New(catalog.Config{Pool: pool, Log: log, PollOnly: true})
@@ -143,6 +142,18 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	})
 	<-cat.Ready()
 	return n
+}
+
+func newDB(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	return dbtest.DB(t)
+}
+
+func newKeys(t testing.TB, pool *pgxpool.Pool, admins ...string) *httpapi.Keys {
+	t.Helper()
+	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKeys: admins, Log: testLog(t)})
+	require.NoError(t, err)
+	return keys
 }
 
 // answer is what came back.

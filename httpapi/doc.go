@@ -4,14 +4,20 @@
 // # What a request passes
 //
 //	router ─ identify ─ authenticate ─ meter ─ readBody ─ idempotent ─ validation ─ handler ─ transaction
-//	         request id  key, role,     rate    limit,     the first     huma, from   one a     rows and audit log
-//	                     tenant         a key   JSON       answer again  the types    route     together
+//	         request id  key or         rate    limit,     the first     huma, from   one a     rows and audit log
+//	                     session, role, a key   JSON       answer again  the types    route     together
+//	                     tenant
 //
 // routes.go is the whole map: what is not on it does not exist, and each line names the permission that its route asks for.
 // errors.go has the one function that turns an error into an answer.
 //
 // # Invariants
 //
+//   - A session of the console stands for a key: it has the key's role, tenant, rate and name in the audit log, and ends with the key. Its
+//     cookie counts only in requests that a page of this origin makes (Sec-Fetch-Site, Origin), and in changes only beside the CSRF token.
+//     A request that presents a key is judged by the key alone.
+//   - Of a session's token and of a one-time link only a hash is stored. One of all callers, on any node, gets a session of a link.
+//   - No answer of the API is of use to a page of another origin: none has a CORS header, and all forbid to be framed or embedded.
 //   - The tenant comes from the key (or, for a superadmin, from X-Tenant), never from a path or body. Every query takes it.
 //   - An id of another tenant and an id that never existed get the same 404, byte for byte. So does a malformed id.
 //   - What a request changes and its trace in the audit log are one transaction.
@@ -24,7 +30,7 @@
 //
 // # Failures
 //
-//	the database does not answer   503 database_unavailable; keys seen within two hours stay valid, so that invocations go on
+//	the database does not answer   503 database_unavailable, for sessions always; keys seen within two hours stay valid, so that invocations go on
 //	a notification is lost         a deleted key works for two more seconds at most
 //	the node dies in a request     nothing or all of it is committed, with the answer where there is an Idempotency-Key; a key
 //	                               without an answer can be used again once the node counts as dead (15 s)

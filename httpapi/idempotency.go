@@ -7,6 +7,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -63,7 +64,7 @@ func replayedHeaders() []string {
 // broke, asks again and either gets the answer or has it done for the first time.
 //
 // Kept answers may hold what is shown only once (a new key), so they are encrypted with a key made of what only the caller
-// has: its API key and the idempotency key.
+// has: its API key or its session's token, and the idempotency key.
 func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
 	key := ctx.Header("Idempotency-Key")
 	if key == "" || ctx.Method() != http.MethodPost || infoOf(ctx.Operation()).permission == public {
@@ -77,7 +78,7 @@ func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
 	in := callOf(ctx.Context())
 	c := humagin.Unwrap(ctx)
 	id := sqlc.IdempotencyTakeParams{
-		Scope: in.principal.KeyID.String(), Key: key, Route: in.principal.TenantID.String() + " " + ctx.Operation().OperationID,
+		Scope: in.scope(), Key: key, Route: in.principal.TenantID.String() + " " + ctx.Operation().OperationID,
 		Fingerprint: fingerprint(c, in), Taken: uuid.New(),
 	}
 	if a.cfg.NodeID != uuid.Nil {
@@ -217,7 +218,7 @@ func (a *API) conclude(ctx context.Context, id sqlc.IdempotencyTakeParams, in *c
 		code := int32(status)
 		rows, err := q.IdempotencyFinish(ctx, sqlc.IdempotencyFinishParams{
 			Scope: id.Scope, Key: id.Key, Route: id.Route, Taken: id.Taken, StatusCode: &code, Headers: headers,
-			Body: sealAnswer(in.bearer, id.Key, rec.body.Bytes()),
+			Body: sealAnswer(in.secret(), id.Key, rec.body.Bytes()),
 		})
 		if err != nil {
 			return false, err
@@ -269,7 +270,7 @@ func (a *API) replay(ctx huma.Context, id sqlc.IdempotencyTakeParams, in *call) 
 		a.refuse(ctx, idempotencyInProgress())
 		return
 	}
-	body, err := openAnswer(in.bearer, id.Key, row.Body)
+	body, err := openAnswer(in.secret(), id.Key, row.Body)
 	if err != nil {
 		a.refuse(ctx, err)
 		return
@@ -286,22 +287,42 @@ func (a *API) replay(ctx huma.Context, id sqlc.IdempotencyTakeParams, in *call) 
 	_, _ = c.Writer.Write(body)
 }
 
-func answerCipher(bearer, key string) cipher.AEAD {
-	sum := sha256.Sum256([]byte("jsruntime answer\x00" + bearer + "\x00" + key))
+// scope is who an Idempotency-Key belongs to. A session is by itself: it cannot read the answers that are kept for its key.
+func (c *call) scope() string {
+	switch {
+	case c.session != nil:
+		return c.session.id.String()
+	case c.principal.operatorKey != 0:
+		sum := sha256.Sum256([]byte("jsruntime scope\x00" + c.bearer))
+		return "operator " + hex.EncodeToString(sum[:16])
+	}
+	return c.principal.KeyID.String()
+}
+
+// secret is what only the caller and the request know.
+func (c *call) secret() string {
+	if c.session != nil {
+		return c.session.token
+	}
+	return c.bearer
+}
+
+func answerCipher(secret, key string) cipher.AEAD {
+	sum := sha256.Sum256([]byte("jsruntime answer\x00" + secret + "\x00" + key))
 	block, _ := aes.NewCipher(sum[:]) // 32 bytes are a key
 	aead, _ := cipher.NewGCM(block)
 	return aead
 }
 
-func sealAnswer(bearer, key string, body []byte) []byte {
-	aead := answerCipher(bearer, key)
+func sealAnswer(secret, key string, body []byte) []byte {
+	aead := answerCipher(secret, key)
 	nonce := make([]byte, aead.NonceSize())
 	_, _ = rand.Read(nonce)
 	return aead.Seal(nonce, nonce, body, nil)
 }
 
-func openAnswer(bearer, key string, sealed []byte) ([]byte, error) {
-	aead := answerCipher(bearer, key)
+func openAnswer(secret, key string, sealed []byte) ([]byte, error) {
+	aead := answerCipher(secret, key)
 	if len(sealed) < aead.NonceSize() {
 		return nil, errors.New("kept answer is too short")
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -46,6 +47,8 @@ type Principal struct {
 	TenantID     uuid.UUID
 	TenantSlug   string
 	TenantActive bool
+
+	operatorKey int // which of the operator's keys it is, from 1 on; 0 for a key of the database
 }
 
 // HasTenant reports whether the request speaks about a tenant.
@@ -202,11 +205,33 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) 
 // operator returns the operator's Principal where sum is that of one of its keys. All of them are compared, so that the time does not
 // tell which one it was.
 func (k *Keys) operator(sum [sha256.Size]byte) (Principal, bool) {
-	found := 0
+	which := 0
 	for i := range k.admins {
-		found |= subtle.ConstantTimeCompare(sum[:], k.admins[i][:])
+		which = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], k.admins[i][:]), i+1, which)
 	}
-	return Principal{KeyName: "superadmin", Prefix: "admin", Role: RoleSuperadmin}, found == 1
+	return operatorPrincipal(which), which != 0
+}
+
+func operatorPrincipal(which int) Principal {
+	return Principal{KeyName: "superadmin", Prefix: "admin", Role: RoleSuperadmin, operatorKey: which}
+}
+
+// prove signs what belongs to the operator's key that p holds. The database keeps the proof: it holds as long as the nodes have that
+// key, and only who has the key can make one.
+func (k *Keys) prove(p *Principal, what []byte) []byte {
+	mac := hmac.New(sha256.New, k.admins[p.operatorKey-1][:])
+	mac.Write(what)
+	return mac.Sum(nil)
+}
+
+// proven returns the operator's Principal where proof is that of one of its keys for what.
+func (k *Keys) proven(proof, what []byte) (Principal, bool) {
+	for i := range k.admins {
+		if p := operatorPrincipal(i + 1); hmac.Equal(proof, k.prove(&p, what)) {
+			return p, true
+		}
+	}
+	return Principal{}, false
 }
 
 func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {

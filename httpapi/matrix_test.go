@@ -99,6 +99,7 @@ func (o objects) fill(path, slug string) string {
 // bodies are requests that succeed, by operation. A route with a body that is not here fails the test.
 func bodies() map[string]any {
 	return map[string]any{
+		"session-create": map[string]any{"link": "jsl_" + strings.Repeat("A", 43)}, "session-link-create": map[string]any{},
 		"tenant-create": map[string]any{"slug": "new", "name": "New"}, "tenant-update": map[string]any{}, "tenant-key-create": map[string]any{"name": "k", "role": "viewer"},
 		"key-create": map[string]any{"name": "k", "role": "viewer"}, "organization-create": map[string]any{"name": "o"}, "organization-update": map[string]any{},
 		"user-create": map[string]any{"name": "n", "email": "n@example.org", "role": "viewer"}, "user-update": map[string]any{},
@@ -119,7 +120,7 @@ func withQuery(id, path string) string {
 // allowed says what a role may do, as the contract has it and not as routes.go does.
 func allowed(role, permission string) bool {
 	roles := map[string][]string{
-		"known": {"viewer", "developer", "admin"}, "read": {"viewer", "developer", "admin"}, "write": {"developer", "admin"},
+		"public": {"viewer", "developer", "admin"}, "known": {"viewer", "developer", "admin"}, "manage": {"admin"}, "read": {"viewer", "developer", "admin"}, "write": {"developer", "admin"},
 		"execute": {"developer", "admin"}, "admin": {"admin"}, "operate": {},
 	}
 	return slices.Contains(roles[permission], role)
@@ -130,6 +131,7 @@ func permissions() map[string]string {
 	return map[string]string{
 		"tenant-create": "operate", "tenant-list": "operate", "tenant-get": "operate", "tenant-update": "operate", "tenant-delete": "operate",
 		"tenant-key-create": "operate", "node-list": "operate", "whoami": "known",
+		"session-create": "public", "session-get": "known", "session-delete": "known", "session-link-create": "manage",
 		"key-list": "admin", "key-create": "admin", "key-delete": "admin", "audit-list": "admin",
 		"organization-list": "read", "organization-create": "write", "organization-get": "read", "organization-update": "write", "organization-delete": "admin",
 		"user-list": "read", "user-create": "admin", "user-get": "read", "user-update": "admin", "user-delete": "admin",
@@ -149,6 +151,12 @@ func TestEveryRouteRoleAndTenant(t *testing.T) {
 	mine, theirs := n.tenant("mine"), n.tenant("theirs")
 	ours, foreign := fillTenant(t, n, mine), fillTenant(t, n, theirs)
 	roles := map[string]caller{"admin": mine, "developer": n.key("mine", "developer"), "viewer": n.key("mine", "viewer")}
+	sessions := map[string]browser{}
+	for role, c := range roles {
+		sessions[role] = n.signIn(c.key)
+	}
+	dead := n.signIn(n.key("mine", "admin").key)
+	dead.do("DELETE", "/api/v1/session?all=true", nil).is(204)
 	routes := apiRoutes(t, n)
 	require.Greater(t, len(routes), 50)
 	known := permissions()
@@ -162,7 +170,7 @@ func TestEveryRouteRoleAndTenant(t *testing.T) {
 		}
 		return strings.Count(b.path, "{") - strings.Count(a.path, "{")
 	})
-	for _, r := range routes {
+	for i, r := range routes {
 		require.Equal(t, known[r.id], r.permission, "%s %s (%s) asks for another permission than this test knows", r.method, r.path, r.id)
 		delete(known, r.id)
 		var body any
@@ -173,8 +181,39 @@ func TestEveryRouteRoleAndTenant(t *testing.T) {
 		}
 		path := withQuery(r.id, ours.fill(r.path, "mine"))
 
+		if r.permission == "public" {
+			// Anyone may try to sign in, and who has a session already as well.
+			n.as("").do(r.method, path, body).refused(401, "unauthorized")
+			sessions["viewer"].do(r.method, path, body).refused(401, "unauthorized")
+			sessions["admin"].do(r.method, path, body, "Sec-Fetch-Site", "cross-site").refused(403, "cross_origin")
+			continue
+		}
 		n.as("").do(r.method, path, body).refused(401, "unauthorized")
 		n.as("jsr_AAAAAAAA_"+strings.Repeat("A", 43)).do(r.method, path, body).refused(401, "unauthorized")
+
+		// A session is let in as its key is, and only where the request is the console's own.
+		for _, role := range slices.Sorted(maps.Keys(roles)) {
+			s := sessions[role]
+			s.do(r.method, path, body, "Sec-Fetch-Site", "cross-site").refused(403, "cross_origin")
+			s.do(r.method, path, body, "Origin", "null").refused(403, "cross_origin")
+			if r.method != "GET" {
+				for _, token := range []string{"", dead.csrf} {
+					s.do(r.method, path, body, "X-CSRF-Token", token).refused(403, "csrf_token_invalid")
+				}
+			}
+			if !allowed(role, r.permission) {
+				s.do(r.method, path, body).refused(403, "forbidden")
+			}
+			if strings.Contains(r.path, "{id}") && allowed(role, r.permission) {
+				a := s.do(r.method, withQuery(r.id, foreign.fill(r.path, "theirs")), body)
+				a.refused(404, "not_found")
+				require.Equal(t, string(missing.body), string(a.body), "%s %s", r.method, r.path)
+			}
+			if r.method == "GET" && allowed(role, r.permission) && r.id != "log-tail" {
+				require.Less(t, s.do(r.method, path, body).status, 300, "%s %s", r.method, r.path)
+			}
+		}
+		dead.do(r.method, path, body).refused(401, "unauthorized")
 
 		// A neighbour's ids: the same bytes as for ids that nobody has.
 		if strings.Contains(r.path, "{id}") {
@@ -194,10 +233,19 @@ func TestEveryRouteRoleAndTenant(t *testing.T) {
 		if r.id == "log-tail" {
 			continue // it does not end
 		}
-		// And those who may, can: the admin's own objects are still there, and the answer is no failure of ours.
+		// And those who may, can: the admin's own objects are still there, and the answer is no failure of ours. What is of sessions
+		// needs one; every second route is tried with one.
 		if r.permission != "operate" {
-			a := roles["admin"].do(r.method, path, body)
+			var a answer
+			if i%2 == 0 || strings.HasSuffix(r.path, "/session") {
+				a = sessions["admin"].do(r.method, path, body)
+			} else {
+				a = roles["admin"].do(r.method, path, body)
+			}
 			require.Less(t, a.status, 300, "%s %s: %d %s", r.method, path, a.status, a.body)
+		}
+		if r.id == "session-delete" {
+			sessions["admin"] = n.signIn(mine.key)
 		}
 	}
 	require.Empty(t, known, "routes that this test knows and the document does not have")
@@ -218,7 +266,11 @@ func TestListsShowOneTenant(t *testing.T) {
 		if r.method != "GET" || strings.Contains(r.path, "{") || r.permission == "operate" || r.id == "log-tail" {
 			continue
 		}
-		a := mine.get(r.path).is(200)
+		a := mine.get(r.path)
+		if r.id == "session-get" {
+			a = n.signIn(mine.key).get(r.path)
+		}
+		a.is(200)
 		require.NotContains(t, string(a.body), "listener", r.path)
 		require.NotContains(t, string(a.body), "u@example.org", r.path)
 		require.NotContains(t, string(a.body), "TOKEN", r.path)

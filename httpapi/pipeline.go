@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"jsruntime/httpapi/session"
 	"jsruntime/sqlc"
 )
 
@@ -28,12 +29,13 @@ import (
 type permission string
 
 const (
-	public  permission = "public"  // anyone
+	public  permission = "public"  // anyone, to sign in
 	known   permission = "known"   // any valid key, with or without a tenant
 	read    permission = "read"    // viewer, developer, admin
 	write   permission = "write"   // developer, admin
 	execute permission = "execute" // developer, admin
 	admin   permission = "admin"   // admin
+	manage  permission = "manage"  // admin; superadmin with or without a tenant
 	operate permission = "operate" // superadmin, without a tenant
 )
 
@@ -46,7 +48,7 @@ func (p permission) allows(r Role) bool {
 		return r == RoleViewer || r == RoleDeveloper || r == RoleAdmin || r == RoleSuperadmin
 	case write, execute:
 		return r == RoleDeveloper || r == RoleAdmin || r == RoleSuperadmin
-	case admin:
+	case admin, manage:
 		return r == RoleAdmin || r == RoleSuperadmin
 	case operate:
 		return r == RoleSuperadmin
@@ -62,9 +64,21 @@ func (p permission) changes() bool { return p == write || p == execute || p == a
 type call struct {
 	requestID string
 	principal Principal
-	body      []byte // as it came, for the fingerprint of idempotency keys
-	bearer    string
-	held      *held // of a request with an Idempotency-Key
+	body      []byte       // as it came, for the fingerprint of idempotency keys
+	bearer    string       // the key that it came with, if one
+	session   *openSession // the session that it came with, if none
+	cookie    string       // of a sign-in: the session cookie that the browser had, if any
+	secure    bool         // the client uses TLS
+	host      string       // the host that the client asked for
+	held      *held        // of a request with an Idempotency-Key
+}
+
+// credential is what the request was let in with.
+func (c *call) credential() credential {
+	if c.session != nil {
+		return credential{token: c.session.token}
+	}
+	return credential{bearer: c.bearer}
 }
 
 type callKey struct{}
@@ -117,10 +131,9 @@ func (a *API) refuse(ctx huma.Context, err error) {
 
 func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
 	id, _ := uuid.NewV7()
-	c := &call{requestID: id.String()}
+	r := humagin.Unwrap(ctx).Request
+	c := &call{requestID: id.String(), secure: a.cfg.TrustedProxies.Secure(r), host: a.cfg.TrustedProxies.Host(r)}
 	ctx.SetHeader("X-Request-Id", c.requestID)
-	ctx.SetHeader("X-Content-Type-Options", "nosniff")
-	ctx.SetHeader("Cache-Control", "no-store")
 	ctx = huma.WithValue(ctx, callKey{}, c)
 	if err := checkText(humagin.Unwrap(ctx)); err != nil {
 		a.refuse(ctx, err)
@@ -162,33 +175,55 @@ func bearerOf(header string) (string, bool) {
 }
 
 func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
-	info := infoOf(ctx.Operation())
+	info, c, r := infoOf(ctx.Operation()), callOf(ctx.Context()), humagin.Unwrap(ctx).Request
 	if info.permission == public {
+		if !session.SameOrigin(r, c.host) {
+			a.refuse(ctx, crossOrigin())
+			return
+		}
+		c.cookie, _ = session.Of(r, c.secure)
 		next(ctx)
 		return
 	}
-	bearer, ok := bearerOf(ctx.Header("Authorization"))
-	if !ok {
-		a.refuse(ctx, unauthorized("A key is needed: Authorization: Bearer jsr_…"))
-		return
+	var p Principal
+	var err error
+	if isBearer(ctx.Header("Authorization")) {
+		p, c.bearer, err = a.authenticateKey(ctx.Context(), ctx.Header("Authorization"))
+	} else {
+		p, c.session, err = a.authenticateSession(ctx.Context(), r)
 	}
-	p, err := a.keys.Authenticate(ctx.Context(), bearer)
-	if errors.Is(err, ErrUnknownKey) {
-		a.refuse(ctx, unauthorized("This key is not valid."))
-		return
+	if err == nil {
+		p, err = a.enterTenant(ctx.Context(), p, ctx.Header("X-Tenant"), info.permission)
 	}
 	if err != nil {
-		a.logOf(ctx.Context()).WarnContext(ctx.Context(), "key not looked up", "error", err)
-		a.refuse(ctx, databaseUnavailable())
-		return
-	}
-	if p, err = a.enterTenant(ctx.Context(), p, ctx.Header("X-Tenant"), info.permission); err != nil {
 		a.refuse(ctx, err)
 		return
 	}
-	c := callOf(ctx.Context())
-	c.principal, c.bearer = p, bearer
+	c.principal = p
 	next(ctx)
+}
+
+// isBearer reports whether a request presents a key. A proxy's own Authorization, of another scheme, is none of ours.
+func isBearer(header string) bool {
+	scheme, _, _ := strings.Cut(header, " ")
+	return strings.EqualFold(scheme, "Bearer")
+}
+
+// authenticateKey finds out who sent a request that presents a key.
+func (a *API) authenticateKey(ctx context.Context, header string) (Principal, string, error) {
+	bearer, ok := bearerOf(header)
+	if !ok {
+		return Principal{}, "", unauthorized("A key is needed: Authorization: Bearer jsr_…")
+	}
+	p, err := a.keys.Authenticate(ctx, bearer)
+	if errors.Is(err, ErrUnknownKey) {
+		return p, "", unauthorized("This key is not valid.")
+	}
+	if err != nil {
+		a.logOf(ctx).WarnContext(ctx, "key not looked up", "error", err)
+		return p, "", databaseUnavailable()
+	}
+	return p, bearer, nil
 }
 
 // enterTenant decides which tenant a request speaks about and whether its role may do what the route does.
@@ -210,7 +245,10 @@ func (a *API) enterTenant(ctx context.Context, p Principal, header string, perm 
 	case header != p.TenantSlug && header != p.TenantID.String():
 		return p, forbidden("X-Tenant names another tenant than the key's.")
 	}
-	if perm == known {
+	if perm == manage && !perm.allows(p.Role) {
+		return p, forbidden("The role " + string(p.Role) + " may not do this.")
+	}
+	if perm == known || perm == manage {
 		return p, nil
 	}
 	if !p.HasTenant() {
@@ -269,22 +307,30 @@ func (a *API) meter(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	p := principalOf(ctx.Context())
-	perMinute := a.rates.perMinute
-	if p.Role == RoleSuperadmin {
-		perMinute *= superadminRate
-	}
-	s := a.rates.take(p.KeyID, perMinute, time.Now())
+	s := a.takeRate(principalOf(ctx.Context()))
 	ctx.SetHeader("RateLimit-Limit", strconv.Itoa(s.limit))
 	ctx.SetHeader("RateLimit-Remaining", strconv.Itoa(s.remaining))
 	ctx.SetHeader("RateLimit-Reset", strconv.Itoa(int(math.Ceil(s.reset.Seconds()))))
 	ctx.SetHeader("RateLimit-Policy", strconv.Itoa(s.limit)+";w=60")
 	if s.retry > 0 {
-		a.refuse(ctx, newProblem(http.StatusTooManyRequests, "rate_limited",
-			"This key may send "+strconv.Itoa(s.limit)+" requests a minute.").retryAfter(s.retry))
+		a.refuse(ctx, rateLimited(s))
 		return
 	}
 	next(ctx)
+}
+
+// takeRate counts a request against its key's rate. All sessions of a key share it.
+func (a *API) takeRate(p *Principal) rateState {
+	perMinute := a.rates.perMinute
+	if p.Role == RoleSuperadmin {
+		perMinute *= superadminRate
+	}
+	return a.rates.take(p.KeyID, perMinute, time.Now())
+}
+
+func rateLimited(s rateState) *Problem {
+	return newProblem(http.StatusTooManyRequests, "rate_limited",
+		"This key may send "+strconv.Itoa(s.limit)+" requests a minute.").retryAfter(s.retry)
 }
 
 // bodyTime is how long a request's body may take to arrive.
@@ -297,7 +343,7 @@ func hasBody(method string) bool {
 // readBody reads the whole body, within its limit and time, and judges it as JSON before anything decodes it.
 func (a *API) readBody(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
-	if !hasBody(c.Request.Method) || infoOf(ctx.Operation()).permission == public {
+	if !hasBody(c.Request.Method) {
 		next(ctx)
 		return
 	}

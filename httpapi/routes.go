@@ -7,10 +7,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
+
+	"jsruntime/httpapi/session"
 )
 
 // Sizes of bodies. A source of 1 MiB may grow to several times that when it is written as a JSON string.
 const (
+	signInBody = 8 << 10
 	smallBody  = 1 << 20
 	scriptBody = 8 << 20
 	importBody = 64 << 20
@@ -43,6 +46,10 @@ func (a *API) routes(r *router) {
 	get(r, "/users/{id}", read, "user-get", "Get a user", a.userGet)
 	patchRoute(r, "/users/{id}", admin, "user-update", "Change a user", a.userUpdate)
 	del(r, "/users/{id}", admin, "user-delete", "Delete a user", a.userDelete)
+	add(r, http.MethodPost, "/session", http.StatusNoContent, public, "session-create", "Sign in to the console with a key or a one-time link", a.sessionCreate, []option{body(signInBody), secretBody})
+	get(r, "/session", known, "session-get", "Say whose session it is", a.sessionGet)
+	del(r, "/session", known, "session-delete", "Sign out, of one browser or of all", a.sessionDelete)
+	post(r, "/session-links", manage, "session-link-create", "Make a one-time link that signs in to the console", a.sessionLinkCreate, optional)
 	list(r, "/audit-log", admin, "audit-list", "List changes", a.auditList)
 
 	r.tag("Scripts", "Scripts and their versions.")
@@ -115,10 +122,14 @@ func (a *API) Mount(g *gin.Engine) {
 				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
 			Servers:  []*huma.Server{{URL: "/", Description: "This node"}},
-			Security: []map[string][]string{{"key": {}}},
+			Security: []map[string][]string{{"key": {}}, {"session": {}}},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
-				SecuritySchemes: map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer", Description: "A key: jsr_…"}},
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"key": {Type: "http", Scheme: "bearer", Description: "A key: jsr_…"},
+					"session": {Type: "apiKey", In: "cookie", Name: session.Cookie, Description: "A session of the console, for pages of this origin. " +
+						"With TLS the cookie is called " + session.HostCookie + ". Every request but GET and HEAD needs the header X-CSRF-Token."},
+				},
 			},
 		},
 		Formats:                      map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()},
@@ -195,6 +206,9 @@ func add[I, O any](r *router, method, path string, status int, p permission, id,
 		o(&info)
 	}
 	description := "Needs " + describePermission(p) + "."
+	if p == public {
+		description = "Needs no key before."
+	}
 	op := huma.Operation{
 		Method: method, Path: "/api/v1" + path, OperationID: id, Summary: summary, Description: description, Tags: []string{r.current},
 		DefaultStatus: status, MaxBodyBytes: -1, BodyReadTimeout: -1,
@@ -204,6 +218,9 @@ func add[I, O any](r *router, method, path string, status int, p permission, id,
 		}, "4XX": {
 			Description: "The request is refused", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},
 		}},
+	}
+	if p == public {
+		op.Security = []map[string][]string{}
 	}
 	huma.Register(r.api.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
@@ -220,6 +237,8 @@ func describePermission(p permission) string {
 		return "a superadmin key"
 	case admin:
 		return "the role admin"
+	case manage:
+		return "the role admin, or a superadmin key"
 	case write, execute:
 		return "the role developer or admin"
 	default:

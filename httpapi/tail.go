@@ -74,7 +74,7 @@ func (a *API) logTail(ctx context.Context, in *logTailIn) (*logTailOut, error) {
 	context.AfterFunc(ctx, w.Close) // the request's end, whether or not the stream began
 	return &logTailOut{Body: func(h huma.Context) {
 		defer w.Close()
-		s := &logStream{api: a, watcher: w, tenant: tenant, bearer: callOf(ctx).bearer}
+		s := &logStream{api: a, watcher: w, tenant: tenant, credential: callOf(ctx).credential()}
 		s.run(h, in.LastEventID != "")
 	}}, nil
 }
@@ -94,12 +94,12 @@ func tailProblem(err error) error {
 
 // logStream is one open stream.
 type logStream struct {
-	api     *API
-	watcher *logtail.Watcher
-	tenant  uuid.UUID
-	bearer  string
-	write   func(text string) error
-	deaf    bool // the client was told that other nodes' lines are missing
+	api        *API
+	watcher    *logtail.Watcher
+	tenant     uuid.UUID
+	credential credential
+	write      func(text string) error
+	deaf       bool // the client was told that other nodes' lines are missing
 }
 
 // run writes to the client until it leaves or may watch no more. Every error is that of a client that has gone.
@@ -135,7 +135,7 @@ func (s *logStream) run(h huma.Context, again bool) {
 		case <-beat.C:
 			err = s.alive()
 		case <-check.C:
-			if !s.api.mayWatch(c.Request.Context(), s.bearer, s.tenant) {
+			if !s.api.mayWatch(c.Request.Context(), s.credential, s.tenant) {
 				return
 			}
 			err = s.hearing()
@@ -176,9 +176,9 @@ func (s *logStream) hearing() error {
 	return s.notice("node_local_ended", "the database's notifications reach this node again: lines of other nodes are shown")
 }
 
-// mayWatch reports whether a key may still watch a tenant. While the database cannot say, it may: it has been let in.
-func (a *API) mayWatch(ctx context.Context, bearer string, tenant uuid.UUID) bool {
-	p, err := a.keys.Authenticate(ctx, bearer)
+// mayWatch reports whether a key or a session may still watch a tenant. While the database cannot say, it may: it has been let in.
+func (a *API) mayWatch(ctx context.Context, with credential, tenant uuid.UUID) bool {
+	p, err := a.whose(ctx, with)
 	if err != nil {
 		return !errors.Is(err, ErrUnknownKey)
 	}

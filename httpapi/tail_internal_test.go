@@ -39,17 +39,17 @@ func TestWhoMayGoOnWatching(t *testing.T) {
 	}
 
 	holds(RoleViewer, tenant)
-	require.True(t, a.mayWatch(t.Context(), key, tenant))
-	require.True(t, a.mayWatch(t.Context(), "operator", tenant))
+	require.True(t, a.mayWatch(t.Context(), credential{bearer: key}, tenant))
+	require.True(t, a.mayWatch(t.Context(), credential{bearer: "operator"}, tenant))
 	holds(RoleAdmin, uuid.New())
-	require.False(t, a.mayWatch(t.Context(), key, tenant), "a key of another tenant")
+	require.False(t, a.mayWatch(t.Context(), credential{bearer: key}, tenant), "a key of another tenant")
 	holds("retired", tenant)
-	require.False(t, a.mayWatch(t.Context(), key, tenant), "a role that reads nothing")
+	require.False(t, a.mayWatch(t.Context(), credential{bearer: key}, tenant), "a role that reads nothing")
 	keys.Forget(uuid.Nil)
 	db.err = errors.New("the database is restarting")
-	require.True(t, a.mayWatch(t.Context(), key, tenant), "nobody can say that the key is gone")
+	require.True(t, a.mayWatch(t.Context(), credential{bearer: key}, tenant), "nobody can say that the key is gone")
 	db.err = pgx.ErrNoRows
-	require.False(t, a.mayWatch(t.Context(), key, tenant), "a key that was deleted")
+	require.False(t, a.mayWatch(t.Context(), credential{bearer: key}, tenant), "a key that was deleted")
 }
 
 // hearingTail is a Tail that can be made deaf.

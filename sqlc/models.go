@@ -40,6 +40,27 @@ type AuditLog struct {
 	CreatedAt  time.Time
 }
 
+type ConsoleSession struct {
+	ID            uuid.UUID
+	TenantID      *uuid.UUID
+	KeyID         *uuid.UUID
+	OperatorProof []byte
+	TokenHash     []byte
+	CreatedAt     time.Time
+	SeenAt        time.Time
+	ExpiresAt     time.Time
+}
+
+type ConsoleSessionLink struct {
+	ID            uuid.UUID
+	TenantID      *uuid.UUID
+	KeyID         *uuid.UUID
+	OperatorProof []byte
+	TokenHash     []byte
+	CreatedAt     time.Time
+	ExpiresAt     time.Time
+}
+
 type IdempotencyKey struct {
 	Scope       string
 	Key         string

@@ -41,16 +41,16 @@ func Of(r *http.Request, secure bool) (value string, ok bool) {
 	return value, ok && value != ""
 }
 
-// Set makes the browser keep the session's token for at most lifetime; zero or less makes it forget it.
-func Set(h http.Header, secure bool, token string, lifetime time.Duration) {
+// SetCookie is the header that makes the browser keep the session's token for at most lifetime; zero or less makes it forget it.
+func SetCookie(secure bool, token string, lifetime time.Duration) string {
 	c := http.Cookie{
 		Name: Name(secure), Value: token, Path: "/", Secure: secure, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		MaxAge: max(-1, int(lifetime/time.Second)),
+		MaxAge: int(lifetime / time.Second),
 	}
-	if c.MaxAge == 0 {
-		c.MaxAge = -1
+	if c.MaxAge <= 0 {
+		c.MaxAge = -1 // zero would leave the attribute out
 	}
-	h.Add("Set-Cookie", c.String())
+	return c.String()
 }
 
 // SameOrigin reports whether a browser says that the request comes from a page of this origin, as all of the console's do. host is the
