@@ -119,7 +119,7 @@ const (
 	mapRequired = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
 	protFlags   = unix.PROT_READ | unix.PROT_WRITE
 
-	// glibcThread is how glibc makes a thread, goThread how Go does without C.
+	// glibcThread is how glibc makes a thread, goThread how Go's runtime does.
 	goThread    = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
 	glibcThread = goThread | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
 
@@ -130,6 +130,9 @@ const (
 	futexPrivate    = 128
 	futexRealtime   = 256
 )
+
+// threads are the flags of clone. Go without C sets the thread's storage where the architecture wants that.
+var threads = []uint64{glibcThread, goThread, goThread | unix.CLONE_SETTLS}
 
 // futexes are the operations of locks and conditions. Not there: priority inheritance, requeueing, WAKE_OP and FD, in which the kernel's
 // past bugs were.
@@ -175,7 +178,7 @@ func rules(cfg LockConfig) []rule {
 		rule{number: unix.SYS_MPROTECT, conditions: []condition{argWithin(2, prot, 0)}},
 		rule{number: unix.SYS_MADVISE, conditions: []condition{argIs(2, advices...)}, otherwise: retRefuse},
 		rule{number: unix.SYS_FUTEX, conditions: []condition{argIs(1, futexes...)}},
-		rule{number: unix.SYS_CLONE, conditions: []condition{argIs(0, glibcThread, goThread)}},
+		rule{number: unix.SYS_CLONE, conditions: []condition{argIs(0, threads...)}},
 		rule{number: unix.SYS_TGKILL, conditions: []condition{argIs(0, uint64(os.Getpid()))}},
 		rule{number: unix.SYS_FCNTL, conditions: []condition{argIs(1, unix.F_GETFL)}},
 		rule{number: unix.SYS_PRCTL, conditions: []condition{argIs(0, unix.PR_SET_VMA), argIs(1, unix.PR_SET_VMA_ANON_NAME)}}, // Go names its heap's mappings
