@@ -153,7 +153,7 @@ var attempts = []attempt{
 	{name: "splice", kills: true, try: func() error { return call(unix.SYS_SPLICE, 3, 0, 1, 0, 1, 0) }},
 	{name: "timer_create", kills: true, try: func() error { return call(unix.SYS_TIMER_CREATE, 0, 0, 0) }},
 	// ---- memory that RLIMIT_DATA does not count, and memory of others ----
-	{name: "map more than RLIMIT_DATA", try: func() error { return mapAndTouch(unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, heldLimit) }},
+	{name: "map more than RLIMIT_DATA", try: func() error { return mapAndTouch(unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, heldLimit*3/4) }},
 	{name: "mmap MAP_SHARED", kills: true, try: func() error { return mapAndTouch(unix.MAP_SHARED|unix.MAP_ANONYMOUS, heldLimit) }},
 	{name: "mmap MAP_SHARED_VALIDATE", kills: true, try: func() error { return mapAndTouch(unix.MAP_SHARED_VALIDATE|unix.MAP_ANONYMOUS, 1<<20) }},
 	{name: "mmap MAP_DROPPABLE", kills: true, try: func() error { return mapAndTouch(unix.MAP_DROPPABLE|unix.MAP_ANONYMOUS, 1<<20) }},
