@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
