@@ -7,15 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of a response's head. They are less than what clients and proxies commonly accept.
+// Bounds of a response's head. Node's fetch refuses a head of more than 16 KiB, Python's http.client more than 100 headers, and the
+// node adds some of its own.
 const (
 	maxResponseHeaders     = 64
-	maxResponseHeaderBytes = 16 << 10
+	maxResponseHeaderBytes = 15 << 10
 )
 
 // cleanHead makes of a status and headers that a script gave what may go to a client. raw is "name\nvalue\n…" as package wire has
 // it. It returns a message where the head is not one: a status outside 200 to 599, a name that is no token, a character that no
-// value may have, too many or too large headers. Headers that are the server's to set are left out.
+// value may have, too many or too large headers. Which of them a client gets is decided by whoever sends them.
 func cleanHead(status int, raw []byte) (int, []string, string) {
 	if status < 200 || status > 599 {
 		return 0, nil, fmt.Sprintf("a response's status must be between 200 and 599, not %d", status)
@@ -48,9 +49,7 @@ func cleanHead(status int, raw []byte) (int, []string, string) {
 		if i := badValueByte(value); i >= 0 {
 			return 0, nil, fmt.Sprintf("response header %.64q has a character that is not allowed (0x%02x)", name, value[i])
 		}
-		if !serverHeader(name) && !foreignCookie(name, value) {
-			headers = append(headers, name, strings.Trim(value, " \t"))
-		}
+		headers = append(headers, name, strings.Trim(value, " \t"))
 	}
 	return status, headers, ""
 }
@@ -88,39 +87,6 @@ func badValueByte(s string) int {
 		}
 	}
 	return -1
-}
-
-// serverHeader reports whether a header is not a script's to set: it belongs to the connection, describes a body that the server
-// frames itself, or speaks for the whole origin, which tenants share.
-func serverHeader(name string) bool {
-	// Names come in lower case from Headers; a hijacked worker may write them otherwise.
-	switch len(name) {
-	case 2, 4, 6, 7, 10, 14, 15, 16, 17, 18, 22, 25:
-	default:
-		return len(name) > 8 && strings.EqualFold(name[:8], "trailer:") || len(name) > 6 && strings.EqualFold(name[:6], "proxy-")
-	}
-	switch strings.ToLower(name) {
-	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "transfer-encoding", "te", "trailer", "upgrade",
-		"content-length", "date", "server", "alt-svc",
-		"strict-transport-security", "clear-site-data", "public-key-pins", "service-worker-allowed":
-		return true
-	}
-	return len(name) > 6 && strings.EqualFold(name[:6], "proxy-")
-}
-
-// foreignCookie reports whether a header sets a cookie for a domain: tenants share one, and a cookie without a domain is the
-// host's own.
-func foreignCookie(name, value string) bool {
-	if len(name) != len("set-cookie") || !strings.EqualFold(name, "set-cookie") {
-		return false
-	}
-	for _, attribute := range strings.Split(value, ";")[1:] {
-		key, _, _ := strings.Cut(attribute, "=")
-		if strings.EqualFold(strings.TrimSpace(key), "domain") {
-			return true
-		}
-	}
-	return false
 }
 
 // cleanText makes text from a script fit for Postgres and JSON: valid UTF-8 without NUL, of at most limit bytes.

@@ -234,6 +234,15 @@ func (k *Keys) proven(proof, what []byte) (Principal, bool) {
 	return Principal{}, false
 }
 
+// IsOperators reports whether a text is one of the operator's keys that were configured.
+func (k *Keys) IsOperators(text string) bool {
+	if len(k.admins) == 0 || len(text) > 512 {
+		return false
+	}
+	_, ok := k.operator(sha256.Sum256([]byte(text)))
+	return ok
+}
+
 func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 	cached, ok := k.cache.GetIfPresent(prefix)
 	ok = ok && !k.isOutdated(cached)

@@ -46,7 +46,8 @@ type serveConfig struct {
 	FetchDeny  []string      `help:"Hosts and CIDRs that scripts may not fetch."`
 
 	TrustedProxy []netip.Prefix `help:"CIDRs of proxies whose X-Forwarded-* headers are believed."`
-	TenantOrigin bool           `help:"Tenants' endpoints have a host of their own, so that their documents need no sandboxed origin."`
+	TenantDomain []string       `help:"Domains below which each tenant has a host of its own, {slug}.DOMAIN, beside {slug}.localhost."`
+	OperatorHost []string       `help:"Host names at which console and API answer, beside localhost and IP addresses. Empty: every name that is no tenant's, unless the listener is on a loopback address."`
 	DrainDelay   time.Duration  `default:"0s" help:"After SIGTERM: how long to go on accepting while /readyz says no."`
 	DrainTimeout time.Duration  `default:"30s" help:"After SIGTERM: how long what runs may take to end."`
 	HistoryMiB   int            `name:"history-buffer-mib" default:"64" help:"MiB of finished executions that may wait in memory while Postgres is away; 64 are about 40,000 small requests."`

@@ -10,13 +10,14 @@ import (
 
 	"jsruntime/httpapi/console"
 	"jsruntime/httpapi/gateway"
+	"jsruntime/httpapi/origin"
 )
 
-// group is whose requests a path gets: what requests are counted by.
+// group is which part of the node answers a request: what requests are counted by.
 type group int
 
 const (
-	groupEndpoint group = iota // tenants' endpoints
+	groupEndpoint group = iota // tenants' endpoints: tenants' hosts, and /t/ on every other host
 	groupConsole
 	groupAdmin   // the versioned API
 	groupService // /healthz, /metrics and their like, and paths that do not exist
@@ -25,17 +26,24 @@ const (
 
 var groupNames = [groups]string{"endpoint", "console", "admin", "service"}
 
-// groupOf is the group of a path.
-func groupOf(path string) group {
+// groupOf is the group of a request: by its host first, then by its path.
+func groupOf(origins *origin.Map, r *http.Request) group {
+	g, _ := groupAt(origins, r)
+	return g
+}
+
+// groupAt is groupOf with what the host serves.
+func groupAt(origins *origin.Map, r *http.Request) (group, origin.Kind) {
+	kind, path := origins.Of(r).Kind, r.URL.Path
 	switch {
-	case strings.HasPrefix(path, gateway.Prefix):
-		return groupEndpoint
+	case kind == origin.Tenant, kind == origin.Nobody, kind == origin.Invalid, strings.HasPrefix(path, gateway.Prefix):
+		return groupEndpoint, kind
 	case strings.HasPrefix(path, console.Prefix), path+"/" == console.Prefix:
-		return groupConsole
+		return groupConsole, kind
 	case strings.HasPrefix(path, "/api/"):
-		return groupAdmin
+		return groupAdmin, kind
 	default:
-		return groupService
+		return groupService, kind
 	}
 }
 
@@ -86,9 +94,9 @@ func newRequests(registry prometheus.Registerer) *requests {
 }
 
 // counting counts what next answers. It allocates nothing for a request.
-func (q *requests) counting(next http.Handler) http.Handler {
+func (q *requests) counting(origins *origin.Map, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g := groupOf(r.URL.Path)
+		g := groupOf(origins, r)
 		var begun time.Time
 		if g == groupAdmin {
 			begun = time.Now()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"jsruntime/httpapi/origin"
 )
 
 // answered returns what was counted, by group and code, and how many durations.
@@ -64,10 +66,13 @@ func TestRequestsAreCounted(t *testing.T) {
 		{"/api/v1/nodes", status(200), "admin 2xx"},
 		{"/readyz", status(503), "service 5xx"},
 		{"/wp-login.php", status(404), "service 4xx"},
+		{"http://acme.localhost/api/v1/nodes", status(200), "endpoint 2xx"},
+		{"http://acme.localhost/healthz", status(200), "endpoint 2xx"},
+		{"http://a.b.localhost/", status(404), "endpoint 4xx"},
 	}
 	for _, c := range cases {
 		registry := prometheus.NewRegistry()
-		handler := newRequests(registry).counting(c.handler)
+		handler := newRequests(registry).counting(noOrigins(t), c.handler)
 		func() {
 			defer func() { _ = recover() }()
 			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, c.path, nil))
@@ -82,7 +87,7 @@ func TestAClientThatLeftIsNoAnswerOfOurs(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	ctx, leave := context.WithCancel(t.Context())
-	handler := newRequests(registry).counting(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leave() }))
+	handler := newRequests(registry).counting(noOrigins(t), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leave() }))
 	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/t/acme/x", nil))
 	counts, _ := answered(t, registry)
 	require.Equal(t, map[string]float64{"endpoint 4xx": 1}, counts)
@@ -99,13 +104,21 @@ func (brokenWriter) FlushError() error { return errLeft }
 func TestAFlushThatFailsIsSeen(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	handler := newRequests(registry).counting(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	handler := newRequests(registry).counting(noOrigins(t), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		require.ErrorIs(t, http.NewResponseController(w).Flush(), errLeft)
 	}))
 	handler.ServeHTTP(brokenWriter{httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, "/api/v1/scripts/x/logs", nil))
 	_, timed := answered(t, registry)
 	require.Zero(t, timed)
+}
+
+// noOrigins knows localhost alone.
+func noOrigins(t testing.TB) *origin.Map {
+	t.Helper()
+	origins, err := origin.New(origin.Config{})
+	require.NoError(t, err)
+	return origins
 }
 
 type nobody struct{ header http.Header }
@@ -116,7 +129,7 @@ func (nobody) WriteHeader(int)             {}
 
 // TestCountingAllocatesNothing: it is on the path of every endpoint's request.
 func TestCountingAllocatesNothing(t *testing.T) {
-	handler := newRequests(prometheus.NewRegistry()).counting(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	handler := newRequests(prometheus.NewRegistry()).counting(noOrigins(t), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	var w http.ResponseWriter = nobody{http.Header{}}
 	r := httptest.NewRequest(http.MethodGet, "/t/acme/x", nil)
 	require.Less(t, testing.AllocsPerRun(1000, func() { handler.ServeHTTP(w, r) }), 1.0)
@@ -124,7 +137,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 
 func BenchmarkCounting(b *testing.B) {
 	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	counted := newRequests(prometheus.NewRegistry()).counting(next)
+	counted := newRequests(prometheus.NewRegistry()).counting(noOrigins(b), next)
 	r := httptest.NewRequest(http.MethodGet, "/t/acme/x", nil)
 	for name, handler := range map[string]http.Handler{"bare": next, "counted": counted} {
 		b.Run(name, func(b *testing.B) {

@@ -28,6 +28,7 @@ import (
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/console"
 	"jsruntime/httpapi/gateway"
+	"jsruntime/httpapi/origin"
 	"jsruntime/migrations/postgres"
 	"jsruntime/scheduler"
 )
@@ -210,9 +211,18 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
+	origins, err := origin.New(origin.Config{
+		TenantDomains: cfg.TenantDomain, OperatorHosts: cfg.OperatorHost, Loopback: onLoopback(listener.Addr()), Proxies: cfg.TrustedProxy,
+	})
+	if err != nil {
+		return fmt.Errorf("tenant-domain, operator-host: %w", err)
+	}
+	if err := origins.CheckSites(); err != nil {
+		log.Warn("tenants' hosts share cookies", "error", err)
+	}
 	public, err := gateway.New(gateway.Config{
 		Router: library, Executor: executor, Recorder: book, Keys: tenantKeys{keys}, Log: log, TrustedProxies: cfg.TrustedProxy,
-		OwnOrigin: cfg.TenantOrigin,
+		Origins: origins, OperatorKey: keys.IsOperators,
 	})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
@@ -256,7 +266,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		server := newServer(debugHandler(metrics.handler(), cfg.Pprof), log)
 		parts.start("metrics", func(ctx context.Context) error { return serveUntil(ctx, server, second, time.Second) })
 	}
-	server := newServer(metrics.requests.counting(traces.handler(&front{gateway: public, console: console.Handler(), api: router, draining: &draining})), log)
+	server := newServer(metrics.requests.counting(origins, traces.handler(origins, &front{origins: origins, gateway: public, console: console.Handler(), api: router, draining: &draining})), log)
 	parts.start("scheduler", clock.Run)
 	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
 	parts.beside("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })

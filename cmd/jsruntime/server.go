@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,10 +13,13 @@ import (
 	"time"
 
 	"jsruntime/httpapi/gateway"
+	"jsruntime/httpapi/origin"
 )
 
-// front is the listener's handler: tenants' endpoints go straight to the gateway, the rest to the admin API.
+// front is the listener's handler. Tenants' hosts, and /t/ on every other host, are the gateway's; the rest is the admin API's and the
+// console's, at the operator's hosts only.
 type front struct {
+	origins               *origin.Map
 	gateway, console, api http.Handler
 	draining              *atomic.Bool
 }
@@ -32,14 +36,30 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// What a handler has left of a body is read away before the next request, but not for as long as the client likes.
 		defer func() { _ = control.SetReadDeadline(time.Now().Add(leftoverBody)) }()
 	}
-	switch groupOf(r.URL.Path) {
-	case groupEndpoint:
+	group, kind := groupAt(f.origins, r)
+	switch {
+	case group == groupEndpoint:
 		f.gateway.ServeHTTP(w, r)
-	case groupConsole:
+	case kind == origin.Foreign && r.URL.Path != "/healthz" && r.URL.Path != "/readyz": // probes ask by any name
+		misdirected(w)
+	case group == groupConsole:
 		f.console.ServeHTTP(w, r)
 	default: // groupAdmin, groupService
 		f.api.ServeHTTP(w, r)
 	}
+}
+
+// misdirected answers a request for the operator's part of the node by a name that is not the operator's.
+func misdirected(w http.ResponseWriter) {
+	const body = `{"type":"about:blank","title":"Misdirected Request","status":421,"code":"misdirected",` +
+		`"detail":"The console, the API and the service paths do not answer at this host name. The flag --operator-host admits a name."}`
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusMisdirectedRequest)
+	_, _ = io.WriteString(w, body)
 }
 
 const (
@@ -117,4 +137,10 @@ func baseURL(addr net.Addr) string {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port)
+}
+
+// onLoopback reports whether a listener is reached from its own machine only.
+func onLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }

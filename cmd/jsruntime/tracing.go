@@ -26,6 +26,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/httpapi/gateway"
+	"jsruntime/httpapi/origin"
 )
 
 // tracing wraps the listener's handler and the engine's executor and host so that every request, execution and host call is a span:
@@ -101,15 +102,16 @@ const flushTimeout = 3 * time.Second
 
 type tracedHandler struct {
 	*tracing
-	next http.Handler
+	origins *origin.Map
+	next    http.Handler
 }
 
 // handler wraps next.
-func (t *tracing) handler(next http.Handler) http.Handler {
+func (t *tracing) handler(origins *origin.Map, next http.Handler) http.Handler {
 	if t == nil {
 		return next
 	}
-	return &tracedHandler{t, next}
+	return &tracedHandler{t, origins, next}
 }
 
 // httpMethods bounds what a client names.
@@ -124,7 +126,7 @@ func spanMethod(method string) string {
 
 // ServeHTTP makes a span of each request to an endpoint or to the admin API. Probes, metrics and the console have none.
 func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g := groupOf(r.URL.Path)
+	g := groupOf(t.origins, r)
 	if g != groupEndpoint && g != groupAdmin {
 		t.next.ServeHTTP(w, r)
 		return

@@ -155,7 +155,7 @@ func TestStrangersDoNotDecideWhatIsKept(t *testing.T) {
 	for parent, kept := range map[string][2]int{caller: {0, 1}, caller[:53] + "00": {0, 0}, "": {0, 1}} {
 		for sample, want := range kept {
 			tr, spans := traced(float64(sample))
-			tr.handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), requestWith(t, "/t/acme/x", parent))
+			tr.handler(noOrigins(t), http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), requestWith(t, "/t/acme/x", parent))
 			require.Len(t, spans.GetSpans(), want, "%q at %d", parent, sample)
 		}
 	}
@@ -194,7 +194,7 @@ func TestRequestIsASpan(t *testing.T) {
 		return &engine.Result{Response: &engine.Response{Status: 502}}, nil
 	}))
 	parts := oneEndpoint{executor}
-	public, err := gateway.New(gateway.Config{Router: parts, Executor: parts, Recorder: parts, Keys: parts})
+	public, err := gateway.New(gateway.Config{Origins: noOrigins(t), Router: parts, Executor: parts, Recorder: parts, Keys: parts})
 	require.NoError(t, err)
 	router := httpapi.NewRouter(slog.New(slog.DiscardHandler))
 	router.POST("/api/v1/invoke/:name", func(c *gin.Context) {
@@ -205,7 +205,7 @@ func TestRequestIsASpan(t *testing.T) {
 	})
 	router.GET("/healthz", func(c *gin.Context) { c.Status(http.StatusOK) })
 	var draining atomic.Bool
-	server := httptest.NewServer(tr.handler(&front{gateway: public, console: http.NotFoundHandler(), api: router, draining: &draining}))
+	server := httptest.NewServer(tr.handler(noOrigins(t), &front{origins: noOrigins(t), gateway: public, console: http.NotFoundHandler(), api: router, draining: &draining}))
 	defer server.Close()
 
 	for _, of := range []struct {

@@ -1,6 +1,7 @@
 // Package gateway answers tenant endpoints: one public request becomes one execution of one script.
 //
-//	client ── /t/{slug}/{path…} ──► Gateway ── Route ──► catalog (in memory, no database)
+//	client ── {slug}.localhost/{path…} ──┐
+//	client ── /t/{slug}/{path…} ─────────┴► Gateway ── Route ──► catalog (in memory, no database)
 //	                                   │
 //	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded
 //	                                   ├─ Execute ──► engine
@@ -10,13 +11,29 @@
 // It is a plain http.Handler without a router or middleware before it, because it is the hot path, and because its trust differs
 // from the admin API's: the caller is anybody, and the answer is a tenant's.
 //
+// # Two ways to a tenant
+//
+// Package origin says which host a request is for.
+//
+//	                    shared host, /t/{slug}/…              the tenant's own host, /…
+//	documents           sandboxed: an origin of nobody's      the host's own origin
+//	response headers    those on a list, and X-…              all but those that are not the tenant's to set
+//	Content-Type        written anew, or octet-stream         as it is
+//	Set-Cookie          t.{slug}.NAME, Path=/t/{slug};        as it is; none with a Domain wider than the host
+//	                    no Domain, no __Host-, 20 at most
+//	Cookie              the tenant's own, without t.{slug}.   all
+//	request.url         the path that follows /t/{slug}       the request's URL
+//
 // # Rules
 //
 //   - A request's headers reach the script without hop-by-hop headers. What a proxy would claim about the client (Forwarded,
 //     X-Forwarded-*) is taken from trusted proxies only; otherwise X-Forwarded-For is the peer's address.
-//   - An endpoint that asks for an api_key does not see the Authorization header: a script never holds a key of its tenant.
-//   - What a script answers cannot break the connection or the listener's other users: no hop-by-hop headers, no bytes that a header may
-//     not have, no cookies for other domains, nosniff always, and documents (HTML, SVG, XML) get a sandboxed origin of their own.
+//   - A key of the admin API and the console's session never reach a script or its history, wherever in a request's head they are. An
+//     endpoint that asks for an api_key does not see the Authorization header at all.
+//   - What a script answers cannot break the connection or the listener's other users. The form of a response's head (status, names,
+//     values, 64 headers of 15 KiB together) is engine's to judge; which headers pass is judged in headers.go, and nowhere else.
+//   - Every answer on the shared host carries the sandbox as its first policy: errors, 304, 204 and preflights too. What a browser
+//     takes for a document is never guessed from a type.
 //   - A client that goes away cancels its execution.
 //   - An answer is sent only once the ledger has taken the run; a ledger that cannot take it in time makes it 503.
 //     (Where it is known to be full, the executor refuses the run before it begins.)

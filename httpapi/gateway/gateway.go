@@ -16,6 +16,7 @@ import (
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
 	"jsruntime/httpapi/forwarded"
+	"jsruntime/httpapi/origin"
 )
 
 // Prefix is the path below which all tenants' endpoints are.
@@ -51,19 +52,22 @@ type Config struct {
 	Recorder Recorder
 	Keys     Authenticator
 	Log      *slog.Logger // nil means slog.Default
-	// TrustedProxies may say who the client is, by X-Forwarded-For, -Proto and -Host. Empty means nobody.
+	// Origins says whose host a request is for. Required.
+	Origins *origin.Map
+	// TrustedProxies may say who the client is, by X-Forwarded-For. Empty means none.
 	TrustedProxies forwarded.Proxies
+	// OperatorKey reports whether a text is a key of the operator's that does not begin with jsr_, which a script must not see either.
+	// nil means that there is none.
+	OperatorKey func(string) bool
 	// RecordTimeout bounds the wait for room in the ledger; 0 means 10 s.
 	RecordTimeout time.Duration
 	// BodyTimeout bounds the reading of a request's body; 0 means 30 s.
 	BodyTimeout time.Duration
 	// WriteTimeout bounds the sending of an answer, or of one chunk of a streamed one; 0 means 30 s.
 	WriteTimeout time.Duration
-	// OwnOrigin says that tenants' endpoints have a host of their own, so that their documents need no sandbox.
-	OwnOrigin bool
 }
 
-// Gateway is the http.Handler of the paths below Prefix.
+// Gateway is the http.Handler of tenants' hosts, and of the paths below Prefix on every other host.
 type Gateway struct {
 	cfg Config
 }
@@ -79,6 +83,8 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, errors.New("Recorder is missing")
 	case cfg.Keys == nil:
 		return nil, errors.New("Keys is missing")
+	case cfg.Origins == nil:
+		return nil, errors.New("Origins is missing")
 	}
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	cfg.RecordTimeout = cmp.Or(cfg.RecordTimeout, 10*time.Second)
@@ -90,23 +96,30 @@ func New(cfg Config) (*Gateway, error) {
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	queued := time.Now()
+	a := answer{g: g, w: w, r: r, origin: g.cfg.Origins.Of(r)}
+	h := w.Header()
+	h["X-Content-Type-Options"] = nosniff
+	if !a.own() {
+		h["Content-Security-Policy"] = sandboxPolicy
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		g.cfg.Log.Error("making an execution id", "error", err)
-		http.Error(w, "", http.StatusInternalServerError)
+		a.fail("making an execution id", err)
+		a.problem(http.StatusInternalServerError, "internal", "")
 		return
 	}
-	a := answer{g: g, w: w, r: r, id: id}
-	h := w.Header()
+	a.id = id
 	h["X-Execution-Id"] = []string{id.String()}
-	h["X-Content-Type-Options"] = nosniff
-
-	slug, path, query, ok := split(r)
+	if a.origin.Kind == origin.Invalid {
+		a.problem(http.StatusBadRequest, "bad_request", "The Host header is not a host name.")
+		return
+	}
+	path, query, ok := a.split()
 	if !ok {
 		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
 		return
 	}
-	match, err := g.cfg.Router.Route(slug, r.Method, path)
+	match, err := g.cfg.Router.Route(a.slug, r.Method, path)
 	if err != nil {
 		a.unrouted(err)
 		return
@@ -139,11 +152,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if method == http.MethodHead && !slices.Contains(endpoint.Methods, http.MethodHead) && !slices.Contains(endpoint.Methods, "*") {
 		method = http.MethodGet
 	}
-	target, headers, ok := g.request(r, path, query, endpoint.Auth == catalog.AuthAPIKey)
-	if !ok {
-		a.problem(http.StatusBadRequest, "bad_request", "The Host header is not a host name.")
-		return
-	}
+	target, headers := a.request(path, query, endpoint.Auth == catalog.AuthAPIKey)
 	traceParent, traceState := engine.TraceContext(r.Header)
 	inv := &engine.Invocation{
 		ExecutionID: id,
@@ -232,31 +241,34 @@ func (g *Gateway) admit(a *answer, e *catalog.Endpoint) bool {
 }
 
 // split takes the slug, the path that the script sees, and the query (with its question mark) out of the request's target,
-// without decoding. Dot segments are not found: a client resolves them, and the script's URL parser would see another path
-// than the one that was matched.
-func split(r *http.Request) (slug, path, query string, ok bool) {
-	target := r.RequestURI
+// without decoding. On a tenant's own host the slug is the host's, and the path the target's. Dot segments, backslashes and fragments
+// are not found: a client resolves them, and the script's URL parser would see another path than the one that was matched.
+func (a *answer) split() (path, query string, ok bool) {
+	target := a.r.RequestURI
 	if target == "" || target[0] != '/' { // absolute form, or a test's request
-		target = r.URL.EscapedPath()
-		if r.URL.RawQuery != "" {
-			query = "?" + r.URL.RawQuery
+		target = cmp.Or(a.r.URL.EscapedPath(), "/")
+		if a.r.URL.RawQuery != "" {
+			query = "?" + a.r.URL.RawQuery
 		}
 	} else if i := strings.IndexByte(target, '?'); i >= 0 {
 		target, query = target[:i], target[i:]
 	}
-	rest, ok := strings.CutPrefix(target, Prefix)
-	if !ok {
-		return "", "", "", false
+	if a.own() {
+		a.slug, path = a.origin.Slug, target
+	} else {
+		rest, below := strings.CutPrefix(target, Prefix)
+		if !below || a.origin.Kind == origin.Nobody {
+			return "", "", false
+		}
+		a.slug, path = rest, "/"
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			a.slug, path = rest[:i], rest[i:]
+		}
 	}
-	slug = rest
-	path = "/"
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		slug, path = rest[:i], rest[i:]
+	if a.slug == "" || path[0] != '/' || strings.ContainsAny(path, `\#`) || strings.IndexByte(query, '#') >= 0 || dotSegment(path) {
+		return "", "", false
 	}
-	if slug == "" || strings.IndexByte(path, '\\') >= 0 || dotSegment(path) {
-		return "", "", "", false
-	}
-	return slug, path, query, true
+	return path, query, true
 }
 
 func dotSegment(path string) bool {
@@ -284,6 +296,8 @@ func seconds(d time.Duration) string {
 }
 
 var (
+	// No handler appends in place: their capacity is their length.
 	nosniff       = []string{"nosniff"}
+	sandboxPolicy = []string{sandbox}
 	retryAfterOne = []string{"1"}
 )

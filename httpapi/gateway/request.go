@@ -56,29 +56,38 @@ func (g *Gateway) body(a *answer, limit int64) ([]byte, bool) {
 	return body, true
 }
 
-// request makes the URL and the headers that the script sees; false where the Host header is none.
-func (g *Gateway) request(r *http.Request, path, query string, hideKey bool) (target string, headers []string, ok bool) {
-	trusted := g.cfg.TrustedProxies.Trusts(r)
-	scheme, host := "http://", g.cfg.TrustedProxies.Host(r)
-	if g.cfg.TrustedProxies.Secure(r) {
-		scheme = "https://"
-	}
-	if host == "" {
-		host = "localhost"
-	}
-	if !validHost(host) {
-		return "", nil, false
-	}
+// request makes the URL and the headers that the script sees.
+func (a *answer) request(path, query string, hideAuthorization bool) (target string, headers []string) {
+	r, proxies := a.r, a.g.cfg.TrustedProxies
+	trusted := proxies.Trusts(r)
 	headers = make([]string, 0, 2*len(r.Header)+4)
-	headers = append(headers, "host", host)
+	headers = append(headers, "host", a.origin.Host)
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		lower, pass := requestHeader(name, trusted)
-		if !pass || hideKey && lower == "authorization" || len(connection) > 0 && listed(connection, name) {
+		if !pass || len(connection) > 0 && listed(connection, name) {
 			continue
 		}
-		for _, v := range values {
-			headers = append(headers, lower, v)
+		switch name {
+		case "Authorization":
+			if hideAuthorization {
+				continue
+			}
+			for _, v := range values {
+				if !a.g.carriesKey(v) {
+					headers = append(headers, lower, v)
+				}
+			}
+		case "Cookie":
+			if cookies := a.cookies(values); cookies != "" {
+				headers = append(headers, lower, cookies)
+			}
+		default:
+			for _, v := range values {
+				if !holdsKey(v) {
+					headers = append(headers, lower, v)
+				}
+			}
 		}
 	}
 	if !trusted {
@@ -86,7 +95,7 @@ func (g *Gateway) request(r *http.Request, path, query string, hideKey bool) (ta
 			headers = append(headers, "x-forwarded-for", ip)
 		}
 	}
-	return scheme + host + path + query, headers, true
+	return a.origin.Scheme + "://" + a.origin.Host + path + withoutKeys(query), headers
 }
 
 // requestHeader returns a header's name in lower case, and whether a script gets it.
@@ -103,7 +112,8 @@ func requestHeader(name string, trusted bool) (string, bool) {
 	case "Content-Length":
 		return "content-length", true
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
-		"Transfer-Encoding", "Upgrade", "Http2-Settings", "Expect":
+		"Transfer-Encoding", "Upgrade", "Http2-Settings", "Expect",
+		"X-Tenant": // the admin API's
 		return "", false
 	}
 	if !trusted && (name == "Forwarded" || strings.HasPrefix(name, "X-Forwarded-") || name == "X-Real-Ip") {
@@ -122,19 +132,4 @@ func listed(connection []string, name string) bool {
 		}
 	}
 	return false
-}
-
-func validHost(host string) bool {
-	if len(host) > 255 {
-		return false
-	}
-	for i := range len(host) {
-		c := host[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == ':', c == '_', c == '[', c == ']':
-		default:
-			return false
-		}
-	}
-	return true
 }

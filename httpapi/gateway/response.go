@@ -5,22 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/textproto"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/net/http/httpguts"
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
-)
-
-// Bounds of a script's response. Clients and proxies commonly refuse more.
-const (
-	maxResponseHeaders     = 128
-	maxResponseHeaderBytes = 32 << 10
+	"jsruntime/httpapi/origin"
 )
 
 // answer is one request's way back.
@@ -29,8 +21,14 @@ type answer struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	id       uuid.UUID
+	origin   origin.Origin     // whom the request is addressed to
+	slug     string            // of the tenant; empty where none was named
 	endpoint *catalog.Endpoint // nil where none was found
+	jar      map[string]int    // the tenant's cookies on the shared host, by name: bytes; nil before one is set
 }
+
+// own reports whether the request came by a host of the tenant's own.
+func (a *answer) own() bool { return a.origin.Kind == origin.Tenant }
 
 // fail logs what went wrong on our side.
 func (a *answer) fail(message string, err error) {
@@ -142,14 +140,15 @@ func statusOf(code engine.Code) int {
 
 // respond passes a script's whole response through.
 func (a *answer) respond(resp *engine.Response, head bool) {
-	if problem := a.headers(resp.Status, resp.Headers); problem != "" {
-		a.problem(http.StatusInternalServerError, string(engine.CodeInvalidOutput), problem)
-		return
-	}
+	length := a.headers(resp.Headers)
 	h := a.w.Header()
 	bodyless := resp.Status == http.StatusNoContent || resp.Status == http.StatusNotModified || resp.Status == http.StatusResetContent
-	if !bodyless {
+	switch {
+	case bodyless:
+	case !head || len(resp.Body) > 0:
 		h["Content-Length"] = []string{strconv.Itoa(len(resp.Body))}
+	case length != "": // the script says how long the body of a GET would be
+		h["Content-Length"] = []string{length}
 	}
 	a.deadline()
 	a.w.WriteHeader(resp.Status)
@@ -158,113 +157,8 @@ func (a *answer) respond(resp *engine.Response, head bool) {
 	}
 }
 
-// headers copies what of a response's headers a client may get. It returns what is wrong with a response that cannot be sent.
-func (a *answer) headers(status int, pairs []string) string {
-	if status < 200 || status > 599 {
-		return "The response's status " + strconv.Itoa(status) + " is not within 200 and 599."
-	}
-	h := a.w.Header()
-	size, count := 0, 0
-	for i := 0; i+1 < len(pairs); i += 2 {
-		name, value := canonical(pairs[i]), pairs[i+1]
-		count++
-		if size += len(name) + len(value); size > maxResponseHeaderBytes || count > maxResponseHeaders {
-			a.clear(pairs[:i])
-			return "The response's headers are over " + strconv.Itoa(maxResponseHeaders) + " or " + strconv.Itoa(maxResponseHeaderBytes) + " bytes."
-		}
-		switch name {
-		case "Content-Type":
-			h[name] = []string{value}
-			if !a.g.cfg.OwnOrigin && document(value) {
-				// Several policies hold all at once, so that a policy of the script's own can only narrow this one.
-				h["Content-Security-Policy"] = append(h["Content-Security-Policy"], sandbox)
-			}
-			continue
-		case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-			"Content-Length", "Date", "Server", "Alt-Svc", "Strict-Transport-Security", "Clear-Site-Data", "X-Execution-Id",
-			"X-Content-Type-Options", "Service-Worker-Allowed":
-			continue
-		case "Set-Cookie":
-			if !ownCookie(value, a.r.Host) {
-				continue
-			}
-		case "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials":
-			if h[name] != nil { // of the endpoint's CORS
-				continue
-			}
-		}
-		if strings.HasPrefix(name, http.TrailerPrefix) || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			continue
-		}
-		h[name] = append(h[name], value)
-	}
-	if h["Content-Type"] == nil {
-		h["Content-Type"] = nil // the node does not guess from the bytes
-	} else if !httpguts.ValidHeaderFieldValue(h["Content-Type"][0]) {
-		h["Content-Type"] = nil
-	}
-	return ""
-}
-
-// clear removes the headers that were copied.
-func (a *answer) clear(pairs []string) {
-	h := a.w.Header()
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if name := canonical(pairs[i]); name != "X-Execution-Id" && name != "X-Content-Type-Options" {
-			delete(h, name)
-		}
-	}
-}
-
 func (a *answer) deadline() {
 	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(a.g.cfg.WriteTimeout))
-}
-
-// canonical is textproto's, with the usual ones without an allocation.
-func canonical(name string) string {
-	switch name {
-	case "content-type":
-		return "Content-Type"
-	case "cache-control":
-		return "Cache-Control"
-	case "location":
-		return "Location"
-	case "etag":
-		return "Etag"
-	case "set-cookie":
-		return "Set-Cookie"
-	case "vary":
-		return "Vary"
-	}
-	return textproto.CanonicalMIMEHeaderKey(name)
-}
-
-// sandbox gives a document an origin of its own: tenants share a host with each other and with the console.
-const sandbox = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads allow-top-navigation-by-user-activation"
-
-// document reports whether a browser would render the content type and run scripts in it.
-func document(contentType string) bool {
-	mime, _, _ := strings.Cut(contentType, ";")
-	mime = strings.ToLower(strings.TrimSpace(mime))
-	return mime == "text/html" || strings.HasSuffix(mime, "+xml") || strings.HasSuffix(mime, "/xml") || strings.HasPrefix(mime, "multipart/")
-}
-
-// ownCookie reports whether a Set-Cookie names no domain, or the request's own host.
-func ownCookie(cookie, host string) bool {
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		host = host[:i]
-	}
-	_, attributes, _ := strings.Cut(cookie, ";")
-	for attribute := range strings.SplitSeq(attributes, ";") {
-		name, value, _ := strings.Cut(attribute, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "domain") {
-			domain := strings.TrimPrefix(strings.TrimSpace(value), ".")
-			if domain != "" && !strings.EqualFold(domain, host) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // printable bounds what of a request is quoted in an answer.
@@ -282,8 +176,8 @@ type sink struct {
 
 // Head implements engine.ResponseSink.
 func (s *sink) Head(status int, headers []string) error {
-	if problem := s.answer.headers(status, headers); problem != "" {
-		return errors.New(problem)
+	if length := s.answer.headers(headers); length != "" && s.head {
+		s.answer.w.Header()["Content-Length"] = []string{length}
 	}
 	s.begun = true
 	s.answer.deadline()
