@@ -20,8 +20,10 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
+	"jsruntime/httpapi/bodies"
 	"jsruntime/httpapi/forwarded"
 	"jsruntime/sqlc"
 )
@@ -83,6 +85,8 @@ type Config struct {
 	// NextTicks gives the next n ticks of a cron expression in a time zone; none where it never falls due. Its errors are the
 	// author's and begin with the field that is wrong, "cron_expression: " or "timezone: ". Required.
 	NextTicks func(expr, timezone string, after time.Time, n int) ([]time.Time, error)
+	// Budget is the node's memory budget; nil means that nothing is refused for memory.
+	Budget *admission.Budget
 	// Ceiling is the most that a script's limits may be; zero means engine.CeilingLimits().
 	Ceiling engine.Limits
 	// CursorKey signs cursors and must be the same on all nodes; nil means a key derived from nothing secret, which still
@@ -132,6 +136,7 @@ type API struct {
 	rates   *rateLimits
 	tenants *otter.Cache[string, *sqlc.Tenant]
 	cursors cursors
+	bodies  bodies.Reader
 	log     *slog.Logger
 	huma    huma.API
 	spec    []byte
@@ -176,7 +181,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, pool: cfg.Pool, queries: sqlc.New(cfg.Pool), keys: cfg.Keys, cursors: cursors{key: cfg.CursorKey}, log: cfg.Log,
-		closing: make(chan struct{}),
+		closing: make(chan struct{}), bodies: bodies.Reader{Budget: cfg.Budget},
 	}
 	var err error
 	if a.rates, err = newRateLimits(cfg.RatePerMinute); err != nil {

@@ -25,7 +25,13 @@
 //     against the row that is then changed.
 //   - A script's endpoint, subscriptions and schedule are active exactly while the script is, in the same transaction.
 //   - A 202 means that the row is committed.
-//   - A body is judged as JSON before anything decodes it: what Postgres or V8 could not hold is a 422 that names the place.
+//   - A body is read after its key was looked up, in steps that are reserved in the node's memory budget (package bodies). It is judged
+//     on its bytes, as JSON and by the route's schema, before anything decodes it: what Postgres or V8 could not hold is a 422 that names
+//     the place. Nothing makes a tree of a whole body: free values stay as they came (json.RawMessage).
+//   - Memory is reserved before it is taken: for bodies, for what they are decoded to, for pages of lists, for exports and imports. Who
+//     is over the tenant's share gets 429 memory_budget, who finds the node full 503, both with Retry-After.
+//   - An export is read and sent page by page, an import is decoded and compiled script by script.
+//   - An answer that its client does not take is given up after 30 s, and one second more for each 64 KiB of it.
 //   - Nothing of a failure of ours is shown but the request's id.
 //
 // # Failures

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 )
 
@@ -144,6 +145,15 @@ func databaseUnavailable() *Problem {
 	return newProblem(http.StatusServiceUnavailable, "database_unavailable", "The database does not answer; try again.").retryAfter(time.Second)
 }
 
+// overBudget says that the node's memory budget has no room for the request: 429 where the tenant holds its share, else 503.
+func overBudget(err *admission.OverBudgetError) *Problem {
+	status := http.StatusServiceUnavailable
+	if err.Scope == admission.ScopeTenant {
+		status = http.StatusTooManyRequests
+	}
+	return newProblem(status, admission.LimitMemory, err.Error()).retryAfter(err.RetryAfter)
+}
+
 func refusedProblem(err *engine.RefusedError) *Problem {
 	p := newProblem(statusOf(err.Code), string(err.Code), err.Detail)
 	if err.RetryAfter > 0 || p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
@@ -161,12 +171,15 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		pg      *pgconn.PgError
 		connect *pgconn.ConnectError
 		other   huma.StatusError
+		budget  *admission.OverBudgetError
 	)
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &refused):
 		return refusedProblem(refused)
+	case errors.As(err, &budget):
+		return overBudget(budget)
 	case errors.Is(err, pgx.ErrNoRows), errors.Is(err, catalog.ErrScriptUnknown), errors.Is(err, catalog.ErrTenantUnknown):
 		return notFound()
 	case errors.Is(err, catalog.ErrTenantSuspended):
@@ -182,6 +195,8 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		return databaseUnavailable()
 	case errors.As(err, &other):
 		return newProblem(other.GetStatus(), codeOfStatus(other.GetStatus()), other.Error())
+	case bodyProblem(err) != nil:
+		return bodyProblem(err)
 	case ctx.Err() != nil:
 		return newProblem(http.StatusServiceUnavailable, "cancelled", "The request was given up.")
 	case errors.Is(err, context.DeadlineExceeded):

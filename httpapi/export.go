@@ -1,16 +1,22 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"jsruntime/engine/admission"
+	"jsruntime/engine/compile"
 	"jsruntime/sqlc"
 )
 
@@ -43,45 +49,109 @@ type ExportedScript struct {
 
 const exportFormat = "jsruntime.export.v1"
 
-// maxExportBytes bounds an export: it is made in memory. A tenant with more lists its scripts page by page.
-const maxExportBytes = 256 << 20
+// An export is read and sent page by page, so that it takes no more memory than a page, and no connection of the database while the
+// client reads. exportPageBytes is what the sources of a page have together, but for a page of one script.
+const (
+	exportPageRows  = 16
+	exportPageBytes = 1 << 20
+	exportMemory    = 6 << 20 // a page as rows and as text, with its metadata
+)
 
-func (a *API) scriptExport(ctx context.Context, _ *none) (*found[Export], error) {
-	now := time.Now().UTC()
-	out := &found[Export]{Export{Format: exportFormat, Tenant: principalOf(ctx).TenantSlug, ExportedAt: &now, Scripts: []ExportedScript{}}}
-	err := a.read(ctx, func(q *sqlc.Queries) error {
-		const batch = 100
-		after, size := "", 0
-		for {
-			rows, err := q.ScriptExport(ctx, sqlc.ScriptExportParams{TenantID: tenantOf(ctx), AfterName: after, RowLimit: batch})
-			if err != nil {
+type scriptExportOut struct {
+	Body func(huma.Context)
+}
+
+// scriptExport sends the scripts in the order of their names. Each page is one state of the database: a script that is changed
+// meanwhile is in the document as it was before or after the change.
+func (a *API) scriptExport(ctx context.Context, _ *none) (*scriptExportOut, error) {
+	if err := a.reserve(ctx, admission.UseAnswer, exportMemory); err != nil {
+		return nil, err
+	}
+	rows, err := a.exportPage(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	return &scriptExportOut{Body: func(h huma.Context) {
+		h.SetHeader("Content-Type", "application/json")
+		h.SetStatus(http.StatusOK)
+		if err := a.sendExport(ctx, h.BodyWriter(), rows); err != nil {
+			a.logOf(ctx).WarnContext(ctx, "export ended early", "error", err)
+			panic(http.ErrAbortHandler) // the client sees that the document is not whole
+		}
+	}}, nil
+}
+
+func (a *API) exportPage(ctx context.Context, after string) (rows []sqlc.ScriptExportRow, err error) {
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.ScriptExport(ctx, sqlc.ScriptExportParams{
+			TenantID: tenantOf(ctx), AfterName: after, RowLimit: exportPageRows, MaxBytes: exportPageBytes,
+		})
+		return err
+	})
+	return rows, err
+}
+
+// sendExport writes an export that begins with rows.
+func (a *API) sendExport(ctx context.Context, w io.Writer, rows []sqlc.ScriptExportRow) error {
+	begun, sent := time.Now(), 0
+	write := func(v any, before, after string) error {
+		var text bytes.Buffer
+		text.WriteString(before)
+		if v != nil {
+			if err := jsonFormat().Marshal(&text, v); err != nil {
 				return err
 			}
-			for _, s := range rows {
-				e := ExportedScript{
-					Name: s.Name, Type: s.Type, Status: s.Status, Source: s.Source, Organization: s.OrganizationName, Description: s.Description,
-					CronExpression: s.CronExpression, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
-					Metadata: Object(s.Metadata), Tags: s.Tags,
-				}
-				if s.Type == "scheduled" {
-					e.Timezone = &s.Timezone
-				}
-				var limits ResourceLimits
-				if json.Unmarshal(s.ResourceLimits, &limits) == nil {
-					e.ResourceLimits = &limits
-				}
-				out.Body.Scripts = append(out.Body.Scripts, e)
-				if size += len(s.Source) + len(s.Metadata); size > maxExportBytes {
-					return newProblem(http.StatusRequestEntityTooLarge, "export_too_large", "The tenant's scripts are too large for one document; list them page by page.")
-				}
-				after = s.Name
-			}
-			if len(rows) < batch {
-				return nil
-			}
+			text.Truncate(text.Len() - 1) // the encoder's line end
 		}
-	})
-	return out, err
+		text.WriteString(after)
+		sent += text.Len()
+		if took := time.Since(begun); took > answerTime+time.Duration(sent/answerRate)*time.Second {
+			return fmt.Errorf("the client takes less than %d bytes a second", answerRate)
+		}
+		_, err := w.Write(text.Bytes())
+		return err
+	}
+	now := time.Now().UTC()
+	head := struct {
+		Format     string     `json:"format"`
+		Tenant     string     `json:"tenant,omitempty"`
+		ExportedAt *time.Time `json:"exported_at,omitempty"`
+	}{exportFormat, principalOf(ctx).TenantSlug, &now}
+	var text bytes.Buffer
+	if err := jsonFormat().Marshal(&text, head); err != nil {
+		return err
+	}
+	err := write(nil, strings.TrimSuffix(text.String(), "}\n")+`,"scripts":[`, "")
+	for separator := ""; err == nil && len(rows) > 0; {
+		last := ""
+		for i := range rows {
+			if err := write(exportedScript(&rows[i]), separator, ""); err != nil {
+				return err
+			}
+			separator, last = ",\n", rows[i].Name
+		}
+		rows, err = a.exportPage(ctx, last)
+	}
+	if err != nil {
+		return err
+	}
+	return write(nil, "]}\n", "")
+}
+
+func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
+	e := &ExportedScript{
+		Name: s.Name, Type: s.Type, Status: s.Status, Source: s.Source, Organization: s.OrganizationName, Description: s.Description,
+		CronExpression: s.CronExpression, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
+		Metadata: Object(s.Metadata), Tags: s.Tags,
+	}
+	if s.Type == "scheduled" {
+		e.Timezone = &s.Timezone
+	}
+	var limits ResourceLimits
+	if json.Unmarshal(s.ResourceLimits, &limits) == nil {
+		e.ResourceLimits = &limits
+	}
+	return e
 }
 
 type scriptImportIn struct {
@@ -96,32 +166,101 @@ type Imported struct {
 	Skipped int `json:"skipped"`
 }
 
-// scriptImport takes an export: all of it or, where something is wrong with one script, nothing.
+// importKept is how much compiled code an import keeps from its first reading for its second one.
+const importKept = 8 << 20
+
+// importMemory is what an import takes beside its body: what it keeps, and one script as it is decoded, compiled and stored.
+const importMemory = importKept + 12<<20
+
+// scriptImport takes an export: all of it or, where something is wrong with one script, nothing. It reads the body twice, one script
+// after the other: first to check and compile all of them, then to store them in one transaction.
 func (a *API) scriptImport(ctx context.Context, in *scriptImportIn) (*found[Imported], error) {
-	drafts := make([]*draft, len(in.Body.Scripts))
-	for i := range in.Body.Scripts {
-		s := &in.Body.Scripts[i]
-		var err error
-		drafts[i], err = a.draftOf(ctx, &ScriptCreate{
-			Name: s.Name, Type: s.Type, Source: s.Source, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
-			CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
-			Metadata: s.Metadata, Tags: s.Tags,
-		})
-		if err != nil {
-			return nil, inScript(err, i, s.Name)
-		}
+	body := callOf(ctx).body
+	if err := a.reserve(ctx, admission.UseDecode, min(importMemory, 4*int64(len(body))+64<<10)); err != nil {
+		return nil, err
 	}
-	out := &found[Imported]{}
-	err := a.change(ctx, func(c *change) error {
-		out.Body = Imported{}
-		for i, d := range drafts {
-			if err := a.importOne(ctx, c, d, in.Body.Scripts[i].Organization, in.OnConflict, &out.Body); err != nil {
-				return inScript(a.problem(ctx, err), i, d.Name)
-			}
+	var compiled []*compile.Output
+	kept := 0
+	err := eachScript(body, func(i int, s *ExportedScript) error {
+		d, err := a.draftOf(ctx, s.create())
+		if err != nil {
+			return inScript(a.problem(ctx, err), i, s.Name)
 		}
+		if kept += len(d.compiled.Compiled) + len(d.compiled.SourceMap); kept > importKept {
+			d.compiled = nil
+		}
+		compiled = append(compiled, d.compiled)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	out := &found[Imported]{}
+	err = a.change(ctx, func(c *change) error {
+		out.Body = Imported{}
+		return eachScript(body, func(i int, s *ExportedScript) error {
+			d, err := a.uncompiled(s.create())
+			if err == nil {
+				if d.compiled = compiled[i]; d.compiled == nil {
+					d.compiled, err = a.compileSource(ctx, d.Type, d.Source)
+				}
+			}
+			if err == nil {
+				err = a.importOne(ctx, c, d, s.Organization, in.OnConflict, &out.Body)
+			}
+			if err != nil {
+				return inScript(a.problem(ctx, err), i, s.Name)
+			}
+			return nil
+		})
+	})
 	return out, err
+}
+
+// create is the script as one that is made.
+func (s *ExportedScript) create() *ScriptCreate {
+	return &ScriptCreate{
+		Name: s.Name, Type: s.Type, Source: s.Source, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
+		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
+		Metadata: s.Metadata, Tags: s.Tags,
+	}
+}
+
+// eachScript decodes the scripts of an export one after the other. The export was validated before.
+func eachScript(body []byte, do func(i int, s *ExportedScript) error) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if _, err := d.Token(); err != nil {
+		return notDecoded("body", err)
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return notDecoded("body", err)
+		}
+		if name != "scripts" {
+			var other json.RawMessage
+			if err := d.Decode(&other); err != nil {
+				return notDecoded("body", err)
+			}
+			continue
+		}
+		if _, err := d.Token(); err != nil {
+			return notDecoded("body.scripts", err)
+		}
+		for i := 0; d.More(); i++ {
+			var s ExportedScript
+			if err := d.Decode(&s); err != nil {
+				return notDecoded(fmt.Sprintf("body.scripts[%d]", i), err)
+			}
+			if err := do(i, &s); err != nil {
+				return err
+			}
+		}
+		if _, err := d.Token(); err != nil {
+			return notDecoded("body.scripts", err)
+		}
+	}
+	return nil
 }
 
 // inScript says which script of an import is at fault.

@@ -3,13 +3,13 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"math"
 	"mime"
-	"net"
 	"net/http"
-	"slices"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +21,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"jsruntime/engine/admission"
+	"jsruntime/httpapi/bodies"
 	"jsruntime/httpapi/session"
 	"jsruntime/sqlc"
 )
@@ -64,13 +66,14 @@ func (p permission) changes() bool { return p == write || p == execute || p == a
 type call struct {
 	requestID string
 	principal Principal
-	body      []byte       // as it came, for the fingerprint of idempotency keys
-	bearer    string       // the key that it came with, if one
-	session   *openSession // the session that it came with, if none
-	cookie    string       // of a sign-in: the session cookie that the browser had, if any
-	secure    bool         // the client uses TLS
-	host      string       // the host that the client asked for
-	held      *held        // of a request with an Idempotency-Key
+	body      []byte                   // as it came, for the fingerprint of idempotency keys
+	bearer    string                   // the key that it came with, if one
+	session   *openSession             // the session that it came with, if none
+	cookie    string                   // of a sign-in: the session cookie that the browser had, if any
+	secure    bool                     // the client uses TLS
+	host      string                   // the host that the client asked for
+	held      *held                    // of a request with an Idempotency-Key
+	reserved  []*admission.Reservation // released when the request has been answered
 }
 
 // credential is what the request was let in with.
@@ -91,6 +94,24 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
+// reserve takes n bytes of the node's memory budget for the rest of the request, on behalf of its tenant. A refusal is an
+// *admission.OverBudgetError.
+func (a *API) reserve(ctx context.Context, use admission.Use, n int64) error {
+	c := callOf(ctx)
+	r, err := a.cfg.Budget.Take(c.principal.TenantID, use, n)
+	if err == nil {
+		c.reserved = append(c.reserved, r)
+	}
+	return err
+}
+
+func (c *call) release() {
+	for _, r := range c.reserved {
+		r.Release()
+	}
+	c.reserved = nil
+}
+
 func requestID(ctx context.Context) string { return callOf(ctx).requestID }
 
 // principalOf returns who sent the request.
@@ -106,6 +127,7 @@ type routeInfo struct {
 	anyBody    bool // any JSON value
 	optional   bool // the body may be left out
 	unmetered  bool // not counted against the key's admin rate: it is bounded by concurrency and queue depth instead
+	streamed   bool // the handler decodes the body itself, piece by piece
 	secretBody bool
 }
 
@@ -135,15 +157,24 @@ func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
 	c := &call{requestID: id.String(), secure: a.cfg.TrustedProxies.Secure(r), host: a.cfg.TrustedProxies.Host(r)}
 	ctx.SetHeader("X-Request-Id", c.requestID)
 	ctx = huma.WithValue(ctx, callKey{}, c)
-	if err := checkText(humagin.Unwrap(ctx)); err != nil {
+	defer c.release()
+	g := humagin.Unwrap(ctx)
+	g.Writer = &pacedWriter{g.Writer}
+	if err := checkText(g); err != nil {
 		a.refuse(ctx, err)
 		return
 	}
 	next(ctx)
 }
 
+// maxQueryParameters bounds the parameters of a query, before anything decodes them.
+const maxQueryParameters = 100
+
 // checkText refuses paths and queries that are not text: Postgres stores neither NUL nor broken UTF-8.
 func checkText(c *gin.Context) error {
+	if strings.Count(c.Request.URL.RawQuery, "&") >= maxQueryParameters {
+		return newProblem(http.StatusBadRequest, "bad_request", "The query has more than "+strconv.Itoa(maxQueryParameters)+" parameters.")
+	}
 	for _, p := range c.Params {
 		if !isText(p.Value) {
 			return notFound()
@@ -333,75 +364,92 @@ func rateLimited(s rateState) *Problem {
 		"This key may send "+strconv.Itoa(s.limit)+" requests a minute.").retryAfter(s.retry)
 }
 
-// bodyTime is how long a request's body may take to arrive.
-const bodyTime = 30 * time.Second
-
 func hasBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
-// readBody reads the whole body, within its limit and time, and judges it as JSON before anything decodes it.
+// readBody reads the whole body, within its limit, its time and the node's memory budget, and judges it before anything decodes it.
+// huma does not see it: it would copy it, and decode it into any to validate it.
 func (a *API) readBody(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	if !hasBody(c.Request.Method) {
 		next(ctx)
 		return
 	}
-	body, err := a.takeBody(c, ctx.Operation())
+	in := callOf(ctx.Context())
+	body, err := a.takeBody(c, in, ctx.Operation())
 	if err == nil {
 		err = a.judgeBody(ctx.Operation(), body)
+	}
+	if err == nil && !infoOf(ctx.Operation()).streamed {
+		// Decoded values hold copies of the body's strings, and the database's protocol another one.
+		err = a.reserve(ctx.Context(), admission.UseDecode, 2*int64(len(body)))
 	}
 	if err != nil {
 		a.refuse(ctx, err)
 		return
 	}
-	callOf(ctx.Context()).body = body
-	c.Request.Body = io.NopCloser(bytes.NewReader(body))
+	in.body = body
+	c.Request.Body = http.NoBody
+	if len(body) > 0 {
+		c.Request.Body = io.NopCloser(strings.NewReader("null")) // decodeBody decodes the body itself
+	}
 	// huma must not take the type for another one: it was checked, and what is left is JSON.
 	c.Request.Header.Set("Content-Type", "application/json")
 	next(ctx)
 }
 
-func (a *API) takeBody(c *gin.Context, op *huma.Operation) ([]byte, error) {
-	limit := infoOf(op).maxBody
-	if c.Request.ContentLength > limit {
-		return nil, bodyTooLarge(limit)
+func (a *API) takeBody(c *gin.Context, in *call, op *huma.Operation) ([]byte, error) {
+	if err := checkMediaType(c.Request); err != nil {
+		return nil, err
 	}
-	// A server without deadlines of its own must not wait for a slow client for ever. A deadline that stays set would end the
-	// connection's background read, and with it a request that takes long for good reasons.
-	control := http.NewResponseController(c.Writer)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
-	_ = control.SetReadDeadline(time.Time{})
-	var (
-		tooLarge *http.MaxBytesError
-		timeout  net.Error
-	)
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, bodyTooLarge(limit)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return nil, newProblem(http.StatusRequestTimeout, "request_timeout", "The body took too long to arrive.")
-	case err != nil:
-		return nil, newProblem(http.StatusBadRequest, "bad_request", "The body could not be read.")
+	body, err := a.bodies.Read(c.Writer, c.Request, in.principal.TenantID, infoOf(op).maxBody)
+	if err != nil {
+		return nil, err
 	}
-	if len(body) == 0 {
-		return body, nil
+	in.reserved = append(in.reserved, body.Reservation)
+	return body.Bytes, nil
+}
+
+// checkMediaType refuses a body that is no JSON in UTF-8 by what its headers say. A request without a body has no type.
+func checkMediaType(r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
 	}
-	media, params, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type"))
-	if c.Request.Header.Get("Content-Type") == "" {
-		media, err = "application/json", nil
+	if r.Header.Get("Content-Type") == "" && r.Header.Get("Content-Encoding") == "" {
+		return nil
 	}
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := params["charset"]
-	known := media == "application/json" || (media == "application/merge-patch+json" && c.Request.Method == http.MethodPatch)
-	if err != nil || !known || (charset != "" && !strings.EqualFold(charset, "utf-8")) || c.Request.Header.Get("Content-Encoding") != "" {
-		return nil, newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "The body must be application/json in UTF-8.")
+	known := media == "application/json" || (media == "application/merge-patch+json" && r.Method == http.MethodPatch)
+	if err != nil || !known || (charset != "" && !strings.EqualFold(charset, "utf-8")) || r.Header.Get("Content-Encoding") != "" {
+		return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "The body must be application/json in UTF-8.")
 	}
-	return body, nil
+	return nil
 }
 
 func bodyTooLarge(limit int64) *Problem {
 	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "The body is larger than "+strconv.FormatInt(limit, 10)+" bytes.")
+}
+
+// bodyProblem says why a body was not read.
+func bodyProblem(err error) *Problem {
+	var (
+		large *bodies.TooLargeError
+		slow  *bodies.SlowError
+	)
+	switch {
+	case errors.As(err, &large):
+		return bodyTooLarge(large.Limit)
+	case errors.As(err, &slow):
+		return newProblem(http.StatusRequestTimeout, "request_timeout", slow.Error())
+	case errors.Is(err, bodies.ErrShed):
+		return newProblem(http.StatusServiceUnavailable, "max_connections", err.Error()).retryAfter(time.Second)
+	case errors.Is(err, bodies.ErrBroken):
+		return newProblem(http.StatusBadRequest, "bad_request", "The body could not be read.")
+	default:
+		return nil
+	}
 }
 
 func (a *API) judgeBody(op *huma.Operation, body []byte) error {
@@ -412,17 +460,15 @@ func (a *API) judgeBody(op *huma.Operation, body []byte) error {
 		}
 		return nil
 	}
-	faults, err := checkJSON(body, "body")
+	var schema *huma.Schema
+	if !infoOf(op).anyBody && op.RequestBody != nil {
+		if media := op.RequestBody.Content["application/json"]; media != nil {
+			schema = media.Schema
+		}
+	}
+	faults, err := validateJSON(body, "body", schema, a.huma.OpenAPI().Components.Schemas, infoOf(op).secretBody)
 	if err != nil {
 		return newProblem(http.StatusBadRequest, "malformed_json", "body: "+err.Error(), ProblemError{Location: "body", Message: err.Error()})
-	}
-	if len(faults) == 0 && !infoOf(op).anyBody && op.RequestBody != nil {
-		if media := op.RequestBody.Content["application/json"]; media != nil && media.Schema != nil {
-			var v any
-			if err := decodeNumbers(body, &v); err == nil {
-				faults = a.misspelled(media.Schema, v, "body", nil)
-			}
-		}
 	}
 	if len(faults) > 0 {
 		return newProblem(http.StatusUnprocessableEntity, "validation_failed", faults[0].Location+": "+faults[0].Message, faults...)
@@ -430,41 +476,58 @@ func (a *API) judgeBody(op *huma.Operation, body []byte) error {
 	return nil
 }
 
-// misspelled finds members whose name differs from a known one in case only. encoding/json would take them for that one, past
-// the validation that goes by exact names.
-func (a *API) misspelled(s *huma.Schema, v any, location string, faults []ProblemError) []ProblemError {
-	for s != nil && s.Ref != "" {
-		s = a.huma.OpenAPI().Components.Schemas.SchemaFromRef(s.Ref)
+// decodeBody decodes the request's body into the field Body of a handler's input.
+func decodeBody(ctx context.Context, input reflect.Value, info routeInfo) error {
+	body := callOf(ctx).body
+	field := input.FieldByName("Body")
+	if len(body) == 0 || !field.IsValid() || info.streamed {
+		return nil
 	}
-	if s == nil || len(faults) >= maxJSONFaults {
-		return faults
+	if raw, ok := field.Addr().Interface().(*json.RawMessage); ok {
+		*raw = body
+		return nil
 	}
-	switch v := v.(type) {
-	case map[string]any:
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			if known := s.Properties[name]; known != nil {
-				faults = a.misspelled(known, v[name], location+"."+name, faults)
-				continue
-			}
-			for known := range s.Properties {
-				if strings.EqualFold(known, name) {
-					faults = append(faults, ProblemError{Location: location + "." + name, Message: "unexpected property"})
-					break
-				}
-			}
-		}
-	case []any:
-		for i, item := range v {
-			faults = a.misspelled(s.Items, item, location+"["+strconv.Itoa(i)+"]", faults)
-		}
+	if err := json.Unmarshal(body, field.Addr().Interface()); err != nil {
+		return notDecoded("body", err)
 	}
-	return faults
+	return nil
 }
+
+// notDecoded says what of a document that was validated could not be decoded: 1.0 or 1e3 for a whole number.
+func notDecoded(location string, err error) *Problem {
+	fault := faultOfDecoding(ProblemError{Location: location, Message: err.Error()})
+	return newProblem(http.StatusUnprocessableEntity, "validation_failed", fault.Location+": "+fault.Message, fault)
+}
+
+// pacedWriter gives each part of an answer the time that it may take to be sent: a client that reads nothing holds its answer's memory
+// no longer. An event stream has deadlines of its own.
+type pacedWriter struct{ gin.ResponseWriter }
+
+const (
+	answerTime = 30 * time.Second
+	answerRate = 64 << 10 // bytes a second beyond that
+)
+
+func (w *pacedWriter) arm(n int) {
+	if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTime + time.Duration(n/answerRate)*time.Second))
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *pacedWriter) Write(b []byte) (int, error) {
+	w.arm(len(b))
+	return w.ResponseWriter.Write(b)
+}
+
+// WriteString implements gin.ResponseWriter.
+func (w *pacedWriter) WriteString(s string) (int, error) {
+	w.arm(len(s))
+	return w.ResponseWriter.WriteString(s)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // transform makes our problem of huma's own error bodies.
 func (a *API) transform(ctx huma.Context, _ string, v any) (any, error) {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -63,7 +64,7 @@ func (a *API) routes(r *router) {
 	get(r, "/scripts/{id}/versions/{version}/diff", read, "version-diff", "Compare two versions", a.versionDiff)
 	post(r, "/scripts/{id}/versions/{version}/restore", write, "version-restore", "Make a new version of an old one", a.versionRestore, optional)
 	get(r, "/export", read, "script-export", "Export all scripts", a.scriptExport)
-	act(r, "/import", write, "script-import", "Import scripts", a.scriptImport, body(importBody))
+	act(r, "/import", write, "script-import", "Import scripts", a.scriptImport, body(importBody), streamed)
 
 	r.tag("Triggers", "What makes scripts run.")
 	list(r, "/schedules", read, "schedule-list", "List schedules", a.scheduleList)
@@ -160,6 +161,7 @@ type option func(*routeInfo)
 
 func body(n int64) option { return func(i *routeInfo) { i.maxBody = n } }
 
+func streamed(i *routeInfo)   { i.streamed = true }
 func unmetered(i *routeInfo)  { i.unmetered = true }
 func anyBody(i *routeInfo)    { i.anyBody = true }
 func optional(i *routeInfo)   { i.optional = true }
@@ -211,7 +213,7 @@ func add[I, O any](r *router, method, path string, status int, p permission, id,
 	}
 	op := huma.Operation{
 		Method: method, Path: "/api/v1" + path, OperationID: id, Summary: summary, Description: description, Tags: []string{r.current},
-		DefaultStatus: status, MaxBodyBytes: -1, BodyReadTimeout: -1,
+		DefaultStatus: status, MaxBodyBytes: -1, BodyReadTimeout: -1, SkipValidateBody: true, // the pipeline has read and validated it
 		Metadata: map[string]any{routeKey: info}, Extensions: map[string]any{"x-permission": string(p)},
 		Responses: map[string]*huma.Response{"default": {
 			Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},
@@ -223,6 +225,9 @@ func add[I, O any](r *router, method, path string, status int, p permission, id,
 		op.Security = []map[string][]string{}
 	}
 	huma.Register(r.api.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		if err := decodeBody(ctx, reflect.ValueOf(in).Elem(), info); err != nil {
+			return nil, r.api.problem(ctx, err)
+		}
 		out, err := h(ctx, in)
 		if err != nil {
 			return nil, r.api.problem(ctx, err)

@@ -227,6 +227,16 @@ func (a *API) scriptCreate(ctx context.Context, in *struct{ Body ScriptCreate })
 
 // draftOf checks and compiles a new script.
 func (a *API) draftOf(ctx context.Context, b *ScriptCreate) (*draft, error) {
+	d, err := a.uncompiled(b)
+	if err != nil {
+		return nil, err
+	}
+	d.compiled, err = a.compileSource(ctx, d.Type, d.Source)
+	return d, err
+}
+
+// uncompiled checks a new script but for its source.
+func (a *API) uncompiled(b *ScriptCreate) (*draft, error) {
 	d := &draft{description: b.ChangeDescription}
 	d.ID, d.Name, d.Type, d.Source, d.Description = newID(), b.Name, b.Type, b.Source, b.Description
 	d.Status, d.Timezone, d.Version = "draft", "UTC", 1
@@ -249,9 +259,7 @@ func (a *API) draftOf(ctx context.Context, b *ScriptCreate) (*draft, error) {
 	if err := a.check(d); err != nil {
 		return nil, err
 	}
-	var err error
-	d.compiled, err = a.compileSource(ctx, d.Type, d.Source)
-	return d, err
+	return d, nil
 }
 
 // insertScript stores a new script with its first version and triggers.

@@ -143,6 +143,9 @@ func (a *API) completeOperation(path string, op *huma.Operation) {
 	if op.OperationID == "log-tail" {
 		op.Responses["200"] = &huma.Response{Description: "Events named log, each with a line as JSON, and events named notice, each with code, level, message and at, of what the stream cannot show", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	}
+	if op.OperationID == "script-export" {
+		op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Export"}}}}
+	}
 	if op.OperationID == "version-diff" {
 		op.Responses["200"].Content = map[string]*huma.MediaType{"text/x-diff": {Schema: &huma.Schema{Type: huma.TypeString}}}
 	}

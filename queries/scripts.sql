@@ -64,10 +64,17 @@ DELETE FROM scripts WHERE tenant_id = @tenant_id AND id = @id;
 -- name: DatabaseNow :one
 SELECT now()::timestamptz AS now;
 
+-- One page of an export: as many scripts as have max_bytes of sources together, at least one. octet_length reads no source.
 -- name: ScriptExport :many
 SELECT s.*, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
-WHERE s.tenant_id = @tenant_id AND s.name > @after_name ORDER BY s.name LIMIT @row_limit;
+WHERE s.tenant_id = @tenant_id AND s.id IN (
+    SELECT sized.id FROM (
+        SELECT page.id, row_number() OVER (ORDER BY page.name) AS nth, sum(page.bytes) OVER (ORDER BY page.name) AS total FROM (
+            SELECT n.id, n.name, octet_length(n.source) AS bytes FROM scripts n
+            WHERE n.tenant_id = @tenant_id AND n.name > @after_name ORDER BY n.name LIMIT @row_limit) page) sized
+    WHERE sized.nth = 1 OR sized.total <= @max_bytes::bigint)
+ORDER BY s.name;
 -- Scheduler: what happens after an execution failed, or was lost.
 -- name: ScriptRetryPolicies :many
 SELECT s.id, COALESCE(s.metadata->'retry', 'null')::jsonb AS retry,

@@ -124,13 +124,20 @@ func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int
 const scriptExport = `-- name: ScriptExport :many
 SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
-WHERE s.tenant_id = $1 AND s.name > $2 ORDER BY s.name LIMIT $3
+WHERE s.tenant_id = $1 AND s.id IN (
+    SELECT sized.id FROM (
+        SELECT page.id, row_number() OVER (ORDER BY page.name) AS nth, sum(page.bytes) OVER (ORDER BY page.name) AS total FROM (
+            SELECT n.id, n.name, octet_length(n.source) AS bytes FROM scripts n
+            WHERE n.tenant_id = $1 AND n.name > $2 ORDER BY n.name LIMIT $3) page) sized
+    WHERE sized.nth = 1 OR sized.total <= $4::bigint)
+ORDER BY s.name
 `
 
 type ScriptExportParams struct {
 	TenantID  uuid.UUID
 	AfterName string
 	RowLimit  int32
+	MaxBytes  int64
 }
 
 type ScriptExportRow struct {
@@ -161,8 +168,14 @@ type ScriptExportRow struct {
 	CreatedByEmail   string
 }
 
+// One page of an export: as many scripts as have max_bytes of sources together, at least one. octet_length reads no source.
 func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]ScriptExportRow, error) {
-	rows, err := q.db.Query(ctx, scriptExport, arg.TenantID, arg.AfterName, arg.RowLimit)
+	rows, err := q.db.Query(ctx, scriptExport,
+		arg.TenantID,
+		arg.AfterName,
+		arg.RowLimit,
+		arg.MaxBytes,
+	)
 	if err != nil {
 		return nil, err
 	}

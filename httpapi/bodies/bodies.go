@@ -37,7 +37,9 @@ type Body struct {
 type TooLargeError struct{ Limit int64 }
 
 // Error names the limit.
-func (e *TooLargeError) Error() string { return fmt.Sprintf("the body is larger than %d bytes", e.Limit) }
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the body is larger than %d bytes", e.Limit)
+}
 
 // SlowError says that a body did not come in its time.
 type SlowError struct {
