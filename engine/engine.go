@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine/admission"
+	"jsruntime/engine/cluster"
 	"jsruntime/engine/internal/pool"
 	"jsruntime/engine/internal/sandbox"
 	"jsruntime/engine/internal/wire"
@@ -86,8 +87,8 @@ type Config struct {
 	Host Host
 	// Env returns a tenant's secrets as a JSON object of strings. Nil means none. It is called once for every lease.
 	Env func(ctx context.Context, tenantID uuid.UUID) (json.RawMessage, error)
-	// LiveNodes returns how many nodes share the limits across nodes, at least 1. Nil means 1. It is called often.
-	LiveNodes func() int
+	// Members divides the limits of scripts and tenants over the nodes. Nil means that this node is alone.
+	Members *cluster.Members
 	// TenantConcurrency returns how many executions a tenant may have at one time across all nodes; 0 means no bound of its own.
 	// Nil means 0. It is called often.
 	TenantConcurrency func(tenantID uuid.UUID) int
@@ -130,8 +131,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.QuarantineAfter = cmp.Or(c.QuarantineAfter, 5)
 	c.QuarantineWindow = cmp.Or(c.QuarantineWindow, time.Minute)
 	c.QuarantineFor = cmp.Or(c.QuarantineFor, 5*time.Minute)
-	if c.LiveNodes == nil {
-		c.LiveNodes = func() int { return 1 }
+	if c.Members == nil {
+		c.Members = new(cluster.Members)
 	}
 	if c.TenantConcurrency == nil {
 		c.TenantConcurrency = func(uuid.UUID) int { return 0 }
@@ -226,8 +227,8 @@ func New(cfg Config) (*Engine, error) {
 		IdleMemory:  cfg.WorkerMemory,
 		MaxMemory:   cfg.MaxMemoryCeiling,
 		Env:         env,
-		Nodes:       func() int { return max(1, cfg.LiveNodes()) },
-		TenantLimit: func(tenant pool.Key) int { return cfg.TenantConcurrency(tenant) },
+		ScriptShare: func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },
+		TenantShare: func(tenant pool.Key) int { return cfg.Members.Serve(cfg.TenantConcurrency(tenant), tenant) },
 		Started:     cfg.Observer.WorkerStarted,
 		Ended:       func(_ string, d *pool.Death) { cfg.Observer.WorkerEnded(deathWord(d)) },
 		Condemned:   func(code string) { cfg.Observer.IsolateCondemned(condemnedBy(Code(code))) },
@@ -278,6 +279,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
+// Full reports whether a script or its tenant has as many executions on this node as it may have at one time here. A further one would wait
+// for one of them to end.
+func (e *Engine) Full(scriptID uuid.UUID) bool { return e.pool.Full(scriptID) }
+
 // Execute implements Executor.
 func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) {
 	if err := ctx.Err(); err != nil {
@@ -285,7 +290,7 @@ func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) 
 	}
 	if stay, ok := e.quarantine.Check(inv.Script.ID, inv.Script.Version); ok {
 		return nil, e.refused(inv, &RefusedError{
-			Code: CodeQuarantined, Scope: "script", RetryAfter: time.Until(stay.Until),
+			Code: CodeQuarantined, Scope: ScopeScript, RetryAfter: time.Until(stay.Until),
 			Detail: "the script killed too many workers and is in quarantine until " + stay.Until.UTC().Format(time.RFC3339),
 		})
 	}

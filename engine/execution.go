@@ -528,7 +528,7 @@ func (x *execution) finish() (*Result, error) {
 		return nil, e.refused(inv, refusal(&end.Refusal))
 	case pool.EndCancelled:
 		if x.causeCode == CodeNone {
-			return nil, e.refused(inv, refusal(&pool.Refusal{Scope: "closing", Wait: time.Second}))
+			return nil, e.refused(inv, refusal(&pool.Refusal{Scope: pool.ScopeClosing, Wait: time.Second}))
 		}
 		if err := x.ctx.Err(); err != nil && !x.told {
 			return nil, err
@@ -576,20 +576,26 @@ func (x *execution) finish() (*Result, error) {
 }
 
 func refusal(r *pool.Refusal) *RefusedError {
-	err := &RefusedError{Code: CodeOverloaded, Scope: r.Scope, Limit: r.Limit, RetryAfter: max(r.Wait, time.Second)}
+	err := &RefusedError{Code: CodeOverloaded, Scope: ScopeTenant, Limit: r.Limit, RetryAfter: max(r.Wait, time.Second)}
 	switch r.Scope {
-	case "script":
-		err.Code = CodeConcurrencyLimit
+	case pool.ScopeScript:
+		err.Code, err.Scope = CodeConcurrencyLimit, ScopeScript
 		err.Detail = fmt.Sprintf("max_concurrent_runs: limit %d of this node, all in use", r.Limit)
-	case "tenant":
+	case pool.ScopeTenant:
 		err.Code = CodeConcurrencyLimit
 		err.Detail = fmt.Sprintf("the tenant's concurrency: limit %d of this node, all in use", r.Limit)
-	case "closing":
-		err.Scope, err.Detail = "node", "the node is shutting down"
-	case "lease":
-		err.Scope, err.Detail = "node", "the tenant's secrets could not be read"
+	case pool.ScopeShare:
+		err.Detail = fmt.Sprintf("no worker was free in time: the tenant's share of this node's workers, %d, is in use", r.Limit)
+	case pool.ScopeQueue:
+		err.Detail = fmt.Sprintf("the tenant's part of this node's queue: limit %d, all in use", r.Limit)
+	case pool.ScopeLost:
+		err.Detail = "the workers that were to run this ended before it began"
+	case pool.ScopeLease:
+		err.Detail = "the tenant's secrets could not be read"
+	case pool.ScopeClosing:
+		err.Scope, err.Detail = ScopeNode, "the node is shutting down"
 	default:
-		err.Scope, err.Detail = "node", "no worker was free in time"
+		err.Scope, err.Detail = ScopeNode, "no worker was free in time"
 	}
 	return err
 }

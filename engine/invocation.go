@@ -168,10 +168,21 @@ type Executor interface {
 	Execute(ctx context.Context, inv *Invocation) (*Result, error)
 }
 
+// Scope says whose limit or want of room refused an execution.
+type Scope string
+
+// The scopes of a RefusedError.
+const (
+	ScopeScript Scope = "script"
+	ScopeTenant Scope = "tenant" // another tenant's execution may be accepted at the same moment
+	ScopeNode   Scope = "node"
+	ScopeLedger Scope = "ledger" // the history has no room
+)
+
 // RefusedError says that an execution was not accepted, and when to try again.
 type RefusedError struct {
-	Code       Code   // CodeOverloaded, CodeConcurrencyLimit, CodeQuarantined
-	Scope      string // "script", "tenant" or "node"; "ledger" where the history has no room
+	Code       Code // CodeOverloaded, CodeConcurrencyLimit, CodeQuarantined
+	Scope      Scope
 	Limit      int
 	RetryAfter time.Duration
 	Detail     string

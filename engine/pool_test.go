@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/engine/enginetest"
 )
 
@@ -154,15 +155,15 @@ func TestConcurrencyLimits(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		script *engine.Script
-		scope  string
+		scope  engine.Scope
 	}{
-		{"script", tenant.Script("sleep:5000", func(l *engine.Limits) { l.MaxConcurrentRuns = 2 }), "script"},
-		{"tenant", bounded.Script("sleep:5000", nil), "tenant"},
+		{"script", tenant.Script("sleep:5000", func(l *engine.Limits) { l.MaxConcurrentRuns = 2 }), engine.ScopeScript},
+		{"tenant", bounded.Script("sleep:5000", nil), engine.ScopeTenant},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			limit := 2
-			if c.scope == "tenant" {
+			if c.scope == engine.ScopeTenant {
 				limit = 1
 			}
 			var running sync.WaitGroup
@@ -186,6 +187,7 @@ func TestConcurrencyLimits(t *testing.T) {
 			require.Equal(t, engine.CodeConcurrencyLimit, refused.Code)
 			require.Equal(t, c.scope, refused.Scope)
 			require.Equal(t, limit, refused.Limit)
+			require.True(t, e.Full(c.script.ID))
 
 			res := enginetest.Execute(t, e, enginetest.Invocation(c.script, "null"))
 			require.Equal(t, engine.CodeNone, res.Code, "others wait")
@@ -239,8 +241,43 @@ func TestOverloadIsRefused(t *testing.T) {
 	var refused *engine.RefusedError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, engine.CodeOverloaded, refused.Code)
+	require.Equal(t, engine.ScopeTenant, refused.Scope, "the tenant waits behind its own execution: that says nothing of another's")
+	require.Equal(t, 1, refused.Limit, "its share of the workers")
+	require.False(t, e.Full(tenant.Script("echo", nil).ID), "no limit of its own is reached")
 	cancel()
 	<-done
+}
+
+// A limit across nodes is divided once: its parts are what the nodes run together, also where it does not divide.
+func TestALimitIsWhatTheNodesRunTogether(t *testing.T) {
+	t.Parallel()
+	const limit, nodes = 3, 2
+	s := enginetest.NewTenant().Script("sleep:300000", func(l *engine.Limits) { l.MaxConcurrentRuns, l.MaxExecutionTime = limit, 10*time.Minute })
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	began := make(chan struct{}, 100)
+	var members [nodes]cluster.Members
+	sum := 0
+	for place := range members {
+		members[place].Set(nodes, place)
+		e := enginetest.Start(t, func(c *engine.Config) {
+			c.MaxWorkers, c.QueueWait, c.Members = 8, time.Minute, &members[place]
+		})
+		sum += members[place].Share(limit, s.ID)
+		for range members[place].Share(limit, s.ID) { // as the scheduler claims
+			wg.Go(func() {
+				inv := enginetest.Invocation(s, "null")
+				inv.OnBegin = func() { began <- struct{}{} }
+				_, _ = e.Execute(ctx, inv)
+			})
+		}
+	}
+	require.Equal(t, limit, sum)
+	for range limit {
+		<-began // all run at one time: none of them ends
+	}
+	cancel()
+	wg.Wait()
 }
 
 // A done context: what runs may end, what does not end is cancelled as ours, what comes is refused, and nothing is left over.

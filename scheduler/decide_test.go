@@ -11,7 +11,9 @@ import (
 	"pgregory.net/rapid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/scheduler/cron"
+	"jsruntime/sqlc"
 )
 
 func TestDecideTicks(t *testing.T) {
@@ -212,27 +214,48 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestSharesAddUp: the nodes' parts of a limit are the limit, whatever the number of nodes.
-func TestSharesAddUp(t *testing.T) {
+// TestARefusalPausesWhatItIsAbout: a script or tenant that meets its own limit is not claimed from for a while, and nothing else is delayed.
+func TestARefusalPausesWhatItIsAbout(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		nodes, limit := rapid.IntRange(1, 20).Draw(t, "nodes"), rapid.IntRange(0, 200).Draw(t, "limit")
-		key := uuid.New()
-		sum := 0
-		for place := range nodes {
-			var m members
-			m.set(nodes, place)
-			sum += m.share(limit, key)
+	script := pair{uuid.New(), uuid.New()}
+	sibling, stranger := pair{script.tenant, uuid.New()}, pair{uuid.New(), uuid.New()}
+	pairs := []pair{script, sibling, stranger}
+	limits := &queued{scriptLimit: 1, tenantLimit: 10}
+	known := []*queued{limits, limits, limits}
+	row := &sqlc.ExecutionClaimRow{TenantID: script.tenant, ScriptID: script.script}
+	for _, c := range []struct {
+		scope engine.Scope
+		want  []int
+		all   bool
+	}{
+		{engine.ScopeScript, []int{0, 1, 1}, false},
+		{engine.ScopeTenant, []int{0, 0, 1}, false},
+		{engine.ScopeNode, []int{1, 1, 1}, true},
+	} {
+		d := &dispatcher{Scheduler: &Scheduler{
+			cfg: Config{Members: new(cluster.Members), Concurrency: 8}, running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{},
+			pauses: map[uuid.UUID]time.Time{}, held: map[uuid.UUID]*held{},
+		}}
+		until := time.Now().Add(time.Hour)
+		d.pause(c.scope, row, until)
+		require.Equal(t, c.want, d.share(pairs, known), c.scope)
+		require.Equal(t, c.all, d.paused.Load() != nil, c.scope)
+		if !c.all {
+			require.Equal(t, until, d.resume, "the next pass comes when the pause ends")
 		}
-		require.Equal(t, limit, sum)
-	})
+		for id := range d.pauses {
+			d.pauses[id] = time.Now()
+		}
+		require.Equal(t, []int{1, 1, 1}, d.share(pairs, known), c.scope)
+		require.Empty(t, d.pauses)
+	}
 }
 
 // TestShareIsFair: no tenant gets a second slot more than another that could use it.
 func TestShareIsFair(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		d := &dispatcher{Scheduler: &Scheduler{cfg: Config{Concurrency: rapid.IntRange(1, 64).Draw(t, "slots")}, running: map[uuid.UUID]int{}, held: map[uuid.UUID]*held{}}}
+		d := &dispatcher{Scheduler: &Scheduler{cfg: Config{Members: new(cluster.Members), Concurrency: rapid.IntRange(1, 64).Draw(t, "slots")}, running: map[uuid.UUID]int{}, held: map[uuid.UUID]*held{}}}
 		var pairs []pair
 		var known []*queued
 		tenants := rapid.IntRange(1, 10).Draw(t, "tenants")

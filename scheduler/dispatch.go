@@ -52,7 +52,8 @@ type queued struct {
 	floorRunAt time.Time
 	floorID    uuid.UUID
 
-	scriptLimit, tenantLimit int // across all nodes
+	scriptLimit, tenantLimit int       // across all nodes
+	fullUntil                time.Time // its script was full, see Config.Full
 }
 
 // dispatcher claims executions and starts them. It belongs to one goroutine.
@@ -69,6 +70,7 @@ type dispatcher struct {
 	discoverTook time.Duration
 	roundTook    time.Duration // of the pages so far
 	nextDue      time.Time     // when the first execution known to lie in the future is due
+	resume       time.Time     // when the first pause of a script or tenant that has something to claim ends; zero: there is none
 }
 
 // dispatch claims until ctx is done. What it starts lives as long as work.
@@ -135,6 +137,9 @@ func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error
 	wait := d.cfg.Poll
 	if !d.nextDue.IsZero() {
 		wait = min(wait, time.Until(d.nextDue))
+	}
+	if !d.resume.IsZero() {
+		wait = min(wait, time.Until(d.resume))
 	}
 	if room > 0 || len(d.pairs) > 0 {
 		// A discovery that was put off is made as soon as it may be.
@@ -272,7 +277,7 @@ func (d *dispatcher) stopped(ctx context.Context, p pair, row sqlc.ExecutionDisc
 	}
 	if row.TenantActive && !row.Archived {
 		q := &queued{scriptLimit: int(row.ScriptConcurrency), tenantLimit: int(row.TenantConcurrency)}
-		if _, err := d.claim(ctx, []pair{p}, []*queued{q}, d.share([]pair{p}, []*queued{q})); err != nil {
+		if _, err := d.claimShare(ctx, []pair{p}, []*queued{q}); err != nil {
 			return err
 		}
 	}
@@ -303,11 +308,70 @@ func (d *dispatcher) claimKnown(ctx context.Context, woken bool) (int, error) {
 	for i, p := range pairs {
 		known[i] = d.pairs[p]
 	}
-	return d.claim(ctx, pairs, known, d.share(pairs, known))
+	return d.claimShare(ctx, pairs, known)
 }
 
-// claim claims count[i] executions of pairs[i] at most, starts them, and moves the floors.
-func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, counts []int) (int, error) {
+// claimShare claims of the pairs what this node has room for.
+func (d *dispatcher) claimShare(ctx context.Context, pairs []pair, known []*queued) (int, error) {
+	counts := d.share(pairs, known)
+	for range fullLooks {
+		if !d.findFull(pairs, known, counts) {
+			break
+		}
+		counts = d.share(pairs, known) // what they would have had is another script's
+	}
+	return d.claim(ctx, pairs, known, counts, d.shareFull(pairs, known, counts))
+}
+
+const (
+	// fullFor is how long a script that was full counts as full without another look.
+	fullFor = 100 * time.Millisecond
+	// fullLooks bounds how often one pass divides the slots again.
+	fullLooks = 8
+)
+
+// findFull asks about the scripts that are to have a slot which are full, and reports whether some are.
+func (d *dispatcher) findFull(pairs []pair, known []*queued, counts []int) (found bool) {
+	for i, p := range pairs {
+		if counts[i] > 0 && d.cfg.Full(p.script) {
+			known[i].fullUntil, found = time.Now().Add(fullFor), true
+		}
+	}
+	return found
+}
+
+// shareFull gives one execution to each script that is full and has none waiting: it waits in the Executor for its turn among the script's
+// requests, without a slot. A tenant has a quarter of Concurrency of them at most. It returns which pairs these are.
+func (d *dispatcher) shareFull(pairs []pair, known []*queued, counts []int) map[pair]bool {
+	var full map[pair]bool
+	byTenant := map[uuid.UUID]int{}
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, p := range pairs {
+		q := known[i]
+		if !q.fullUntil.After(now) || d.Scheduler.blocked[p.script] > 0 {
+			continue
+		}
+		if _, paused := d.pausedLocked(p, now); paused {
+			continue
+		}
+		of := byTenant[p.tenant]
+		if d.Scheduler.blocked[p.tenant]+of >= max(1, d.cfg.Concurrency/4) || d.cfg.Members.Share(q.tenantLimit, p.tenant)-d.running[p.tenant]-of <= 0 ||
+			d.cfg.Members.Share(q.scriptLimit, p.script)-d.running[p.script] <= 0 {
+			continue
+		}
+		if full == nil {
+			full = map[pair]bool{}
+		}
+		full[p], counts[i] = true, 1
+		byTenant[p.tenant]++
+	}
+	return full
+}
+
+// claim claims count[i] executions of pairs[i] at most, starts them, and moves the floors. Those of blocked take no slot until they begin.
+func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, counts []int, blocked map[pair]bool) (int, error) {
 	params := sqlc.ExecutionClaimParams{NodeID: d.cfg.NodeID, LeaseToken: uuid.Must(uuid.NewV7()), LeaseSeconds: d.cfg.Lease.Seconds()}
 	asked := map[pair]int{}
 	byPair := map[pair]*queued{}
@@ -343,7 +407,7 @@ func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, c
 		if c := row.RunAt.Compare(q.floorRunAt); c > 0 || c == 0 && bytes.Compare(row.ID[:], q.floorID[:]) > 0 {
 			q.floorRunAt, q.floorID = row.RunAt, row.ID
 		}
-		d.start(row, params.LeaseToken, began)
+		d.start(row, params.LeaseToken, began, blocked[p])
 	}
 	for p, missing := range asked {
 		byPair[p].ready = missing == 0
@@ -369,12 +433,17 @@ func (d *dispatcher) disown(rows []sqlc.ExecutionClaimRow, token uuid.UUID) {
 }
 
 // start hands an execution to a goroutine of its own.
-func (d *dispatcher) start(row *sqlc.ExecutionClaimRow, token uuid.UUID, since time.Time) {
+func (d *dispatcher) start(row *sqlc.ExecutionClaimRow, token uuid.UUID, since time.Time, blocked bool) {
 	ctx, cancel := context.WithCancelCause(d.work)
-	h := &held{row: row, token: token, cancel: cancel, since: since}
+	h := &held{row: row, token: token, cancel: cancel, since: since, blocked: blocked}
 	d.mu.Lock()
 	d.Scheduler.held[row.ID] = h
-	d.slots++
+	if blocked {
+		d.Scheduler.blocked[row.ScriptID]++
+		d.Scheduler.blocked[row.TenantID]++
+	} else {
+		d.slots++
+	}
 	d.running[row.ScriptID]++
 	d.running[row.TenantID]++
 	d.mu.Unlock()
@@ -391,15 +460,26 @@ func (d *dispatcher) share(pairs []pair, known []*queued) []int {
 	extra := free + max(1, d.cfg.Concurrency/4)
 	byTenant := map[uuid.UUID]*tenantShare{}
 	var tenants tenantHeap
+	now := time.Now()
+	d.resume = time.Time{}
 	for i, p := range pairs {
+		if until, paused := d.pausedLocked(p, now); paused {
+			if d.resume.IsZero() || until.Before(d.resume) {
+				d.resume = until
+			}
+			continue
+		}
+		if known[i].fullUntil.After(now) {
+			continue // see shareFull
+		}
 		t := byTenant[p.tenant]
 		if t == nil {
 			running := d.running[p.tenant]
-			t = &tenantShare{running: running, order: len(byTenant), room: d.members.share(known[i].tenantLimit, p.tenant) - running}
+			t = &tenantShare{running: running, order: len(byTenant), room: d.cfg.Members.Share(known[i].tenantLimit, p.tenant) - running}
 			byTenant[p.tenant] = t
 			tenants = append(tenants, t)
 		}
-		if room := d.members.share(known[i].scriptLimit, p.script) - d.running[p.script]; room > 0 {
+		if room := d.cfg.Members.Share(known[i].scriptLimit, p.script) - d.running[p.script]; room > 0 {
 			t.scripts = append(t.scripts, scriptShare{index: i, room: room})
 		}
 	}

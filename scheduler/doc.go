@@ -27,7 +27,10 @@
 //     snapshot.
 //   - Free slots go to the tenant that has fewest running, and there to its scripts in turn. A tenant that has nothing running may
 //     exceed the node's Concurrency by a quarter.
-//   - max_concurrent_runs of a script and of a tenant is divided by the live nodes, exactly: the nodes' parts add up to it.
+//   - max_concurrent_runs of a script and of a tenant is divided by the live nodes, exactly: the nodes' parts add up to it
+//     (engine/cluster).
+//   - What a script or a tenant is refused for pauses claims of that script or tenant only. An execution that waits for its script's own
+//     requests takes no slot, and there is one of a script at most.
 //
 // # What goes wrong, and what happens then
 //

@@ -12,6 +12,7 @@ import (
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/ledger"
+	"jsruntime/sqlc"
 )
 
 const (
@@ -31,7 +32,12 @@ func (s *Scheduler) execute(ctx context.Context, h *held) {
 	e := s.outcome(ctx, h)
 	h.cancel(nil)
 	s.mu.Lock()
-	s.slots--
+	if h.blocked {
+		release(s.blocked, h.row.ScriptID)
+		release(s.blocked, h.row.TenantID)
+	} else {
+		s.slots--
+	}
 	release(s.running, h.row.ScriptID)
 	release(s.running, h.row.TenantID)
 	// Waking the claim for each end would claim them one by one.
@@ -49,6 +55,59 @@ func (s *Scheduler) execute(ctx context.Context, h *held) {
 		s.queueWake.set()
 	}
 	s.endings <- e
+}
+
+// maxPause bounds how long nothing is claimed of what the Executor has refused.
+const maxPause = time.Second
+
+// pause keeps claims of what an execution was refused for away until then: of its script, of its tenant, or of all. A tenant that meets
+// its own limit, or fills its share of the workers, delays nothing of another tenant's.
+func (s *Scheduler) pause(scope engine.Scope, row *sqlc.ExecutionClaimRow, until time.Time) {
+	switch scope {
+	case engine.ScopeScript:
+		s.pauseKey(row.ScriptID, until)
+	case engine.ScopeTenant:
+		s.pauseKey(row.TenantID, until)
+	default:
+		s.paused.Store(&until)
+	}
+}
+
+// pauseKey pauses a script or a tenant.
+func (s *Scheduler) pauseKey(id uuid.UUID, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pauses[id] = until
+}
+
+// pausedLocked returns until when nothing is to be claimed of a script, and forgets pauses that are over. s.mu is held.
+func (s *Scheduler) pausedLocked(p pair, now time.Time) (until time.Time, paused bool) {
+	for _, id := range [...]uuid.UUID{p.tenant, p.script} {
+		end, ok := s.pauses[id]
+		switch {
+		case !ok:
+		case end.After(now):
+			if end.After(until) {
+				until, paused = end, true
+			}
+		default:
+			delete(s.pauses, id)
+		}
+	}
+	return until, paused
+}
+
+// unblock counts a run among those that take a slot: what it was blocked by has ended.
+func (s *Scheduler) unblock(h *held) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.blocked {
+		h.blocked = false
+		release(s.blocked, h.row.ScriptID)
+		release(s.blocked, h.row.TenantID)
+		s.slots++
+		s.queueWake.set() // another one may wait in its place
+	}
 }
 
 func release(running map[uuid.UUID]int, key uuid.UUID) {
@@ -83,6 +142,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 		// What was to wait (a retry's delay, deliver_at) did not queue for that time.
 		QueuedAt: claimed.Add(-seconds(min(row.QueuedSeconds, row.LateSeconds))),
 		OnBegin: func() {
+			s.unblock(h)
 			since := time.Since(claimed)
 			s.cfg.Observer.Begun(e.trigger, seconds(row.QueuedSeconds)+since, seconds(row.LateSeconds)+since)
 		},
@@ -115,10 +175,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 	if delay <= 0 {
 		delay = overloadedDelay
 	}
-	if refused.Scope == "node" {
-		until := time.Now().Add(min(delay, time.Second))
-		s.paused.Store(&until)
-	}
+	s.pause(refused.Scope, row, time.Now().Add(min(delay, maxPause)))
 	// Spread, so that what was refused together does not come back together.
 	delay += rand.N(delay/4 + time.Millisecond)
 	return e.giveBack(string(refused.Code), delay, ctx)

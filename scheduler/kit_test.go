@@ -105,6 +105,13 @@ func (e executor) Execute(ctx context.Context, inv *engine.Invocation) (*engine.
 	return e(ctx, inv)
 }
 
+// silent is a fake Executor that leaves it to the function to say when an execution begins.
+type silent func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error)
+
+func (e silent) Execute(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
+	return e(ctx, inv)
+}
+
 func done(output any) *engine.Result {
 	raw, err := json.Marshal(output)
 	if err != nil {
@@ -240,6 +247,11 @@ func (w *world) enqueue(tenant, script uuid.UUID, set string) uuid.UUID {
 
 // node runs a scheduler in this process, and returns it and what stops it.
 func (w *world) node(run executor, change ...func(*scheduler.Config)) (*scheduler.Scheduler, func()) {
+	w.Helper()
+	return w.nodeWith(run, change...)
+}
+
+func (w *world) nodeWith(run engine.Executor, change ...func(*scheduler.Config)) (*scheduler.Scheduler, func()) {
 	w.Helper()
 	pool, err := pgxpool.NewWithConfig(w.Context(), w.db.Config())
 	require.NoError(w, err)

@@ -4,49 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"hash/fnv"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"jsruntime/sqlc"
 )
-
-// members is who is alive: this node's place among the nodes that take work.
-type members struct {
-	mu    sync.RWMutex
-	nodes int // 0: not read yet
-	place int
-}
-
-func (m *members) count() int {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return max(1, m.nodes)
-}
-
-func (m *members) set(nodes, place int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.nodes, m.place = nodes, place
-}
-
-// share is this node's part of a limit across nodes. The parts of all nodes add up to the limit: what doesn't divide goes to
-// nodes that the key picks, so that the scripts with the limit 1 are spread over the nodes.
-func (m *members) share(limit int, key uuid.UUID) int {
-	m.mu.RLock()
-	nodes, place := max(1, m.nodes), m.place
-	m.mu.RUnlock()
-	hash := fnv.New32a()
-	_, _ = hash.Write(key[:])
-	rest := limit % nodes
-	if int((uint64(hash.Sum32())+uint64(place))%uint64(nodes)) < rest {
-		return limit/nodes + 1
-	}
-	return limit / nodes
-}
 
 // maxStart is how long a node waits for its Executor's first worker before it registers as one that cannot run.
 const maxStart = 2 * time.Second
@@ -174,7 +138,7 @@ func (s *Scheduler) beatOnce(ctx context.Context, draining bool) error {
 	if !found {
 		nodes++
 	}
-	s.members.set(nodes, place)
+	s.cfg.Members.Set(nodes, place)
 	if able {
 		now := time.Now()
 		s.counted.CompareAndSwap(nil, &now)

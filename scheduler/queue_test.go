@@ -206,6 +206,47 @@ func TestAFloodDoesNotDelayAnotherTenant(t *testing.T) {
 	require.Equal(t, 100000, one[int](w, `SELECT count(*) FROM script_executions WHERE status = 'pending' AND attempt = 1 AND lost_count = 0`))
 }
 
+// TestATenantAtItsOwnLimitsTakesNoSlots: scripts whose requests are all that they may run have one execution each that waits for its turn.
+// These take no slot, so that another tenant has all of them.
+func TestATenantAtItsOwnLimitsTakesNoSlots(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.tenant("a"), w.tenant("b")
+	full := map[uuid.UUID]bool{}
+	for range 8 {
+		script := w.script(a, "oneoff")
+		full[script] = true
+		for range 3 {
+			w.enqueue(a, script, "")
+		}
+	}
+	quiet := w.subscriber(b, "x")
+	w.exec(`UPDATE scripts SET resource_limits = '{"max_concurrent_runs": 100}' WHERE id = $1`, quiet)
+	const slots = 4
+	waiting := make(chan struct{}, 100)
+	var beside sync.WaitGroup
+	beside.Add(slots)
+	s, stop := w.nodeWith(silent(func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		if full[inv.Script.ID] {
+			waiting <- struct{}{}
+			<-ctx.Done() // its script's requests never end
+			return nil, ctx.Err()
+		}
+		inv.OnBegin()
+		beside.Done() // each waits for the others: they have a slot at one time
+		beside.Wait()
+		return done(nil), nil
+	}), func(c *scheduler.Config) {
+		c.Concurrency, c.DrainTimeout = slots, time.Millisecond
+		c.Full = func(script uuid.UUID) bool { return full[script] }
+	})
+	<-waiting
+	w.publish(b, "x", slots)
+	w.eventually(`SELECT count(*) = $2 FROM script_executions WHERE script_id = $1 AND status = 'completed'`, quiet, slots)
+	require.Zero(t, s.Running())
+	stop()
+	require.Zero(t, one[int](w, `SELECT count(*) FROM script_executions WHERE status <> 'pending' AND tenant_id = $1`, a), "given back")
+}
+
 func TestRetriesEndInOneDeadLetterAndARedriveRemovesIt(t *testing.T) {
 	w := newWorld(t)
 	tenant := w.tenant("a")

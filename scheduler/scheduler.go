@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/sqlc"
 )
 
@@ -67,9 +68,14 @@ type Config struct {
 	// PruneInterval is how often what is older is looked for. 0 means 10 min.
 	PruneInterval time.Duration
 
+	// Members is told with every heartbeat which nodes take work; claims are bounded by its Shares. Nil: one that only the Scheduler uses.
+	Members *cluster.Members
 	// Able says whether the Executor can run scripts at all: while it cannot, nothing is claimed, and the other nodes have the work
 	// and this one's share of limits. Nil: it always can.
 	Able func() bool
+	// Full reports whether a script or its tenant has as many executions on this node, requests included, as it may have at one time here.
+	// One execution of such a script is claimed, waits for its turn and takes none of Concurrency meanwhile. Nil: none is full.
+	Full func(scriptID uuid.UUID) bool
 	// Load is what the node does beside its queued executions, to be shown with it; it is asked with every heartbeat. Nil: nothing.
 	Load func() Load
 	// Observer is told what happens. Nil means nobody.
@@ -115,8 +121,14 @@ func (c Config) withDefaults() (Config, error) {
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.Retention = cmp.Or(c.Retention, 90*24*time.Hour)
 	c.PruneInterval = cmp.Or(c.PruneInterval, 10*time.Minute)
+	if c.Members == nil {
+		c.Members = new(cluster.Members)
+	}
 	if c.Able == nil {
 		c.Able = func() bool { return true }
+	}
+	if c.Full == nil {
+		c.Full = func(uuid.UUID) bool { return false }
 	}
 	if c.Load == nil {
 		c.Load = func() Load { return Load{} }
@@ -151,7 +163,6 @@ var (
 type Scheduler struct {
 	cfg     Config
 	queries *sqlc.Queries
-	members members
 
 	queueWake signal // the queue may have something
 	tickWake  signal // a schedule may be due
@@ -159,10 +170,12 @@ type Scheduler struct {
 	notify    signal // other nodes are to be woken
 
 	mu      sync.Mutex
-	held    map[uuid.UUID]*held // executions that this node has leases of
-	running map[uuid.UUID]int   // by script and by tenant: begun or about to begin, and not ended
-	slots   int                 // their sum
-	took    time.Duration       // moving average of what an execution takes; 0: not known
+	held    map[uuid.UUID]*held     // executions that this node has leases of
+	running map[uuid.UUID]int       // by script and by tenant: begun or about to begin, and not ended
+	blocked map[uuid.UUID]int       // by script and by tenant: of these, those that wait for an execution of their own script or tenant
+	slots   int                     // how many are running and not blocked
+	pauses  map[uuid.UUID]time.Time // by script and by tenant: until when nothing of it is claimed
+	took    time.Duration           // moving average of what an execution takes; 0: not known
 
 	endings chan *ending
 	paused  atomic.Pointer[time.Time] // until when the Executor wants nothing; nil: it does
@@ -178,6 +191,8 @@ type held struct {
 	token  uuid.UUID
 	cancel context.CancelCauseFunc
 	since  time.Time // before the claim or the last renewal was sent
+	// blocked: it waits for an execution of its own script or tenant to end, and takes no slot until it begins. Guarded by Scheduler.mu.
+	blocked bool
 	// writing: it has ended and its ending is being written. Its lease is renewed for as long as that takes.
 	writing  bool
 	stripped bool // its ending is written without what the script made
@@ -194,15 +209,15 @@ func New(cfg Config) (*Scheduler, error) {
 	return &Scheduler{
 		cfg: cfg, queries: sqlc.New(cfg.Pool),
 		queueWake: newSignal(), tickWake: newSignal(), armWake: newSignal(), notify: newSignal(),
-		held: map[uuid.UUID]*held{}, running: map[uuid.UUID]int{}, endings: make(chan *ending, endingsPerSlot*cfg.Concurrency),
+		held: map[uuid.UUID]*held{}, running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{}, pauses: map[uuid.UUID]time.Time{}, endings: make(chan *ending, endingsPerSlot*cfg.Concurrency),
 	}, nil
 }
 
 // NodeID names this process in the database.
 func (s *Scheduler) NodeID() uuid.UUID { return s.cfg.NodeID }
 
-// LiveNodes is how many nodes are alive and take work, this one included: at least 1. It is what limits across nodes are divided by.
-func (s *Scheduler) LiveNodes() int { return s.members.count() }
+// LiveNodes is how many nodes are alive and take work, this one included: at least 1.
+func (s *Scheduler) LiveNodes() int { return s.cfg.Members.Count() }
 
 // Wake says that executions were put into the queue, by a transaction that is committed: this node looks at once, the others are
 // notified at most every 50 ms.

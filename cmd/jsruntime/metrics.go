@@ -219,7 +219,7 @@ func (m *metrics) ExecutionEnded(inv *engine.Invocation, res *engine.Result) {
 
 // ExecutionRefused implements engine.Observer.
 func (m *metrics) ExecutionRefused(_ *engine.Invocation, err *engine.RefusedError) {
-	m.refused.WithLabelValues(string(err.Code), err.Scope).Inc()
+	m.refused.WithLabelValues(string(err.Code), string(err.Scope)).Inc()
 }
 
 // hostMethods bounds a label that a worker names.

@@ -21,6 +21,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/cluster"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/host"
 	"jsruntime/engine/ledger"
@@ -155,14 +156,14 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 
 	var machine *engine.Engine
 	var clock *scheduler.Scheduler
-	liveNodes := func() int { return clock.LiveNodes() }
+	members := new(cluster.Members)
 	var executor engine.Executor
 	services, err := host.New(host.Config{
 		DB: hostPool, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
 		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
 			return executor.Execute(ctx, inv)
 		},
-		LiveNodes: liveNodes, Wake: func() { clock.Wake() },
+		Members: members, Wake: func() { clock.Wake() },
 		FetchAllow: cfg.FetchAllow, FetchDeny: cfg.FetchDeny, FetchRefuse: []string{listener.Addr().String(), databaseHost(pool)},
 	})
 	if err != nil {
@@ -172,7 +173,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	calls := traces.host(services)
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
-		QueueWait: cfg.QueueWait, DrainGrace: time.Second, LiveNodes: liveNodes, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
+		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Observer: metrics, Logger: log,
 	})
 	if err != nil {
@@ -186,7 +187,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	executor = &whileRoom{next: queued, full: book.Full, observer: metrics}
 	clock, err = scheduler.New(scheduler.Config{
 		Pool: leases, Executor: queued, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
-		Retention: retention(cfg.HistoryDays), Able: machine.Able, Load: func() scheduler.Load { return nodeLoad(machine.Stats(), book.Stats()) },
+		Retention: retention(cfg.HistoryDays), Members: members, Able: machine.Able, Full: machine.Full, Load: func() scheduler.Load { return nodeLoad(machine.Stats(), book.Stats()) },
 		Observer: schedulerMetrics{metrics: metrics}, Logger: log,
 	})
 	if err != nil {

@@ -47,7 +47,7 @@ type refusals struct {
 }
 
 func (r *refusals) ExecutionRefused(_ *engine.Invocation, err *engine.RefusedError) {
-	r.scopes = append(r.scopes, err.Scope)
+	r.scopes = append(r.scopes, string(err.Scope))
 }
 
 // A script must not run where its row has no room: its caller is told to try again, and what it did would be done twice.

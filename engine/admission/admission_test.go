@@ -11,22 +11,6 @@ import (
 	"jsruntime/engine/admission"
 )
 
-func TestShare(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct{ limit, nodes, want int }{
-		{0, 3, 0}, {5, 0, 5}, {5, 1, 5}, {5, 2, 2}, {5, 5, 1}, {5, 9, 1}, {1, 4, 1}, {100, 4, 25},
-	} {
-		require.Equal(t, c.want, admission.Share(c.limit, c.nodes), "%d over %d", c.limit, c.nodes)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		limit, nodes := rapid.IntRange(1, 1000).Draw(t, "limit"), rapid.IntRange(1, 100).Draw(t, "nodes")
-		share := admission.Share(limit, nodes)
-		if share < 1 || nodes <= limit && share*nodes > limit {
-			t.Fatalf("%d nodes of %d each exceed %d", nodes, share, limit)
-		}
-	})
-}
-
 func TestEstimate(t *testing.T) {
 	t.Parallel()
 	var e admission.Estimate

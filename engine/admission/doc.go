@@ -7,9 +7,6 @@
 //
 // # Rules
 //
-//   - A limit across nodes is divided by the nodes that are alive. No node's share is less than 1, so that a script with
-//     max_concurrent_runs 1 can run on every node: with more nodes than the limit the sum may exceed it. The durable queue counts
-//     exactly, in the database.
 //   - A script whose executions are short and do not wait for host calls queues at its worker; any other gets a worker for each
 //     execution (Estimate).
 //   - Workers are divided over the tenants that want some: whoever has fewest is next, and among equals whoever was served longest

@@ -1,16 +1,5 @@
 package admission
 
-// Share returns one node's part of a limit that all live nodes share: at least 1. A limit of 0 means none and stays 0.
-func Share(limit, nodes int) int {
-	if limit <= 0 {
-		return 0
-	}
-	if nodes <= 1 {
-		return limit
-	}
-	return max(1, limit/nodes)
-}
-
 // Load is what a tenant has and wants of the pool.
 type Load struct {
 	Active int   // workers that execute and do not wait for a host call, or that are being made ready

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/sqlc"
 )
 
@@ -54,8 +55,8 @@ type Config struct {
 	Scripts  Scripts
 	Recorder Recorder
 
-	// LiveNodes is how many nodes share max_api_calls_per_minute. nil means one.
-	LiveNodes func() int
+	// Members are the nodes that share max_api_calls_per_minute and max_concurrent_runs. Nil means that this node is alone.
+	Members *cluster.Members
 
 	// FetchAllow and FetchDeny are the operator's lists: see ParseRules. They are asked before the built-in rules.
 	FetchAllow []string
@@ -121,8 +122,8 @@ func New(cfg Config) (*Host, error) {
 	if cfg.FetchPorts == nil {
 		cfg.FetchPorts = []uint16{80, 443}
 	}
-	if cfg.LiveNodes == nil {
-		cfg.LiveNodes = func() int { return 1 }
+	if cfg.Members == nil {
+		cfg.Members = new(cluster.Members)
 	}
 	switch {
 	case cfg.DB == nil:
@@ -139,7 +140,7 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg:     cfg,
 		queries: sqlc.New(cfg.DB),
-		rates:   newRates(cfg.LiveNodes),
+		rates:   newRates(cfg.Members.Count),
 		guard:   g,
 		fetches: newSlots(cfg.MaxFetches),
 		usage:   newUsageCache(),

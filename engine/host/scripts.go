@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
-	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 )
 
@@ -82,7 +81,7 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		return nil, fmt.Errorf("find script: %w", err)
 	}
 
-	link, err := h.chains.extend(outer, script, h.cfg.LiveNodes())
+	link, err := h.chains.extend(outer, script, h.cfg.Members.Serve(script.Limits.MaxConcurrentRuns, script.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -168,9 +167,9 @@ type link struct {
 
 func newChains() *chains { return &chains{links: map[uuid.UUID]*link{}} }
 
-// extend adds a script to outer's chain. A chain that holds all the runs that the script may have at one time on this node
-// would wait for itself: that is a loop, and said so at once.
-func (c *chains) extend(outer *engine.Invocation, script *engine.Script, nodes int) (*link, error) {
+// extend adds a script to outer's chain. limit is how many runs the script may have at one time on this node, 0 any number: a chain
+// that holds them all would wait for itself: that is a loop, and said so at once.
+func (c *chains) extend(outer *engine.Invocation, script *engine.Script, limit int) (*link, error) {
 	c.mu.Lock()
 	above := c.links[outer.ExecutionID]
 	c.mu.Unlock()
@@ -183,7 +182,7 @@ func (c *chains) extend(outer *engine.Invocation, script *engine.Script, nodes i
 			held++
 		}
 	}
-	if limit := admission.Share(script.Limits.MaxConcurrentRuns, nodes); limit > 0 && held >= limit {
+	if limit > 0 && held >= limit {
 		return nil, &engine.HostError{
 			Name: "Error", Code: string(engine.CodeLoopDetected), Fatal: engine.CodeLoopDetected,
 			Message: fmt.Sprintf("the chain of invocations holds all %d runs that script %s may have at one time here (max_concurrent_runs %d)",

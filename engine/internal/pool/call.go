@@ -106,9 +106,25 @@ const (
 	EndCancelled                    // it was cancelled before it began
 )
 
+// Scope says what stood between a call and a worker.
+type Scope uint8
+
+// The scopes of a Refusal.
+const (
+	ScopeNone    Scope = iota
+	ScopeScript        // the script runs as often as it may here: Limit
+	ScopeTenant        // the tenant runs as often as it may here: Limit
+	ScopeShare         // the tenant has its fair share of the node's workers, Limit, and waits behind its own calls
+	ScopeQueue         // the tenant has its part of the node's queue: Limit calls
+	ScopeLost          // the call lost too many workers before it began: the tenant's other calls ended them
+	ScopeLease         // the tenant's environment could not be read: Err
+	ScopeNode          // the node has no worker for a tenant that has less than its share
+	ScopeClosing       // the pool shuts down
+)
+
 // Refusal says why a call got no worker.
 type Refusal struct {
-	Scope string // script, tenant: the concurrency Limit is reached; node: no worker is free; closing: the pool shuts down; lease: Err
+	Scope Scope
 	Limit int
 	Err   error
 	// Wait is when to try again.

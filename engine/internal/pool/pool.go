@@ -55,9 +55,11 @@ type Config struct {
 	HelloTimeout time.Duration // 0 means 10 s
 	MaxMemory    int64         // see wire.Lease
 
-	Env         func(ctx context.Context, tenant Key) (json.RawMessage, error)
-	Nodes       func() int
-	TenantLimit func(tenant Key) int
+	Env func(ctx context.Context, tenant Key) (json.RawMessage, error)
+	// ScriptShare and TenantShare return how many executions a script with that limit, or a tenant, may have at one time on this node; 0
+	// means any number.
+	ScriptShare func(script Key, limit int) int
+	TenantShare func(tenant Key) int
 	Started     func(took time.Duration)
 	Ended       func(cause string, death *Death)
 	Condemned   func(code string) // a worker dropped an isolate after an execution that ended with code, in the worker's words
@@ -199,14 +201,38 @@ func (p *Pool) scriptOf(prog *Program) *script {
 }
 
 // room reports whether the script may be served by one more worker, and if not, whose limit says so.
-func (p *Pool) room(s *script) (scope string, limit int) {
-	if limit := admission.Share(s.limit, p.cfg.Nodes()); limit > 0 && len(s.workers) >= limit {
-		return "script", limit
+func (p *Pool) room(s *script) (scope Scope, limit int) {
+	if limit := p.cfg.ScriptShare(s.id, s.limit); limit > 0 && len(s.workers) >= limit {
+		return ScopeScript, limit
 	}
-	if limit := admission.Share(p.cfg.TenantLimit(s.tenant.id), p.cfg.Nodes()); limit > 0 && s.tenant.busy >= limit {
-		return "tenant", limit
+	if limit := p.cfg.TenantShare(s.tenant.id); limit > 0 && s.tenant.busy >= limit {
+		return ScopeTenant, limit
 	}
-	return "", 0
+	return ScopeNone, 0
+}
+
+// Full reports whether a script, or its tenant, has as many executions on this node as it may have at one time here: a further call
+// would wait for one of them, whatever else the node has to do.
+func (p *Pool) Full(id Key) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.scripts[id]
+	if s == nil {
+		return false
+	}
+	scope, _ := p.room(s)
+	return scope != ScopeNone
+}
+
+// busy is the refusal of a call for which there is no worker. Where the tenant has its fair share of the node's workers it waits behind
+// its own calls: that says nothing about another tenant's.
+func (p *Pool) busy(t *tenant, wait time.Duration) Refusal {
+	if t.active > 0 {
+		if share := admission.FairShare(p.cfg.MaxWorkers, p.contenders()); t.active >= share {
+			return Refusal{Scope: ScopeShare, Limit: share, Wait: wait}
+		}
+	}
+	return Refusal{Scope: ScopeNode, Wait: wait}
 }
 
 // Submit hands a call over. Its Ending is signalled by Done.
@@ -219,7 +245,7 @@ func (p *Pool) Submit(c *Call) {
 	s.used, c.submitted = now, now
 	p.calls++
 	if p.closing {
-		p.refuse(c, Refusal{Scope: "closing", Wait: time.Second}, now)
+		p.refuse(c, Refusal{Scope: ScopeClosing, Wait: time.Second}, now)
 		p.unlock(nil)
 		return
 	}
@@ -254,27 +280,30 @@ func (p *Pool) Submit(c *Call) {
 
 // hopeless refuses at once what would be refused after its wait.
 func (p *Pool) hopeless(s *script, c *Call, now time.Time) (Refusal, bool) {
-	if p.pending >= p.cfg.MaxPending || s.tenant.pending >= max(1, p.cfg.MaxPending/2) {
-		return Refusal{Scope: "node", Limit: p.cfg.MaxPending, Wait: time.Second}, true
+	if most := max(1, p.cfg.MaxPending/2); s.tenant.pending >= most {
+		return Refusal{Scope: ScopeQueue, Limit: most, Wait: time.Second}, true
+	}
+	if p.pending >= p.cfg.MaxPending {
+		return Refusal{Scope: ScopeNode, Limit: p.cfg.MaxPending, Wait: time.Second}, true
 	}
 	if len(s.workers) == 0 || !s.est.Known() {
 		return Refusal{}, false
 	}
 	wait := s.est.Wait(s.waiting+1, len(s.workers))
 	scope, limit := p.room(s)
-	if scope != "" && wait > c.LimitPatience {
+	if scope != ScopeNone && wait > c.LimitPatience {
 		return Refusal{Scope: scope, Limit: limit, Wait: wait}, true
 	}
 	if wait > 2*c.Patience && !s.est.Waits() { // those that wait for host calls wait beside each other
-		return Refusal{Scope: "node", Wait: wait}, true
+		return p.busy(s.tenant, wait), true
 	}
 	if c.Standing > 0 && s.first != nil {
 		stood := now.Sub(s.first.submitted)
-		if scope != "" && stood > min(c.Standing, c.LimitPatience/4) {
+		if scope != ScopeNone && stood > min(c.Standing, c.LimitPatience/4) {
 			return Refusal{Scope: scope, Limit: limit, Wait: max(wait, 100*time.Millisecond)}, true
 		}
 		if stood > c.Standing {
-			return Refusal{Scope: "node", Wait: max(wait, time.Second)}, true
+			return p.busy(s.tenant, max(wait, time.Second)), true
 		}
 	}
 	return Refusal{}, false
@@ -289,7 +318,7 @@ func (p *Pool) place(s *script, c *Call, now time.Time) *worker {
 	if len(t.idle) == 0 {
 		return nil
 	}
-	if scope, _ := p.room(s); scope != "" {
+	if scope, _ := p.room(s); scope != ScopeNone {
 		return nil
 	}
 	if s.est.Depth() > 1 && p.serving(s, now) >= p.cores {
@@ -349,7 +378,7 @@ func (p *Pool) mustYield(w *worker, now time.Time) bool {
 	}
 	for _, s := range t.waiting {
 		if s != w.script {
-			if scope, _ := p.room(s); scope != "script" && len(s.workers) == 0 {
+			if scope, _ := p.room(s); scope != ScopeScript && len(s.workers) == 0 {
 				return true
 			}
 		}
@@ -537,7 +566,7 @@ func (p *Pool) waitsFor(lane *worker) *script {
 			break
 		}
 		if lane.slots[s.id] != nil {
-			if scope, _ := p.room(s); scope == "" {
+			if scope, _ := p.room(s); scope == ScopeNone {
 				return s
 			}
 		}
@@ -698,7 +727,7 @@ const loadTurn = 100 * time.Millisecond
 func (p *Pool) next(w *worker, now time.Time) int {
 	first := -1
 	for i, s := range w.tenant.waiting {
-		if scope, _ := p.room(s); scope != "" || w.slots[s.id] == nil && p.held(s, now) {
+		if scope, _ := p.room(s); scope != ScopeNone || w.slots[s.id] == nil && p.held(s, now) {
 			continue
 		}
 		if w.slots[s.id] != nil || now.Sub(w.loadAt) >= loadTurn {
@@ -740,7 +769,6 @@ func (p *Pool) serving(s *script, now time.Time) int {
 // want is how many further workers the tenant's pending calls are worth.
 func (p *Pool) want(t *tenant) int {
 	n := 0
-	nodes := p.cfg.Nodes()
 	now := time.Now()
 	for _, s := range t.waiting {
 		if p.held(s, now) {
@@ -751,7 +779,7 @@ func (p *Pool) want(t *tenant) int {
 			continue // a worker that was held up for a moment catches up sooner than another one starts
 		}
 		k := s.est.Workers(s.waiting, serving)
-		if limit := admission.Share(s.limit, nodes); limit > 0 {
+		if limit := p.cfg.ScriptShare(s.id, s.limit); limit > 0 {
 			k = min(k, limit-len(s.workers))
 		}
 		if len(s.workers) == 0 {
@@ -760,7 +788,7 @@ func (p *Pool) want(t *tenant) int {
 		n += max(k, 0)
 	}
 	n -= t.leasing
-	if limit := admission.Share(p.cfg.TenantLimit(t.id), nodes); limit > 0 {
+	if limit := p.cfg.TenantShare(t.id); limit > 0 {
 		n = min(n, limit-t.busy-t.leasing)
 	}
 	return n
@@ -877,7 +905,7 @@ func (p *Pool) offerNow(w *worker, now time.Time) {
 		return
 	}
 	for _, s := range t.waiting {
-		if scope, _ := p.room(s); scope == "" && !p.held(s, now) {
+		if scope, _ := p.room(s); scope == ScopeNone && !p.held(s, now) {
 			p.take(w, s, now)
 			return
 		}
@@ -943,7 +971,7 @@ func (p *Pool) finishLease(w *worker, t *tenant) {
 			p.cfg.Logger.Error("tenant's environment unavailable", "tenant_id", keyText(t.id), "error", err)
 			for _, s := range slices.Clone(t.waiting) {
 				for s.first != nil {
-					p.refuse(s.first, Refusal{Scope: "lease", Err: err, Wait: time.Second}, now)
+					p.refuse(s.first, Refusal{Scope: ScopeLease, Err: err, Wait: time.Second}, now)
 				}
 			}
 			w.kill(CauseStart, "no environment")
@@ -1222,7 +1250,7 @@ func (p *Pool) loaded(w *worker, payload []byte) error {
 				continue
 			}
 			if c.recalls++; c.recalls > maxRecalls {
-				c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: "node", Wait: time.Second}, Ended: now}
+				c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: ScopeLost, Wait: time.Second}, Ended: now}
 				p.end(c)
 				continue
 			}
@@ -1307,7 +1335,7 @@ func (p *Pool) result(w *worker, payload []byte) error {
 			delete(w.slots, sl.script) // the worker has dropped its isolate, for room: it is loaded again before the next Run
 		}
 		if c.recalls++; c.recalls > maxRecalls {
-			c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: "node", Wait: time.Second}, Ended: now}
+			c.Ending = Ending{Kind: EndRefused, Refusal: Refusal{Scope: ScopeLost, Wait: time.Second}, Ended: now}
 			p.end(c)
 		} else {
 			p.requeue(c)
@@ -1654,14 +1682,17 @@ func (p *Pool) expire(now time.Time) time.Duration {
 			for c := s.first; c != nil; {
 				following := c.next
 				waited := now.Sub(c.submitted)
-				patience, r := c.Patience, Refusal{Scope: "node", Wait: time.Second}
-				if scope != "" && c.LimitPatience < patience {
+				patience, r := c.Patience, Refusal{}
+				if scope != ScopeNone && c.LimitPatience < patience {
 					patience, r = c.LimitPatience, Refusal{Scope: scope, Limit: limit, Wait: max(s.est.Time(), 100*time.Millisecond)}
 				}
 				if cold {
 					patience *= coldPatience
 				}
 				if waited >= patience {
+					if r.Scope == ScopeNone {
+						r = p.busy(t, time.Second)
+					}
 					p.refuse(c, r, now)
 				} else {
 					next = min(next, patience-waited, longRun)
@@ -1744,7 +1775,7 @@ func (p *Pool) drain(cancel context.CancelFunc) {
 	for _, t := range slices.Clone(p.waiting) {
 		for _, s := range slices.Clone(t.waiting) {
 			for s.first != nil {
-				p.refuse(s.first, Refusal{Scope: "closing", Wait: time.Second}, now)
+				p.refuse(s.first, Refusal{Scope: ScopeClosing, Wait: time.Second}, now)
 			}
 		}
 	}
