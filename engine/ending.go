@@ -44,6 +44,10 @@ func judgeDeath(d *pool.Death, l Limits, ran time.Duration) (code Code, message 
 		return CodeExceededCPU, fmt.Sprintf("max_cpu_time_ms: limit %d ms; the worker was killed", l.MaxCPUTime.Milliseconds()), true
 	case pool.CauseCancelled:
 		return CodeCancelled, "cancelled; the worker was killed", false
+	case pool.CauseMemory:
+		return CodeExceededMemory, limitMessage("max_memory_bytes", "", l.MaxMemoryBytes, d.Memory) + "; " + d.Reason, true
+	case pool.CauseThreads, pool.CauseIdle:
+		return CodeSandboxViolation, d.Reason, true
 	case pool.CauseProtocol:
 		return CodeWorkerLost, "the worker broke the protocol: " + d.Reason, true
 	case pool.CauseDied:

@@ -231,6 +231,7 @@ func New(cfg Config) (*Engine, error) {
 		TenantShare: func(tenant pool.Key) int { return cfg.Members.Serve(cfg.TenantConcurrency(tenant), tenant) },
 		Started:     cfg.Observer.WorkerStarted,
 		Ended:       func(_ string, d *pool.Death) { cfg.Observer.WorkerEnded(deathWord(d)) },
+		Convicted:   e.convicted,
 		Condemned:   func(code string) { cfg.Observer.IsolateCondemned(condemnedBy(Code(code))) },
 		Logger:      cfg.Logger,
 	})
@@ -257,17 +258,30 @@ func deathWord(d *pool.Death) string {
 	case CodeSandboxViolation:
 		return string(CodeSandboxViolation)
 	case CodeExceededMemory:
-		return workerMemory
+		return pool.CauseMemory
 	default:
 		return workerCrashed
 	}
 }
 
-// Why a worker ended by itself.
-const (
-	workerMemory  = "memory"
-	workerCrashed = "crashed"
-)
+// workerCrashed is why a worker ended by itself where memory and the sandbox do not explain it.
+const workerCrashed = "crashed"
+
+// convicted counts a worker that was killed without an execution against the script that it executed last. It is called under the pool's
+// lock.
+func (e *Engine) convicted(prog *pool.Program, cause, reason string) {
+	e.cfg.Logger.Warn("an idle worker broke a bound", "tenant_id", uuid.UUID(prog.Tenant), "script_id", uuid.UUID(prog.Script), "version", prog.Version,
+		"cause", cause, "reason", reason)
+	e.died(prog.Tenant, prog.Script, prog.Version)
+}
+
+// died counts a worker's death against a script.
+func (e *Engine) died(tenant, script uuid.UUID, version int) {
+	if e.quarantine.Death(tenant, script, version) {
+		e.cfg.Logger.Warn("script quarantined", "tenant_id", tenant, "script_id", script, "version", version, "quarantine_ms", e.cfg.QuarantineFor.Milliseconds())
+		e.cfg.Observer.ScriptQuarantined(tenant, script)
+	}
+}
 
 // Run serves executions until ctx is done; then it accepts no further ones, lets the accepted ones end within DrainGrace,
 // cancels the rest, and returns when every process, descriptor and goroutine of the engine is gone.

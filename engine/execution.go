@@ -622,10 +622,8 @@ func (x *execution) judge(res *Result, end *pool.Ending) {
 			res.Metrics.CPU = min(max(end.Death.CPU, 0), 2*ran)
 			res.Metrics.PeakMemoryBytes = end.Death.Memory
 		}
-		if guilty && res.Began && e.quarantine.Death(inv.Script.TenantID, inv.Script.ID, inv.Script.Version) {
-			e.cfg.Logger.Warn("script quarantined", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID,
-				"version", inv.Script.Version, "quarantine_ms", e.cfg.QuarantineFor.Milliseconds())
-			e.cfg.Observer.ScriptQuarantined(inv.Script.TenantID, inv.Script.ID)
+		if guilty && res.Began {
+			e.died(inv.Script.TenantID, inv.Script.ID, inv.Script.Version)
 		}
 		if res.Code == CodeCancelled {
 			x.judgeCancelled(res)

@@ -30,7 +30,7 @@ const (
 	CodeBootError        Code = "boot_error"         // the module's own top level failed
 	CodeHandlerMissing   Code = "handler_missing"
 	CodeUnsettled        Code = "unsettled"         // nothing is left that could settle the handler's promise
-	CodeSandboxViolation Code = "sandbox_violation" // the worker was killed for a forbidden system call
+	CodeSandboxViolation Code = "sandbox_violation" // the worker did what no script can: a forbidden system call, or a bound of the node's that it broke
 	CodeLoopDetected     Code = "loop_detected"     // a chain of events or invocations deeper than 16
 	CodeWorkerLost       Code = "worker_lost"       // ours: the worker or the node died; spends no attempt
 	CodeCancelled        Code = "cancelled"

@@ -71,7 +71,10 @@ type Call struct {
 	tries      int // workers that it lost before it began
 	recalls    int
 	began      time.Time
-	cpuBegan   time.Duration // of the worker's process, when CPU is set
+	cpuBegan   time.Duration // of the worker's process, where it was read
+	// kernelCPU and kernelHeld are what looks at the worker have seen the call use: CPU time, and bytes beyond those of an empty worker.
+	kernelCPU  time.Duration
+	kernelHeld int64
 	// begunBefore is how many of the calls that began in its process had ended before it began.
 	begunBefore int
 	cold        bool
@@ -167,6 +170,9 @@ const (
 	CauseCPU       = "cpu"
 	CauseCancelled = "cancelled"
 	CauseProtocol  = "protocol"
+	CauseMemory    = "memory"   // it held more memory than its scripts may
+	CauseThreads   = "threads"  // it had more threads than a worker may
+	CauseIdle      = "idle_cpu" // it computed while it had nothing to do
 	CauseStart     = "start_failed"
 	CauseDied      = "died"      // by itself
 	CauseNeighbour = "neighbour" // for an execution that waited in the process while another one was the reason

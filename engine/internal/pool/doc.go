@@ -29,9 +29,16 @@
 //	a Load takes longer than the script may run     SIGKILL, Death.Cause = deadline
 //	a malformed frame, an unknown number, a window  SIGKILL, Death.Cause = protocol
 //	overrun, a peer that does not read
+//	more memory than its scripts may have, more     SIGKILL: Death.Cause = memory, threads, idle_cpu. Each worker of a tenant is
+//	than 64 threads, computing while it is idle     looked at up to ten times a second (watch.go)
 //	the process ends by itself                      Death has its signal or exit code and the end of its stderr
 //	age, runs, memory, idleness, changed tenant     no further call; SIGKILL once it has nothing to do
 //	the node dies                                   EOF on fd 3, and SIGKILL by PDEATHSIG
+//
+// # Figures
+//
+// What a worker says of its CPU time and memory is its own word. Looks at it are the kernel's: an execution is charged the larger. A worker
+// whose figures leave more than a half of its CPU time unnamed has each of its executions timed by the kernel's clock.
 //
 // # Lanes
 //

@@ -62,8 +62,11 @@ type Config struct {
 	TenantShare func(tenant Key) int
 	Started     func(took time.Duration)
 	Ended       func(cause string, death *Death)
-	Condemned   func(code string) // a worker dropped an isolate after an execution that ended with code, in the worker's words
-	Logger      *slog.Logger
+	// Convicted is called, under the pool's lock, when a worker without a call is killed for a bound that it broke: prog is what it executed
+	// last.
+	Convicted func(prog *Program, cause, reason string)
+	Condemned func(code string) // a worker dropped an isolate after an execution that ended with code, in the worker's words
+	Logger    *slog.Logger
 }
 
 type tenant struct {
@@ -141,6 +144,9 @@ func New(cfg Config) (*Pool, error) {
 	}
 	if cfg.Started == nil {
 		cfg.Started = func(time.Duration) {}
+	}
+	if cfg.Convicted == nil {
+		cfg.Convicted = func(*Program, string, string) {}
 	}
 	if cfg.Condemned == nil {
 		cfg.Condemned = func(string) {}
@@ -1345,6 +1351,7 @@ func (p *Pool) result(w *worker, payload []byte) error {
 		p.end(c)
 	default:
 		c.script.est.Observe(cost(now.Sub(c.began), &m), c.hosted)
+		w.corrected(c, &m.CPUMicros, &m.PeakMemory)
 		if c.cancel == wire.CodeRecalled {
 			c.cancel = ""
 		}
@@ -1622,9 +1629,14 @@ func (p *Pool) Run(ctx context.Context) error {
 	p.grow(time.Now())
 	p.unlock(nil)
 
+	var looking sync.WaitGroup
+	gone := make(chan struct{})
+	looking.Go(func() { p.lookAt(gone) })
 	p.watch(ctx.Done(), nil)
 	p.drain(cancel)
 	p.wg.Wait()
+	close(gone)
+	looking.Wait()
 	close(spawns)
 	spawner.Wait()
 	return nil

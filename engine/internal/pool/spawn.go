@@ -46,6 +46,7 @@ type process struct {
 	seq      uint32
 	begun    int   // calls that began
 	last     *Call // that began last, or whose host calls were answered last: the one that executes, as far as anybody knows
+	watched  watched
 	runs     int
 	cause    string // why it is to end; the first one counts
 	reason   string

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jsruntime/engine/internal/sandbox"
 	"jsruntime/engine/internal/wire"
 )
 
@@ -227,8 +228,8 @@ func (w *worker) begin(c *Call, now time.Time) {
 	c.begunBefore = w.begun - max(0, w.running+w.waiting-1)
 	w.process.begun++
 	w.last = c
+	w.timed(c)
 	if c.CPU > 0 {
-		c.cpuBegan = processCPU(w.pid)
 		w.arm(now.Add(c.CPU / 2))
 	}
 	w.mark = time.Time{}
@@ -461,6 +462,10 @@ func (w *worker) read() error {
 	if err := w.conn.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
+	usage, _ := sandbox.UsageOf(w.pid)
+	p.mu.Lock()
+	w.watched.base, w.watched.held, w.watched.readAt = usage.Held(), usage.Held(), processCPU(w.pid)
+	p.mu.Unlock()
 	if err := p.greet(w, &hello); err != nil {
 		return err
 	}
@@ -515,6 +520,7 @@ func (w *worker) death() *Death {
 			if d.Memory = usage.Maxrss << 10; d.Memory <= w.floor {
 				d.Memory = w.lanes[0].resident // as far as it was looked at
 			}
+			d.Memory = max(d.Memory, w.watched.held)
 		}
 		// Where the call ran long enough to be looked at, what the process used before is known.
 		if c := w.head(); c != nil && !c.began.IsZero() && !w.mark.IsZero() {
