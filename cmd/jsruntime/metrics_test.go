@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
 )
@@ -26,6 +27,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m := newMetrics()
 	m.watchEngine(func() engine.Stats { return engine.Stats{} })
 	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
+	m.watchCompiler(func() compile.Stats { return compile.Stats{} })
 	m.watchCatalog(time.Now)
 	m.watchReady(func() bool { return true })
 	m.watchPool("main", unopened(t, 1))
