@@ -93,7 +93,8 @@ type Config struct {
 	// keeps cursors to their list.
 	CursorKey []byte
 	// TrustedProxies may say by X-Forwarded-Proto and -Host how the client asks: a session cookie of a client with TLS is another one than
-	// that of one without. Empty means that no proxy is believed.
+	// that of one without; and by X-Forwarded-For who it is, by whose network unknown keys are counted. Empty means that no proxy is
+	// believed.
 	TrustedProxies forwarded.Proxies
 	// SessionIdle is how long a session may stay unused; 0 means 12 hours.
 	SessionIdle time.Duration
@@ -103,6 +104,8 @@ type Config struct {
 	SessionLinkLife time.Duration
 	// RatePerMinute is the number of admin requests a key may send a minute; 0 means 600, less means no limit.
 	RatePerMinute int
+	// TenantRatePerMinute is the number that all keys of a tenant may send together; 0 means four times RatePerMinute.
+	TenantRatePerMinute int
 	// WaitTimeout bounds synchronous runs beyond the script's own limit; 0 means 30 s of waiting in the engine's queue.
 	WaitTimeout time.Duration
 	// Ping asks the database, for /readyz; nil means Pool.Ping. It should go by a pool that requests cannot exhaust, or many of them
@@ -129,20 +132,20 @@ type Config struct {
 
 // API is the admin API.
 type API struct {
-	cfg     Config
-	pool    *pgxpool.Pool
-	queries *sqlc.Queries
-	keys    *Keys
-	rates   *rateLimits
-	tenants *otter.Cache[string, *sqlc.Tenant]
-	cursors cursors
-	bodies  bodies.Reader
-	log     *slog.Logger
-	huma    huma.API
-	spec    []byte
-	docs    []byte
-	pings   singleflight.Group
-	closing chan struct{} // closed when Run's context ends: streams end then
+	cfg                   Config
+	pool                  *pgxpool.Pool
+	queries               *sqlc.Queries
+	keys                  *Keys
+	keyRates, tenantRates *buckets[uuid.UUID]
+	tenants               *otter.Cache[string, *sqlc.Tenant]
+	cursors               cursors
+	bodies                bodies.Reader
+	log                   *slog.Logger
+	huma                  huma.API
+	spec                  []byte
+	docs                  []byte
+	pings                 singleflight.Group
+	closing               chan struct{} // closed when Run's context ends: streams end then
 
 	releases releases
 }
@@ -166,6 +169,7 @@ func New(cfg Config) (*API, error) {
 	cfg.SessionIdle = cmp.Or(cfg.SessionIdle, sessionIdle)
 	cfg.SessionLife = cmp.Or(cfg.SessionLife, sessionLife)
 	cfg.SessionLinkLife = cmp.Or(cfg.SessionLinkLife, linkLife)
+	cfg.TenantRatePerMinute = cmp.Or(cfg.TenantRatePerMinute, 4*cfg.RatePerMinute)
 	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, 30*time.Second)
 	cfg.Version = cmp.Or(cfg.Version, "dev")
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
@@ -184,8 +188,10 @@ func New(cfg Config) (*API, error) {
 		closing: make(chan struct{}), bodies: bodies.Reader{Budget: cfg.Budget},
 	}
 	var err error
-	if a.rates, err = newRateLimits(cfg.RatePerMinute); err != nil {
-		return nil, fmt.Errorf("rate limits: %w", err)
+	for _, rates := range []**buckets[uuid.UUID]{&a.keyRates, &a.tenantRates} {
+		if *rates, err = newBuckets[uuid.UUID](100_000, 2*time.Minute); err != nil {
+			return nil, fmt.Errorf("rate limits: %w", err)
+		}
 	}
 	a.tenants, err = otter.New(&otter.Options[string, *sqlc.Tenant]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, *sqlc.Tenant](keyFresh),

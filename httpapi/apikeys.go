@@ -75,6 +75,9 @@ func (a *API) createKey(ctx context.Context, tenant uuid.UUID, in *keyCreateBody
 				return err
 			}
 		}
+		if err := checkKeyCount(ctx, c.Queries, tenant); err != nil {
+			return err
+		}
 		key, prefix, hash := newKey()
 		row, err := c.APIKeyCreate(ctx, sqlc.APIKeyCreateParams{
 			ID: newID(), TenantID: &tenant, Name: in.Name, Role: in.Role, Prefix: prefix, KeyHash: hash[:], ExpiresAt: in.ExpiresAt, UserID: in.UserID,
@@ -87,6 +90,29 @@ func (a *API) createKey(ctx context.Context, tenant uuid.UUID, in *keyCreateBody
 		return c.audit("key.create", "api_key", row.ID.String(), nil, out.Body.Key)
 	})
 	return out, err
+}
+
+// Bounds of a tenant's keys. Each key has a rate of its own, and a place in every node's memory.
+const (
+	maxActiveKeys = 100
+	maxStoredKeys = 1_000 // with those that have expired
+)
+
+// checkKeyCount refuses a key beyond the bounds. The tenant's keys are then locked until the transaction ends.
+func checkKeyCount(ctx context.Context, q *sqlc.Queries, tenant uuid.UUID) error {
+	if err := q.APIKeyCountLock(ctx, tenant); err != nil {
+		return err
+	}
+	n, err := q.APIKeyCount(ctx, &tenant)
+	switch {
+	case err != nil:
+		return err
+	case n.Active >= maxActiveKeys:
+		return conflict("key_limit", "max_active_keys: limit "+strconv.Itoa(maxActiveKeys)+" of a tenant; delete keys that are not used.")
+	case n.Stored >= maxStoredKeys:
+		return conflict("key_limit", "max_stored_keys: limit "+strconv.Itoa(maxStoredKeys)+" of a tenant; delete keys that have expired.")
+	}
+	return nil
 }
 
 func checkUser(ctx context.Context, q *sqlc.Queries, tenant uuid.UUID, id int32) error {

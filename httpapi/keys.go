@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,8 +96,11 @@ type KeysConfig struct {
 // announces a change. Only while lookups fail or hang does it go by what it knew before.
 type Keys struct {
 	queries   *sqlc.Queries
-	admins    [][sha256.Size]byte // SHA-256 of the operator's keys
-	cache     *otter.Cache[string, *keyEntry]
+	admins    [][sha256.Size]byte             // SHA-256 of the operator's keys
+	cache     *otter.Cache[string, *keyEntry] // keys that exist
+	unknown   *otter.Cache[string, *keyEntry] // prefixes that were looked up and do not, so that guesses push out no key
+	seen      *otter.Cache[string, struct{}]  // hashes of sessions' tokens that were valid
+	guesses   *guesses
 	loads     singleflight.Group
 	away      atomic.Bool               // the last lookup failed, or takes long
 	probed    atomic.Pointer[time.Time] // when a lookup was last begun while away
@@ -130,8 +134,24 @@ func NewKeys(cfg KeysConfig) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key cache: %w", err)
 	}
+	unknown, err := otter.New(&otter.Options[string, *keyEntry]{
+		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, *keyEntry](keyFresh),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache of unknown keys: %w", err)
+	}
+	seen, err := otter.New(&otter.Options[string, struct{}]{
+		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, struct{}](time.Hour),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache of sessions: %w", err)
+	}
+	guesses, err := newGuesses(time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("guesses: %w", err)
+	}
 	k := &Keys{
-		queries: sqlc.New(cfg.DB), cache: cache, log: cmp.Or(cfg.Log, slog.Default()),
+		queries: sqlc.New(cfg.DB), cache: cache, unknown: unknown, seen: seen, guesses: guesses, log: cmp.Or(cfg.Log, slog.Default()),
 		outdated: map[uuid.UUID]time.Time{}, touched: map[uuid.UUID]time.Time{}, written: map[uuid.UUID]time.Time{},
 	}
 	for _, key := range cfg.AdminKeys {
@@ -177,9 +197,16 @@ func prefixOf(key string) (string, bool) {
 	return key[:prefixLen], true
 }
 
-// Authenticate returns who holds key. It returns ErrUnknownKey for one that is not valid, and another error only where the
-// database was needed and did not answer.
+// Authenticate is AuthenticateFrom for the client of the API's request in ctx.
 func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) {
+	return k.AuthenticateFrom(ctx, callOf(ctx).client, key)
+}
+
+// AuthenticateFrom returns who holds key, which a client presents. It returns ErrUnknownKey for one that is not valid, and a
+// *TooManyAttemptsError where the client's network has presented too many of those; another error only where the database was needed
+// and did not answer. A valid key that the node has seen within two hours is never refused because of others' guesses; one that it has
+// not seen may be, while more unknown keys come from its network than are looked up for such networks.
+func (k *Keys) AuthenticateFrom(ctx context.Context, client netip.Addr, key string) (Principal, error) {
 	sum := sha256.Sum256([]byte(key))
 	if p, ok := k.operator(sum); ok {
 		return p, nil
@@ -188,7 +215,12 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) 
 	if !ok {
 		// The comparison takes place all the same, so that the time tells nothing of which keys exist.
 		subtle.ConstantTimeCompare(sum[:], make([]byte, sha256.Size))
-		return Principal{}, ErrUnknownKey
+		return Principal{}, k.guesses.wrong(client, nil, time.Now())
+	}
+	if _, known := k.cache.GetIfPresent(prefix); !known {
+		if err := k.guesses.mayLookUp(client, time.Now()); err != nil {
+			return Principal{}, err
+		}
 	}
 	entry, err := k.entry(ctx, prefix)
 	if err != nil {
@@ -196,10 +228,34 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (Principal, error) 
 	}
 	same := subtle.ConstantTimeCompare(sum[:], entry.hash[:]) == 1
 	if !entry.known || !same || time.Until(entry.expires) <= 0 {
-		return Principal{}, ErrUnknownKey
+		var target *Principal
+		if entry.known && !same {
+			target = &entry.principal
+		}
+		return Principal{}, k.guesses.wrong(client, target, time.Now())
 	}
 	k.touch(entry.principal.KeyID)
 	return entry.principal, nil
+}
+
+// guarded looks up, for a client, what is a key in all but name: a session or a one-time link. It counts ErrUnknownKey like that of a key,
+// and keeps out clients as AuthenticateFrom does, except where the same token was valid within an hour. hash is the token's; nil for one
+// that is used once.
+func (k *Keys) guarded(client netip.Addr, hash []byte, lookUp func() (Principal, error)) (Principal, error) {
+	if _, seen := k.seen.GetIfPresent(string(hash)); !seen {
+		if err := k.guesses.mayLookUp(client, time.Now()); err != nil {
+			return Principal{}, err
+		}
+	}
+	p, err := lookUp()
+	if errors.Is(err, ErrUnknownKey) {
+		k.seen.Invalidate(string(hash))
+		return p, k.guesses.wrong(client, nil, time.Now())
+	}
+	if err == nil && hash != nil {
+		k.seen.Set(string(hash), struct{}{})
+	}
+	return p, err
 }
 
 // operator returns the operator's Principal where sum is that of one of its keys. All of them are compared, so that the time does not
@@ -245,6 +301,9 @@ func (k *Keys) IsOperators(text string) bool {
 
 func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 	cached, ok := k.cache.GetIfPresent(prefix)
+	if !ok {
+		cached, ok = k.unknown.GetIfPresent(prefix)
+	}
 	ok = ok && !k.isOutdated(cached)
 	if ok && time.Since(cached.loadedAt) < keyFresh {
 		return cached, nil
@@ -313,7 +372,13 @@ func (k *Keys) load(ctx context.Context, prefix string) (*keyEntry, error) {
 			entry.principal.TenantID = *row.TenantID
 		}
 	}
-	k.cache.Set(prefix, entry)
+	if entry.known {
+		k.cache.Set(prefix, entry)
+		k.unknown.Invalidate(prefix)
+	} else {
+		k.unknown.Set(prefix, entry)
+		k.cache.Invalidate(prefix)
+	}
 	return entry, nil
 }
 
@@ -347,18 +412,26 @@ func (k *Keys) touch(id uuid.UUID) {
 	}
 }
 
-// Run writes when keys were last used, until ctx ends, and then once more.
+// Guesses counts the unknown keys that were presented.
+func (k *Keys) Guesses() GuessStats { return k.guesses.stats() }
+
+// Run writes when keys were last used and which were guessed at, until ctx ends, and then once more.
 func (k *Keys) Run(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
+	report := time.NewTicker(guessReport)
+	defer report.Stop()
 	for {
 		select {
 		case <-tick.C:
 			k.flush(ctx)
+		case <-report.C:
+			k.guesses.report(ctx, k.queries, k.log)
 		case <-ctx.Done():
 			last, cancel := lasting(ctx, time.Second)
 			defer cancel()
 			k.flush(last)
+			k.guesses.report(last, k.queries, k.log)
 			return nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -65,6 +66,7 @@ func (p permission) changes() bool { return p == write || p == execute || p == a
 // call is what the pipeline found out about a request. It travels in the request's context.
 type call struct {
 	requestID string
+	client    netip.Addr // who presents keys; the zero Addr where that is not known
 	principal Principal
 	body      []byte                   // as it came, for the fingerprint of idempotency keys
 	bearer    string                   // the key that it came with, if one
@@ -154,7 +156,9 @@ func (a *API) refuse(ctx huma.Context, err error) {
 func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
 	id, _ := uuid.NewV7()
 	r := humagin.Unwrap(ctx).Request
-	c := &call{requestID: id.String(), secure: a.cfg.TrustedProxies.Secure(r), host: a.cfg.TrustedProxies.Host(r)}
+	c := &call{
+		requestID: id.String(), client: a.cfg.TrustedProxies.Client(r), secure: a.cfg.TrustedProxies.Secure(r), host: a.cfg.TrustedProxies.Host(r),
+	}
 	ctx.SetHeader("X-Request-Id", c.requestID)
 	ctx = huma.WithValue(ctx, callKey{}, c)
 	defer c.release()
@@ -247,14 +251,24 @@ func (a *API) authenticateKey(ctx context.Context, header string) (Principal, st
 		return Principal{}, "", unauthorized("A key is needed: Authorization: Bearer jsr_…")
 	}
 	p, err := a.keys.Authenticate(ctx, bearer)
-	if errors.Is(err, ErrUnknownKey) {
-		return p, "", unauthorized("This key is not valid.")
-	}
-	if err != nil {
+	return p, bearer, a.keyProblem(ctx, err, "This key is not valid.")
+}
+
+// keyProblem is what a client hears of an error of Keys; unknown is what it hears of ErrUnknownKey.
+func (a *API) keyProblem(ctx context.Context, err error, unknown string) error {
+	var many *TooManyAttemptsError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrUnknownKey):
+		return unauthorized(unknown)
+	case errors.As(err, &many):
+		// It says nothing of whether the key is valid.
+		return newProblem(http.StatusTooManyRequests, "too_many_attempts", many.Error()+"; this one was not accepted.").retryAfter(many.RetryAfter)
+	default:
 		a.logOf(ctx).WarnContext(ctx, "key not looked up", "error", err)
-		return p, "", databaseUnavailable()
+		return databaseUnavailable()
 	}
-	return p, bearer, nil
 }
 
 // enterTenant decides which tenant a request speaks about and whether its role may do what the route does.
@@ -334,34 +348,43 @@ const superadminRate = 10
 
 func (a *API) meter(ctx huma.Context, next func(huma.Context)) {
 	info := infoOf(ctx.Operation())
-	if info.permission == public || info.unmetered || a.rates.perMinute < 0 {
+	if info.permission == public || info.unmetered || a.cfg.RatePerMinute < 0 {
 		next(ctx)
 		return
 	}
-	s := a.takeRate(principalOf(ctx.Context()))
+	s, whose := a.takeRate(principalOf(ctx.Context()))
 	ctx.SetHeader("RateLimit-Limit", strconv.Itoa(s.limit))
 	ctx.SetHeader("RateLimit-Remaining", strconv.Itoa(s.remaining))
 	ctx.SetHeader("RateLimit-Reset", strconv.Itoa(int(math.Ceil(s.reset.Seconds()))))
 	ctx.SetHeader("RateLimit-Policy", strconv.Itoa(s.limit)+";w=60")
 	if s.retry > 0 {
-		a.refuse(ctx, rateLimited(s))
+		a.refuse(ctx, rateLimited(s, whose))
 		return
 	}
 	next(ctx)
 }
 
-// takeRate counts a request against its key's rate. All sessions of a key share it.
-func (a *API) takeRate(p *Principal) rateState {
-	perMinute := a.rates.perMinute
+// takeRate counts a request against its key's rate, which all sessions of a key share, and against its tenant's. whose says whose rate
+// is the one that matters.
+func (a *API) takeRate(p *Principal) (s rateState, whose string) {
+	now := time.Now()
+	perMinute := a.cfg.RatePerMinute
 	if p.Role == RoleSuperadmin {
 		perMinute *= superadminRate
 	}
-	return a.rates.take(p.KeyID, perMinute, time.Now())
+	s = a.keyRates.take(p.KeyID, rate{perMinute, perMinute}, now)
+	// A tenant may have many keys, and the operator's requests are not its own.
+	if p.HasTenant() && p.Role != RoleSuperadmin && s.retry == 0 {
+		if t := a.tenantRates.take(p.TenantID, rate{a.cfg.TenantRatePerMinute, a.cfg.TenantRatePerMinute}, now); t.retry > 0 || t.remaining < s.remaining {
+			return t, "tenant"
+		}
+	}
+	return s, "key"
 }
 
-func rateLimited(s rateState) *Problem {
+func rateLimited(s rateState, whose string) *Problem {
 	return newProblem(http.StatusTooManyRequests, "rate_limited",
-		"This key may send "+strconv.Itoa(s.limit)+" requests a minute.").retryAfter(s.retry)
+		"api_requests_per_minute: limit "+strconv.Itoa(s.limit)+" of this "+whose+".").retryAfter(s.retry)
 }
 
 func hasBody(method string) bool {

@@ -5,15 +5,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/maypok86/otter/v2"
 )
 
-// rateLimits holds one token bucket a key. A bucket holds a minute's worth and refills evenly, so that a client may use its
-// minute in one burst. A key that was quiet for two minutes has a full bucket and is forgotten.
-type rateLimits struct {
+// buckets holds one token bucket for each of K. A bucket holds a burst and refills evenly. The buckets are bounded in number; one that was
+// not used for a while is full again and forgotten.
+type buckets[K comparable] struct {
+	byKey *otter.Cache[K, *bucket]
+}
+
+// rate is a bucket's size and how fast it fills. A burst of a minute's worth lets a client use its minute at once.
+type rate struct {
+	burst     int
 	perMinute int
-	buckets   *otter.Cache[uuid.UUID, *bucket]
 }
 
 type bucket struct {
@@ -29,34 +33,55 @@ type rateState struct {
 	retry            time.Duration // until the next token; 0 where the request was allowed
 }
 
-func newRateLimits(perMinute int) (*rateLimits, error) {
-	buckets, err := otter.New(&otter.Options[uuid.UUID, *bucket]{
-		MaximumSize:      100_000,
-		ExpiryCalculator: otter.ExpiryAccessing[uuid.UUID, *bucket](2 * time.Minute),
-	})
+// newBuckets returns at most size buckets, each forgotten idle after its last use: it must be full by then.
+func newBuckets[K comparable](size int, idle time.Duration) (*buckets[K], error) {
+	byKey, err := otter.New(&otter.Options[K, *bucket]{MaximumSize: size, ExpiryCalculator: otter.ExpiryAccessing[K, *bucket](idle)})
 	if err != nil {
 		return nil, err
 	}
-	return &rateLimits{perMinute: perMinute, buckets: buckets}, nil
+	return &buckets[K]{byKey: byKey}, nil
 }
 
-func (r *rateLimits) take(key uuid.UUID, perMinute int, now time.Time) rateState {
-	b, ok := r.buckets.GetIfPresent(key)
+// take takes a token, and says when there will be one if there is none.
+func (b *buckets[K]) take(key K, r rate, now time.Time) rateState {
+	one, ok := b.byKey.GetIfPresent(key)
 	if !ok {
-		b, _ = r.buckets.SetIfAbsent(key, &bucket{tokens: float64(perMinute), at: now})
+		one, _ = b.byKey.SetIfAbsent(key, &bucket{tokens: float64(r.burst), at: now})
 	}
+	return one.take(r, now)
+}
+
+// empty reports whether key has no token, and takes none.
+func (b *buckets[K]) empty(key K, r rate, now time.Time) bool {
+	one, ok := b.byKey.GetIfPresent(key)
+	if !ok {
+		return false
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	one.fill(r, now)
+	return one.tokens < 1
+}
+
+func (b *bucket) fill(r rate, now time.Time) {
+	b.tokens = math.Min(float64(r.burst), b.tokens+max(0, now.Sub(b.at).Minutes())*float64(r.perMinute))
+	b.at = now
+}
+
+func (b *bucket) take(r rate, now time.Time) rateState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	rate := float64(perMinute) / time.Minute.Seconds()
-	b.tokens = math.Min(float64(perMinute), b.tokens+max(0, now.Sub(b.at).Seconds())*rate)
-	b.at = now
-	s := rateState{limit: perMinute}
+	b.fill(r, now)
+	until := func(missing float64) time.Duration {
+		return time.Duration(missing / float64(r.perMinute) * float64(time.Minute))
+	}
+	s := rateState{limit: r.perMinute}
 	if b.tokens < 1 {
-		s.retry = time.Duration((1 - b.tokens) / rate * float64(time.Second))
+		s.retry = until(1 - b.tokens)
 	} else {
 		b.tokens--
 	}
 	s.remaining = int(b.tokens)
-	s.reset = time.Duration((float64(perMinute) - b.tokens) / rate * float64(time.Second))
+	s.reset = until(float64(r.burst) - b.tokens)
 	return s
 }

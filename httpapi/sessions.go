@@ -137,15 +137,16 @@ func (a *API) authenticateSession(ctx context.Context, r *http.Request) (Princip
 	if !session.SameOrigin(r, in.host) {
 		return Principal{}, nil, crossOrigin()
 	}
-	p, s, err := a.useSession(ctx, token)
-	if errors.Is(err, ErrUnknownKey) {
-		problem := unauthorized("This session has ended. Sign in again.")
-		problem.header.Set("Set-Cookie", session.SetCookie(in.secure, "", 0))
-		return p, nil, problem
-	}
-	if err != nil {
-		a.logOf(ctx).WarnContext(ctx, "session not looked up", "error", err)
-		return p, nil, databaseUnavailable()
+	var s *openSession
+	p, err := a.keys.guarded(in.client, hashOf(token), func() (p Principal, err error) {
+		p, s, err = a.useSession(ctx, token)
+		return p, err
+	})
+	if err = a.keyProblem(ctx, err, "This session has ended. Sign in again."); err != nil {
+		if problem := (*Problem)(nil); errors.As(err, &problem) && problem.Status == http.StatusUnauthorized {
+			problem.header.Set("Set-Cookie", session.SetCookie(in.secure, "", 0))
+		}
+		return p, nil, err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Csrf-Token")), []byte(csrfToken(token))) != 1 {
@@ -191,11 +192,9 @@ func (a *API) sessionCreate(ctx context.Context, in *sessionCreateIn) (*sessionO
 	var p Principal
 	if key != "" {
 		var err error
-		if p, err = a.keys.Authenticate(ctx, key); errors.Is(err, ErrUnknownKey) {
-			return nil, unauthorized("This key is not valid.")
-		} else if err != nil {
-			a.logOf(ctx).WarnContext(ctx, "key not looked up", "error", err)
-			return nil, databaseUnavailable()
+		p, err = a.keys.Authenticate(ctx, key)
+		if err = a.keyProblem(ctx, err, "This key is not valid."); err != nil {
+			return nil, err
 		}
 	}
 	token, hash := newToken(sessionPrefix)
@@ -205,7 +204,8 @@ func (a *API) sessionCreate(ctx context.Context, in *sessionCreateIn) (*sessionO
 		if link != "" {
 			with = "link"
 			var err error
-			if p, err = a.takeLink(ctx, ch.Queries, link); err != nil {
+			p, err = a.keys.guarded(c.client, nil, func() (Principal, error) { return a.takeLink(ctx, ch.Queries, link) })
+			if err = a.keyProblem(ctx, err, "This link is not valid: it was used, or is too old."); err != nil {
 				return err
 			}
 		}
@@ -252,16 +252,16 @@ func (a *API) ownerOf(p *Principal, prefix string, hash []byte) (tenant, key *uu
 	return tenant, &p.KeyID, nil
 }
 
-// takeLink takes a link out of use and returns whose it is; of a key of the database only its id and tenant.
+// takeLink takes a link out of use and returns whose it is; of a key of the database only its id and tenant. It returns ErrUnknownKey
+// for a link that is not valid.
 func (a *API) takeLink(ctx context.Context, q *sqlc.Queries, link string) (Principal, error) {
-	invalidLink := unauthorized("This link is not valid: it was used, or is too old.")
 	if !isToken(link, linkPrefix) {
-		return Principal{}, invalidLink
+		return Principal{}, ErrUnknownKey
 	}
 	hash := hashOf(link)
 	row, err := q.ConsoleSessionLinkTake(ctx, hash)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(row.TokenHash, hash) != 1 {
-		return Principal{}, invalidLink
+		return Principal{}, ErrUnknownKey
 	}
 	if err != nil {
 		return Principal{}, err
@@ -269,7 +269,7 @@ func (a *API) takeLink(ctx context.Context, q *sqlc.Queries, link string) (Princ
 	if row.KeyID == nil {
 		p, ok := a.keys.proven(row.OperatorProof, proofOf(linkPrefix, hash))
 		if !ok {
-			return p, invalidLink
+			return p, ErrUnknownKey
 		}
 		return p, nil
 	}
@@ -282,11 +282,11 @@ func (a *API) takeLink(ctx context.Context, q *sqlc.Queries, link string) (Princ
 
 // meterSignIn counts a sign-in against the key's rate, as every other request of the key.
 func (a *API) meterSignIn(p *Principal) error {
-	if a.rates.perMinute < 0 {
+	if a.cfg.RatePerMinute < 0 {
 		return nil
 	}
-	if s := a.takeRate(p); s.retry > 0 {
-		return rateLimited(s)
+	if s, whose := a.takeRate(p); s.retry > 0 {
+		return rateLimited(s, whose)
 	}
 	return nil
 }

@@ -12,6 +12,14 @@ SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id,
 FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
 WHERE k.prefix = @prefix;
 
+-- Locks the tenant's number of keys until the transaction ends, so that no two creations are both the last one that may be: a
+-- concurrent caller waits.
+-- name: APIKeyCountLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended('api_keys ' || @tenant_id::uuid, 0));
+
+-- name: APIKeyCount :one
+SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > now()) AS active, count(*) AS stored FROM api_keys WHERE tenant_id = @tenant_id;
+
 -- name: APIKeyList :many
 SELECT * FROM api_keys
 WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)

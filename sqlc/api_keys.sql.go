@@ -12,6 +12,33 @@ import (
 	"github.com/google/uuid"
 )
 
+const aPIKeyCount = `-- name: APIKeyCount :one
+SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > now()) AS active, count(*) AS stored FROM api_keys WHERE tenant_id = $1
+`
+
+type APIKeyCountRow struct {
+	Active int64
+	Stored int64
+}
+
+func (q *Queries) APIKeyCount(ctx context.Context, tenantID *uuid.UUID) (APIKeyCountRow, error) {
+	row := q.db.QueryRow(ctx, aPIKeyCount, tenantID)
+	var i APIKeyCountRow
+	err := row.Scan(&i.Active, &i.Stored)
+	return i, err
+}
+
+const aPIKeyCountLock = `-- name: APIKeyCountLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended('api_keys ' || $1::uuid, 0))
+`
+
+// Locks the tenant's number of keys until the transaction ends, so that no two creations are both the last one that may be: a
+// concurrent caller waits.
+func (q *Queries) APIKeyCountLock(ctx context.Context, tenantID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, aPIKeyCountLock, tenantID)
+	return err
+}
+
 const aPIKeyCreate = `-- name: APIKeyCreate :one
 
 INSERT INTO api_keys (id, tenant_id, name, role, prefix, key_hash, expires_at, user_id)

@@ -45,13 +45,16 @@ type serveConfig struct {
 	FetchAllow []string      `help:"Hosts and CIDRs that scripts may fetch although they are not public."`
 	FetchDeny  []string      `help:"Hosts and CIDRs that scripts may not fetch."`
 
-	TrustedProxy []netip.Prefix `help:"CIDRs of proxies whose X-Forwarded-* headers are believed."`
-	TenantDomain []string       `help:"Domains below which each tenant has a host of its own, {slug}.DOMAIN, beside {slug}.localhost."`
-	OperatorHost []string       `help:"Host names at which console and API answer, beside localhost and IP addresses. Empty: every name that is no tenant's, unless the listener is on a loopback address."`
-	DrainDelay   time.Duration  `default:"0s" help:"After SIGTERM: how long to go on accepting while /readyz says no."`
-	DrainTimeout time.Duration  `default:"30s" help:"After SIGTERM: how long what runs may take to end."`
-	HistoryMiB   int            `name:"history-buffer-mib" default:"64" help:"MiB of finished executions that may wait in memory while Postgres is away; 64 are about 40,000 small requests."`
-	HistoryDays  int            `name:"retention" aliases:"history-days" default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
+	TrustedProxy  []netip.Prefix `help:"CIDRs of proxies whose X-Forwarded-* headers are believed."`
+	TenantDomain  []string       `help:"Domains below which each tenant has a host of its own, {slug}.DOMAIN, beside {slug}.localhost."`
+	OperatorHost  []string       `help:"Host names at which console and API answer, beside localhost and IP addresses. Empty: every name that is no tenant's, unless the listener is on a loopback address."`
+	APIRate       int            `name:"api-rate" default:"600" help:"Requests a minute to the admin API that one key may send to a node; the operator's keys ten times as many."`
+	APITenantRate int            `name:"api-tenant-rate" default:"2400" help:"Requests a minute to the admin API that all keys of a tenant may send to a node."`
+
+	DrainDelay   time.Duration `default:"0s" help:"After SIGTERM: how long to go on accepting while /readyz says no."`
+	DrainTimeout time.Duration `default:"30s" help:"After SIGTERM: how long what runs may take to end."`
+	HistoryMiB   int           `name:"history-buffer-mib" default:"64" help:"MiB of finished executions that may wait in memory while Postgres is away; 64 are about 40,000 small requests."`
+	HistoryDays  int           `name:"retention" aliases:"history-days" default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
 
 	Demo         bool   `help:"Make the tenant demo with samples of each script type, and print how to call it."`
 	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
@@ -192,6 +195,8 @@ func (c *serveConfig) validate() error {
 		return errors.New("drain-timeout: must be positive, drain-delay not negative")
 	case c.OTLPSample < 0 || c.OTLPSample > 1:
 		return fmt.Errorf("otlp-sample: %v is not between 0 and 1", c.OTLPSample)
+	case c.APIRate < 1 || c.APITenantRate < 1:
+		return errors.New("api-rate, api-tenant-rate: must be at least 1")
 	case c.HistoryMiB < 1:
 		return errors.New("history-buffer-mib: must be at least 1")
 	case c.HistoryDays < 0:

@@ -15,6 +15,7 @@ import (
 	"jsruntime/engine"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
+	"jsruntime/httpapi"
 	"jsruntime/scheduler"
 )
 
@@ -298,6 +299,19 @@ func (m *metrics) watchCompiler(stats func() compile.Stats) {
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "jsruntime_compile_total", Help: "Sources that were to be compiled, by result; busy are those that were not, because the tenant's or the node's queue was full.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(read(stats())) }))
+	}
+}
+
+// watchGuesses registers how many unknown keys were presented.
+func (m *metrics) watchGuesses(stats func() httpapi.GuessStats) {
+	for result, read := range map[string]func(httpapi.GuessStats) int64{
+		"unknown": func(s httpapi.GuessStats) int64 { return s.Unknown },
+		"refused": func(s httpapi.GuessStats) int64 { return s.Refused },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "jsruntime_key_guesses_total", Help: "Unknown API keys that were presented, by result: unknown (401), refused because their network had presented many (429).",
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(read(stats())) }))
 	}

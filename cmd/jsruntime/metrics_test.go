@@ -28,6 +28,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchEngine(func() engine.Stats { return engine.Stats{} })
 	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
 	m.watchCompiler(func() compile.Stats { return compile.Stats{} })
+	m.watchGuesses(func() httpapi.GuessStats { return httpapi.GuessStats{} })
 	m.watchCatalog(time.Now)
 	m.watchReady(func() bool { return true })
 	m.watchPool("main", unopened(t, 1))

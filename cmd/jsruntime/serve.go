@@ -212,6 +212,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
+	metrics.watchGuesses(keys.Guesses)
 	origins, err := origin.New(origin.Config{
 		TenantDomains: cfg.TenantDomain, OperatorHosts: cfg.OperatorHost, Loopback: onLoopback(listener.Addr()), Proxies: cfg.TrustedProxy,
 	})
@@ -222,7 +223,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		log.Warn("tenants' hosts share cookies", "error", err)
 	}
 	public, err := gateway.New(gateway.Config{
-		Router: library, Executor: executor, Recorder: book, Keys: tenantKeys{keys}, Log: log, TrustedProxies: cfg.TrustedProxy,
+		Router: library, Executor: executor, Recorder: book, Keys: tenantKeys{keys: keys, proxies: cfg.TrustedProxy}, Log: log, TrustedProxies: cfg.TrustedProxy,
 		Origins: origins, OperatorKey: keys.IsOperators,
 	})
 	if err != nil {
@@ -231,7 +232,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	var draining atomic.Bool
 	metrics.watchReady(func() bool { return nodeReady(draining.Load(), machine.Able(), clock.Heartbeat(), time.Now()) })
 	api, err := httpapi.New(httpapi.Config{
-		Pool: pool, Keys: keys, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
+		Pool: pool, Keys: keys, TrustedProxies: cfg.TrustedProxy, RatePerMinute: cfg.APIRate, TenantRatePerMinute: cfg.APITenantRate, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Log: log,
 		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {

@@ -16,19 +16,26 @@ import (
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
+	"jsruntime/httpapi/forwarded"
 	"jsruntime/httpapi/gateway"
 	"jsruntime/scheduler"
 	"jsruntime/scheduler/cron"
 )
 
 // tenantKeys lets the gateway ask the admin API's keys.
-type tenantKeys struct{ keys *httpapi.Keys }
+type tenantKeys struct {
+	keys    *httpapi.Keys
+	proxies forwarded.Proxies
+}
 
 // Authenticate implements gateway.Authenticator.
-func (k tenantKeys) Authenticate(ctx context.Context, key string) (uuid.UUID, error) {
-	principal, err := k.keys.Authenticate(ctx, key)
+func (k tenantKeys) Authenticate(r *http.Request, key string) (uuid.UUID, error) {
+	principal, err := k.keys.AuthenticateFrom(r.Context(), k.proxies.Client(r), key)
 	if errors.Is(err, httpapi.ErrUnknownKey) {
 		return uuid.Nil, gateway.ErrBadKey
+	}
+	if many := (*httpapi.TooManyAttemptsError)(nil); errors.As(err, &many) {
+		return uuid.Nil, &gateway.ManyKeysError{Limit: many.Error(), RetryAfter: many.RetryAfter}
 	}
 	return principal.TenantID, err
 }

@@ -41,3 +41,33 @@ func TestProxiesAreBelievedOnlyWhereTheyAreTrusted(t *testing.T) {
 		require.Equal(t, c.host, c.proxies.Host(r), "%v", c)
 	}
 }
+
+func TestClient(t *testing.T) {
+	t.Parallel()
+	trusted := forwarded.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for _, c := range []struct {
+		proxies forwarded.Proxies
+		remote  string
+		chain   []string
+		want    string
+	}{
+		{trusted, "203.0.113.1:1", nil, "203.0.113.1"},
+		{trusted, "203.0.113.1:1", []string{"192.0.2.1"}, "203.0.113.1"}, // no proxy of ours: it says what it likes
+		{nil, "10.0.0.1:1", []string{"192.0.2.1"}, "10.0.0.1"},
+		{trusted, "10.0.0.1:1", []string{"192.0.2.1"}, "192.0.2.1"},
+		{trusted, "10.0.0.1:1", []string{"9.9.9.9, 192.0.2.1"}, "192.0.2.1"}, // the client's own claim comes first
+		{trusted, "10.0.0.1:1", []string{"9.9.9.9", "192.0.2.1, 10.0.0.2"}, "192.0.2.1"},
+		{trusted, "[fd00::1]:1", []string{"2001:db8::1"}, "2001:db8::1"},
+		{trusted, "10.0.0.1:1", []string{"[2001:db8::1]:443"}, "2001:db8::1"},
+		{trusted, "10.0.0.1:1", []string{"192.0.2.1:99"}, "192.0.2.1"},
+		{trusted, "10.0.0.1:1", []string{"::ffff:192.0.2.1"}, "192.0.2.1"},
+		{trusted, "10.0.0.1:1", []string{"192.0.2.1, unknown"}, "10.0.0.1"},
+		{trusted, "10.0.0.1:1", []string{""}, "10.0.0.1"},
+		{trusted, "10.0.0.1:1", nil, "10.0.0.1"},
+		{trusted, "@", []string{"192.0.2.1"}, "invalid IP"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr, r.Header = c.remote, http.Header{"X-Forwarded-For": c.chain}
+		require.Equal(t, c.want, c.proxies.Client(r).String(), "%v", c)
+	}
+}

@@ -34,10 +34,19 @@ type Recorder interface {
 	Record(ctx context.Context, inv *engine.Invocation, result *engine.Result) error
 }
 
-// Authenticator checks an API key and returns the tenant that it belongs to. ErrBadKey says that there is no such key.
+// Authenticator checks an API key that a request presents and returns the tenant that it belongs to. ErrBadKey says that there is no
+// such key, and a *ManyKeysError that the client has presented too many of those.
 type Authenticator interface {
-	Authenticate(ctx context.Context, key string) (tenantID uuid.UUID, err error)
+	Authenticate(r *http.Request, key string) (tenantID uuid.UUID, err error)
 }
+
+// ManyKeysError says that a client has presented so many unknown keys that this one was not accepted.
+type ManyKeysError struct {
+	Limit      string // its name and value
+	RetryAfter time.Duration
+}
+
+func (e *ManyKeysError) Error() string { return e.Limit }
 
 // ErrBadKey is an Authenticator's answer to a key that is unknown, expired or revoked.
 var ErrBadKey = errors.New("unknown api key")
@@ -224,9 +233,14 @@ func (g *Gateway) admit(a *answer, e *catalog.Endpoint) bool {
 	scheme, key, _ := strings.Cut(first(a.r.Header["Authorization"]), " ")
 	key = strings.TrimSpace(key)
 	if key != "" && strings.EqualFold(scheme, "Bearer") {
-		tenant, err := g.cfg.Keys.Authenticate(a.r.Context(), key)
+		tenant, err := g.cfg.Keys.Authenticate(a.r, key)
 		if err == nil && tenant == e.TenantID {
 			return true
+		}
+		if many := (*ManyKeysError)(nil); errors.As(err, &many) {
+			a.w.Header()["Retry-After"] = []string{seconds(many.RetryAfter)}
+			a.problem(http.StatusTooManyRequests, "too_many_attempts", many.Limit+"; this key was not accepted.")
+			return false
 		}
 		if err != nil && !errors.Is(err, ErrBadKey) {
 			a.fail("checking an api key", err)
