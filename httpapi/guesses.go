@@ -172,7 +172,7 @@ func (g *guesses) report(ctx context.Context, queries *sqlc.Queries, log *slog.L
 		return cmp.Or(p.networks[b]-p.networks[a], a.Addr().Compare(b.Addr()))
 	})
 	log.WarnContext(ctx, "unknown keys presented", "unknown", p.unknown, "refused", p.refused, "networks", len(networks),
-		"most_from", networks[0].String(), "most", p.networks[networks[0]])
+		"network", networks[0].String(), "attempts", p.networks[networks[0]])
 	for _, t := range p.targets {
 		if t.attempts < guessBurst {
 			continue

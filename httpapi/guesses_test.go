@@ -90,7 +90,7 @@ func TestGuessesOfKeysAreSlowedAndSeen(t *testing.T) {
 	cancel()
 	require.NoError(t, keys.Run(ctx)) // the last report
 	require.Len(t, lines.with("unknown keys"), 1)
-	require.Contains(t, lines.with("unknown keys")[0], "most_from="+guesser+"/32")
+	require.Contains(t, lines.with("unknown keys")[0], "network="+guesser+"/32")
 
 	audit := acme.get("/api/v1/audit-log?action=key.guessed").is(200).items()
 	require.Len(t, audit, 1)

@@ -15,12 +15,12 @@ import (
 
 // logKeys are the keys of the log, so that one search finds all lines about a thing. Durations end in _ms.
 var logKeys = strings.Fields(`
-	node_id tenant_id script_id execution_id worker_pid request_id
+	node_id tenant_id script_id execution_id worker_pid request_id key_id
 	outcome trigger error cause reason
 	duration_ms took_ms wait_ms skew_ms quarantine_ms
 
-	backlog binaries channel cut endpoints executions exit_code failures host hop keys last_read layers line lines listen method
-	panic pid port route schedules signal stage status tenants to version
+	attempts backlog binaries channel cut endpoints executions exit_code failures host hop keys last_read layers line lines listen method network networks
+	panic pid port refused route schedules signal stage status tenants to unknown version
 `)
 
 // TestLogKeys reads the source of every call of a logger and compares its keys with logKeys.
