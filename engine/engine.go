@@ -22,6 +22,7 @@ import (
 	"jsruntime/engine/internal/pool"
 	"jsruntime/engine/internal/sandbox"
 	"jsruntime/engine/internal/wire"
+	"jsruntime/engine/redact"
 )
 
 // Config says how an Engine runs scripts.
@@ -87,6 +88,9 @@ type Config struct {
 	Host Host
 	// Env returns a tenant's secrets as a JSON object of strings. Nil means none. It is called once for every lease.
 	Env func(ctx context.Context, tenantID uuid.UUID) (json.RawMessage, error)
+	// Secrets returns what is known of a tenant's secrets, so that log lines, messages and stacks can be masked before anything keeps or
+	// shows them. It is called often, after Env has been called for the tenant. Nil masks no values.
+	Secrets func(tenantID uuid.UUID) *redact.Values
 	// Members divides the limits of scripts and tenants over the nodes. Nil means that this node is alone.
 	Members *cluster.Members
 	// TenantConcurrency returns how many executions a tenant may have at one time across all nodes; 0 means no bound of its own.
@@ -136,6 +140,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.TenantConcurrency == nil {
 		c.TenantConcurrency = func(uuid.UUID) int { return 0 }
+	}
+	if c.Secrets == nil {
+		c.Secrets = func(uuid.UUID) *redact.Values { return nil }
 	}
 	if c.Observer == nil {
 		c.Observer = NopObserver{}

@@ -426,7 +426,7 @@ const (
 // log keeps a line. The worker keeps within max_log_bytes by itself and marks where it cut; here is the bound for one that does
 // not, a little wider for the mark.
 func (x *execution) log(m *wire.Log) {
-	text := cleanText(m.Message, maxLogLine)
+	text := cleanText(x.engine.cfg.Secrets(x.inv.Script.TenantID).Text(m.Message), maxLogLine)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.logBytes += int64(len(text))
@@ -555,12 +555,13 @@ func (x *execution) finish() (*Result, error) {
 	if fatal != nil {
 		res.Code, res.Message, res.Output, res.Response = fatal.Fatal, fatal.Message, nil, nil
 	}
-	res.Message = cleanText(res.Message, maxMessageBytes)
+	res.Secrets = e.cfg.Secrets(inv.Script.TenantID)
+	res.Message = cleanText(res.Secrets.Text(res.Message), maxMessageBytes)
 	if res.Stack != "" {
 		if e.cfg.MapStack != nil && inv.Script.SourceMap != "" {
 			res.Stack = e.cfg.MapStack(inv.Script.SourceMap, res.Stack)
 		}
-		res.Stack = cleanText(res.Stack, maxStackBytes)
+		res.Stack = cleanText(res.Secrets.Text(res.Stack), maxStackBytes)
 	}
 	if res.Response != nil {
 		m.OutputBytes = int64(len(res.Response.Body))

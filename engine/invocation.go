@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
+
+	"jsruntime/engine/redact"
 )
 
 // Script is one version of a script, ready to run. It is immutable and shared.
@@ -21,7 +24,61 @@ type Script struct {
 	SourceMap      string // source map v3 of Compiled, empty if there is none
 	Handlers       []string
 	Limits         Limits
+	History        *History // nil: everything is kept
 }
+
+// History says what is kept of a script's executions. Usage is counted in any case. The zero value keeps everything.
+type History struct {
+	// Store is HistoryAll, HistoryErrors or HistoryNone; empty means HistoryAll.
+	Store string
+	// Sample is the share of completed executions that is kept, above 0 and at most 1; 0 means 1. Others than completed are all kept.
+	Sample float64
+	// NoBodies leaves out input and output.
+	NoBodies bool
+	// Redact are members of input and output that are masked: see redact.ParsePath.
+	Redact []redact.Path
+}
+
+// What History.Store may be.
+const (
+	HistoryAll    = "all"
+	HistoryErrors = "errors" // what did not complete
+	HistoryNone   = "none"
+)
+
+// Keeps reports whether an execution that ended with code is kept. The same id is always answered alike.
+func (h *History) Keeps(executionID uuid.UUID, code Code) bool {
+	switch {
+	case h == nil:
+		return true
+	case h.Store == HistoryNone:
+		return false
+	case code != CodeNone:
+		return true
+	case h.Store == HistoryErrors:
+		return false
+	case h.Sample > 0 && h.Sample < 1:
+		// The last bytes of a UUID are random.
+		return float64(binary.BigEndian.Uint32(executionID[12:])) < h.Sample*(1<<32)
+	}
+	return true
+}
+
+// Rules are what is masked in the execution's input (of: "input") or output ("output").
+func (h *History) Rules(of string, secrets *redact.Values) redact.Rules {
+	rules := redact.Rules{Values: secrets}
+	if h != nil {
+		for _, path := range h.Redact {
+			if path[0] == of {
+				rules.Paths = append(rules.Paths, path[1:])
+			}
+		}
+	}
+	return rules
+}
+
+// Bodies reports whether input and output are kept.
+func (h *History) Bodies() bool { return h == nil || !h.NoBodies }
 
 // Trigger says why an execution runs, as the data model names it.
 type Trigger string
@@ -158,6 +215,9 @@ type Result struct {
 	Began     bool // false: the script's code never ran, so that running it elsewhere repeats nothing
 	StartedAt time.Time
 	EndedAt   time.Time
+	// Secrets are what is known of the tenant's secrets: Message, Stack and Logs are masked already, Output and Response are not, since
+	// their caller gets them as they are. Whatever keeps or shows these masks them.
+	Secrets *redact.Values
 }
 
 // Executor runs invocations. *Engine is one; tests have others.

@@ -23,6 +23,7 @@ import (
 	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
+	"jsruntime/engine/redact"
 	"jsruntime/httpapi/bodies"
 	"jsruntime/httpapi/forwarded"
 	"jsruntime/sqlc"
@@ -75,6 +76,8 @@ type Config struct {
 	Cancel Canceller
 	// Sealer encrypts secrets; nil means that secrets can't be written (503).
 	Sealer Sealer
+	// Secrets returns what is masked in a tenant's inputs and events; nil masks credentials by their names only.
+	Secrets func(ctx context.Context, tenantID uuid.UUID) (*redact.Values, error)
 	// Tail shows log lines as they happen; nil means that they can't be watched (503).
 	Tail Tail
 	// Refresh makes the node's own catalog follow what is committed by now; nil means that a change is seen by the endpoints a

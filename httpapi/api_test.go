@@ -119,7 +119,7 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	secrets, err := host.NewSecrets(pool, strings.Repeat("ab", 32))
 	require.NoError(t, err)
 	cfg := httpapi.Config{
-		Pool: pool, Keys: keys, Compiler: compiler, Executor: n.exec, Catalog: cat, Refresh: cat.Refresh, Ledger: n.ledger, Sealer: secrets, NextTicks: nextTicks,
+		Pool: pool, Keys: keys, Compiler: compiler, Executor: n.exec, Catalog: cat, Refresh: cat.Refresh, Ledger: n.ledger, Sealer: secrets, Secrets: secrets.Read, NextTicks: nextTicks,
 		Log: log, RatePerMinute: -1, Types: []byte("declare module \"jsruntime\" {}\n"),
 	}
 	for _, c := range change {

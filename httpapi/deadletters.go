@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/redact"
 	"jsruntime/sqlc"
 )
 
@@ -26,6 +27,17 @@ type DeadLetter struct {
 	LastRetryAt      *time.Time      `json:"last_retry_at"`
 	RetryExecutionID *uuid.UUID      `json:"retry_execution_id" format:"uuid" nullable:"true" doc:"The redrive under way, or the last one."`
 	CreatedAt        time.Time       `json:"created_at"`
+	BodiesHidden     bool            `json:"bodies_hidden" doc:"event_data is null because the caller's role may not read it."`
+}
+
+// shownLetter is a dead letter for the caller: viewers do not see the event's data, and others see them without credentials.
+func (a *API) shownLetter(ctx context.Context, d DeadLetter, values *redact.Values) DeadLetter {
+	if !mayReadBodies(ctx) {
+		d.EventData, d.BodiesHidden = json.RawMessage("null"), true
+		return d
+	}
+	d.EventData, _ = redact.Rules{Values: values}.JSON(d.EventData)
+	return d
 }
 
 func deadLetterOfRow(d sqlc.ScriptEventDeadLetter, scriptName string) DeadLetter {
@@ -66,8 +78,9 @@ func (a *API) deadLetterList(ctx context.Context, in *deadLetterListIn) (*found[
 	if err != nil {
 		return nil, err
 	}
+	values := a.secretValues(ctx)
 	return &found[Page[DeadLetter]]{pageOf(a.cursors, rows, in.Limit, bind, func(d sqlc.DeadLetterListRow) DeadLetter {
-		return deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName)
+		return a.shownLetter(ctx, deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), values)
 	}, func(d sqlc.DeadLetterListRow) position {
 		return position{at: orZero(d.ScriptEventDeadLetter.CreatedAt), id: d.ScriptEventDeadLetter.ID}
 	})}, nil
@@ -84,6 +97,7 @@ func (a *API) deadLetterGet(ctx context.Context, in *IDPath) (*found[DeadLetter]
 		out.Body = deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName)
 		return err
 	})
+	out.Body = a.shownLetter(ctx, out.Body, a.secretValues(ctx))
 	return out, err
 }
 
@@ -100,7 +114,7 @@ func (a *API) deadLetterDelete(ctx context.Context, in *IDPath) (*none, error) {
 		if _, err := c.DeadLetterDelete(ctx, sqlc.DeadLetterDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
 			return err
 		}
-		return c.audit("dead_letter.delete", "dead_letter", id.String(), deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), nil)
+		return c.audit("dead_letter.delete", "dead_letter", id.String(), a.shownLetter(ctx, deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), a.secretValues(ctx)), nil)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/engine/redact"
 	"jsruntime/sqlc"
 )
 
@@ -42,6 +43,7 @@ type Execution struct {
 	ScheduledFor *time.Time      `json:"scheduled_for" doc:"The cron tick that it belongs to."`
 	ReplayOf     *uuid.UUID      `json:"replay_of" format:"uuid" nullable:"true"`
 	ParentID     *uuid.UUID      `json:"parent_id" format:"uuid" nullable:"true" doc:"The execution that caused it."`
+	BodiesHidden bool            `json:"bodies_hidden" doc:"Input and output are null because the caller's role may not read them."`
 }
 
 // Metrics are what an execution cost.
@@ -76,12 +78,46 @@ func executionOfRow(e sqlc.ScriptExecution, scriptName string) Execution {
 	return out
 }
 
-// executionOfResult shows a synchronous run as it will be on record.
+// mayReadBodies reports whether the caller may read what executions got and gave: developers and those above.
+func mayReadBodies(ctx context.Context) bool { return execute.allows(principalOf(ctx).Role) }
+
+// shown is an execution for the caller: viewers see neither input nor output, and others see the input of a run of the queue, whose row has
+// it whole, without credentials.
+func (a *API) shown(ctx context.Context, e Execution, values *redact.Values) Execution {
+	if !mayReadBodies(ctx) {
+		e.Input, e.Output, e.BodiesHidden = json.RawMessage("null"), json.RawMessage("null"), true
+		return e
+	}
+	e.Input, _ = redact.Rules{Values: values}.JSON(e.Input)
+	return e
+}
+
+// secretValues are the tenant's secrets as they are masked. Where they cannot be read, credentials are masked by their names only.
+func (a *API) secretValues(ctx context.Context) *redact.Values {
+	if a.cfg.Secrets == nil || !mayReadBodies(ctx) {
+		return nil
+	}
+	values, err := a.cfg.Secrets(ctx, tenantOf(ctx))
+	if err != nil {
+		a.logOf(ctx).WarnContext(ctx, "secrets cannot be read to mask them", "error", err)
+	}
+	return values
+}
+
+// outputFor is a run's output as its caller gets it: JSON as it is, a response as it is kept.
+func outputFor(inv *engine.Invocation, res *engine.Result) json.RawMessage {
+	if res.Response == nil && !res.Streamed {
+		return ledger.SafeJSON(res.Output)
+	}
+	return ledger.OutputOf(inv, res)
+}
+
+// executionOfResult shows a synchronous run as it will be on record, with the output whole.
 func executionOfResult(inv *engine.Invocation, res *engine.Result) Execution {
 	out := Execution{
 		ID: inv.ExecutionID, ScriptID: inv.Script.ID, ScriptName: inv.Script.Name, Version: int32(inv.Script.Version), Status: string(res.Code.Status()),
-		TriggerType: string(inv.Trigger), TriggerData: rawOrNull(ledger.TriggerDataOf(inv)), Input: rawOrNull(ledger.InputOf(inv)),
-		Output: rawOrNull(ledger.OutputOf(res)), Attempt: int32(inv.Attempt), Metrics: metricsOf(ledger.MetricsJSON(res.Metrics)), QueuedAt: utc(inv.QueuedAt),
+		TriggerType: string(inv.Trigger), TriggerData: rawOrNull(ledger.TriggerDataOf(inv, res)), Input: rawOrNull(ledger.InputOf(inv, res)),
+		Output: rawOrNull(outputFor(inv, res)), Attempt: int32(inv.Attempt), Metrics: metricsOf(ledger.MetricsJSON(res.Metrics)), QueuedAt: utc(inv.QueuedAt),
 		StartedAt: utcPtr(&res.StartedAt), CompletedAt: utcPtr(&res.EndedAt),
 	}
 	if res.Code != engine.CodeNone {
@@ -178,6 +214,10 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 		}
 		return nil
 	})
+	values := a.secretValues(ctx)
+	for i, e := range out.Body.Items {
+		out.Body.Items[i] = a.shown(ctx, e, values)
+	}
 	return out, err
 }
 
@@ -193,6 +233,7 @@ func (a *API) executionGet(ctx context.Context, in *IDPath) (*found[Execution], 
 		out.Body = executionOfRow(e.ScriptExecution, e.ScriptName)
 		return err
 	})
+	out.Body = a.shown(ctx, out.Body, a.secretValues(ctx))
 	return out, err
 }
 
@@ -461,7 +502,7 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error
 	if res.Code != engine.CodeNone {
 		return nil, failedProblem(inv, res)
 	}
-	return &invokeOut{ExecutionID: inv.ExecutionID.String(), Body: Invoked{ExecutionID: inv.ExecutionID, Output: rawOrNull(ledger.OutputOf(res))}}, nil
+	return &invokeOut{ExecutionID: inv.ExecutionID.String(), Body: Invoked{ExecutionID: inv.ExecutionID, Output: rawOrNull(ledger.SafeJSON(res.Output))}}, nil
 }
 
 // failedProblem tells a caller how a script failed: 422 where the script is at fault, else as tenant endpoints answer.
@@ -531,6 +572,25 @@ type executionReplayIn struct {
 	}
 }
 
+// replayable refuses to replay an execution whose record has not all of its input: what would run is something else.
+func replayable(triggerData json.RawMessage) error {
+	var data struct {
+		Truncated bool  `json:"input_truncated"`
+		Bytes     int64 `json:"input_bytes"`
+		Bodies    *bool `json:"bodies"`
+		Redacted  []string
+	}
+	_ = json.Unmarshal(triggerData, &data) // what is no object says nothing
+	switch {
+	case data.Truncated:
+		return conflict("input_truncated", fmt.Sprintf("The execution's input was %d bytes, of which the record has the first %d: it cannot be replayed.",
+			data.Bytes, ledger.MaxBodyBytes))
+	case data.Bodies != nil && !*data.Bodies, slices.Contains(data.Redacted, "path"):
+		return conflict("input_not_kept", "The execution's input is not on record as it was: it cannot be replayed.")
+	}
+	return nil
+}
+
 func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*executionOut, error) {
 	id, err := parseID(in.ID)
 	if err != nil {
@@ -545,6 +605,9 @@ func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*exec
 			return err
 		}
 		e := row.ScriptExecution
+		if err := replayable(e.TriggerData); err != nil {
+			return err
+		}
 		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: e.ScriptID}); err != nil {
 			return err
 		}

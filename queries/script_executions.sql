@@ -2,10 +2,10 @@
 
 -- name: ExecutionRecord :copyfrom
 INSERT INTO script_executions (
-    id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at,
+    id, script_id, tenant_id, status, trigger_type, input, trigger_data, output, error, metrics, started_at, completed_at,
     version, attempt, error_code, error_stack, queued_at, run_at, handler, depth, parent_id, node_id
 ) VALUES (
-    @id, @script_id, @tenant_id, @status, @trigger_type, @trigger_data, @input, @output, @error, @metrics, @started_at, @completed_at,
+    @id, @script_id, @tenant_id, @status, @trigger_type, @input, @trigger_data, @output, @error, @metrics, @started_at, @completed_at,
     @version, @attempt, @error_code, @error_stack, @queued_at, @run_at, @handler, @depth, @parent_id, @node_id
 );
 
@@ -174,6 +174,14 @@ FROM (
 ) h
 WHERE e.id = h.id AND e.lease_token = h.lease_token
 RETURNING e.id;
+
+-- Replaces the inputs of executions that ended for good by what is kept of them. Rows whose input is short stay: an event's data are in
+-- script_events and not in the row.
+-- name: ExecutionCutInputs :exec
+UPDATE script_executions e
+SET input = h.input::jsonb, trigger_data = COALESCE(e.trigger_data, '{}') || h.trigger_data::jsonb
+FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@inputs::text[]) AS input, unnest(@trigger_datas::text[]) AS trigger_data) h
+WHERE e.id = h.id AND octet_length(e.input::text) > @max_bytes::integer;
 
 -- The next attempt of executions that ended, with the script's newest version.
 -- name: ExecutionRetry :exec

@@ -159,6 +159,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 		}
 		inv.Input = nil
 	}
+	e.inv = inv
 	result, err := s.cfg.Executor.Execute(ctx, inv)
 	if err == nil {
 		e.cause = context.Cause(ctx)

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -27,9 +28,10 @@ const finishBatch = 512
 type ending struct {
 	*held
 	trigger engine.Trigger
-	result  *engine.Result // nil: it goes back to the queue
-	cause   error          // why its context was cancelled, nil if it was not
-	reason  string         // it goes back because of this
+	inv     *engine.Invocation // nil: it was not given to the Executor
+	result  *engine.Result     // nil: it goes back to the queue
+	cause   error              // why its context was cancelled, nil if it was not
+	reason  string             // it goes back because of this
 	delay   time.Duration
 	// doubtful: nobody knows whether the claim was committed. It is no loss where it was not.
 	doubtful bool
@@ -179,7 +181,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				finish.ErrorCodes = append(finish.ErrorCodes, string(res.Code))
 				finish.Errors = append(finish.Errors, ledger.SafeText(res.Message))
 				finish.ErrorStacks = append(finish.ErrorStacks, ledger.SafeText(res.Stack))
-				finish.Outputs = append(finish.Outputs, string(ledger.OutputOf(res)))
+				finish.Outputs = append(finish.Outputs, string(outputOf(e.inv, res)))
 				finish.Metrics = append(finish.Metrics, string(ledger.MetricsJSON(res.Metrics)))
 			}
 		}
@@ -232,6 +234,14 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	return nil
 }
 
+// outputOf is the output as it is kept. What never ran has none.
+func outputOf(inv *engine.Invocation, res *engine.Result) json.RawMessage {
+	if inv == nil {
+		return nil
+	}
+	return ledger.OutputOf(inv, res)
+}
+
 // follow writes what follows from endings: next attempts, dead letters, the schedules' last runs, logs and usage.
 func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID, byID map[uuid.UUID]*ending, actions map[uuid.UUID]action,
 	policies map[uuid.UUID]policy, told *[]func(), woken *bool,
@@ -242,6 +252,7 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 	var jobs sqlc.ScheduledJobFinishParams
 	var logs []sqlc.ExecutionLogRecordParams
 	var usage ledger.Usage
+	var cuts sqlc.ExecutionCutInputsParams
 	now := time.Now()
 	// In one order, so that two batches never wait for each other's schedules.
 	slices.SortFunc(finished, func(a, b uuid.UUID) int { return bytes.Compare(byID[a].row.ScriptID[:], byID[b].row.ScriptID[:]) })
@@ -265,6 +276,13 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 		case actionKeepLetter:
 			followed = "dead_letter"
 			kept = append(kept, id)
+		}
+		if next == uuid.Nil && e.inv != nil && len(row.Input) > ledger.MaxBodyBytes {
+			if input, data, ok := ledger.CutInput(e.inv, res); ok {
+				cuts.Ids = append(cuts.Ids, id)
+				cuts.Inputs = append(cuts.Inputs, string(input))
+				cuts.TriggerDatas = append(cuts.TriggerDatas, string(data))
+			}
 		}
 		if e.trigger == engine.TriggerCron {
 			started := res.StartedAt
@@ -302,6 +320,13 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 			if err := step.do(ctx, step.ids); err != nil {
 				return err
 			}
+		}
+	}
+	// After the dead letters, which are made of the whole input.
+	if len(cuts.Ids) > 0 {
+		cuts.MaxBytes = ledger.MaxBodyBytes
+		if err := queries.ExecutionCutInputs(ctx, cuts); err != nil {
+			return err
 		}
 	}
 	if len(jobs.ScriptIds) > 0 {

@@ -73,8 +73,8 @@ func (r iteratorForExecutionRecord) Values() ([]interface{}, error) {
 		r.rows[0].TenantID,
 		r.rows[0].Status,
 		r.rows[0].TriggerType,
-		r.rows[0].TriggerData,
 		r.rows[0].Input,
+		r.rows[0].TriggerData,
 		r.rows[0].Output,
 		r.rows[0].Error,
 		r.rows[0].Metrics,
@@ -99,5 +99,5 @@ func (r iteratorForExecutionRecord) Err() error {
 
 // For the ledger: synchronous executions, written down after they ended.
 func (q *Queries) ExecutionRecord(ctx context.Context, arg []ExecutionRecordParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"script_executions"}, []string{"id", "script_id", "tenant_id", "status", "trigger_type", "trigger_data", "input", "output", "error", "metrics", "started_at", "completed_at", "version", "attempt", "error_code", "error_stack", "queued_at", "run_at", "handler", "depth", "parent_id", "node_id"}, &iteratorForExecutionRecord{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"script_executions"}, []string{"id", "script_id", "tenant_id", "status", "trigger_type", "input", "trigger_data", "output", "error", "metrics", "started_at", "completed_at", "version", "attempt", "error_code", "error_stack", "queued_at", "run_at", "handler", "depth", "parent_id", "node_id"}, &iteratorForExecutionRecord{rows: arg})
 }

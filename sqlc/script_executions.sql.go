@@ -265,6 +265,32 @@ func (q *Queries) ExecutionClaim(ctx context.Context, arg ExecutionClaimParams) 
 	return items, nil
 }
 
+const executionCutInputs = `-- name: ExecutionCutInputs :exec
+UPDATE script_executions e
+SET input = h.input::jsonb, trigger_data = COALESCE(e.trigger_data, '{}') || h.trigger_data::jsonb
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS input, unnest($4::text[]) AS trigger_data) h
+WHERE e.id = h.id AND octet_length(e.input::text) > $1::integer
+`
+
+type ExecutionCutInputsParams struct {
+	MaxBytes     int32
+	Ids          []uuid.UUID
+	Inputs       []string
+	TriggerDatas []string
+}
+
+// Replaces the inputs of executions that ended for good by what is kept of them. Rows whose input is short stay: an event's data are in
+// script_events and not in the row.
+func (q *Queries) ExecutionCutInputs(ctx context.Context, arg ExecutionCutInputsParams) error {
+	_, err := q.db.Exec(ctx, executionCutInputs,
+		arg.MaxBytes,
+		arg.Ids,
+		arg.Inputs,
+		arg.TriggerDatas,
+	)
+	return err
+}
+
 const executionDiscover = `-- name: ExecutionDiscover :many
 
 WITH RECURSIVE pairs AS (
@@ -771,8 +797,8 @@ type ExecutionRecordParams struct {
 	TenantID    uuid.UUID
 	Status      string
 	TriggerType string
-	TriggerData json.RawMessage
 	Input       json.RawMessage
+	TriggerData json.RawMessage
 	Output      json.RawMessage
 	Error       *string
 	Metrics     json.RawMessage

@@ -174,6 +174,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
 		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
+		Secrets:  secrets.Known,
 		Observer: metrics, Logger: log,
 	})
 	if err != nil {
@@ -196,6 +197,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	library.OnChange(func(change catalog.Change) {
 		if change.Table == "tenants" || change.Table == "script_secrets" {
 			tenants.forget(change.TenantID)
+			secrets.Forget(change.TenantID)
 			machine.RetireTenant(change.TenantID)
 		}
 	})
@@ -233,7 +235,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	metrics.watchReady(func() bool { return nodeReady(draining.Load(), machine.Able(), clock.Heartbeat(), time.Now()) })
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, TrustedProxies: cfg.TrustedProxy, RatePerMinute: cfg.APIRate, TenantRatePerMinute: cfg.APITenantRate, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
-		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Log: log,
+		Secrets: secrets.Read,
+		Wake:    clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Log: log,
 		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {
 			if draining.Load() {

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"jsruntime/engine"
+	"jsruntime/engine/redact"
 )
 
 const (
@@ -326,7 +327,7 @@ func (f *fetching) turn(status int, location string) error {
 	}
 	if !sameOrigin(f.url, next) {
 		for name := range f.header {
-			if isCredential(name) {
+			if redact.Header(name) {
 				f.header.Del(name)
 			}
 		}
@@ -344,14 +345,6 @@ func portOf(u *url.URL) string {
 		return cmp.Or(u.Port(), "443")
 	}
 	return cmp.Or(u.Port(), "80")
-}
-
-// isCredential reports whether a header by its name may carry a secret: such a one does not follow a redirect to another
-// origin.
-func isCredential(name string) bool {
-	name = strings.ToLower(name)
-	return slices.ContainsFunc([]string{"auth", "cookie", "token", "secret", "key", "signature", "session", "password", "credential"},
-		func(part string) bool { return strings.Contains(name, part) })
 }
 
 func (f *fetching) send(ctx context.Context) (*http.Response, error) {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"jsruntime/engine/redact"
 	"jsruntime/sqlc"
 )
 
@@ -48,6 +50,65 @@ type Secrets struct {
 
 	mu   sync.Mutex
 	last map[uuid.UUID]remembered // as they were last read, enciphered
+
+	known sync.Map // uuid.UUID → *knownSecrets: what is masked for the tenant
+}
+
+// knownSecrets are a tenant's secrets as this node last gave them to a worker, with those that they replaced: a worker may still have them.
+type knownSecrets struct {
+	fingerprint string // of the rows
+	now, before []string
+	values      *redact.Values
+}
+
+// Known returns what is masked in the tenant's history and logs: the secrets that a worker of this node may have. It is nil before Env was
+// called for the tenant, since no worker has any by then.
+func (s *Secrets) Known(tenantID uuid.UUID) *redact.Values {
+	if known, ok := s.known.Load(tenantID); ok {
+		return known.(*knownSecrets).values
+	}
+	return nil
+}
+
+// Read is Known, with the secrets read first where this node does not know them: for what other nodes have run.
+func (s *Secrets) Read(ctx context.Context, tenantID uuid.UUID) (*redact.Values, error) {
+	if known, ok := s.known.Load(tenantID); !ok || known.(*knownSecrets).fingerprint == "" {
+		if _, err := s.Env(ctx, tenantID); err != nil {
+			return nil, err
+		}
+	}
+	return s.Known(tenantID), nil
+}
+
+// Forget drops what Known knows of a tenant whose secrets changed or that is gone; the next Env or Read knows it again.
+func (s *Secrets) Forget(tenantID uuid.UUID) {
+	if known, ok := s.known.Load(tenantID); ok {
+		k := *known.(*knownSecrets)
+		k.fingerprint = "" // what it knows is masked until there is something newer
+		s.known.Store(tenantID, &k)
+	}
+}
+
+// know prepares what is masked, unless the rows are those that it was prepared of.
+func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[string]string) {
+	var print strings.Builder
+	for _, row := range rows {
+		print.WriteString(row.Name)
+		print.Write(row.Nonce)
+	}
+	next := &knownSecrets{fingerprint: "v" + print.String()}
+	for _, value := range env {
+		next.now = append(next.now, value)
+	}
+	if last, ok := s.known.Load(tenantID); ok {
+		last := last.(*knownSecrets)
+		if last.fingerprint == next.fingerprint {
+			return
+		}
+		next.before = last.now
+	}
+	next.values = redact.NewValues(slices.Concat(next.now, next.before))
+	s.known.Store(tenantID, next)
 }
 
 // remembered lets a tenant's next worker start while Postgres is away.
@@ -217,6 +278,7 @@ func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (map[string]strin
 		}
 		env[row.Name] = value
 	}
+	s.know(tenantID, rows, env)
 	return env, nil
 }
 

@@ -16,7 +16,9 @@
 //     alone, which is then written without what a script could have put into it, or dropped with a log line and a count.
 //   - Everything a script or client made passes SafeJSON or SafeText: no NUL, no lone surrogates, no invalid UTF-8, no nesting
 //     or number that jsonb cannot hold.
-//   - Secrets of callers stay out: see redacted.
+//   - Bodies are cut to MaxBodyBytes, inputs as outputs. A record whose input was cut says so in its trigger data and is not replayed;
+//     a run of the queue has its whole input until it has ended for good.
+//   - Credentials of callers and secrets of the tenant stay out: package redact says what they are. Trigger data name what was masked.
 //
 // # What goes wrong, and what happens then
 //

@@ -100,7 +100,7 @@ func TestRecordWritesEverything(t *testing.T) {
 		&status, &trigger, &handler, &triggerData, &input, &output, &metrics, &version, &attempt, &gotNode, &parent, &started, &completed, &queued))
 	require.Equal(t, []any{"completed", "http", "fetch", 3, 1, node, inv.ParentID},
 		[]any{status, trigger, handler, version, attempt, gotNode, parent})
-	require.JSONEq(t, `{"method":"POST","path":"/orders/7","parent_id":"`+inv.ParentID.String()+`"}`, string(triggerData))
+	require.JSONEq(t, `{"method":"POST","path":"/orders/7","parent_id":"`+inv.ParentID.String()+`","redacted":["headers.authorization"]}`, string(triggerData))
 	require.JSONEq(t, `{"method":"POST","path":"/orders/7","headers":{"authorization":"[redacted]","accept":"*/*"},
 		"query":{"a":["1","é"],"b":"2"},"body":"{\"n\":1}"}`, string(input))
 	require.JSONEq(t, `{"status":201,"headers":{"content-type":"text/plain","set-cookie":"[redacted]"},"body":"made"}`, string(output))
@@ -384,14 +384,14 @@ func FuzzSafeJSON(f *testing.F) {
 
 func TestOutputIsCutWithAMark(t *testing.T) {
 	t.Parallel()
-	_, res := httpRun(&engine.Script{})
+	inv, res := httpRun(&engine.Script{})
 	res.Response.Body = []byte(strings.Repeat("é", ledger.MaxBodyBytes))
 	var out struct {
 		Body          string `json:"body"`
 		BodyTruncated bool   `json:"body_truncated"`
 		BodyBytes     int    `json:"body_bytes"`
 	}
-	require.NoError(t, json.Unmarshal(ledger.OutputOf(res), &out))
+	require.NoError(t, json.Unmarshal(ledger.OutputOf(inv, res), &out))
 	require.True(t, out.BodyTruncated)
 	require.Equal(t, 2*ledger.MaxBodyBytes, out.BodyBytes)
 	require.Equal(t, strings.Repeat("é", ledger.MaxBodyBytes/2), out.Body)
@@ -402,7 +402,7 @@ func TestRequestOfIsTheReverseOfInputOf(t *testing.T) {
 	for _, body := range [][]byte{nil, []byte("text"), {0, 1, 0xff}, []byte(`{"json":true}`)} {
 		inv, _ := httpRun(&engine.Script{})
 		inv.Request.Body, inv.Request.HasBody = body, body != nil
-		got, err := ledger.RequestOf(ledger.InputOf(inv), "https://api.example.org")
+		got, err := ledger.RequestOf(ledger.InputOf(inv, nil), "https://api.example.org")
 		require.NoError(t, err)
 		require.Equal(t, body, got.Body)
 		require.Equal(t, body != nil, got.HasBody)

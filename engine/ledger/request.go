@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"jsruntime/engine"
+	"jsruntime/engine/redact"
 )
 
 // appendQuery appends a query string as an object: a value that stands once as a string, one that is repeated as an array.
@@ -65,7 +66,7 @@ func formDecode(text string) string {
 // RequestOf makes a request of an input {method, path, headers, query, body}, the reverse of InputOf: for a replay, and for a
 // manual run of a script that has a fetch handler only. origin ("http://localhost") is what the URL starts with. What is absent has
 // its default: GET, "/", nothing. A body may be a string, {"base64": …}, or any other JSON, which is sent as application/json.
-// Headers that were redacted are left out.
+// Headers and query parameters that were redacted are left out.
 func RequestOf(input json.RawMessage, origin string) (*engine.Request, error) {
 	var given struct {
 		Method  string                     `json:"method"`
@@ -96,7 +97,9 @@ func RequestOf(input json.RawMessage, origin string) (*engine.Request, error) {
 		if err != nil {
 			return nil, fmt.Errorf("input.query.%s: %w", name, err)
 		}
-		query[name] = values
+		if values = slices.DeleteFunc(values, func(v string) bool { return v == redact.Mask }); len(values) > 0 {
+			query[name] = values
+		}
 	}
 	r.URL = origin + path
 	switch {
@@ -119,7 +122,7 @@ func RequestOf(input json.RawMessage, origin string) (*engine.Request, error) {
 		lower := strings.ToLower(name)
 		typed = typed || lower == "content-type"
 		for _, value := range values {
-			if value != Redacted {
+			if value != redact.Mask {
 				r.Headers = append(r.Headers, lower, value)
 			}
 		}

@@ -18,7 +18,7 @@ import (
 
 // tupleColumns are the fields of a tuple, in the order in which ExecutionRecord names its columns.
 var tupleColumns = [...]string{
-	"id", "script_id", "tenant_id", "status", "trigger_type", "trigger_data", "input", "output", "error", "metrics",
+	"id", "script_id", "tenant_id", "status", "trigger_type", "input", "trigger_data", "output", "error", "metrics",
 	"started_at", "completed_at", "version", "attempt", "error_code", "error_stack", "queued_at", "run_at", "handler", "depth",
 	"parent_id", "node_id",
 }
@@ -76,9 +76,10 @@ func appendTuple(b []byte, inv *engine.Invocation, res *engine.Result, nodeID uu
 	script := inv.Script
 	t := tuple(binary.BigEndian.AppendUint16(b, uint16(len(tupleColumns))))
 	t = t.uuid(inv.ExecutionID).uuid(script.ID).uuid(script.TenantID).text(string(res.Code.Status())).text(string(inv.Trigger))
-	t = t.jsonb(func(b []byte) []byte { return appendTriggerData(b, inv) })
-	t = t.jsonb(func(b []byte) []byte { return appendInput(b, inv) })
-	t = t.jsonb(func(b []byte) []byte { return appendOutput(b, res) })
+	d := described{inv: inv, res: res}
+	t = t.jsonb(d.appendInput)
+	t = t.jsonb(d.appendTriggerData) // which tells what the input's writing found
+	t = t.jsonb(d.appendOutput)
 	t = t.textOrNull(res.Message)
 	t = t.jsonb(func(b []byte) []byte { return appendMetrics(b, res.Metrics) })
 	t = t.time(startedAt).time(endedAt).int32(script.Version).int32(max(inv.Attempt, 1))

@@ -1,0 +1,86 @@
+package ledger_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine"
+	"jsruntime/engine/ledger"
+	"jsruntime/engine/redact"
+)
+
+func TestInputsAreCutAsOutputs(t *testing.T) {
+	t.Parallel()
+	inv, res := httpRun(&engine.Script{})
+	inv.Request.Body = []byte(strings.Repeat("é", ledger.MaxBodyBytes))
+	var in struct {
+		Body      string `json:"body"`
+		Truncated bool   `json:"body_truncated"`
+		Bytes     int    `json:"body_bytes"`
+	}
+	require.NoError(t, json.Unmarshal(ledger.InputOf(inv, res), &in))
+	require.True(t, in.Truncated)
+	require.Equal(t, 2*ledger.MaxBodyBytes, in.Bytes)
+	require.Equal(t, strings.Repeat("é", ledger.MaxBodyBytes/2), in.Body)
+	require.JSONEq(t, `{"method":"POST","path":"/orders/7","redacted":["headers.authorization"],"input_truncated":true,"input_bytes":131072}`,
+		string(ledger.TriggerDataOf(inv, res)))
+
+	// A run without a request.
+	inv.Request, inv.Trigger, inv.Input = nil, engine.TriggerAPI, json.RawMessage(`{"password":"x","a":"`+strings.Repeat("y", 3*ledger.MaxBodyBytes)+`"}`)
+	kept := ledger.InputOf(inv, res)
+	require.Less(t, len(kept), ledger.MaxBodyBytes+200)
+	require.NotContains(t, string(kept), `\"x\"`)
+	require.Contains(t, string(ledger.TriggerDataOf(inv, res)), `"input_truncated":true`)
+	input, data, ok := ledger.CutInput(inv, res)
+	require.True(t, ok)
+	require.Equal(t, kept, input)
+	require.JSONEq(t, `{"redacted":["input.password"],"input_truncated":true,"input_bytes":196631}`, string(data))
+}
+
+// TestCredentialsStayOut sends one of each kind, in each place.
+func TestCredentialsStayOut(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t-value-of-the-tenant"
+	inv, res := httpRun(&engine.Script{History: &engine.History{Redact: paths(t, "$.input.headers.x-order", "$.input.body.card.number", "$.output.body.iban")}})
+	inv.Request.URL = "https://api.example.org/cb/" + secret + "?code=c0de1&x=1&access_token=t0ken1&note=" + secret
+	inv.Request.Headers = []string{
+		"authorization", "Bearer b3arer1", "x-hub-signature-256", "sha256=s1gn1", "x-amz-security-token", "amz1", "x-order", "0rder1",
+		"referer", "https://a.example/?token=ref3rer1", "x-note", secret, "accept", "*/*", "content-type", "application/json",
+	}
+	inv.Request.Body = []byte(`{"user":"eva","password":"pa55w0rd1","card":{"number":"4111","month":1},"deep":[{"apiKey":"k3y1"}],"note":"` + secret + `"}`)
+	res.Secrets = redact.NewValues([]string{secret})
+	res.Response.Headers = []string{"set-cookie", "c00kie1", "location", "https://b.example/?sig=s1g2"}
+	res.Response.Body = []byte(`{"access_token":"t0ken2","iban":"DE1","text":"` + secret + `"}`)
+	input, output, data := string(ledger.InputOf(inv, res)), string(ledger.OutputOf(inv, res)), string(ledger.TriggerDataOf(inv, res))
+	for _, credential := range []string{
+		secret, "c0de1", "t0ken1", "b3arer1", "s1gn1", "amz1", "0rder1", "ref3rer1", "pa55w0rd1", "4111", "k3y1", "c00kie1", "s1g2", "t0ken2", "DE1",
+	} {
+		require.NotContains(t, input+output+data, credential)
+	}
+	for _, kept := range []string{`"x":"1"`, `*/*`, `\"user\":\"eva\"`, `\"month\":1`} {
+		require.Contains(t, input, kept)
+	}
+	var told struct{ Redacted []string }
+	require.NoError(t, json.Unmarshal([]byte(data), &told))
+	require.Equal(t, []string{"path", "headers.authorization", "headers.x-hub-signature-256", "headers.x-amz-security-token", "headers.x-order",
+		"headers.referer", "headers.x-note", "query.code", "query.access_token", "query.note", "body.password", "body.number", "body.apiKey", "body.note"}, told.Redacted)
+	require.Equal(t, []byte(`{"access_token":"t0ken2","iban":"DE1","text":"`+secret+`"}`), res.Response.Body, "the client's response is not touched")
+
+	got, err := ledger.RequestOf(json.RawMessage(input), "https://api.example.org")
+	require.NoError(t, err)
+	require.NotContains(t, got.Headers, redact.Mask)
+	require.Equal(t, "https://api.example.org/cb/[redacted]?x=1", got.URL)
+}
+
+func paths(t *testing.T, texts ...string) (out []redact.Path) {
+	t.Helper()
+	for _, text := range texts {
+		p, ok := redact.ParsePath(text)
+		require.True(t, ok, text)
+		out = append(out, p)
+	}
+	return out
+}

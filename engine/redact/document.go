@@ -1,0 +1,351 @@
+package redact
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Rules say what is taken out of a document.
+type Rules struct {
+	// Values are the tenant's secrets; nil: none are known.
+	Values *Values
+	// Paths are members that the script's author named, from the document's root on: see ParsePath.
+	Paths [][]string
+}
+
+// Path is one of a script's own paths, as ParsePath reads it: its first name is input or output.
+type Path []string
+
+// ParsePath reads a path as JSONPath writes it: $.input.headers.x-token, $.output.items[*].card, $.input.body["a b"]. It has names, [*]
+// and [0] (elements of arrays need not be named) and .* for any name. false: it is none, or does not begin with $.input or $.output.
+func ParsePath(text string) (Path, bool) {
+	rest, ok := strings.CutPrefix(text, "$")
+	if !ok || len(text) > 500 {
+		return nil, false
+	}
+	var path Path
+	for rest != "" {
+		switch {
+		case strings.HasPrefix(rest, "["):
+			end := strings.IndexByte(rest, ']')
+			if end < 0 {
+				return nil, false
+			}
+			inside := rest[1:end]
+			rest = rest[end+1:]
+			if inside == "*" || inside != "" && strings.Trim(inside, "0123456789") == "" {
+				continue // an element is taken for its array
+			}
+			if len(inside) < 3 || inside[0] != inside[len(inside)-1] || inside[0] != '"' && inside[0] != '\'' {
+				return nil, false
+			}
+			path = append(path, inside[1:len(inside)-1])
+		case strings.HasPrefix(rest, "."):
+			rest = rest[1:]
+			end := strings.IndexAny(rest, ".[")
+			if end < 0 {
+				end = len(rest)
+			}
+			if end == 0 || strings.ContainsAny(rest[:end], " \t\"'?@()") {
+				return nil, false
+			}
+			path = append(path, rest[:end])
+			rest = rest[end:]
+		default:
+			return nil, false
+		}
+	}
+	if len(path) == 0 || len(path) > 32 || path[0] != "input" && path[0] != "output" {
+		return nil, false
+	}
+	return path, true
+}
+
+// Below are the rules for the member of that name: paths that go through it, without it. whole: a path names the member itself.
+// Names of headers are compared without case.
+func (r Rules) Below(name string) (below Rules, whole bool) {
+	below.Values = r.Values
+	for _, path := range r.Paths {
+		switch {
+		case len(path) == 0:
+			whole = true
+		case path[0] != "*" && !strings.EqualFold(path[0], name):
+		case len(path) == 1:
+			whole = true
+		default:
+			below.Paths = append(below.Paths, path[1:])
+		}
+	}
+	return below, whole
+}
+
+// JSON masks credentials in a JSON document, or the beginning of one: strings and numbers below members that hold one by name or by the
+// rules' paths, the tenant's secrets within strings, and keys of ours. It also returns the names of the members in which something was
+// masked, each once. The result shares memory with raw where nothing changed.
+func (r Rules) JSON(raw []byte) ([]byte, []string) {
+	type level struct {
+		object bool
+		named  bool // a name has been read, its value follows
+		masked bool // everything below is masked
+		name   string
+		below  Rules
+	}
+	var out []byte
+	var names []string
+	kept := 0
+	replace := func(from, to int, with string) {
+		out = append(append(out, raw[kept:from]...), with...)
+		kept = to
+	}
+	stack := []level{{below: r}}
+	_, whole := r.Below("")
+	stack[0].masked = whole && slices.ContainsFunc(r.Paths, func(p []string) bool { return len(p) == 0 })
+	note := func(name string) {
+		if name != "" && !slices.Contains(names, name) && len(names) < maxNames {
+			names = append(names, name)
+		}
+	}
+	// valueRules are the masking and the paths for the value that begins.
+	valueRules := func() (masked bool, below Rules) {
+		top := &stack[len(stack)-1]
+		masked, below = top.masked, top.below
+		if top.object && top.named {
+			var named bool
+			below, named = top.below.Below(top.name)
+			if !masked && (named || Field(top.name)) {
+				masked = true
+				note(top.name)
+			}
+		}
+		return masked, below
+	}
+	for i := 0; i < len(raw); {
+		top := &stack[len(stack)-1]
+		switch c := raw[i]; {
+		case c == '{' || c == '[':
+			masked, below := valueRules()
+			stack = append(stack, level{object: c == '{', masked: masked, below: below})
+			i++
+		case c == '}' || c == ']':
+			if len(stack) > 1 {
+				stack = stack[:len(stack)-1]
+			}
+			stack[len(stack)-1].named = false
+			i++
+		case c == ',':
+			top.named = false
+			i++
+		case c == '"':
+			end := stringEnd(raw, i)
+			inner := raw[i+1 : max(i+1, end-1)]
+			if end > len(raw) || end-1 <= i || raw[end-1] != '"' { // cut off
+				end = len(raw)
+				inner = raw[i+1:]
+			}
+			if top.object && !top.named {
+				top.name, top.named = unquote(inner), true
+				i = end
+				continue
+			}
+			if masked, _ := valueRules(); masked {
+				if len(inner) > 0 {
+					replace(i, end, `"`+Mask+`"`)
+				}
+			} else if with, changed := r.Values.inString(inner); changed {
+				replace(i, end, with)
+				note(top.name)
+			}
+			i = end
+		case c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f' || c == 'n':
+			end := i + 1
+			for end < len(raw) && strings.IndexByte(" \t\r\n,]}:", raw[end]) < 0 {
+				end++
+			}
+			isNumber := c == '-' || c >= '0' && c <= '9'
+			if masked, _ := valueRules(); masked && isNumber || isNumber && r.Values.is(raw[i:end]) {
+				replace(i, end, `"`+Mask+`"`)
+			}
+			i = end
+		default:
+			i++
+		}
+	}
+	if out == nil {
+		return raw, names
+	}
+	return append(out, raw[kept:]...), names
+}
+
+// maxNames bounds the names that are told.
+const maxNames = 20
+
+// stringEnd is the index behind the closing quote of the string that begins at i, or one that is beyond raw.
+func stringEnd(raw []byte, i int) int {
+	for i++; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(raw) + 1
+}
+
+func unquote(inner []byte) string {
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	var name string
+	if json.Unmarshal(slices.Concat([]byte{'"'}, inner, []byte{'"'}), &name) != nil {
+		return string(inner)
+	}
+	return name
+}
+
+// inString masks within a JSON string's inner text and returns the whole string with its quotes.
+func (v *Values) inString(inner []byte) (string, bool) {
+	if v == nil && !bytes.Contains(inner, []byte(keyStart)) || len(inner) < MinValue {
+		return "", false
+	}
+	text := unquote(inner)
+	masked := v.Plain(text)
+	if masked == text {
+		return "", false
+	}
+	return `"` + quoted(masked) + `"`, true
+}
+
+// is reports whether a number's text is a secret.
+func (v *Values) is(number []byte) bool {
+	return v != nil && len(number) >= MinValue && v.replacer.Replace(string(number)) != string(number)
+}
+
+// Query masks the values of a query string or form's parameters whose names hold is true for, or that hold secrets. It leaves the order and
+// the spelling of the rest. names are those in whose values something was masked.
+func (r Rules) Query(query string, holds func(name string) bool) (masked string, names []string) {
+	if query == "" {
+		return query, nil
+	}
+	pairs := strings.Split(query, "&")
+	changed := false
+	note := func(name string) {
+		if changed = true; !slices.Contains(names, name) && len(names) < maxNames {
+			names = append(names, name)
+		}
+	}
+	for i, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		plainName := decoded(name)
+		_, whole := r.Below(plainName)
+		switch {
+		case value == "":
+		case whole || holds(plainName):
+			pairs[i] = name + "=" + url.QueryEscape(Mask)
+			note(plainName)
+		default:
+			text := decoded(value)
+			if clean := r.Values.Plain(text); clean != text {
+				pairs[i] = name + "=" + url.QueryEscape(clean)
+				note(plainName)
+			}
+		}
+	}
+	if !changed {
+		return query, nil
+	}
+	return strings.Join(pairs, "&"), names
+}
+
+func decoded(text string) string {
+	if plainText, err := url.QueryUnescape(text); err == nil {
+		return plainText
+	}
+	return text
+}
+
+// Body masks credentials in a request's or response's body by its media type: JSON, forms, and the tenant's secrets and keys of ours in any
+// other text. A body may be the beginning of one. What is no text is left alone.
+func (r Rules) Body(contentType string, body []byte) (masked []byte, names []string) {
+	if len(body) == 0 {
+		return body, nil
+	}
+	if slices.ContainsFunc(r.Paths, func(p []string) bool { return len(p) == 0 }) {
+		return []byte(Mask), []string{""}
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		media = strings.ToLower(strings.TrimSpace(contentType))
+	}
+	switch {
+	case media == "application/x-www-form-urlencoded":
+		exchange := bytes.Contains(body, []byte("grant_type="))
+		query, names := r.Query(string(body), func(name string) bool { return Field(name) || exchange && Param(name) })
+		if query == string(body) {
+			return body, nil
+		}
+		return []byte(query), names
+	case media == "multipart/form-data" && params["boundary"] != "":
+		return r.multipart(params["boundary"], body)
+	}
+	// Whoever sends JSON need not say so: a beacon is text/plain.
+	start := bytes.TrimLeft(body, " \t\r\n\ufeff")
+	if len(start) > 0 && (start[0] == '{' || start[0] == '[' || strings.HasSuffix(media, "json") && start[0] == '"') {
+		return r.JSON(body)
+	}
+	if !utf8.Valid(body) && r.Values == nil {
+		return body, nil
+	}
+	text := string(body)
+	if clean := r.Values.Plain(text); clean != text {
+		return []byte(clean), nil
+	}
+	return body, nil
+}
+
+// multipart masks the parts of a form whose names hold a credential.
+func (r Rules) multipart(boundary string, body []byte) (masked []byte, names []string) {
+	parts := bytes.Split(body, []byte("--"+boundary))
+	changed := false
+	for i, part := range parts {
+		head, content, ok := bytes.Cut(part, []byte("\r\n\r\n"))
+		if !ok {
+			continue
+		}
+		name := ""
+		for line := range strings.SplitSeq(string(head), "\r\n") {
+			label, value, _ := strings.Cut(line, ":")
+			if strings.EqualFold(strings.TrimSpace(label), "content-disposition") {
+				if _, params, err := mime.ParseMediaType(value); err == nil {
+					name = params["name"]
+				}
+			}
+		}
+		_, whole := r.Below(name)
+		if name != "" && (whole || Field(name)) {
+			parts[i], changed = slices.Concat(head, []byte("\r\n\r\n"+Mask+"\r\n")), true
+			names = append(names, name)
+			continue
+		}
+		if utf8.Valid(content) {
+			if clean := r.Values.Plain(string(content)); clean != string(content) {
+				parts[i], changed = slices.Concat(head, []byte("\r\n\r\n"), []byte(clean)), true
+			}
+		}
+	}
+	if !changed {
+		return body, nil
+	}
+	return bytes.Join(parts, []byte("--"+boundary)), names
+}
+
+// PathError says which of a script's paths is none.
+func PathError(i int) string {
+	return "history.redact[" + strconv.Itoa(i) + "]: a path such as $.input.headers.x-token or $.output.card, at most 500 characters"
+}
