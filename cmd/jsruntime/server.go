@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jsruntime/httpapi/framing"
 	"jsruntime/httpapi/gateway"
 	"jsruntime/httpapi/origin"
 )
@@ -51,15 +52,25 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // misdirected answers a request for the operator's part of the node by a name that is not the operator's.
 func misdirected(w http.ResponseWriter) {
-	const body = `{"type":"about:blank","title":"Misdirected Request","status":421,"code":"misdirected",` +
-		`"detail":"The console, the API and the service paths do not answer at this host name. The flag --operator-host admits a name."}`
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	plainProblem(w, http.StatusMisdirectedRequest, "misdirected",
+		"The console, the API and the service paths do not answer at this host name. The flag --operator-host admits a name.")
+}
+
+// refuseHead answers a request whose head was refused. Whom it was for is not known: it might have been for a path below /t/.
+func refuseHead(w http.ResponseWriter, _ *http.Request, refusal framing.Refusal) {
+	gateway.Sandbox(w.Header())
+	plainProblem(w, refusal.Status, refusal.Code, refusal.Detail)
+}
+
+func plainProblem(w http.ResponseWriter, status int, code, detail string) {
+	body, _ := json.Marshal(map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "code": code, "detail": detail})
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusMisdirectedRequest)
-	_, _ = io.WriteString(w, body)
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
 }
 
 const (
@@ -67,15 +78,35 @@ const (
 	leftoverBody  = 5 * time.Second
 )
 
+// server serves HTTP/1 heads that package framing lets pass.
+type server struct {
+	*http.Server
+	guard *framing.Guard
+}
+
+// maxHead bounds a request's head.
+const maxHead = 32 << 10
+
 // newServer returns a server with the bounds that slow and hostile clients need. Bodies and answers have theirs by route.
-func newServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       75 * time.Second, // longer than the 60 s of common proxies, so that they close first
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+func newServer(handler http.Handler, log *slog.Logger) *server {
+	const headTime = 5 * time.Second
+	guard, err := framing.New(framing.Config{MaxHead: maxHead, HeadTimeout: headTime, Refuse: refuseHead})
+	if err != nil {
+		panic(err) // Refuse is there
 	}
+	return &server{guard: guard, Server: &http.Server{
+		Handler:                      guard.Handler(handler),
+		DisableGeneralOptionsHandler: true, // it would answer OPTIONS * past the guard
+		ReadHeaderTimeout:            headTime,
+		IdleTimeout:                  75 * time.Second, // longer than the 60 s of common proxies, so that they close first
+		MaxHeaderBytes:               maxHead,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+}
+
+// Serve serves the connections of a listener.
+func (s *server) Serve(listener net.Listener) error {
+	return s.Server.Serve(s.guard.Listener(listener))
 }
 
 // lastAnswers is how long requests have for their answer once they were cancelled.
@@ -83,7 +114,7 @@ const lastAnswers = 2 * time.Second
 
 // serveUntil serves listener until ctx ends; then it lets requests end for at most drain, cancels those that have not, so that they
 // are answered with a 503, and closes what is left.
-func serveUntil(ctx context.Context, server *http.Server, listener net.Listener, drain time.Duration) error {
+func serveUntil(ctx context.Context, server *server, listener net.Listener, drain time.Duration) error {
 	requests, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	server.BaseContext = func(net.Listener) context.Context { return requests }

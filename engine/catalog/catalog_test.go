@@ -110,6 +110,8 @@ func TestMostSpecificPatternWins(t *testing.T) {
 		{"/orders/7", "/orders/:id", map[string]string{"id": "7"}},
 		{"/orders/a%2Fb", "/orders/:id", map[string]string{"id": "a/b"}},
 		{"/orders/l%61test", "/orders/latest", nil},
+		{"/orders/100%", "/orders/:id", map[string]string{"id": "100%"}},
+		{"/orders/%41%4%zz%", "/orders/:id", map[string]string{"id": "A%4%zz%"}},
 		{"/orders/7/items", "/orders/:id/items", map[string]string{"id": "7"}},
 		{"/orders/7/items/9", "/orders/:id/items/:item", map[string]string{"id": "7", "item": "9"}},
 		{"/orders/7/other", "/orders/*rest", map[string]string{"rest": "7/other"}},

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -146,10 +147,7 @@ func (r *routes) find(method, path string) (*Endpoint, map[string]string) {
 	if escaped {
 		slashed := false
 		for i, segment := range segments {
-			decoded, err := url.PathUnescape(segment)
-			if err != nil {
-				return nil, nil
-			}
+			decoded := unescape(segment)
 			segments[i] = decoded
 			slashed = slashed || strings.IndexByte(decoded, '/') >= 0
 		}
@@ -172,6 +170,25 @@ func (r *routes) find(method, path string) (*Endpoint, map[string]string) {
 		params[name] = taken[i]
 	}
 	return e, params
+}
+
+// unescape decodes a segment. A % that two hexadecimal digits do not follow stands for itself, as browsers have it.
+func unescape(segment string) string {
+	if decoded, err := url.PathUnescape(segment); err == nil {
+		return decoded
+	}
+	decoded := make([]byte, 0, len(segment))
+	for i := 0; i < len(segment); i++ {
+		if segment[i] == '%' && i+2 < len(segment) {
+			if b, err := strconv.ParseUint(segment[i+1:i+3], 16, 8); err == nil {
+				decoded = append(decoded, byte(b))
+				i += 2
+				continue
+			}
+		}
+		decoded = append(decoded, segment[i])
+	}
+	return string(decoded)
 }
 
 func appendSegments(segments []string, path string) []string {
