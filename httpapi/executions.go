@@ -304,13 +304,22 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*exec
 	}
 	var script sqlc.Script
 	var handlers []string
+	written := false
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id}); err != nil {
 			return err
 		}
 		handlers, err = q.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: tenantOf(ctx), ScriptID: id, VersionNumber: script.Version})
+		written = errors.Is(err, pgx.ErrNoRows)
 		return err
 	})
+	if written {
+		// The script was written by SQL, and nothing has compiled it yet: the catalog does.
+		var compiled *engine.Script
+		if compiled, err = a.cfg.Catalog.Script(ctx, script.TenantID, id, int(script.Version)); err == nil {
+			handlers = compiled.Handlers
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,22 @@
 SELECT compiled, source_map, handlers FROM script_versions
 WHERE script_id = @script_id AND tenant_id = @tenant_id AND version_number = @version_number;
 
+-- What to compile of a version that nothing has compiled: a row that was inserted by SQL, or the source of a script that has none for its
+-- newest version.
+-- name: ScriptVersionSource :one
+SELECT COALESCE(v.source, s.source)::text AS source FROM scripts s
+LEFT JOIN script_versions v ON v.script_id = s.id AND v.version_number = @version_number::integer
+WHERE s.id = @script_id AND s.tenant_id = @tenant_id AND (v.id IS NOT NULL OR s.version = @version_number::integer);
+
+-- Keeps what was compiled of a version, unless another node was faster.
+-- name: ScriptVersionKeepCompiled :exec
+INSERT INTO script_versions (script_id, tenant_id, version_number, source, change_description, compiled, source_map, source_sha256, handlers)
+SELECT s.id, s.tenant_id, @version_number::integer, @source, 'written by SQL', @compiled, @source_map, @source_sha256, @handlers::text[]
+FROM scripts s WHERE s.id = @script_id AND s.tenant_id = @tenant_id
+ON CONFLICT (script_id, version_number) DO UPDATE
+SET compiled = EXCLUDED.compiled, source_map = EXCLUDED.source_map, source_sha256 = EXCLUDED.source_sha256, handlers = EXCLUDED.handlers
+WHERE script_versions.compiled = '' AND script_versions.source = EXCLUDED.source;
+
 -- Admin API.
 
 -- name: VersionCreate :exec

@@ -38,6 +38,62 @@ func (q *Queries) ScriptVersionCompiled(ctx context.Context, arg ScriptVersionCo
 	return i, err
 }
 
+const scriptVersionKeepCompiled = `-- name: ScriptVersionKeepCompiled :exec
+INSERT INTO script_versions (script_id, tenant_id, version_number, source, change_description, compiled, source_map, source_sha256, handlers)
+SELECT s.id, s.tenant_id, $1::integer, $2, 'written by SQL', $3, $4, $5, $6::text[]
+FROM scripts s WHERE s.id = $7 AND s.tenant_id = $8
+ON CONFLICT (script_id, version_number) DO UPDATE
+SET compiled = EXCLUDED.compiled, source_map = EXCLUDED.source_map, source_sha256 = EXCLUDED.source_sha256, handlers = EXCLUDED.handlers
+WHERE script_versions.compiled = '' AND script_versions.source = EXCLUDED.source
+`
+
+type ScriptVersionKeepCompiledParams struct {
+	VersionNumber int32
+	Source        string
+	Compiled      string
+	SourceMap     string
+	SourceSha256  string
+	Handlers      []string
+	ScriptID      uuid.UUID
+	TenantID      uuid.UUID
+}
+
+// Keeps what was compiled of a version, unless another node was faster.
+func (q *Queries) ScriptVersionKeepCompiled(ctx context.Context, arg ScriptVersionKeepCompiledParams) error {
+	_, err := q.db.Exec(ctx, scriptVersionKeepCompiled,
+		arg.VersionNumber,
+		arg.Source,
+		arg.Compiled,
+		arg.SourceMap,
+		arg.SourceSha256,
+		arg.Handlers,
+		arg.ScriptID,
+		arg.TenantID,
+	)
+	return err
+}
+
+const scriptVersionSource = `-- name: ScriptVersionSource :one
+SELECT COALESCE(v.source, s.source)::text AS source FROM scripts s
+LEFT JOIN script_versions v ON v.script_id = s.id AND v.version_number = $1::integer
+WHERE s.id = $2 AND s.tenant_id = $3 AND (v.id IS NOT NULL OR s.version = $1::integer)
+`
+
+type ScriptVersionSourceParams struct {
+	VersionNumber int32
+	ScriptID      uuid.UUID
+	TenantID      uuid.UUID
+}
+
+// What to compile of a version that nothing has compiled: a row that was inserted by SQL, or the source of a script that has none for its
+// newest version.
+func (q *Queries) ScriptVersionSource(ctx context.Context, arg ScriptVersionSourceParams) (string, error) {
+	row := q.db.QueryRow(ctx, scriptVersionSource, arg.VersionNumber, arg.ScriptID, arg.TenantID)
+	var source string
+	err := row.Scan(&source)
+	return source, err
+}
+
 const versionCreate = `-- name: VersionCreate :exec
 
 INSERT INTO script_versions (id, script_id, tenant_id, version_number, source, change_description, created_by, compiled, source_map, source_sha256, handlers)

@@ -115,8 +115,21 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	}
 	parts.start("traces", traces.run)
 
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	compiling := []string{self, "compile-child"}
+	if cfg.Sandbox == "off" {
+		compiling = append(compiling, "--sandbox=off")
+	}
+	compiler, err := compile.New(compile.Config{Command: compiling})
+	if err != nil {
+		return fmt.Errorf("compiler: %w", err)
+	}
+
 	var tail *logtail.Hub
-	library, err := catalog.New(catalog.Config{Pool: pool, Log: log, Channels: map[string]func(string){
+	library, err := catalog.New(catalog.Config{Pool: pool, Compile: compileRow(compiler), Log: log, Channels: map[string]func(string){
 		logtail.ChannelLines:  func(payload string) { tail.Notified(logtail.ChannelLines, payload) },
 		logtail.ChannelWanted: func(payload string) { tail.Notified(logtail.ChannelWanted, payload) },
 	}})
@@ -131,19 +144,6 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("JSRUNTIME_SECRET_KEY: %w", err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("finding this program: %w", err)
-	}
-	compiling := []string{self, "compile-child"}
-	if cfg.Sandbox == "off" {
-		compiling = append(compiling, "--sandbox=off")
-	}
-	compiler, err := compile.New(compile.Config{Command: compiling})
-	if err != nil {
-		return fmt.Errorf("compiler: %w", err)
-	}
-
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/forwarded"
@@ -59,6 +61,24 @@ func (w *whileRoom) Execute(ctx context.Context, inv *engine.Invocation) (*engin
 		return nil, err
 	}
 	return w.next.Execute(ctx, inv)
+}
+
+// compileRow is catalog.Config.Compile.
+func compileRow(compiler *compile.Compiler) func(context.Context, uuid.UUID, string, string) (catalog.Compiled, error) {
+	return func(ctx context.Context, tenantID uuid.UUID, scriptType, source string) (catalog.Compiled, error) {
+		if len(source) > compile.MaxSourceBytes {
+			return catalog.Compiled{}, &catalog.SourceError{Message: fmt.Sprintf("source: %d bytes, of at most %d", len(source), compile.MaxSourceBytes)}
+		}
+		out, err := compiler.Compile(ctx, compile.Input{Source: source, Handler: string(engine.HandlerOf(scriptType)), Tenant: tenantID})
+		var refused *compile.Error
+		if errors.As(err, &refused) {
+			return catalog.Compiled{}, &catalog.SourceError{Message: refused.Error()}
+		}
+		if err != nil {
+			return catalog.Compiled{}, err
+		}
+		return catalog.Compiled{Code: out.Compiled, SourceMap: out.SourceMap, SHA256: out.SHA256, Handlers: out.Handlers}, nil
+	}
 }
 
 // nextTicks is httpapi.Config.NextTicks.

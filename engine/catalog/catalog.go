@@ -58,9 +58,25 @@ type Config struct {
 	// Channels are further channels to LISTEN on; the function gets each payload, and "" after a connection was made anew,
 	// when notifications may have been missed. It must not block.
 	Channels map[string]func(payload string)
+	// Compile turns the source of a script of a type into what runs, for rows that were written by SQL: they come without it. A source that
+	// its author must mend is a *SourceError; any other error is tried again at the next call. nil: such rows do not run.
+	Compile func(ctx context.Context, tenantID uuid.UUID, scriptType, source string) (Compiled, error)
 	// Log gets failures to read. nil: slog.Default().
 	Log *slog.Logger
 }
+
+// Compiled is what runs of a source.
+type Compiled struct {
+	Code      string
+	SourceMap string
+	SHA256    string // of the source, hex
+	Handlers  []string
+}
+
+// SourceError says why a source cannot run: each execution of it ends as boot_error with this message.
+type SourceError struct{ Message string }
+
+func (e *SourceError) Error() string { return e.Message }
 
 // Catalog is the node's memory of tenants, routes and scripts. Its methods may be called from any goroutine.
 type Catalog struct {
@@ -373,14 +389,54 @@ func (c *Catalog) loadBody(ctx context.Context, head *Head, version int) (*engin
 	row, err := c.queries.ScriptVersionCompiled(ctx, sqlc.ScriptVersionCompiledParams{
 		ScriptID: head.ID, TenantID: head.TenantID, VersionNumber: int32(version),
 	})
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && row.Compiled == "" {
+		if row, err = c.compileRow(ctx, head, version); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil {
-		return nil, orNotFound(err)
+		return nil, err
 	}
 	return &engine.Script{
 		ID: head.ID, TenantID: head.TenantID, TenantSlug: head.TenantSlug, OrganizationID: head.OrganizationID,
 		Name: head.Name, Type: head.Type, Version: version, Compiled: row.Compiled, SourceMap: row.SourceMap,
 		Handlers: row.Handlers, Limits: head.Limits,
 	}, nil
+}
+
+// compileRow compiles a version that was written by SQL, and keeps the result in the database.
+func (c *Catalog) compileRow(ctx context.Context, head *Head, version int) (sqlc.ScriptVersionCompiledRow, error) {
+	var none sqlc.ScriptVersionCompiledRow
+	source, err := c.queries.ScriptVersionSource(ctx, sqlc.ScriptVersionSourceParams{
+		ScriptID: head.ID, TenantID: head.TenantID, VersionNumber: int32(version),
+	})
+	if err != nil {
+		return none, orNotFound(err)
+	}
+	if c.cfg.Compile == nil {
+		return none, otter.ErrNotFound
+	}
+	out, err := c.cfg.Compile(ctx, head.TenantID, head.Type, source)
+	var refused *SourceError
+	if errors.As(err, &refused) {
+		message, err := json.Marshal(refused.Message)
+		if err != nil {
+			return none, err
+		}
+		// It is not kept: the next version of the compiler may take the source.
+		return sqlc.ScriptVersionCompiledRow{Compiled: "throw new SyntaxError(" + string(message) + ");"}, nil
+	}
+	if err != nil {
+		return none, fmt.Errorf("compile: %w", err)
+	}
+	err = c.queries.ScriptVersionKeepCompiled(ctx, sqlc.ScriptVersionKeepCompiledParams{
+		ScriptID: head.ID, TenantID: head.TenantID, VersionNumber: int32(version), Source: source, Compiled: out.Code, SourceMap: out.SourceMap,
+		SourceSha256: out.SHA256, Handlers: out.Handlers,
+	})
+	if err != nil {
+		return none, fmt.Errorf("keep the compiled version: %w", err)
+	}
+	return sqlc.ScriptVersionCompiledRow{Compiled: out.Code, SourceMap: out.SourceMap, Handlers: out.Handlers}, nil
 }
 
 // publish replaces the tenant's snapshot. The caller holds mu.

@@ -14,6 +14,7 @@
 //   - Everything in memory can be read again: losing a notification, the LISTEN connection or Postgres costs freshness only.
 //   - While Postgres is away the catalog keeps answering from what it has; LastRead tells how old that is.
 //   - Sources are never held, compiled versions only while they are used.
+//   - A version that was written by SQL comes without what runs: it is compiled when it is first used, and kept in its row.
 //
 // # Which pattern wins
 //

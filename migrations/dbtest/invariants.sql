@@ -5,7 +5,7 @@ WHERE e.status IN ('completed', 'failed', 'timeout', 'cancelled') AND (e.lease_t
 UNION ALL
 SELECT 'a pending execution holds no lease', e.id::text
 FROM script_executions e
-WHERE e.status = 'pending' AND (e.lease_token IS NOT NULL OR e.completed_at IS NOT NULL)
+WHERE e.status = 'pending' AND e.lease_token IS NOT NULL
 UNION ALL
 SELECT 'a live lease of an execution belongs to a node', e.id::text
 FROM script_executions e
