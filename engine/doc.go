@@ -54,7 +54,7 @@
 //	deadline, and the worker did not react               exceeded_wall_time                     sent to another worker
 //	V8 or the kernel was out of memory                   exceeded_memory                        sent to another worker
 //	memory beyond RLIMIT_DATA, seen by the node          exceeded_memory                        sent to another worker
-//	threads, computing while it is idle                  sandbox_violation                      sent to another worker
+//	threads, computing while it is idle, floods          sandbox_violation                      sent to another worker
 //	a forbidden system call                              sandbox_violation                      sent to another worker
 //	the worker crashed, lied about numbers, was killed   worker_lost                            sent to another worker
 //	an execution in the same worker made it die          worker_lost, if it had begun           sent to another worker

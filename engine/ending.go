@@ -46,7 +46,9 @@ func judgeDeath(d *pool.Death, l Limits, ran time.Duration) (code Code, message 
 		return CodeCancelled, "cancelled; the worker was killed", false
 	case pool.CauseMemory:
 		return CodeExceededMemory, limitMessage("max_memory_bytes", "", l.MaxMemoryBytes, d.Memory) + "; " + d.Reason, true
-	case pool.CauseThreads, pool.CauseIdle:
+	case pool.CauseNotReading:
+		return CodeWorkerLost, d.Reason, true
+	case pool.CauseThreads, pool.CauseIdle, pool.CauseFlood:
 		return CodeSandboxViolation, d.Reason, true
 	case pool.CauseProtocol:
 		return CodeWorkerLost, "the worker broke the protocol: " + d.Reason, true

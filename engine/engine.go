@@ -84,6 +84,8 @@ type Config struct {
 	// QuarantineFor is how long the script stays there. 0 means 5 min.
 	QuarantineFor time.Duration
 
+	// Budget is the node's budget of memory. Frames that a worker leaves unread are taken from it. Nil: they are bounded for each worker only.
+	Budget *admission.Budget
 	// Host serves host calls. Nil rejects them all.
 	Host Host
 	// Env returns a tenant's secrets as a JSON object of strings. Nil means none. It is called once for every lease.
@@ -233,6 +235,7 @@ func New(cfg Config) (*Engine, error) {
 		Runs:        cfg.WorkerRuns,
 		IdleMemory:  cfg.WorkerMemory,
 		MaxMemory:   cfg.MaxMemoryCeiling,
+		Budget:      cfg.Budget,
 		Env:         env,
 		ScriptShare: func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },
 		TenantShare: func(tenant pool.Key) int { return cfg.Members.Serve(cfg.TenantConcurrency(tenant), tenant) },

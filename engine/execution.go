@@ -39,6 +39,7 @@ type execution struct {
 	told      bool // OnBegin was called
 	logs      []LogLine
 	logBytes  int64
+	frames    frames // the reader's
 	logsTold  int
 	stream    responseStream
 	host      *hostCalls
@@ -71,7 +72,7 @@ func (e *Engine) newExecution(ctx context.Context, inv *Invocation) *execution {
 		x.call.Done = make(chan struct{}, 1)
 		x.call.Handler = x
 	}
-	x.ctx, x.inv, x.queued = ctx, inv, time.Now()
+	x.ctx, x.inv, x.queued, x.frames = ctx, inv, time.Now(), frames{}
 	x.prog = e.program(inv.Script)
 	l := &inv.Script.Limits
 	c := &x.call
@@ -373,6 +374,9 @@ func (x *execution) deliverStream(s *responseStream) {
 func (x *execution) Frame(ref pool.Ref, k wire.Kind, payload []byte) error {
 	switch k {
 	case wire.KindLog:
+		if err := x.frames.log(len(payload), x.inv.Script.Limits.MaxLogBytes); err != nil {
+			return err
+		}
 		m, err := wire.ParseLog(payload)
 		if err != nil {
 			return err
@@ -390,6 +394,11 @@ func (x *execution) Frame(ref pool.Ref, k wire.Kind, payload []byte) error {
 		if err != nil {
 			return err
 		}
+		if len(m.Data) == 0 && !m.Last {
+			if err := x.frames.emptyChunk(); err != nil {
+				return err
+			}
+		}
 		if m.Stream == 0 {
 			return x.chunk(&m)
 		}
@@ -399,16 +408,26 @@ func (x *execution) Frame(ref pool.Ref, k wire.Kind, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		return x.hosts(ref).credit(&m)
+		h := x.hosts(ref)
+		if err := x.frames.count(k, h.sent.Load()); err != nil {
+			return err
+		}
+		return h.credit(&m)
 	case wire.KindHostCall:
 		m, err := wire.ParseHostCall(payload)
 		if err != nil {
+			return err
+		}
+		if err := x.frames.count(k, 0); err != nil {
 			return err
 		}
 		return x.hosts(ref).begin(&m)
 	case wire.KindHostCancel:
 		m, err := wire.ParseHostCancel(payload)
 		if err != nil {
+			return err
+		}
+		if err := x.frames.count(k, 0); err != nil {
 			return err
 		}
 		x.hosts(ref).cancel(&m)
@@ -426,6 +445,12 @@ const (
 // log keeps a line. The worker keeps within max_log_bytes by itself and marks where it cut; here is the bound for one that does
 // not, a little wider for the mark.
 func (x *execution) log(m *wire.Log) {
+	x.mu.Lock()
+	full := x.logBytes > x.inv.Script.Limits.MaxLogBytes+maxLogLine || len(x.logs) >= maxLogLines
+	x.mu.Unlock()
+	if full {
+		return // what comes beyond the limit costs nothing
+	}
 	text := cleanText(x.engine.cfg.Secrets(x.inv.Script.TenantID).Text(m.Message), maxLogLine)
 	x.mu.Lock()
 	defer x.mu.Unlock()

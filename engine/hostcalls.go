@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jsruntime/engine/internal/pool"
@@ -37,6 +38,8 @@ type hostCalls struct {
 	egress int64
 	fatal  *HostError
 	ended  bool
+
+	sent atomic.Int64 // Chunks
 }
 
 type hostCall struct {
@@ -99,7 +102,7 @@ func (h *hostCalls) begin(m *wire.HostCall) error {
 		return nil
 	case len(h.open) >= 2*wire.MaxOpenCalls || h.unanswered() >= wire.MaxOpenCalls:
 		h.reject(m.Call, &HostError{Name: "RangeError", Message: fmt.Sprintf("more than %d calls are open", wire.MaxOpenCalls)})
-		return nil
+		return h.x.frames.refusedCall()
 	case h.bytes+size > maxHostBytes:
 		h.reject(m.Call, &HostError{Name: "RangeError", Message: fmt.Sprintf("the open calls hold more than %d bytes", maxHostBytes)})
 		return nil
@@ -270,6 +273,7 @@ func (h *hostCalls) download(ctx context.Context, number uint32, flow *outflow, 
 			}
 		}
 		if m > 0 || chunk.Last {
+			h.sent.Add(1)
 			p.Send(h.ref, chunk)
 		}
 		if chunk.Last {

@@ -32,7 +32,7 @@ type Observer interface {
 func WorkerCauses() []string {
 	return []string{
 		pool.CauseRetired, pool.CauseEvicted, pool.CauseTenant, pool.CauseShutdown, pool.CauseDeadline, pool.CauseCPU, pool.CauseCancelled,
-		pool.CauseProtocol, pool.CauseStart, pool.CauseMemory, pool.CauseThreads, pool.CauseIdle, string(CodeSandboxViolation), workerCrashed,
+		pool.CauseProtocol, pool.CauseStart, pool.CauseMemory, pool.CauseThreads, pool.CauseIdle, pool.CauseFlood, pool.CauseNotReading, string(CodeSandboxViolation), workerCrashed,
 	}
 }
 

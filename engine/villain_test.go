@@ -53,7 +53,7 @@ func TestVillains(t *testing.T) {
 		"lie":                                                engine.CodeException,
 		"condemned":                                          engine.CodeExceededMemory,
 		"twice":                                              engine.CodeNone,
-		"flood":                                              engine.CodeNone,
+		"flood":                                              engine.CodeSandboxViolation,
 		"exiting":                                            engine.CodeNone,
 	} {
 		t.Run(script, func(t *testing.T) {

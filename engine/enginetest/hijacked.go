@@ -1,9 +1,11 @@
 package enginetest
 
 import (
+	"bytes"
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,8 +43,55 @@ func (f *fakeWorker) hijacked(name, parameter string, m *wire.Run, cancel <-chan
 		burn(time.Second)
 		runtime.KeepAlive(b)
 		return ok([]byte("null"))
+	case "flood-log":
+		f.flood(&wire.Log{Seq: m.Seq, Level: wire.LevelError, Message: "x"})
+	case "flood-log-bytes":
+		f.flood(&wire.Log{Seq: m.Seq, Message: strings.Repeat("x", 8<<10)})
+	case "flood-cancel":
+		f.flood(&wire.HostCancel{Seq: m.Seq, Call: 1})
+	case "flood-credit": // of a call whose answer came in parts, which this does not take
+		p := f.begin(m, "fetch", `{}`, nil, false)
+		<-p.c
+		f.flood(&wire.Credit{Seq: m.Seq, Stream: p.number, Bytes: 1})
+	case "flood-late-credit": // of a call that was answered whole
+		p := f.begin(m, "kv.get", `{}`, nil, false)
+		<-p.c
+		f.flood(&wire.Credit{Seq: m.Seq, Stream: p.number, Bytes: 1})
+	case "flood-empty-chunk":
+		f.send(&wire.Head{Seq: m.Seq, Status: 200})
+		f.flood(&wire.Chunk{Seq: m.Seq})
+	case "flood-upload-chunk":
+		p := f.begin(m, "kv.get", `{}`, nil, true)
+		<-p.c
+		f.flood(&wire.Chunk{Seq: m.Seq, Stream: p.number})
+	case "flood-call": // calls that nobody answers
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for n := uint32(1); ; n++ {
+			f.send(&wire.HostCall{Seq: m.Seq, Call: n, Method: "wait", Args: []byte("{}")})
+		}
+	case "flood-late": // for an execution that has ended
+		seq := m.Seq
+		go f.flood(&wire.HostCancel{Seq: seq, Call: 1})
+		return ok([]byte("null"))
+	case "deaf": // asks for answers of which it reads none
+		f.mu.Lock() // the one that reads waits for it
+		for call := uint32(1); ; call++ {
+			f.send(&wire.HostCall{Seq: m.Seq, Call: call, Method: "kv.get", Args: []byte("{}")})
+			if call%wire.MaxOpenCalls == 0 {
+				time.Sleep(100 * time.Millisecond) // they are answered
+			}
+		}
 	}
 	return nil
+}
+
+// flood sends a frame without end.
+func (f *fakeWorker) flood(m wire.Message) {
+	b := bytes.Repeat(m.Append(nil), 100)
+	for {
+		f.raw(b)
+	}
 }
 
 func burn(d time.Duration) {

@@ -162,20 +162,22 @@ type Death struct {
 
 // Causes of a worker's end.
 const (
-	CauseRetired   = "retired"
-	CauseEvicted   = "evicted"
-	CauseTenant    = "tenant_changed"
-	CauseShutdown  = "shutdown"
-	CauseDeadline  = "deadline"
-	CauseCPU       = "cpu"
-	CauseCancelled = "cancelled"
-	CauseProtocol  = "protocol"
-	CauseMemory    = "memory"   // it held more memory than its scripts may
-	CauseThreads   = "threads"  // it had more threads than a worker may
-	CauseIdle      = "idle_cpu" // it computed while it had nothing to do
-	CauseStart     = "start_failed"
-	CauseDied      = "died"      // by itself
-	CauseNeighbour = "neighbour" // for an execution that waited in the process while another one was the reason
+	CauseRetired    = "retired"
+	CauseEvicted    = "evicted"
+	CauseTenant     = "tenant_changed"
+	CauseShutdown   = "shutdown"
+	CauseDeadline   = "deadline"
+	CauseCPU        = "cpu"
+	CauseCancelled  = "cancelled"
+	CauseProtocol   = "protocol"
+	CauseMemory     = "memory"      // it held more memory than its scripts may
+	CauseFlood      = "flood"       // it sent frames that no worker of ours sends
+	CauseNotReading = "not_reading" // it left unread what the node sent
+	CauseThreads    = "threads"     // it had more threads than a worker may
+	CauseIdle       = "idle_cpu"    // it computed while it had nothing to do
+	CauseStart      = "start_failed"
+	CauseDied       = "died"      // by itself
+	CauseNeighbour  = "neighbour" // for an execution that waited in the process while another one was the reason
 )
 
 // Codes that the pool sends in Cancel. They are error codes of package engine.

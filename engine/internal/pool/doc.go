@@ -28,7 +28,13 @@
 //	its caller is gone                              Cancel; after the grace SIGKILL: Death.Cause = cancelled
 //	a Load takes longer than the script may run     SIGKILL, Death.Cause = deadline
 //	a malformed frame, an unknown number, a window  SIGKILL, Death.Cause = protocol
-//	overrun, a peer that does not read
+//	overrun
+//	frames that no worker of ours sends so many of  SIGKILL, Death.Cause = flood (budget.go; engine's frames.go)
+//	more small frames than the node reads beside    its reader waits: 20,000 frames and 128 MiB a second, after as much at once
+//	its other work
+//	what the node sent stays unread: 64 MiB, more   SIGKILL, Death.Cause = not_reading (outbox.go)
+//	than the node's budget has room for, or 1 MiB
+//	for 10 s
 //	more memory than its scripts may have, more     SIGKILL: Death.Cause = memory, threads, idle_cpu. Each worker of a tenant is
 //	than 64 threads, computing while it is idle     looked at up to ten times a second (watch.go)
 //	the process ends by itself                      Death has its signal or exit code and the end of its stderr

@@ -2,31 +2,58 @@ package pool
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
+
+	"jsruntime/engine/admission"
 )
 
-// outboxMax is how much a worker may leave unread before it is taken for a peer that does not read: more than the frames of one
-// execution at the largest sizes.
-const outboxMax = 96 << 20
+const (
+	// outboxMax is how many bytes a worker may leave unread: more than the frames of one execution at the largest sizes.
+	outboxMax = 64 << 20
+	// outboxFree is what a worker may leave unread without the node's budget being asked: the socket's own buffers take about as much.
+	outboxFree = 256 << 10
+	// outboxPart is the size from which on a buffer is closed and another one begun: a slice that grew to all that is unread would be
+	// copied, and twice as large, again and again.
+	outboxPart = 256 << 10
+
+	// A worker reads while JavaScript runs. Where the node's budget has no room, one that has not come to a byte for unreadRefused is ended,
+	// and one that has refusedMax more than the budget gave. Elsewhere one that has not for unreadFor, with at least unreadMin unread.
+	unreadRefused = 500 * time.Millisecond
+	refusedMax    = 8 << 20
+	unreadFor     = 10 * time.Second
+	unreadMin     = 1 << 20
+)
 
 var errNotReading = errors.New("the worker does not read")
 
 // outbox writes frames to a worker's socket. Whoever flushes first writes for all; what the socket does not take at once is left
-// to the outbox's own goroutine, so that nobody else ever waits for the worker.
+// to the outbox's own goroutine, so that nobody else ever waits for the worker. What is unread beyond outboxFree is taken from the node's
+// budget of memory, on behalf of the worker's tenant.
 type outbox struct {
-	file *os.File
-	raw  syscall.RawConn
+	file   *os.File
+	raw    syscall.RawConn
+	budget *admission.Budget // nil: none
 
 	mu     sync.Mutex
-	buf    []byte // frames to write
+	parts  [][]byte // full buffers, oldest first: before buf
+	buf    []byte   // frames to write
 	spare  []byte
 	busy   bool // somebody writes
 	err    error
 	resume chan []byte // to the goroutine: what the socket did not take
+	unread int         // bytes that were appended and not taken by the socket
+	taken  uint64      // bytes that the socket has taken
+	mark   uint64      // what taken will be once the worker has come to a byte that it was behind of …
+	since  time.Time   // … since then; zero: none
+	tenant uuid.UUID
+	held   *admission.Reservation
 
 	// of whoever is busy
 	attempt func(fd uintptr) bool
@@ -35,12 +62,12 @@ type outbox struct {
 	errno   error
 }
 
-func newOutbox(file *os.File) (*outbox, error) {
+func newOutbox(file *os.File, budget *admission.Budget) (*outbox, error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	o := &outbox{file: file, raw: raw, resume: make(chan []byte, 1)}
+	o := &outbox{file: file, raw: raw, budget: budget, resume: make(chan []byte, 1)}
 	o.attempt = func(fd uintptr) bool {
 		for {
 			o.n, o.errno = unix.Write(int(fd), o.part)
@@ -52,29 +79,96 @@ func newOutbox(file *os.File) (*outbox, error) {
 	return o, nil
 }
 
+// lease names the tenant on whose behalf the budget is asked.
+func (o *outbox) lease(tenant Key) {
+	o.mu.Lock()
+	o.tenant = tenant
+	o.mu.Unlock()
+}
+
 // append adds a frame; flush sends it.
 func (o *outbox) append(m interface{ Append([]byte) []byte }) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err == nil && len(o.buf) > outboxMax {
-		o.err = errNotReading
-	}
 	if o.err != nil {
 		return o.err
 	}
+	n := len(o.buf)
 	o.buf = m.Append(o.buf)
+	o.unread += len(o.buf) - n
+	if len(o.buf) >= outboxPart {
+		o.parts = append(o.parts, o.buf)
+		o.buf = nil
+	}
+	if o.unread > outboxFree {
+		o.err = o.charge()
+	}
+	return o.err
+}
+
+// charge takes what is unread from the budget.
+func (o *outbox) charge() error {
+	o.note(time.Now())
+	if o.unread > outboxMax {
+		return fmt.Errorf("%w: %d bytes wait for it", errNotReading, o.unread)
+	}
+	if o.held == nil {
+		// Nothing is asked for here, so that nothing is refused.
+		o.held, _ = o.budget.Take(o.tenant, admission.UseOutbox, 0)
+	}
+	if n := int64(o.unread) - o.held.Held(); o.held != nil && n > 0 {
+		err := o.held.Grow(max(n, outboxFree))
+		if err != nil && (time.Since(o.since) >= unreadRefused || n > refusedMax) {
+			return fmt.Errorf("%w: %w", errNotReading, err)
+		}
+	}
 	return nil
+}
+
+// written notes that the socket took n bytes.
+func (o *outbox) written(n int) {
+	o.unread -= n
+	o.taken += uint64(n)
+	if o.taken >= o.mark {
+		o.since = time.Time{}
+	}
+	if o.unread > 0 {
+		return
+	}
+	if o.held != nil {
+		o.held.Release()
+		o.held = nil
+	}
+}
+
+// note begins to wait for the worker to come to the last byte that there is now.
+func (o *outbox) note(now time.Time) {
+	if o.since.IsZero() {
+		o.since, o.mark = now, o.taken+uint64(o.unread)
+	}
+}
+
+// stuck reports whether the worker has much to read and has long not come to what was there.
+func (o *outbox) stuck(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.unread < unreadMin {
+		return false
+	}
+	o.note(now)
+	return now.Sub(o.since) >= unreadFor
 }
 
 // flush writes what was appended, as far as the socket takes it without waiting.
 func (o *outbox) flush() {
 	o.mu.Lock()
-	for !o.busy && len(o.buf) > 0 && o.err == nil {
+	for !o.busy && len(o.buf)+len(o.parts) > 0 && o.err == nil {
 		o.busy = true
 		b := o.take()
 		o.mu.Unlock()
 		rest, err := o.try(b)
 		o.mu.Lock()
+		o.written(len(b) - len(rest))
 		if err == nil && len(rest) > 0 && o.err == nil {
 			o.resume <- rest // the goroutine is idle: busy is ours, and becomes its
 			break
@@ -85,6 +179,14 @@ func (o *outbox) flush() {
 }
 
 func (o *outbox) take() []byte {
+	if len(o.parts) > 0 {
+		b := o.parts[0]
+		o.parts[0] = nil
+		if o.parts = o.parts[1:]; len(o.parts) == 0 {
+			o.parts = nil
+		}
+		return b
+	}
 	b := o.buf
 	o.buf, o.spare = o.spare[:0], nil
 	return b
@@ -122,8 +224,9 @@ func (o *outbox) try(b []byte) ([]byte, error) {
 // run writes what flush could not, until the outbox is closed.
 func (o *outbox) run() {
 	for rest := range o.resume {
-		_, err := o.file.Write(rest)
+		n, err := o.file.Write(rest)
 		o.mu.Lock()
+		o.written(n)
 		o.done(rest, err)
 		o.mu.Unlock()
 		o.flush()
@@ -137,5 +240,7 @@ func (o *outbox) close() {
 	if o.err == nil {
 		o.err = os.ErrClosed
 	}
+	o.parts, o.buf, o.spare = nil, nil, nil
+	o.written(o.unread)
 	close(o.resume)
 }

@@ -55,6 +55,8 @@ type Config struct {
 	HelloTimeout time.Duration // 0 means 10 s
 	MaxMemory    int64         // see wire.Lease
 
+	Budget *admission.Budget // of the node's memory; nil: none
+
 	Env func(ctx context.Context, tenant Key) (json.RawMessage, error)
 	// ScriptShare and TenantShare return how many executions a script with that limit, or a tenant, may have at one time on this node; 0
 	// means any number.
@@ -942,6 +944,7 @@ func (p *Pool) lease(w *worker, t *tenant) {
 	t.leasing++
 	t.workers = append(t.workers, w)
 	w.tenant, w.state = t, stateLeasing
+	w.out.lease(t.id)
 	p.leased++
 	p.setActive(w, true)
 	p.wg.Add(1)
@@ -1036,7 +1039,7 @@ func (p *Pool) serve(proc *process, started time.Time) {
 	w := &worker{pool: p, process: proc, pid: proc.proc.Pid, slots: map[Key]*slot{}}
 	w.started, w.exited, w.lanes = started, make(chan struct{}), []*worker{w}
 	log := p.cfg.Logger.With("worker_pid", w.pid)
-	out, err := newOutbox(proc.conn)
+	out, err := newOutbox(proc.conn, p.cfg.Budget)
 	if err != nil {
 		log.Error("worker's socket", "error", err)
 		_ = proc.proc.Kill()
@@ -1083,6 +1086,8 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 			}
 		case lost:
 			w.cause = CauseDied
+		case errors.As(err, new(FloodError)):
+			w.cause, w.reason = CauseFlood, err.Error()
 		default:
 			w.cause, w.reason = CauseProtocol, fmt.Sprint(err)
 		}
@@ -1425,7 +1430,7 @@ func (p *Pool) frame(w *worker, k wire.Kind, payload []byte) error {
 		c = w.queue[0]
 		if c == nil {
 			p.mu.Unlock()
-			return nil // given up
+			return w.pace.lateFrame() // given up
 		}
 	} else {
 		oldest := w.seq + 1
@@ -1437,7 +1442,7 @@ func (p *Pool) frame(w *worker, k wire.Kind, payload []byte) error {
 		if seq == 0 || seq >= oldest || !late {
 			return protocolError(fmt.Sprintf("frame of kind %d for Run %d, which does not execute", k, seq))
 		}
-		return nil
+		return w.pace.lateFrame()
 	}
 	if k == wire.KindHostCall {
 		now := time.Now()
@@ -1463,7 +1468,7 @@ func (p *Pool) Send(ref Ref, m wire.Message) {
 	if err := ref.worker.out.append(m); err != nil {
 		if errors.Is(err, errNotReading) {
 			p.mu.Lock()
-			ref.worker.kill(CauseProtocol, err.Error())
+			ref.worker.kill(CauseNotReading, err.Error())
 			p.unlock(nil)
 		}
 		return

@@ -47,9 +47,11 @@ type process struct {
 	begun    int   // calls that began
 	last     *Call // that began last, or whose host calls were answered last: the one that executes, as far as anybody knows
 	watched  watched
-	runs     int
-	cause    string // why it is to end; the first one counts
-	reason   string
+
+	pace   pace // its reader's
+	runs   int
+	cause  string // why it is to end; the first one counts
+	reason string
 }
 
 // floorSlack is more than the kernel's counters of resident pages, which each processor keeps for itself first, are ever behind.

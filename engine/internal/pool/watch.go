@@ -182,6 +182,8 @@ func (p *Pool) judge(s *sample, now time.Time) {
 		}
 	}
 	switch {
+	case w.out.stuck(now):
+		p.convict(w, CauseNotReading, errNotReading.Error())
 	case s.hasRead && v.held > p.allow(w):
 		p.convict(w, CauseMemory, fmt.Sprintf("the worker holds %d bytes of memory and may hold %d", v.held, v.allowed))
 	case s.hasRead && s.usage.Threads > sandbox.MaxThreads:

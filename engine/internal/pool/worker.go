@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"syscall"
 	"time"
@@ -140,7 +141,7 @@ func (w *worker) stalled(now time.Time) bool {
 func (w *worker) send(m wire.Message) {
 	if err := w.out.append(m); err != nil {
 		if errors.Is(err, errNotReading) {
-			w.kill(CauseProtocol, err.Error())
+			w.kill(CauseNotReading, err.Error())
 		}
 		return // the reader learns of a broken socket by itself
 	}
@@ -469,10 +470,19 @@ func (w *worker) read() error {
 	if err := p.greet(w, &hello); err != nil {
 		return err
 	}
+	w.pace = newPace(time.Now())
 	for {
 		k, payload, err := r.Next()
 		if err != nil {
 			return err
+		}
+		if d := w.pace.take(k, len(payload), time.Now); d > 0 {
+			w.out.flush()
+			select {
+			case <-time.After(d):
+			case <-w.exited:
+				return io.EOF
+			}
 		}
 		switch k {
 		case wire.KindResult:
