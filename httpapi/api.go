@@ -129,6 +129,8 @@ type Config struct {
 	NodeID uuid.UUID
 	// Version is shown by /healthz; empty means "dev".
 	Version string
+	// Engine is what this node's workers run scripts with, for /healthz; zero says nothing of it.
+	Engine EngineInfo
 	// Log gets what goes wrong; nil means slog.Default().
 	Log *slog.Logger
 }

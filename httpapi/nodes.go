@@ -6,19 +6,40 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"jsruntime/engine/advisory"
 )
 
 // Node is one jsruntime process.
 type Node struct {
-	ID          uuid.UUID `json:"id" format:"uuid"`
-	Hostname    string    `json:"hostname"`
-	Version     string    `json:"version"`
-	Alive       bool      `json:"alive" doc:"It was heard of within 15 seconds."`
-	Draining    bool      `json:"draining"`
-	CanRun      bool      `json:"can_run" doc:"Whether it had or could start worker processes at its last heartbeat. While it cannot, it claims nothing, and /readyz says no."`
-	Load        NodeLoad  `json:"load"`
+	ID       uuid.UUID `json:"id" format:"uuid"`
+	Hostname string    `json:"hostname"`
+	Version  string    `json:"version"`
+	Alive    bool      `json:"alive" doc:"It was heard of within 15 seconds."`
+	Draining bool      `json:"draining"`
+	CanRun   bool      `json:"can_run" doc:"Whether it had or could start worker processes at its last heartbeat. While it cannot, it claims nothing, and /readyz says no."`
+	Load     NodeLoad  `json:"load"`
+	EngineInfo
+	V8AgeDays *int `json:"v8_age_days,omitempty" doc:"Days since that version of V8 came out; absent where that is not known."`
+
 	StartedAt   time.Time `json:"started_at"`
 	HeartbeatAt time.Time `json:"heartbeat_at"`
+}
+
+// EngineInfo is what a node's workers run scripts with. Empty fields are those of a node of an earlier version.
+type EngineInfo struct {
+	V8Version     string `json:"v8_version,omitempty"`
+	JIT           string `json:"jit,omitempty" doc:"How far V8 compiles scripts: full, maglev, baseline or off. A tenant's plan may lower it for the tenant."`
+	ICUVersion    string `json:"icu_version,omitempty" doc:"Of the library that does Intl."`
+	TZDataVersion string `json:"tzdata_version,omitempty" doc:"Of Intl's time zone database."`
+}
+
+// v8AgeDays is how many days ago the version of V8 came out, nil if unknown.
+func v8AgeDays(version string) *int {
+	if days := advisory.AgeDays(version, time.Now()); days >= 0 {
+		return &days
+	}
+	return nil
 }
 
 // NodeLoad is what a node did at its last heartbeat. A node of an earlier version says running and concurrency only.
@@ -63,14 +84,18 @@ func (a *API) nodeList(ctx context.Context, _ *none) (*found[Page[Node]], error)
 	}
 	out := &found[Page[Node]]{Page[Node]{Items: []Node{}}}
 	for _, n := range rows {
-		var load NodeLoad
+		var load struct {
+			NodeLoad
+			Engine EngineInfo `json:"engine"`
+		}
 		if err := json.Unmarshal(n.Load, &load); err != nil {
 			// Another version's row must not hide the others.
 			a.log.WarnContext(ctx, "node's load not understood", "host", n.Hostname, "error", err)
-			load = NodeLoad{}
+			load.NodeLoad, load.Engine = NodeLoad{}, EngineInfo{}
 		}
 		out.Body.Items = append(out.Body.Items, Node{
-			ID: n.ID, Hostname: n.Hostname, Version: n.Version, Alive: n.Alive, Draining: n.Draining && n.CanRun, CanRun: n.CanRun, Load: load,
+			ID: n.ID, Hostname: n.Hostname, Version: n.Version, Alive: n.Alive, Draining: n.Draining && n.CanRun, CanRun: n.CanRun, Load: load.NodeLoad,
+			EngineInfo: load.Engine, V8AgeDays: v8AgeDays(load.Engine.V8Version),
 			StartedAt: utc(n.StartedAt), HeartbeatAt: utc(n.HeartbeatAt),
 		})
 	}

@@ -17,7 +17,12 @@ import (
 
 // healthz says that the process serves requests. It asks nothing of anyone else, so that a database outage restarts no node.
 func (a *API) healthz(c *gin.Context) {
-	c.JSON(http.StatusOK, gin.H{"status": "ok", "version": a.cfg.Version})
+	c.JSON(http.StatusOK, struct {
+		Status  string `json:"status"`
+		Version string `json:"version"`
+		EngineInfo
+		V8AgeDays *int `json:"v8_age_days,omitempty"`
+	}{"ok", a.cfg.Version, a.cfg.Engine, v8AgeDays(a.cfg.Engine.V8Version)})
 }
 
 // readyz says whether the node should get traffic: it is not stopping, it has workers or can start some, and its database answers.

@@ -65,9 +65,18 @@ func (s *Scheduler) beat(ctx, work context.Context) {
 
 // Load is what a node does at the moment: in its row in the database, from where the API of any node shows it.
 type Load struct {
+	Engine     EngineInfo     `json:"engine"`
 	Workers    WorkersLoad    `json:"workers"`
 	Executions ExecutionsLoad `json:"executions"`
 	History    HistoryLoad    `json:"history"`
+}
+
+// EngineInfo is what a node's workers run scripts with.
+type EngineInfo struct {
+	V8Version     string `json:"v8_version"`
+	JIT           string `json:"jit"`
+	ICUVersion    string `json:"icu_version"`
+	TZDataVersion string `json:"tzdata_version"`
 }
 
 // WorkersLoad counts a node's worker processes by state, and what is in them.

@@ -1,4 +1,4 @@
-// Command jsruntime-worker is the child process in which the scripts of one tenant run. The node starts it; it is of no use alone.
+// Command jsruntime-worker is the child process in which the scripts of one tenant run. The node starts it; alone it says its versions (--version) and no more.
 package main
 
 import (
@@ -7,4 +7,4 @@ import (
 	"jsruntime/engine/worker"
 )
 
-func main() { os.Exit(worker.Main(os.Args[1:], os.Stderr)) }
+func main() { os.Exit(worker.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

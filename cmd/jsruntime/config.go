@@ -40,7 +40,7 @@ type serveConfig struct {
 	Warm       int           `default:"0" help:"Workers that may be kept with a tenant, executing or idle; 0 means a quarter of the memory at 16 MiB each."`
 	Spares     int           `default:"2" help:"Workers kept started for the next tenant."`
 	Sandbox    string        `default:"auto" enum:"auto,strict,off" help:"Operating system sandbox of the workers: what the kernel allows, all of it or no start, none."`
-	JIT        string        `name:"jit" default:"maglev" enum:"full,maglev,baseline,off" help:"How far V8 compiles scripts: each level has fewer of its compilers, and of their bugs, than the one before. Off also denies workers executable memory."`
+	JIT        string        `name:"jit" default:"full" enum:"full,maglev,baseline,off" help:"How far V8 compiles scripts: each level has fewer of its compilers, and of their bugs, than the one before. Off also denies workers executable memory."`
 	QueueWait  time.Duration `default:"5s" help:"How long an execution may wait for a worker before it is refused."`
 	FetchAllow []string      `help:"Hosts and CIDRs that scripts may fetch although they are not public."`
 	FetchDeny  []string      `help:"Hosts and CIDRs that scripts may not fetch."`

@@ -587,3 +587,38 @@ func TestChangeIsLiveBeforeItIsAnswered(t *testing.T) {
 	status, _ := n.try("GET", "/t/acme/v", "", nil)
 	require.Equal(t, 404, status)
 }
+
+// A node names V8's version and age wherever it names itself, and refuses time zones that V8's Intl does not know.
+func TestV8IsNamed(t *testing.T) {
+	t.Parallel()
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: []string{"--jit", "baseline"}})
+	health := n.must(200, "GET", "/healthz", "", nil)
+	version, _ := health["v8_version"].(string)
+	require.Regexp(t, `^\d+\.\d+\.\d+`, version)
+	require.Greater(t, health["v8_age_days"], 1.0)
+	require.Equal(t, "baseline", health["jit"])
+	require.Regexp(t, `^20\d\d[a-z]$`, health["tzdata_version"])
+	require.Regexp(t, `^\d+\.\d+$`, health["icu_version"])
+	_, metrics, err := n.request("GET", "/metrics", "", nil)
+	require.NoError(t, err)
+	require.Regexp(t, `jsruntime_v8_info\{icu="[^"]+",jit="baseline",tzdata="20[^"]+",version="`+version+`"\} 1`, string(metrics))
+	require.Regexp(t, `jsruntime_v8_age_days \d+`, string(metrics))
+	require.Regexp(t, `jsruntime_v8_exploited_advisories \d`, string(metrics))
+	require.Contains(t, n.log.String(), `"v8_version":"`+version+`"`)
+	require.Eventually(t, func() bool {
+		_, nodes := n.try("GET", "/api/v1/nodes", testAdminKey, nil)
+		return strings.Contains(nodes, `"v8_version":"`+version+`"`) && strings.Contains(nodes, `"v8_age_days":`)
+	}, time.Minute, 50*time.Millisecond)
+
+	key := n.tenant("zones")
+	for zone, status := range map[string]int{"America/Coyhaique": 422, "localtime": 422, "posixrules": 422, "Factory": 422, "US/Eastern": 201, "Asia/Calcutta": 201} {
+		status2, answer := n.try("POST", "/api/v1/scripts", key, map[string]any{
+			"name": "zone-" + strings.ToLower(strings.ReplaceAll(zone, "/", "-")), "type": "scheduled", "cron_expression": "0 3 * * *", "timezone": zone,
+			"source": "export default { scheduled() {} }",
+		})
+		require.Equal(t, status, status2, "%s: %s", zone, answer)
+		if status == 422 {
+			require.Contains(t, answer, "body.timezone", zone)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"jsruntime/engine"
+	"jsruntime/engine/advisory"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
@@ -148,6 +149,22 @@ func newMetrics() *metrics {
 // gauge registers a figure that is read when somebody asks.
 func (m *metrics) gauge(name, help string, labels prometheus.Labels, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
+
+// watchV8 registers what the workers run scripts with.
+func (m *metrics) watchV8(worker *engine.WorkerInfo) {
+	m.gauge("jsruntime_v8_info", "The workers' V8, as labels; the value is 1.",
+		prometheus.Labels{"version": worker.V8, "jit": worker.JIT, "icu": worker.ICU, "tzdata": worker.TZData}, func() float64 { return 1 })
+	m.gauge("jsruntime_v8_age_days", "Days since the workers' version of V8 came out; -1 where that is not known.", nil,
+		func() float64 { return float64(advisory.AgeDays(worker.V8, time.Now())) })
+	applying := 0
+	for _, a := range advisory.Judge(worker.V8, worker.JIT) {
+		if a.Applies {
+			applying++
+		}
+	}
+	m.gauge("jsruntime_v8_exploited_advisories", "Bugs of V8 known to be exploited that apply to the workers' version at their level of compilation: jsruntime doctor lists them.", nil,
+		func() float64 { return float64(applying) })
 }
 
 // watchEngine registers the engine's figures of the moment.

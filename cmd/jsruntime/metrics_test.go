@@ -167,6 +167,7 @@ func TestNodeReady(t *testing.T) {
 func TestNodesShowWhatTheSchedulerWrites(t *testing.T) {
 	t.Parallel()
 	written, err := json.Marshal(nodeLoad(
+		&engine.WorkerInfo{V8: "13.6.1", JIT: "maglev", ICU: "74.2", TZData: "2025a"},
 		engine.Stats{Starting: 1, Spares: 2, Idle: 3, Busy: 4, Parked: 5, Isolates: 6, Tenants: 7, Running: 8, Queued: 9},
 		ledger.Stats{BacklogRows: 10, BacklogBytes: 11},
 	))
@@ -178,6 +179,11 @@ func TestNodesShowWhatTheSchedulerWrites(t *testing.T) {
 		Executions: &httpapi.NodeExecutionsLoad{Running: 8, Queued: 9},
 		History:    &httpapi.NodeHistoryLoad{BacklogRows: 10, BacklogBytes: 11},
 	}, shown)
+	var engineOf struct {
+		Engine httpapi.EngineInfo `json:"engine"`
+	}
+	require.NoError(t, json.Unmarshal(written, &engineOf))
+	require.Equal(t, httpapi.EngineInfo{V8Version: "13.6.1", JIT: "maglev", ICUVersion: "74.2", TZDataVersion: "2025a"}, engineOf.Engine)
 }
 
 // servedLabels returns the labels of the metric that a query calls name, with their values; nil where nobody serves it. Those that

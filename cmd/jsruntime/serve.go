@@ -20,6 +20,7 @@ import (
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 
 	"jsruntime/engine"
+	"jsruntime/engine/advisory"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/cluster"
 	"jsruntime/engine/compile"
@@ -32,6 +33,7 @@ import (
 	"jsruntime/httpapi/origin"
 	"jsruntime/migrations/postgres"
 	"jsruntime/scheduler"
+	"jsruntime/scheduler/cron"
 )
 
 // serve runs a node until ctx ends or a part of it fails. Parts start in the order in which they need each other:
@@ -63,6 +65,14 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		}
 		log.Info("stopped")
 	}()
+
+	worker, err := engine.Inspect(ctx, cfg.Worker, workerArgs(cfg.JIT), "", cron.Zones())
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	if len(worker.UnknownZones) > 0 {
+		log.Info("V8 does not know all time zones; scripts cannot be scheduled in these", "zones", worker.UnknownZones, "tzdata_version", worker.TZData)
+	}
 
 	databaseURL := cfg.DatabaseURL
 	embedded := databaseURL == ""
@@ -172,7 +182,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	tenants := &tenantLimits{catalog: library}
 	calls := traces.host(services)
 	machine, err = engine.New(engine.Config{
-		WorkerPath: cfg.Worker, WorkerArgs: []string{"--jit=" + cfg.JIT}, Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
+		WorkerPath: cfg.Worker, WorkerArgs: workerArgs(cfg.JIT), Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
 		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Secrets:  secrets.Known,
 		Observer: metrics, Logger: log,
@@ -188,7 +198,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	executor = &whileRoom{next: queued, full: book.Full, observer: metrics}
 	clock, err = scheduler.New(scheduler.Config{
 		Pool: leases, Executor: queued, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
-		Retention: retention(cfg.HistoryDays), Members: members, Able: machine.Able, Full: machine.Full, Load: func() scheduler.Load { return nodeLoad(machine.Stats(), book.Stats()) },
+		Retention: retention(cfg.HistoryDays), Members: members, Able: machine.Able, Full: machine.Full, Load: func() scheduler.Load { return nodeLoad(worker, machine.Stats(), book.Stats()) },
 		Observer: schedulerMetrics{metrics: metrics}, Logger: log,
 	})
 	if err != nil {
@@ -202,6 +212,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		}
 	})
 	metrics.watchEngine(machine.Stats)
+	metrics.watchV8(worker)
 	metrics.watchPool("main", pool)
 	metrics.watchPool("scheduler", leases)
 	metrics.watchPool("host_calls", hostPool)
@@ -236,7 +247,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, TrustedProxies: cfg.TrustedProxy, RatePerMinute: cfg.APIRate, TenantRatePerMinute: cfg.APITenantRate, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Secrets: secrets.Read,
-		Wake:    clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks, CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Log: log,
+		Wake:    clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks(worker), CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Engine: engineInfo(worker), Log: log,
 		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {
 			if draining.Load() {
@@ -276,7 +287,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
 	parts.beside("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })
 	base := baseURL(listener.Addr())
-	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "took_ms", time.Since(begun).Milliseconds())
+	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "v8_version", worker.V8,
+		"v8_age_days", advisory.AgeDays(worker.V8, time.Now()), "jit", worker.JIT, "took_ms", time.Since(begun).Milliseconds())
 	if adminMade {
 		fmt.Fprintf(stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", admins[0])
 	}
@@ -294,6 +306,9 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	}
 	return cause(ctx)
 }
+
+// workerArgs are the worker's arguments for a level of compilation.
+func workerArgs(jit string) []string { return []string{"--jit=" + jit} }
 
 // cause is why ctx ended, nil where somebody asked for it.
 func cause(ctx context.Context) error {

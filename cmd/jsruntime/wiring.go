@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,13 +82,19 @@ func compileRow(compiler *compile.Compiler) func(context.Context, uuid.UUID, str
 	}
 }
 
-// nextTicks is httpapi.Config.NextTicks.
-func nextTicks(expr, timezone string, after time.Time, n int) ([]time.Time, error) {
-	schedule, err := cron.Parse(expr, timezone)
-	if err != nil {
-		return nil, err
+// nextTicks makes httpapi.Config.NextTicks. A time zone that the workers' Intl does not know is refused too: a script that formats its
+// times in its own zone would throw at every run.
+func nextTicks(worker *engine.WorkerInfo) func(expr, timezone string, after time.Time, n int) ([]time.Time, error) {
+	return func(expr, timezone string, after time.Time, n int) ([]time.Time, error) {
+		if slices.Contains(worker.UnknownZones, timezone) {
+			return nil, &cron.Error{Field: "timezone", Message: fmt.Sprintf("%s is not in the time zone database of this version of V8 (%s)", timezone, worker.TZData)}
+		}
+		schedule, err := cron.Parse(expr, timezone)
+		if err != nil {
+			return nil, err
+		}
+		return schedule.Upcoming(after, n), nil
 	}
-	return schedule.Upcoming(after, n), nil
 }
 
 // maxSilence is how old a node's last heartbeat may be while it counts as ready: five of them were not taken.
@@ -98,9 +105,15 @@ func nodeReady(draining, able bool, heartbeat, now time.Time) bool {
 	return !draining && able && now.Sub(heartbeat) < maxSilence
 }
 
+// engineInfo is httpapi.Config.Engine.
+func engineInfo(worker *engine.WorkerInfo) httpapi.EngineInfo {
+	return httpapi.EngineInfo{V8Version: worker.V8, JIT: worker.JIT, ICUVersion: worker.ICU, TZDataVersion: worker.TZData}
+}
+
 // nodeLoad is scheduler.Config.Load.
-func nodeLoad(e engine.Stats, l ledger.Stats) scheduler.Load {
+func nodeLoad(worker *engine.WorkerInfo, e engine.Stats, l ledger.Stats) scheduler.Load {
 	return scheduler.Load{
+		Engine: scheduler.EngineInfo{V8Version: worker.V8, JIT: worker.JIT, ICUVersion: worker.ICU, TZDataVersion: worker.TZData},
 		Workers: scheduler.WorkersLoad{
 			Starting: e.Starting, Spare: e.Spares, Idle: e.Idle, Busy: e.Busy, Parked: e.Parked, Isolates: e.Isolates, Tenants: e.Tenants,
 		},

@@ -116,10 +116,11 @@ type options struct {
 	jit     isolate.JIT
 	sandbox string // auto, strict or off
 	probe   bool
+	version bool
 }
 
 func parse(args []string) (options, error) {
-	o := options{sandbox: "auto", jit: isolate.JITMaglev}
+	o := options{sandbox: "auto", jit: isolate.JITFull}
 	for _, a := range args {
 		switch a {
 		case "--jit=full", "--jit=maglev", "--jit=baseline", "--jit=off":
@@ -128,6 +129,8 @@ func parse(args []string) (options, error) {
 			o.sandbox = strings.TrimPrefix(a, "--sandbox=")
 		case sandbox.ProbeArg:
 			o.probe = true
+		case wire.VersionArg:
+			o.version = true
 		default:
 			return o, fmt.Errorf("unknown argument %q", a)
 		}
@@ -137,19 +140,27 @@ func parse(args []string) (options, error) {
 
 // Main runs the worker until the node closes fd 3. It returns the exit status. args are those after the program's name:
 //
-//	--jit=full         how far V8 compiles: see isolate.JIT
-//	--jit=maglev       (the default)
+//	--jit=full         how far V8 compiles: see isolate.JIT (full is the default)
+//	--jit=maglev
 //	--jit=baseline
 //	--jit=off          V8 generates no machine code, and executable memory is denied
 //	--sandbox=auto     what the kernel allows (the default)
 //	--sandbox=strict   all layers, or the worker does not start
 //	--sandbox=off      none but the limits of memory, for debugging
-func Main(args []string, stderr io.Writer) int {
+//	--version          says what it is on stdout and ends: see wire.Description
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// V8 belongs to one thread.
 	runtime.LockOSThread()
 	o, err := parse(args)
 	if err == nil && o.probe {
 		return wire.ExitLeft // the node only wanted to know whether it may start a worker so
+	}
+	if err == nil && o.version {
+		if err = describe(o, stdin, stdout); err != nil {
+			fmt.Fprintf(stderr, "worker: %v\n", err)
+			return wire.ExitError
+		}
+		return wire.ExitLeft
 	}
 	var w *worker
 	if err == nil {

@@ -21,7 +21,7 @@ const asWorker = "jsruntime-test-worker"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == asWorker {
-		os.Exit(Main(os.Args[2:], os.Stderr))
+		os.Exit(Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
 }

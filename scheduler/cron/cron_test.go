@@ -185,7 +185,7 @@ func TestParseRefuses(t *testing.T) {
 		require.Equal(t, field, refused.Field)
 		require.NotEmpty(t, refused.Message)
 	}
-	for _, zone := range []string{"Local", "Mars/Olympus", "../etc/passwd", "/etc/localtime", "right/UTC", "Europe/Berlin\x00", strings.Repeat("A", 101), "+01:00", "zone.tab"} {
+	for _, zone := range []string{"Local", "Mars/Olympus", "localtime", "posixrules", "Factory", "posix/UTC", "europe/berlin", "../etc/passwd", "/etc/localtime", "right/UTC", "Europe/Berlin\x00", strings.Repeat("A", 101), "+01:00", "zone.tab"} {
 		_, err := cron.Parse("* * * * *", zone)
 		var refused *cron.Error
 		require.ErrorAs(t, err, &refused, "%q", zone)
@@ -193,6 +193,23 @@ func TestParseRefuses(t *testing.T) {
 	}
 	_, ok := cron.Schedule{}.Next(time.Now())
 	require.False(t, ok, "the zero schedule never falls due")
+}
+
+// Names that only old systems use are taken as well as the current ones.
+func TestZonesHaveAliases(t *testing.T) {
+	t.Parallel()
+	zones := cron.Zones()
+	require.Greater(t, len(zones), 550)
+	require.IsNonDecreasing(t, zones)
+	for _, zone := range []string{"UTC", "GMT", "US/Eastern", "EST5EDT", "Asia/Calcutta", "Asia/Kolkata", "Europe/Kyiv", "Europe/Kiev", "Etc/GMT+5", "America/Argentina/Buenos_Aires"} {
+		require.Contains(t, zones, zone)
+		_, err := cron.Parse("0 0 * * *", zone)
+		require.NoError(t, err)
+	}
+	for _, zone := range zones {
+		_, err := time.LoadLocation(zone)
+		require.NoError(t, err)
+	}
 }
 
 // TestEveryZoneKeepsTheRule checks, for every zone and within 48 h of every one of its clock changes, the ticks against an

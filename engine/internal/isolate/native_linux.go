@@ -26,7 +26,6 @@ import "C"
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -97,9 +96,7 @@ func setFlags(flags ...string) error {
 
 // useLayout makes the hook assume what holds for V8's version.
 func useLayout(version string) error {
-	major, _, _ := strings.Cut(version, ".")
-	n, err := strconv.Atoi(major)
-	if err != nil || C.jsr_layout(C.int(n)) == 0 {
+	if C.jsr_layout(C.int(major(version))) == 0 {
 		return fmt.Errorf("the hook knows no layout for V8 %s", version)
 	}
 	return nil

@@ -45,8 +45,6 @@ func New(cfg Config) (*Runtime, error) {
 		"--disallow-code-generation-from-strings",
 		// No helper threads: one tenant's garbage collection then costs that tenant's worker, and is counted as its CPU time.
 		"--single-threaded",
-		// Without helper threads V8 15 compiles float loops again and again while they run. V8 13.6 loses nothing by it.
-		"--no-maglev-osr",
 	)
 	if err := setFlags(flags...); err != nil {
 		return nil, err
