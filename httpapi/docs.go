@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"slices"
@@ -10,10 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// docsTemplate is the page of /docs: one document, no script, nothing from elsewhere.
-const docsTemplate = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Title}}</title><style>
+// docsStyle is the page's style sheet; its hash is in the page's policy.
+const docsStyle = `
 :root{color-scheme:light dark;--line:#8884;--soft:#8882}
 body{font:15px/1.5 system-ui,sans-serif;margin:0;display:grid;grid-template-columns:17rem minmax(0,1fr)}
 nav{position:sticky;top:0;height:100vh;overflow:auto;padding:1rem;box-sizing:border-box;border-right:1px solid var(--line);font-size:13px}
@@ -26,7 +26,19 @@ table{border-collapse:collapse;width:100%;font-size:13.5px;margin:.4rem 0}td,th{
 .m{display:inline-block;min-width:3.6rem;font-weight:600;font-size:12px}.get{color:#2a7}.post{color:#27c}.put,.patch{color:#b70}.delete{color:#c33}
 summary{cursor:pointer;margin-top:.4rem}.req{color:#c33}.dim{opacity:.75}
 @media(max-width:50rem){body{display:block}nav{position:static;height:auto;border:0}}
-</style></head><body><nav><strong>{{.Title}}</strong><a href="/openapi.json">openapi.json</a>
+`
+
+// docsPolicy allows the page its style sheet and nothing else.
+var docsPolicy = func() string {
+	sum := sha256.Sum256([]byte(docsStyle))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; " +
+		"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+}()
+
+// docsTemplate is the page of /docs: one document, no script, nothing from elsewhere.
+const docsTemplate = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}}</title><style>` + docsStyle + `</style></head><body><nav><strong>{{.Title}}</strong><a href="/openapi.json">openapi.json</a>
 {{range .Groups}}<h3>{{.Name}}</h3>{{range .Operations}}<a href="#{{.ID}}" title="{{.Path}}">{{.Summary}}</a>{{end}}{{end}}
 <h3>Objects</h3>{{range .Schemas}}<a href="#schema-{{.Name}}">{{.Name}}</a>{{end}}</nav><main>
 <h1>{{.Title}}</h1><p>{{.Description}}</p>

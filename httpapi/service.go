@@ -13,6 +13,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+
+	"jsruntime/httpapi/console"
 )
 
 // healthz says that the process serves requests. It asks nothing of anyone else, so that a database outage restarts no node.
@@ -67,8 +69,7 @@ func (a *API) openAPI(c *gin.Context) {
 }
 
 func (a *API) docsPage(c *gin.Context) {
-	c.Header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	c.Header("X-Content-Type-Options", "nosniff")
+	console.Protect(c.Writer.Header(), docsPolicy)
 	c.Data(http.StatusOK, "text/html; charset=utf-8", a.docs)
 }
 

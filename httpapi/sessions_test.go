@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -430,4 +431,18 @@ func TestAnswersAreOfNoUseToOtherPages(t *testing.T) {
 			require.False(t, strings.HasPrefix(http.CanonicalHeaderKey(name), "Access-Control-"), name)
 		}
 	}
+}
+
+func TestDocsPageRunsNothing(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	a := n.anyone().get("/docs").is(200)
+	policy := a.header.Get("Content-Security-Policy")
+	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'$`, policy)
+	_, style, _ := strings.Cut(string(a.body), "<style>")
+	style, _, _ = strings.Cut(style, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	require.Contains(t, policy, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	require.Equal(t, "same-origin", a.header.Get("Cross-Origin-Opener-Policy"))
+	require.Equal(t, "DENY", a.header.Get("X-Frame-Options"))
 }
