@@ -100,11 +100,16 @@ func (v *Visitor) Go(url string) {
 // Eval evaluates an expression in the page, waits for its promise, and returns its value, which JSON must be able to hold.
 func Eval[T any](v *Visitor, expression string) T {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.Context, patience)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	value, err := TryEval[T](v, expression)
 	if err != nil {
 		v.t.Fatalf("in the browser: %v: %v", expression, err)
 	}
 	return value
+}
+
+// TryEval is Eval for a page that may leave meanwhile.
+func TryEval[T any](v *Visitor, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(v.Context, patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }

@@ -52,8 +52,21 @@ func (a *answer) headers(pairs []string) (contentLength string) {
 	}
 	if types == 0 {
 		h["Content-Type"] = nil // net/http does not guess from the bytes
+	} else if media, _, _ := strings.Cut(h["Content-Type"][0], ";"); !own && (media == "application/pdf" || media == "text/pdf") {
+		// Chromium shows a PDF within a page of its own that has the host's origin, whatever the policy says.
+		h["Content-Disposition"] = []string{attached(first(h["Content-Disposition"]))}
 	}
 	return contentLength
+}
+
+// attached makes a download of a Content-Disposition, under its file name where it has one.
+func attached(disposition string) string {
+	if _, params, err := mime.ParseMediaType(disposition); err == nil {
+		if written := mime.FormatMediaType("attachment", params); written != "" {
+			return written
+		}
+	}
+	return "attachment"
 }
 
 // octets is the type of what has no type that every browser reads alike.

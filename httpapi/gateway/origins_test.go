@@ -102,6 +102,21 @@ func TestContentTypesAreWrittenAnewOnTheSharedHost(t *testing.T) {
 	require.Equal(t, []string{"application/octet-stream"}, resp.Header["Content-Type"])
 }
 
+func TestPDFsOfTheSharedHostAreDownloads(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{"": "attachment", "inline": "attachment", "inline; filename=\"a b.pdf\"": "attachment; filename=\"a b.pdf\"", "\"": "attachment"} {
+		headers := []string{"content-type", "Application/PDF; a=b"}
+		if given != "" {
+			headers = append(headers, "content-disposition", given)
+		}
+		s := start(t, &parts{execute: answering(engine.Response{Status: 200, Headers: headers})}, catalog.Endpoint{}, nil)
+		resp, _ := do(t, s, "GET", "/t/acme/x", nil, nil)
+		require.Equal(t, []string{want}, resp.Header["Content-Disposition"])
+		resp, _ = do(t, s, "GET", "/", http.Header{"Host": {ownHost}}, nil)
+		require.Equal(t, given, resp.Header.Get("Content-Disposition"))
+	}
+}
+
 func TestWhichHeadersPass(t *testing.T) {
 	t.Parallel()
 	never := []string{
