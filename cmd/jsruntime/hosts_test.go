@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/migrations/dbtest"
+)
+
+const hostsSource = `export default { async fetch(request) {
+	const url = new URL(request.url);
+	switch (url.pathname.split("/").pop()) {
+		case "go": return Response.redirect(new URL("/shop/end", request.url));
+		case "cookie": return new Response("set", { headers: [["set-cookie", "a=1; Path=/"], ["set-cookie", "b=2; Domain=localhost"], ["x-accel-redirect", "/x"], ["content-type", "text/html,"]] });
+		case "length": return new Response(null, { headers: { "content-length": "1234" } });
+	}
+	return Response.json({ url: request.url, headers: [...request.headers] });
+} }`
+
+// The real program: a tenant's host serves the tenant alone, /t/{slug} serves it sandboxed, and what the operator has exists on neither.
+func TestTenantsHosts(t *testing.T) {
+	t.Parallel()
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: []string{"--tenant-domain", "apps.example.com"}})
+	key := n.tenant("acme")
+	n.endpoint(key, "/shop/*rest", hostsSource, nil)
+	n.live("/t/acme/shop/x")
+	port := n.base[strings.LastIndexByte(n.base, ':'):]
+	ask := func(method, host, path string, header http.Header) (*http.Response, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, n.base+path, nil)
+		require.NoError(t, err)
+		req.Host = host
+		for name, values := range header {
+			req.Header[name] = values
+		}
+		resp, err := (&http.Transport{}).RoundTrip(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp, string(text)
+	}
+	own, domain := "acme.localhost"+port, "acme.apps.example.com"
+
+	for _, host := range []string{own, domain, "nobody.localhost", "apps.example.com", "a.b.localhost"} {
+		for _, path := range []string{"/", "/console/", "/console", "/api/v1/whoami", "/docs", "/metrics", "/openapi.json", "/healthz", "/readyz", "/jsruntime.d.ts", "/t/acme/shop/x"} {
+			resp, text := ask("GET", host, path, http.Header{"Authorization": {"Bearer " + key}})
+			require.Equal(t, 404, resp.StatusCode, "%s%s", host, path)
+			require.Equal(t, "not_found", code(t, text), "%s%s: the tenant has no such path", host, path)
+		}
+	}
+	for host, status := range map[string]int{"localhost" + port: 200, "127.0.0.1" + port: 200, "evil.example" + port: 421} {
+		for _, path := range []string{"/console/", "/api/v1/whoami", "/docs"} {
+			resp, _ := ask("GET", host, path, http.Header{"Authorization": {"Bearer " + key}})
+			require.Equal(t, status, resp.StatusCode, "%s%s", host, path)
+		}
+		resp, _ := ask("GET", host, "/healthz", nil)
+		require.Equal(t, 200, resp.StatusCode)
+	}
+
+	resp, text := ask("GET", own, "/shop/100%25/x?q=1&key="+key, http.Header{"Authorization": {"Bearer " + key}, "X-Tenant": {"acme"}, "Cookie": {"jsr_session=1; a=2"}})
+	require.Equal(t, 200, resp.StatusCode, text)
+	require.Empty(t, resp.Header["Content-Security-Policy"])
+	var saw struct {
+		URL     string
+		Headers [][2]string
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &saw))
+	require.Equal(t, "http://"+own+"/shop/100%25/x?q=1&key=jsr_redacted", saw.URL)
+	require.NotContains(t, text, key)
+	require.Contains(t, saw.Headers, [2]string{"cookie", "a=2"})
+	execution := resp.Header.Get("X-Execution-Id")
+	require.Eventually(t, func() bool {
+		status, record := n.try("GET", "/api/v1/executions/"+execution, key, nil)
+		return status == 200 && strings.Contains(record, "completed") && !strings.Contains(record, key)
+	}, time.Minute, 10*time.Millisecond, "history has the run, without the key")
+
+	resp, _ = ask("GET", own, "/shop/go", nil)
+	require.Equal(t, "http://"+own+"/shop/end", resp.Header.Get("Location"))
+	resp, _ = ask("GET", own, "/shop/cookie", nil)
+	require.Equal(t, []string{"a=1; Path=/"}, resp.Header["Set-Cookie"])
+	require.Empty(t, resp.Header["X-Accel-Redirect"])
+	resp, _ = ask("HEAD", own, "/shop/length", nil)
+	require.EqualValues(t, 1234, resp.ContentLength)
+	resp, _ = ask("HEAD", own, "/shop/nothing", nil)
+	require.Positive(t, resp.ContentLength)
+
+	resp, _ = ask("GET", "localhost"+port, "/t/acme/shop/cookie", nil)
+	require.Equal(t, []string{"t.acme.a=1; Path=/t/acme; Priority=Low"}, resp.Header["Set-Cookie"])
+	require.Equal(t, "application/octet-stream", resp.Header.Get("Content-Type"))
+	require.True(t, strings.HasPrefix(resp.Header.Get("Content-Security-Policy"), "sandbox "))
+	require.Empty(t, resp.Header["X-Accel-Redirect"])
+	_, text = ask("GET", "localhost"+port, "/t/acme/shop/x", http.Header{"Cookie": {"t.acme.a=1; t.other.a=2; b=3"}})
+	require.Contains(t, text, `["cookie","a=1"]`)
+
+	// A path that browsers send and Go's URL parser refuses.
+	require.Equal(t, `200 "http://acme.localhost/shop/100%?a=%"`, n.raw(t, "GET /shop/100%?a=% HTTP/1.1\r\nHost: acme.localhost\r\nConnection: close\r\n\r\n"))
+}
+
+// raw sends bytes and returns the answer's status and the URL that the script saw.
+func (n *node) raw(t *testing.T, sent string) string {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(n.base, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+	_, err = io.WriteString(conn, sent)
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	var saw struct{ URL json.RawMessage }
+	require.NoError(t, json.Unmarshal(body, &saw), string(body))
+	return fmt.Sprint(resp.StatusCode, " ", string(saw.URL))
+}
