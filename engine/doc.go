@@ -40,17 +40,29 @@
 // # Who ends what
 //
 //	who           what                                   when
-//	worker        the isolate's execution                wall time, CPU time, heap limit, Cancel
-//	engine        Cancel, then SIGKILL after 250 ms      wall time; twice that beyond the CPU time; the caller is gone; Engine.Cancel
+//	worker        the isolate's execution                wall time, CPU time, heap limit; a Cancel, after its grace of a second
+//	engine        Cancel, a grace, SIGKILL after 250 ms  Engine.Cancel; the caller is gone and no work of waitUntil is left
+//	engine        Cancel, then SIGKILL after 250 ms      wall time; twice that beyond the CPU time; a cause of WithoutGrace
 //	engine        SIGKILL                                a Load beyond its time; a breach of the protocol; a peer that does not read
 //	kernel        the worker                             RLIMIT_DATA refused (exit 87), a forbidden system call (SIGSYS), the node's death
 //	engine        a worker between two executions        age, runs, memory, idleness, another tenant's need, RetireTenant
+//
+// A script whose execution is cancelled is told first: the stream of its response is cancelled and ctx.signal aborted, with the reason.
+// It may make host calls for a second, within its own limits, and ends as cancelled. Time limits give no grace.
+//
+// # Answer and end
+//
+// What a handler gives is the answer. Where work of waitUntil is left then, the answer leaves at once and the execution goes on, in its
+// lane and within its limits; Execute returns, and Invocation.OnEnd is told the end. A caller that is gone changes nothing for
+// such work, neither before the answer nor after it. What goes wrong beside the answer is logged and ends the execution as
+// background_error; a limit that bites or a worker that dies ends it as ever. None of it touches the answer.
 //
 // # Failures
 //
 //	what happened                                        the execution                          the others at that worker
 //	the script throws, exceeds a limit                   its code                               go on
 //	the isolate was terminated                           its code                               loaded again, then go on
+//	a promise of waitUntil is rejected                   background_error                       go on
 //	deadline, and the worker did not react               exceeded_wall_time                     sent to another worker
 //	V8 or the kernel was out of memory                   exceeded_memory                        sent to another worker
 //	memory beyond RLIMIT_DATA, seen by the node          exceeded_memory                        sent to another worker

@@ -19,7 +19,7 @@ const (
 // attempt, it may not.
 func scriptCode(c Code) bool {
 	switch c {
-	case CodeNone, CodeException, CodeExceededWallTime, CodeExceededCPU, CodeExceededMemory, CodeOutputTooLarge,
+	case CodeNone, CodeException, CodeBackgroundError, CodeExceededWallTime, CodeExceededCPU, CodeExceededMemory, CodeOutputTooLarge,
 		CodeInvalidOutput, CodeBootError, CodeHandlerMissing, CodeUnsettled:
 		return true
 	}

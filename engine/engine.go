@@ -64,6 +64,9 @@ type Config struct {
 	MaxMemoryCeiling int64
 	// KillGrace is how long after its Cancel a worker may take to end an execution before it is killed. 0 means 250 ms.
 	KillGrace time.Duration
+	// CancelGrace is how long a script may clean up once its execution was cancelled, or nobody waits for its answer any more. 0 means 1 s;
+	// less than 0 not at all.
+	CancelGrace time.Duration
 	// DrainGrace is how long Run lets executions end by themselves once its context is done. 0 means 10 s.
 	DrainGrace time.Duration
 	// WorkerIdle is how long a worker may be idle before it is retired. 0 means 5 min.
@@ -128,6 +131,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.ConcurrencyWait = cmp.Or(c.ConcurrencyWait, 250*time.Millisecond)
 	c.MaxMemoryCeiling = cmp.Or(c.MaxMemoryCeiling, CeilingLimits().MaxMemoryBytes)
 	c.KillGrace = cmp.Or(c.KillGrace, 250*time.Millisecond)
+	c.CancelGrace = max(cmp.Or(c.CancelGrace, time.Second), 0)
 	c.DrainGrace = cmp.Or(c.DrainGrace, 10*time.Second)
 	c.WorkerIdle = cmp.Or(c.WorkerIdle, 5*time.Minute)
 	c.WorkerAge = cmp.Or(c.WorkerAge, time.Hour)
@@ -168,6 +172,7 @@ type Engine struct {
 	quarantine *admission.Quarantine
 	closing    atomic.Bool
 	hosts      sync.WaitGroup // host calls under way
+	background sync.WaitGroup // executions that have answered, and of which Execute has returned
 	layers     []string       // sandbox layers that the node gives its workers
 
 	mu       sync.Mutex
@@ -228,6 +233,7 @@ func New(cfg Config) (*Engine, error) {
 		MaxParked:   cfg.MaxParked,
 		Spares:      cfg.Spares,
 		MaxPending:  cfg.MaxQueued,
+		CleanUp:     cfg.CancelGrace,
 		Grace:       cfg.KillGrace,
 		DrainGrace:  cfg.DrainGrace,
 		Idle:        cfg.WorkerIdle,
@@ -299,6 +305,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { e.closing.Store(true) })
 	defer stop()
 	err := e.pool.Run(ctx)
+	e.background.Wait()
 	e.hosts.Wait()
 	return err
 }
@@ -306,6 +313,29 @@ func (e *Engine) Run(ctx context.Context) error {
 // Full reports whether a script or its tenant has as many executions on this node as it may have at one time here. A further one would wait
 // for one of them to end.
 func (e *Engine) Full(scriptID uuid.UUID) bool { return e.pool.Full(scriptID) }
+
+// Settle waits until ctx is done for the executions that have answered and go on, and then cancels them with cause, and waits for their
+// end. Call it once nothing calls Execute any more.
+func (e *Engine) Settle(ctx context.Context, cause error) {
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		e.background.Wait()
+	}()
+	select {
+	case <-settled:
+		return
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	for _, x := range e.running {
+		if x.goesOn {
+			x.stop(cause)
+		}
+	}
+	e.mu.Unlock()
+	<-settled
+}
 
 // Execute implements Executor.
 func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) {
@@ -328,8 +358,36 @@ func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) 
 	e.mu.Unlock()
 
 	e.pool.Submit(&x.call)
-	x.wait()
+	ended := x.wait(ctx.Done(), inv.OnEnd != nil)
+	if inv.OnEnd == nil || !x.answered() {
+		return e.finish(ctx, x)
+	}
+	answer := x.answerResult()
+	if ended {
+		e.conclude(ctx, x)
+		return answer, nil
+	}
+	e.mu.Lock()
+	x.goesOn = true
+	e.mu.Unlock()
+	e.background.Go(func() {
+		x.wait(nil, false)
+		e.conclude(ctx, x)
+	})
+	return answer, nil
+}
 
+// conclude ends an execution that has answered.
+func (e *Engine) conclude(ctx context.Context, x *execution) {
+	inv := x.inv
+	if res, err := e.finish(context.WithoutCancel(ctx), x); err == nil { // it has begun, so that there is no other
+		inv.OnEnd(inv, res)
+	}
+}
+
+// finish makes the Result of an execution whose call has ended.
+func (e *Engine) finish(ctx context.Context, x *execution) (*Result, error) {
+	inv := x.inv
 	e.mu.Lock()
 	delete(e.running, inv.ExecutionID)
 	e.mu.Unlock()

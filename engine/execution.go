@@ -32,11 +32,17 @@ type execution struct {
 	head    []byte // memory of call.Run.Head and Context
 	context []byte
 
+	goesOn bool    // Execute has returned; guarded by engine.mu
+	left   bool    // nobody waits for the answer; its waiter's only
+	given  *Result // what the handler gave, where it went out before the end; its waiter's only
+
 	mu        sync.Mutex
 	cause     error // of Cancel or of a sink's error
 	causeCode Code
-	begun     bool // OnBegin is due or done
-	told      bool // OnBegin was called
+	answer    *wire.Answer
+	whole     time.Time // when the answer was whole
+	begun     bool      // OnBegin is due or done
+	told      bool      // OnBegin was called
 	logs      []LogLine
 	logBytes  int64
 	frames    frames // the reader's
@@ -121,6 +127,7 @@ func (e *Engine) recycle(x *execution) {
 	}
 	x.ctx, x.inv, x.prog, x.cause, x.causeCode = nil, nil, nil, nil, CodeNone
 	x.begun, x.told, x.logs, x.logBytes, x.logsTold = false, false, nil, 0, 0
+	x.goesOn, x.left, x.given, x.answer, x.whole = false, false, nil, nil, time.Time{}
 	x.stream = responseStream{}
 	x.call.Program, x.call.Run, x.call.Ending = nil, wire.Run{}, pool.Ending{}
 	e.free.Put(x)
@@ -286,31 +293,59 @@ func (x *execution) stopWith(code Code, cause error) {
 	}
 }
 
-// wait waits for the call's Ending and delivers what comes before it.
-func (x *execution) wait() {
-	gone := x.ctx.Done()
+// wait waits for the call's Ending, or with early for an answer before it, and delivers what comes until then. It reports whether the
+// call has ended.
+func (x *execution) wait(gone <-chan struct{}, early bool) bool {
 	for {
 		select {
 		case <-x.call.Done:
 			x.deliver()
-			return
+			return true
 		case <-gone:
 			gone = nil
-			x.mu.Lock()
-			if x.causeCode == CodeNone {
-				x.causeCode, x.cause = CodeCancelled, context.Cause(x.ctx)
+			if cause := context.Cause(x.ctx); errors.Is(cause, context.Canceled) || errors.Is(cause, ErrClientGone) {
+				x.leave()
+			} else {
+				x.stop(cause)
 			}
-			x.mu.Unlock()
-			x.engine.pool.Cancel(&x.call, string(CodeCancelled))
 		case <-x.stopped:
 			x.mu.Lock()
-			code := x.causeCode
+			code, cause := x.causeCode, x.cause
 			x.mu.Unlock()
-			x.engine.pool.Cancel(&x.call, string(code))
+			s := pool.Stop{Code: string(code), Reason: cleanText(causeText(cause), maxReason)}
+			if now := (*withoutGrace)(nil); code == CodeCancelled && !errors.As(cause, &now) {
+				s.Grace = x.engine.cfg.CancelGrace
+			}
+			x.engine.pool.Cancel(&x.call, s)
 		case <-x.notify:
 			x.deliver()
+			if early && x.answered() {
+				return false
+			}
 		}
 	}
+}
+
+// maxReason bounds what of a cause a script is told.
+const maxReason = 1 << 10
+
+// leave says that nobody waits for the answer any more.
+func (x *execution) leave() {
+	if x.left {
+		return
+	}
+	x.left = true
+	x.engine.pool.Cancel(&x.call, pool.Stop{
+		Code: string(CodeCancelled), Reason: ErrClientGone.Error(), Grace: x.engine.cfg.CancelGrace, Left: true,
+	})
+}
+
+// answered reports whether the answer is whole, and has been delivered where it is a stream, while the execution goes on.
+func (x *execution) answered() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := &x.stream
+	return x.answer != nil || s.open && s.ended && (s.bad != "" || s.failed || x.inv.Response == nil || s.told && len(s.pending) == 0)
 }
 
 // deliver gives the caller's functions what has come.
@@ -365,7 +400,11 @@ func (x *execution) deliverStream(s *responseStream) {
 	if err != nil {
 		s.failed = true
 		x.mu.Unlock()
-		x.stop(fmt.Errorf("the response could not be delivered: %w", err))
+		if errors.Is(err, ErrClientGone) {
+			x.leave()
+		} else {
+			x.stop(fmt.Errorf("the response could not be delivered: %w", err))
+		}
 		x.mu.Lock()
 	}
 }
@@ -403,6 +442,12 @@ func (x *execution) Frame(ref pool.Ref, k wire.Kind, payload []byte) error {
 			return x.chunk(&m)
 		}
 		return x.hosts(ref).chunk(&m)
+	case wire.KindAnswer:
+		m, err := wire.ParseAnswer(payload)
+		if err != nil {
+			return err
+		}
+		return x.take(&m)
 	case wire.KindCredit:
 		m, err := wire.ParseCredit(payload)
 		if err != nil {
@@ -474,6 +519,19 @@ func (x *execution) log(m *wire.Log) {
 
 var logLevels = [...]string{wire.LevelDebug: "debug", wire.LevelInfo: "info", wire.LevelWarn: "warn", wire.LevelError: "error"}
 
+// take keeps the answer of an execution that goes on.
+func (x *execution) take(m *wire.Answer) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.answer != nil || x.stream.open {
+		return errors.New("a second answer")
+	}
+	m.Headers, m.Body = slices.Clone(m.Headers), slices.Clone(m.Body)
+	x.answer, x.whole = m, time.Now()
+	x.poke()
+	return nil
+}
+
 // respond begins a streamed response.
 func (x *execution) respond(ref pool.Ref, m *wire.Head) error {
 	if x.inv.Handler != HandlerFetch {
@@ -482,8 +540,8 @@ func (x *execution) respond(ref pool.Ref, m *wire.Head) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := &x.stream
-	if s.open {
-		return errors.New("a second Head")
+	if s.open || x.answer != nil {
+		return errors.New("a second answer")
 	}
 	s.open, s.ref = true, ref
 	s.status, s.headers, s.bad = cleanHead(int(min(m.Status, 1<<20)), m.Headers)
@@ -509,6 +567,9 @@ func (x *execution) keepChunk(m *wire.Chunk) (ref pool.Ref, taken int, err error
 		return ref, 0, errors.New("Chunk outside of a response")
 	}
 	s.ended = m.Last
+	if m.Last {
+		x.whole = time.Now()
+	}
 	if m.Error != "" {
 		s.broken = true
 	}
@@ -540,6 +601,45 @@ func (x *execution) keepChunk(m *wire.Chunk) (ref pool.Ref, taken int, err error
 	return s.ref, len(m.Data), nil
 }
 
+// answerResult is the Result of an execution that has answered and goes on.
+func (x *execution) answerResult() *Result {
+	if x.given != nil {
+		return x.given
+	}
+	res := &Result{Began: true, GoesOn: true, Streamed: x.stream.told, StartedAt: x.queued, EndedAt: time.Now()}
+	x.mu.Lock()
+	a := x.answer
+	x.mu.Unlock()
+	switch {
+	case a == nil:
+		x.judgeOutput(res, &wire.Result{})
+	case a.Code != "":
+		res.Code, res.Message, res.Stack, res.NoRetry = Code(a.Code), a.Message, a.Stack, a.NoRetry
+		if !scriptCode(res.Code) || res.Code == CodeBackgroundError {
+			res.Code = CodeException
+		}
+	default:
+		x.judgeOutput(res, &wire.Result{Status: a.Status, Headers: a.Headers, Body: a.Body})
+	}
+	x.clean(res)
+	x.given = res
+	return res
+}
+
+// clean bounds the texts of a Result, masks the tenant's secrets in them and maps its stack.
+func (x *execution) clean(res *Result) {
+	e := x.engine
+	res.Secrets = e.cfg.Secrets(x.inv.Script.TenantID)
+	res.Message = cleanText(res.Secrets.Text(res.Message), maxMessageBytes)
+	if res.Stack == "" {
+		return
+	}
+	if e.cfg.MapStack != nil && x.inv.Script.SourceMap != "" {
+		res.Stack = e.cfg.MapStack(x.inv.Script.SourceMap, res.Stack)
+	}
+	res.Stack = cleanText(res.Secrets.Text(res.Stack), maxStackBytes)
+}
+
 // finish makes a Result of the call's Ending.
 func (x *execution) finish() (*Result, error) {
 	e, inv, end := x.engine, x.inv, &x.call.Ending
@@ -552,7 +652,7 @@ func (x *execution) finish() (*Result, error) {
 	case pool.EndRefused:
 		return nil, e.refused(inv, refusal(&end.Refusal))
 	case pool.EndCancelled:
-		if x.causeCode == CodeNone {
+		if x.causeCode == CodeNone && !x.left {
 			return nil, e.refused(inv, refusal(&pool.Refusal{Scope: pool.ScopeClosing, Wait: time.Second}))
 		}
 		if err := x.ctx.Err(); err != nil && !x.told {
@@ -576,17 +676,21 @@ func (x *execution) finish() (*Result, error) {
 		res.StartedAt = end.Ended
 		m.Queue = max(end.Ended.Sub(queued), 0)
 	}
-	x.judge(res, end)
+	answered := x.answered()
+	x.judge(res, end, answered)
 	if fatal != nil {
 		res.Code, res.Message, res.Output, res.Response = fatal.Fatal, fatal.Message, nil, nil
 	}
-	res.Secrets = e.cfg.Secrets(inv.Script.TenantID)
-	res.Message = cleanText(res.Secrets.Text(res.Message), maxMessageBytes)
-	if res.Stack != "" {
-		if e.cfg.MapStack != nil && inv.Script.SourceMap != "" {
-			res.Stack = e.cfg.MapStack(inv.Script.SourceMap, res.Stack)
+	x.clean(res)
+	if answered {
+		given := x.answerResult()
+		res.Output, res.Response = given.Output, given.Response
+		if given.Code != CodeNone && (x.answer != nil || res.Code == CodeNone || res.Code == CodeBackgroundError) { // what went wrong first
+			res.Code, res.Message, res.Stack, res.NoRetry = given.Code, given.Message, given.Stack, given.NoRetry
 		}
-		res.Stack = cleanText(res.Secrets.Text(res.Stack), maxStackBytes)
+		m.Response = min(max(x.whole.Sub(end.Began), 1), m.Duration)
+	} else if res.Code == CodeNone {
+		m.Response = m.Duration
 	}
 	if res.Response != nil {
 		m.OutputBytes = int64(len(res.Response.Body))
@@ -626,14 +730,14 @@ func refusal(r *pool.Refusal) *RefusedError {
 	return err
 }
 
-// judge sets how the execution ended.
-func (x *execution) judge(res *Result, end *pool.Ending) {
+// judge sets how the execution ended. Where it has answered, what it gave is known.
+func (x *execution) judge(res *Result, end *pool.Ending, answered bool) {
 	e, inv := x.engine, x.inv
 	limits := inv.Script.Limits
 	ran := res.Metrics.Duration
 	switch end.Kind {
 	case pool.EndCancelled:
-		res.Code, res.Message = x.causeCode, causeText(x.cause)
+		x.judgeCancelled(res)
 		return
 	case pool.EndLoad:
 		res.Code, res.Message, res.Stack = Code(end.Loaded.Code), end.Loaded.Message, end.Loaded.Stack
@@ -662,10 +766,13 @@ func (x *execution) judge(res *Result, end *pool.Ending) {
 	m.PeakMemoryBytes = int64(min(r.PeakMemory, 1<<50))
 	res.Code, res.Message, res.Stack, res.NoRetry = Code(r.Code), r.Message, r.Stack, r.NoRetry
 	switch {
+	case r.Cancelled && (end.Cancel != "" || x.left):
+		x.judgeCancelled(res)
 	case res.Code == CodeNone:
-		if x.causeCode == CodeOutputTooLarge || x.stream.failed && x.causeCode != CodeNone {
+		switch {
+		case x.causeCode == CodeOutputTooLarge, x.stream.failed && !answered && (x.causeCode != CodeNone || x.left):
 			x.judgeCancelled(res)
-		} else {
+		case !answered:
 			x.judgeOutput(res, r)
 		}
 	case end.Cancel == string(CodeCancelled) || end.Cancel != "" && end.Cancel == string(x.causeCode):
@@ -684,9 +791,13 @@ func (x *execution) judge(res *Result, end *pool.Ending) {
 	}
 }
 
-// judgeCancelled says who cancelled the execution. Nobody but the pool, when the node shuts down, leaves no cause: that is ours.
+// judgeCancelled says who cancelled the execution. Only the pool cancels without a cause, at shutdown: that counts as our failure.
 func (x *execution) judgeCancelled(res *Result) {
 	res.Output, res.Response = nil, nil
+	if x.causeCode == CodeNone && x.left {
+		res.Code, res.Message = CodeCancelled, ErrClientGone.Error()
+		return
+	}
 	if x.causeCode == CodeNone {
 		res.Code, res.Message = CodeWorkerLost, "the node was shut down"
 		return

@@ -57,7 +57,8 @@ func (x *execution) hosts(ref pool.Ref) *hostCalls {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.host == nil {
-		ctx, cancel := context.WithCancelCause(x.ctx)
+		// A call ends with the execution: one that is cancelled may still clean up, and one that has answered goes on.
+		ctx, cancel := context.WithCancelCause(context.WithoutCancel(x.ctx))
 		x.host = &hostCalls{x: x, ref: ref, ctx: ctx, stopFn: cancel, open: map[uint32]*hostCall{}}
 	}
 	return x.host

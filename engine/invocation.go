@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -139,6 +140,10 @@ type Invocation struct {
 	Response ResponseSink
 	// Lines, when set, sees log lines as they come.
 	Lines LineWatcher
+	// OnEnd, when set, lets Execute return once the answer is whole while work goes on that the script registered by waitUntil: the
+	// Result of Execute has GoesOn then, and OnEnd gets the final one, once, from another goroutine or before Execute returns. Until
+	// OnEnd has returned the Invocation must not change. A ctx that ends after Execute has returned changes nothing.
+	OnEnd func(inv *Invocation, res *Result)
 	// OnBegin, when set, is called once, when the worker is about to begin the execution.
 	OnBegin func()
 	// Live, when set, is asked before each host call: false means that the execution may be somebody else's by now, and that nothing
@@ -166,7 +171,8 @@ type Response struct {
 	Body    []byte
 }
 
-// ResponseSink receives a streamed response. Both methods are called from one goroutine; an error cancels the execution.
+// ResponseSink receives a streamed response. Both methods are called from one goroutine, before Execute returns. An error cancels the
+// execution; ErrClientGone does so as a ctx that ends does.
 type ResponseSink interface {
 	Head(status int, headers []string) error
 	Write(chunk []byte) error
@@ -191,6 +197,7 @@ type LineWatcher interface {
 // Metrics are what an execution cost.
 type Metrics struct {
 	Duration        time.Duration // from the worker's begin to the end
+	Response        time.Duration // from the worker's begin until the answer was whole; 0: there was none
 	CPU             time.Duration // of the worker process during the execution
 	Queue           time.Duration // from QueuedAt to the begin
 	ColdStart       bool          // the isolate was made for this execution
@@ -210,6 +217,7 @@ type Result struct {
 	Output    json.RawMessage
 	Response  *Response // fetch only
 	Streamed  bool      // the response went through Invocation.Response
+	GoesOn    bool      // this is the answer, and Invocation.OnEnd gets the ending; Metrics and Logs are there
 	Metrics   Metrics
 	Logs      []LogLine
 	Began     bool // false: the script's code never ran, so that running it elsewhere repeats nothing
@@ -222,9 +230,10 @@ type Result struct {
 
 // Executor runs invocations. *Engine is one; tests have others.
 type Executor interface {
-	// Execute runs inv to its end. It returns an error only where the execution was not accepted: *RefusedError, or ctx's
-	// error before it was begun. A ctx that ends later cancels the execution, and the Result says so (CodeCancelled, with the
-	// message of context.Cause).
+	// Execute runs inv to its end, or to its answer where inv.OnEnd is set. It returns an error only where the execution was not
+	// accepted: *RefusedError, or ctx's error before it was begun. A ctx that ends later cancels the execution, and the Result says so
+	// (CodeCancelled, with the message of context.Cause): its script is told and may clean up for a second, unless the cause is made
+	// by WithoutGrace. Where the ctx was cancelled without a cause, or by ErrClientGone, nobody waits for the answer: work of waitUntil goes on then.
 	Execute(ctx context.Context, inv *Invocation) (*Result, error)
 }
 
@@ -238,6 +247,16 @@ const (
 	ScopeNode   Scope = "node"
 	ScopeLedger Scope = "ledger" // the history has no room
 )
+
+// ErrClientGone is the cause of a cancellation because nobody waits for the answer any more.
+var ErrClientGone = errors.New("client disconnected")
+
+// WithoutGrace makes err a cause that ends an execution at once: its script is not told, and nothing more of it runs.
+func WithoutGrace(err error) error { return &withoutGrace{err} }
+
+type withoutGrace struct{ error }
+
+func (e *withoutGrace) Unwrap() error { return e.error }
 
 // RefusedError says that an execution was not accepted, and when to try again.
 type RefusedError struct {

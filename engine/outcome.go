@@ -22,6 +22,7 @@ type Code string
 const (
 	CodeNone             Code = ""
 	CodeException        Code = "exception"          // the script threw, or a rejection went unhandled
+	CodeBackgroundError  Code = "background_error"   // the answer was given, and a promise of waitUntil was rejected
 	CodeExceededWallTime Code = "exceeded_wall_time" // max_execution_time_ms
 	CodeExceededCPU      Code = "exceeded_cpu"       // max_cpu_time_ms
 	CodeExceededMemory   Code = "exceeded_memory"    // max_memory_bytes, by V8's heap limit or the kernel's
@@ -42,7 +43,7 @@ const (
 // Codes returns all of them.
 func Codes() []Code {
 	return []Code{
-		CodeNone, CodeException, CodeExceededWallTime, CodeExceededCPU, CodeExceededMemory, CodeOutputTooLarge, CodeInvalidOutput, CodeBootError,
+		CodeNone, CodeException, CodeBackgroundError, CodeExceededWallTime, CodeExceededCPU, CodeExceededMemory, CodeOutputTooLarge, CodeInvalidOutput, CodeBootError,
 		CodeHandlerMissing, CodeUnsettled, CodeSandboxViolation, CodeLoopDetected, CodeWorkerLost, CodeCancelled, CodeQuarantined, CodeOverloaded,
 		CodeConcurrencyLimit,
 	}

@@ -468,6 +468,25 @@ func (f *fakeWorker) villain(name, parameter string, m *wire.Run) *wire.Result {
 	case "unknown-slot":
 		f.send(&wire.Loaded{Slot: 4711})
 		select {}
+	case "answers-twice":
+		f.send(&wire.Answer{Seq: m.Seq, Body: []byte("1")})
+		f.send(&wire.Answer{Seq: m.Seq, Body: []byte("2")})
+		select {}
+	case "answers-lies": // with a code that is not a script's to say
+		f.send(&wire.Answer{Seq: m.Seq, Code: "worker_lost", Message: "really"})
+		return &wire.Result{}
+	case "answers-and-dies":
+		f.send(&wire.Answer{Seq: m.Seq, Body: []byte("1")})
+		exit(3)
+	case "answers-too-much":
+		f.send(&wire.Answer{Seq: m.Seq, Body: bytes.Repeat([]byte("1"), 2<<20)})
+		return &wire.Result{}
+	case "answers-for-another":
+		f.send(&wire.Answer{Seq: m.Seq + 1000, Body: []byte("1")})
+		select {}
+	case "goes-on-unasked":
+		f.send(&wire.GoesOn{Seq: m.Seq})
+		select {}
 	case "twice":
 		f.send(&wire.Result{Seq: m.Seq, Body: []byte("1")})
 		return ok([]byte("2"))

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jsruntime/engine/internal/isolate"
+	"jsruntime/engine/internal/wire"
 )
 
 // current is the execution in front, as the main thread and the watchdog share it, and those that were set aside.
@@ -19,13 +20,12 @@ type current struct {
 	seq        uint32
 	iso        *isolate.Isolate
 	began      time.Time
-	deadline   time.Time
 	cpuLimit   time.Duration // 0: none
 	cpuBegan   time.Duration
 	inJS       bool
-	stop       string // error_code, once it must end
 	terminated bool
 	peakRSS    uint64
+	ending
 
 	aside []*execution
 
@@ -44,12 +44,97 @@ func (c *current) pressed(data uint64) {
 	c.iso.Pressed()
 }
 
+// ending is when and why an execution must end. It is guarded by current.mu.
+type ending struct {
+	wall      time.Time // its time limit
+	deadline  time.Time // wall, or the end of a Cancel's grace before it
+	code      string    // error_code at the deadline
+	stop      string    // error_code, once it must end
+	notice    *notice   // what its script is to be told, nil: nothing
+	grace     time.Duration
+	left      bool // a Cancel with Left came
+	cancelled bool // its script was told that it is cancelled
+}
+
+// notice is a Cancel that the script has not been told of.
+type notice struct {
+	left   bool
+	code   string
+	reason string
+	goesOn bool // the node was told that the execution goes on
+}
+
+func endingAt(wall time.Time) ending { return ending{wall: wall, deadline: wall, code: codeWallTime} }
+
+// hasten makes the execution end with code, after the grace of its Cancel or at its time limit.
+func (e *ending) hasten(code string) {
+	if at := time.Now().Add(e.grace); at.Before(e.deadline) {
+		e.deadline, e.code = at, code
+	}
+}
+
+// announce takes a Cancel with a grace for the execution of its number. It reports whether that goes on, because nobody waits for its
+// answer but work of waitUntil is left.
+func (c *current) announce(m *wire.Cancel) (goesOn bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, iso := &c.ending, c.iso
+	if !c.active.Load() || c.seq != m.Seq {
+		e = nil
+		for _, x := range c.aside {
+			if x.seq == m.Seq && !x.answered {
+				e, iso = &x.ending, x.slot.iso
+			}
+		}
+	}
+	if e == nil || e.stop != "" || e.cancelled || e.notice != nil && !e.notice.left || m.Left && e.left {
+		return false
+	}
+	e.left = e.left || m.Left
+	e.grace = time.Duration(m.GraceMillis) * time.Millisecond
+	e.notice = &notice{left: m.Left, code: m.Code, reason: m.Reason}
+	if m.Left && iso.Waits() > 0 {
+		e.notice.goesOn = true
+		return true
+	}
+	e.hasten(m.Code)
+	return false
+}
+
+// takeNotice returns what the script in front is to be told.
+func (c *current) takeNotice() *notice {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.notice
+	c.notice = nil
+	return n
+}
+
+// follow is called after the script in front was told of n, or has run (n is nil). stopping is what it makes of it: where nobody waits
+// for its answer, it ends only once the work of waitUntil has. It reports whether the node must hear that the execution goes on.
+func (c *current) follow(n *notice, stopping bool) (goesOn bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.cancelled, c.stop != "":
+	case stopping:
+		c.cancelled = true
+		if c.code == codeWallTime {
+			c.hasten(codeCancelled)
+		}
+	case n != nil && n.left:
+		c.deadline, c.code = c.wall, codeWallTime
+		return !n.goesOn
+	}
+	return false
+}
+
 // setAside leaves the execution in front. Its share of the CPU time stops.
 func (c *current) setAside(x *execution) {
 	c.active.Store(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	x.deadline, x.stop, x.peakRSS, x.cpu = c.deadline, c.stop, c.peakRSS, cpuTime()-c.cpuBegan
+	x.ending, x.peakRSS, x.cpu = c.ending, c.peakRSS, cpuTime()-c.cpuBegan
 	c.inJS, c.iso = false, nil
 	c.aside = append(c.aside, x)
 }
@@ -58,9 +143,9 @@ func (c *current) setAside(x *execution) {
 func (c *current) resume(x *execution) bool {
 	c.mu.Lock()
 	c.aside = slices.DeleteFunc(c.aside, func(o *execution) bool { return o == x })
-	c.seq, c.iso, c.began, c.deadline = x.seq, x.slot.iso, x.began, x.deadline
+	c.seq, c.iso, c.began, c.ending = x.seq, x.slot.iso, x.began, x.ending
 	c.cpuLimit, c.cpuBegan = time.Duration(x.cpuMillis)*time.Millisecond, cpuTime()-x.cpu
-	c.inJS, c.stop, c.terminated, c.peakRSS = false, x.stop, false, x.peakRSS
+	c.inJS, c.terminated, c.peakRSS = false, false, x.peakRSS
 	answered := x.answered
 	c.mu.Unlock()
 	c.active.Store(true)
@@ -70,8 +155,8 @@ func (c *current) resume(x *execution) bool {
 // begin makes the execution known to the watchdog.
 func (c *current) begin(seq uint32, iso *isolate.Isolate, began time.Time, wall, cpu, cpuBegan time.Duration) {
 	c.mu.Lock()
-	c.seq, c.iso, c.began, c.deadline, c.cpuLimit, c.cpuBegan = seq, iso, began, began.Add(wall), cpu, cpuBegan
-	c.inJS, c.stop, c.terminated, c.peakRSS = false, "", false, 0
+	c.seq, c.iso, c.began, c.ending, c.cpuLimit, c.cpuBegan = seq, iso, began, endingAt(began.Add(wall)), cpu, cpuBegan
+	c.inJS, c.terminated, c.peakRSS = false, false, 0
 	c.mu.Unlock()
 	c.active.Store(true)
 }
@@ -102,13 +187,13 @@ func (c *current) grace(d time.Duration) {
 }
 
 // end makes the execution unknown to the watchdog.
-func (c *current) end() (stop string, terminated bool, peakRSS uint64, cpuBegan time.Duration) {
+func (c *current) end() (e ending, terminated bool, peakRSS uint64, cpuBegan time.Duration) {
 	c.active.Store(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.inJS = false
 	c.iso = nil
-	return c.stop, c.terminated, c.peakRSS, c.cpuBegan
+	return c.ending, c.terminated, c.peakRSS, c.cpuBegan
 }
 
 // halt ends the execution seq with code: at once if JavaScript runs.
@@ -144,7 +229,7 @@ func (c *current) check(now time.Time) {
 	if c.stop == "" {
 		switch {
 		case now.After(c.deadline):
-			c.stop = codeWallTime
+			c.stop = c.code
 		case c.cpuLimit > 0 && cpuTime()-c.cpuBegan > c.cpuLimit:
 			c.stop = codeCPU
 		}
@@ -154,7 +239,7 @@ func (c *current) check(now time.Time) {
 	}
 	for _, x := range c.aside {
 		if x.stop == "" && now.After(x.deadline) {
-			x.stop = codeWallTime
+			x.stop = x.code
 		}
 	}
 }

@@ -80,8 +80,7 @@ func TestWaitUntil(t *testing.T) {
 	n.send(n.fetchOf(1, "GET", "http://acme.test/", nil, ""))
 	r := n.result()
 	require.Equal(t, "", r.Code, r.Message)
-	require.True(t, r.Streamed)
-	require.Equal(t, "early", string(n.body))
+	require.Equal(t, "early", string(n.answer.Body))
 	require.Len(t, n.logs, 1)
 	require.Equal(t, "late", n.logs[0].Message)
 }

@@ -54,10 +54,10 @@ func (w *worker) pump(s *slot) {
 	w.cur.enter()
 	err := s.iso.Pump(true)
 	w.cur.leave()
-	stop, terminated, _, _ := w.cur.end()
+	end, terminated, _, _ := w.cur.end()
 	s.pumped = now
 	s.owed += cpuTime() - before
-	if stop != "" || terminated || err != nil || s.iso.HeapExceeded() {
+	if end.stop != "" || terminated || err != nil || s.iso.HeapExceeded() {
 		w.drop(s.id)
 	}
 }

@@ -28,6 +28,7 @@ const (
 	codeInvalid   = "invalid_output"
 	codeException = "exception"
 	codeBoot      = "boot_error"
+	codeCancelled = "cancelled"
 )
 
 const (
@@ -70,9 +71,8 @@ type execution struct {
 	logLines    uint32
 
 	// While it is set aside; guarded by current.mu.
-	deadline time.Time
+	ending
 	cpu      time.Duration // that it has used
-	stop     string        // error_code, once it must end
 	peakRSS  uint64
 	answered bool // its Result was sent while another execution ran
 }
@@ -336,9 +336,14 @@ func (w *worker) cancel(m wire.Cancel) {
 		}
 		return
 	}
-	if m.Code != wire.CodeRecalled {
+	switch {
+	case m.Code == wire.CodeRecalled:
+	case m.GraceMillis == 0 && !m.Left:
 		w.cur.halt(m.Seq, m.Code)
 		w.answerStopped()
+	case w.cur.announce(&m):
+		w.out.add(&wire.GoesOn{Seq: m.Seq})
+		_ = w.out.flush() // the main thread sees the error at its next flush
 	}
 }
 
@@ -359,7 +364,7 @@ func (w *worker) answerStopped() {
 	for _, x := range stopped {
 		wall := time.Since(x.began)
 		w.out.add(&wire.Result{
-			Seq: x.seq, Code: x.stop, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.logBytes,
+			Seq: x.seq, Code: x.stop, Cancelled: x.cancelled || x.stop == codeCancelled, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.logBytes,
 			WallMicros: max(uint64(wall.Microseconds()), 1), CPUMicros: uint64(x.cpu.Microseconds()), PeakMemory: x.peakRSS,
 		})
 	}
@@ -474,11 +479,11 @@ func (w *worker) load(m *wire.Load) {
 	w.cur.enter()
 	failure, err := s.iso.Load(m.Name, string(m.Source), string(m.Static), string(w.lease.Env), w.lease.TenantID, w.lease.TenantSlug)
 	w.cur.leave()
-	stop, terminated, _, _ := w.cur.end()
+	end, terminated, _, _ := w.cur.end()
 	usage := s.iso.Usage()
 	s.used = usage.Heap + usage.Native
 	switch {
-	case stop != "":
+	case end.stop != "":
 		failed(codeBoot, fmt.Sprintf("the script's top level took longer than %d ms", bootWall.Milliseconds()), "")
 	case usage.Exceeded || terminated:
 		failed(codeMemory, memoryMessage(m.MaxMemory, s.used), "")
@@ -544,16 +549,31 @@ func (w *worker) run(m *wire.Run) error {
 
 // settle answers the execution in front if it has ended or must end, and sets it aside if it waits.
 func (w *worker) settle(err error) error {
-	if err == nil && !w.slot.iso.Done() {
-		if err = w.pumpWithin(); err != nil || w.slot.iso.Done() {
-			return w.conclude(err)
+	iso := w.slot.iso
+	for err == nil && !iso.Done() {
+		if err = w.pumpWithin(); err != nil || iso.Done() {
+			break
 		}
-		code := w.stopCode()
-		if code == "" {
+		if code := w.stopCode(); code != "" {
+			w.notify(w.slot, code)
+			break
+		}
+		n := w.cur.takeNotice()
+		if n != nil && w.cur.enter() {
+			if n.left {
+				err = iso.Left(n.reason)
+			} else {
+				err = iso.Stop("AbortError", n.reason)
+			}
+			w.cur.leave()
+		}
+		if w.cur.follow(n, iso.Stopping()) {
+			w.out.add(&wire.GoesOn{Seq: w.seq})
+		}
+		if n == nil {
 			w.setAside()
 			return nil
 		}
-		w.notify(w.slot, code)
 	}
 	return w.conclude(err)
 }
@@ -614,7 +634,8 @@ func (w *worker) conclude(err error) error {
 	} else {
 		w.outcome = isolate.Outcome{}
 	}
-	stop, terminated, peakRSS, cpuBegan := w.cur.end()
+	end, terminated, peakRSS, cpuBegan := w.cur.end()
+	stop := end.stop
 	wall := time.Since(began)
 	w.cpuAt = cpuTime()
 	cpu := w.cpuAt - cpuBegan
@@ -634,9 +655,10 @@ func (w *worker) conclude(err error) error {
 		}
 	}
 	r.LogBytes = w.logBytes
+	r.Cancelled = end.cancelled || stop == codeCancelled
 	condemned := terminated || usage.Exceeded
 	switch {
-	case usage.Exceeded && stop != "cancelled":
+	case usage.Exceeded && stop != codeCancelled:
 		r.Code, r.Message = codeMemory, memoryMessage(s.maxMemory, r.PeakMemory)
 	case stop != "":
 		r.Code, r.Message = stop, stopMessage(stop, wallMillis, cpuMillis, wall, cpu)
@@ -644,7 +666,7 @@ func (w *worker) conclude(err error) error {
 		r.Code, r.Message = codeException, isolate.Bound(err.Error(), isolate.MaxMessage)
 		condemned = true
 	default:
-		w.fill(r, outputLimit)
+		fill(r, &w.outcome, outputLimit)
 	}
 	if condemned {
 		r.Condemned = true
@@ -678,8 +700,7 @@ func (w *worker) conclude(err error) error {
 }
 
 // fill makes the result of an execution that came to its own end.
-func (w *worker) fill(r *wire.Result, outputLimit uint32) {
-	o := &w.outcome
+func fill(r *wire.Result, o *isolate.Outcome, outputLimit uint32) {
 	r.Streamed = o.Streamed
 	if f := o.Failure; f != nil {
 		r.Code, r.Message, r.Stack, r.NoRetry = f.Code, f.Message, f.Stack, f.NoRetry
@@ -765,7 +786,7 @@ func stopMessage(code string, wallMillis, cpuMillis uint32, wall, cpu time.Durat
 		return fmt.Sprintf("max_execution_time_ms: limit %d ms, observed %d ms", wallMillis, max(uint64(wall.Milliseconds()), uint64(wallMillis)))
 	case codeCPU:
 		return fmt.Sprintf("max_cpu_time_ms: limit %d ms, observed %d ms", cpuMillis, max(uint64(cpu.Milliseconds()), uint64(cpuMillis)))
-	case "cancelled":
+	case codeCancelled:
 		return "cancelled"
 	default:
 		return "ended by the node: " + strings.ReplaceAll(code, "_", " ")
@@ -779,19 +800,24 @@ func (w *worker) turn() error {
 	for _, x := range slices.Clone(w.open) {
 		w.cur.mu.Lock()
 		if x.stop == "" && !now.Before(x.deadline) {
-			x.stop = codeWallTime
+			x.stop = x.code
 		}
-		stop, left := x.stop, float64(x.deadline.Sub(now))/float64(time.Millisecond)
+		stop, left, told, cancelled := x.stop, float64(x.deadline.Sub(now))/float64(time.Millisecond), x.notice == nil, x.cancelled
 		w.cur.mu.Unlock()
 		iso := x.slot.iso
 		var err error
 		switch elapsed := float64(now.Sub(x.began)) / float64(time.Millisecond); {
-		case stop != "":
+		case stop != "", !told:
 			err = w.proceed(x, nil)
 		case iso.Idle():
 			err = w.proceed(x, iso.Unsettled)
 		default:
-			if _, due := iso.Waiting(); due > elapsed {
+			pending, due := iso.Waiting()
+			if cancelled && !pending && due-elapsed > left {
+				err = w.proceed(x, iso.Unsettled) // its grace would end before anything comes
+				break
+			}
+			if due > elapsed {
 				until = min(until, left, due-elapsed)
 				continue
 			}
@@ -920,6 +946,16 @@ func (w *worker) notify(s *slot, code string) {
 	w.cur.mu.Unlock()
 }
 
+// Answer implements isolate.Host.
+func (w *worker) Answer(o *isolate.Outcome) {
+	var r wire.Result
+	fill(&r, o, w.outputLimit)
+	w.out.add(&wire.Answer{
+		Seq: w.seq, Code: r.Code, Message: r.Message, Stack: r.Stack, NoRetry: r.NoRetry, Status: r.Status, Headers: r.Headers, Body: r.Body,
+	})
+	_ = w.out.flush() // the main thread sees the error at its next flush
+}
+
 // ---- isolate.Host ----
 
 // HostCall implements isolate.Host.
@@ -951,6 +987,12 @@ func (w *worker) Head(status uint32, headers string) {
 
 // Chunk implements isolate.Host.
 func (w *worker) Chunk(data []byte) { w.out.add(&wire.Chunk{Seq: w.seq, Data: data}) }
+
+// Last implements isolate.Host.
+func (w *worker) Last(message string) {
+	w.out.add(&wire.Chunk{Seq: w.seq, Last: true, Error: message})
+	_ = w.out.flush() // the main thread sees the error at its next flush
+}
 
 // lineCost is what a line counts beside its bytes, so that empty lines are bounded too.
 const lineCost = 16

@@ -38,7 +38,13 @@ type node struct {
 	calls func(wire.HostCall) []wire.Message
 	head  *wire.Head
 	body  []byte
-	out   *strings.Builder
+	last  *wire.Chunk // of the response's body
+	// onAnswer and onLast are called as what they name comes.
+	answer   *wire.Answer
+	onAnswer func()
+	onLast   func()
+	goesOn   int
+	out      *strings.Builder
 }
 
 func spawn(t testing.TB, args ...string) *node {
@@ -162,7 +168,27 @@ func (n *node) tryResult() (wire.Result, error) {
 			m, err := wire.ParseChunk(p)
 			require.NoError(n.t, err)
 			n.body = append(n.body, m.Data...)
+			if m.Last {
+				n.last = &m
+				if n.onLast != nil {
+					n.onLast()
+				}
+				continue
+			}
 			n.send(&wire.Credit{Seq: m.Seq, Bytes: uint32(len(m.Data))})
+		case wire.KindAnswer:
+			m, err := wire.ParseAnswer(p)
+			require.NoError(n.t, err)
+			m.Headers, m.Body = append([]byte(nil), m.Headers...), append([]byte(nil), m.Body...)
+			require.Nil(n.t, n.answer, "a second Answer")
+			n.answer = &m
+			if n.onAnswer != nil {
+				n.onAnswer()
+			}
+		case wire.KindGoesOn:
+			_, err := wire.ParseGoesOn(p)
+			require.NoError(n.t, err)
+			n.goesOn++
 		case wire.KindHostCancel, wire.KindCredit:
 		default:
 			require.Failf(n.t, "frame", "kind %d", k)

@@ -5,7 +5,7 @@
 //	                                   │
 //	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded
 //	                                   ├─ Execute ──► engine
-//	                                   ├─ Record  ──► ledger, before the client has its last byte
+//	                                   ├─ Record  ──► ledger, before the client has its last byte; after it where work of waitUntil goes on
 //	                                   └─ response, or the error table of the HTTP contract as problem+json
 //
 // It is a plain http.Handler without a router or middleware before it, because it is the hot path, and because its trust differs
@@ -34,7 +34,8 @@
 //     values, 64 headers of 15 KiB together) is engine's to judge; which headers pass is judged in headers.go, and nowhere else.
 //   - Every answer on the shared host carries the sandbox as its first policy: errors, 304, 204 and preflights too. What a browser
 //     takes for a document is never guessed from a type.
-//   - A client that goes away cancels its execution.
+//   - A client that goes away cancels its execution, unless work of waitUntil is registered. A response is whole, and its connection free,
+//     before such work ends; the run is recorded when it has ended.
 //   - An answer is sent only once the ledger has taken the run; a ledger that cannot take it in time makes it 503.
 //     (Where it is known to be full, the executor refuses the run before it begins.)
 package gateway

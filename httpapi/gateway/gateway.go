@@ -78,6 +78,7 @@ type Config struct {
 
 // Gateway is the http.Handler of tenants' hosts, and of the paths below Prefix on every other host.
 type Gateway struct {
+	onEnd func(*engine.Invocation, *engine.Result) // records a run that went on after its answer
 	cfg Config
 }
 
@@ -99,7 +100,9 @@ func New(cfg Config) (*Gateway, error) {
 	cfg.RecordTimeout = cmp.Or(cfg.RecordTimeout, 10*time.Second)
 	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, 30*time.Second)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 30*time.Second)
-	return &Gateway{cfg: cfg}, nil
+	g := &Gateway{cfg: cfg}
+	g.onEnd = func(inv *engine.Invocation, result *engine.Result) { _ = g.record(inv, result) } // it has logged what went wrong
+	return g, nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -177,14 +180,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		},
 	}
 	sink := &sink{answer: &a, head: r.Method == http.MethodHead}
-	inv.Response = sink
+	inv.Response, inv.OnEnd = sink, g.onEnd
 
 	result, err := g.cfg.Executor.Execute(ctx, inv)
 	if err != nil {
 		a.refused(err)
 		return
 	}
-	recorded := g.record(inv, result)
+	var recorded error
+	if !result.GoesOn {
+		recorded = g.record(inv, result)
+	}
 	if sink.begun {
 		// The status is out. What is left to say is whether the body is whole.
 		if result.Code != engine.CodeNone || recorded != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -467,3 +468,67 @@ func (d *discard) Header() http.Header              { return d.header }
 func (d *discard) Write(b []byte) (int, error)      { return len(b), nil }
 func (d *discard) WriteHeader(int)                  {}
 func (d *discard) SetWriteDeadline(time.Time) error { return nil }
+
+// A response of a run that goes on is whole at once, with HTTP/2 too, and the run is recorded when it has ended.
+func TestResponseOfARunThatGoesOn(t *testing.T) {
+	t.Parallel()
+	var ends sync.Map // X-Execution-Id → func()
+	recorded := make(chan engine.Code, 100)
+	p := &parts{
+		execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+			ends.Store(inv.ExecutionID.String(), func() { inv.OnEnd(inv, &engine.Result{Code: engine.CodeBackgroundError}) })
+			res := &engine.Result{GoesOn: true}
+			switch {
+			case strings.HasSuffix(inv.Request.URL, "/stream"):
+				res.Streamed = true
+				if err := inv.Response.Head(200, nil); err != nil {
+					return nil, err
+				}
+				return res, inv.Response.Write([]byte("hello"))
+			case strings.HasSuffix(inv.Request.URL, "/fails"):
+				res.Code, res.Message = engine.CodeException, "no"
+			default:
+				res.Response = &engine.Response{Status: 200, Body: []byte("hello")}
+			}
+			return res, nil
+		},
+		record: func(_ *engine.Invocation, res *engine.Result) error {
+			recorded <- res.Code
+			return nil
+		},
+	}
+	plain := start(t, p, catalog.Endpoint{}, nil)
+	g := plain.Config.Handler
+	secure := httptest.NewUnstartedServer(g)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	for _, s := range []*httptest.Server{plain, secure} {
+		for _, method := range []string{"GET", "HEAD"} {
+			for path, status := range map[string]int{"/whole": 200, "/stream": 200, "/fails": 500} {
+				req, err := http.NewRequestWithContext(t.Context(), method, s.URL+"/t/acme"+path, nil)
+				require.NoError(t, err)
+				resp, err := s.Client().Do(req)
+				require.NoError(t, err)
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				resp.Body.Close()
+				require.Equal(t, status, resp.StatusCode)
+				if s == secure {
+					require.Equal(t, 2, resp.ProtoMajor)
+				}
+				if method == "GET" && status == 200 {
+					require.Equal(t, "hello", string(body))
+				}
+				if path == "/whole" {
+					require.EqualValues(t, 5, resp.ContentLength)
+				}
+				require.Empty(t, recorded)
+				end, ok := ends.Load(resp.Header.Get("X-Execution-Id"))
+				require.True(t, ok)
+				end.(func())()
+				require.Equal(t, engine.CodeBackgroundError, <-recorded)
+			}
+		}
+	}
+}

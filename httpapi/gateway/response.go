@@ -195,13 +195,15 @@ func (s *sink) Write(chunk []byte) error {
 	}
 	s.answer.deadline()
 	if _, err := s.answer.w.Write(chunk); err != nil {
-		s.broken = err
-		return err
+		s.broken = engine.ErrClientGone
+		return s.broken
 	}
 	return s.flush()
 }
 
 func (s *sink) flush() error {
-	s.broken = http.NewResponseController(s.answer.w).Flush()
+	if http.NewResponseController(s.answer.w).Flush() != nil {
+		s.broken = engine.ErrClientGone
+	}
 	return s.broken
 }

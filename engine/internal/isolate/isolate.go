@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -23,8 +24,10 @@ const (
 	ctlRejections  = 4
 	ctlHandler     = 5
 	ctlBodyMode    = 6
+	ctlWaits       = 7
 	ctlWall        = 8
 	ctlOutputLimit = 9
+	ctlStopping    = 10
 	ctlResult      = 11
 	ctlStatus      = 12
 	ctlHeaderLines = 13
@@ -66,6 +69,7 @@ const (
 	fnCredit
 	fnUnsettled
 	fnStop
+	fnLeft
 	fnRejected
 	fnEnsure
 	fnShrink
@@ -73,7 +77,7 @@ const (
 	fnCount
 )
 
-var fnNames = [fnCount]string{"load", "loaded", "begin", "take", "end", "tick", "reply", "chunk", "credit", "unsettled", "stop", "rejected", "ensure", "shrink", "prepare"}
+var fnNames = [fnCount]string{"load", "loaded", "begin", "take", "end", "tick", "reply", "chunk", "credit", "unsettled", "stop", "left", "rejected", "ensure", "shrink", "prepare"}
 
 // Isolate is a V8 isolate that belongs to one script.
 type Isolate struct {
@@ -651,11 +655,25 @@ func (i *Isolate) Unsettled() error {
 	return err
 }
 
-// Stop aborts ctx.signal with a DOMException of that name.
+// Stop tells the script that its execution ends: the response's stream is cancelled and ctx.signal aborted, with a DOMException of that
+// name.
 func (i *Isolate) Stop(name, message string) error {
 	_, err := i.call(fnStop, name, message)
-	return err
+	return i.drain(err)
 }
+
+// Left tells the script that nobody waits for its answer any more, and why. That is Stop unless work of waitUntil is left: then it is
+// Stop once that work has settled and the handler has not.
+func (i *Isolate) Left(message string) error {
+	_, err := i.call(fnLeft, message)
+	return i.drain(err)
+}
+
+// Waits is how many promises of waitUntil have not settled. It may be called from any thread while an execution is under way.
+func (i *Isolate) Waits() int { return int(atomic.LoadInt32(&i.control[ctlWaits])) }
+
+// Stopping reports whether the script was told that its execution ends.
+func (i *Isolate) Stopping() bool { return i.control[ctlStopping] != 0 }
 
 // Outcome is how a finished execution ended.
 type Outcome struct {
@@ -683,6 +701,12 @@ func (i *Isolate) Take(o *Outcome) error {
 			return err
 		}
 	}
+	i.outcome(o, kind, text)
+	return nil
+}
+
+// outcome fills o from the result's text and the control block.
+func (i *Isolate) outcome(o *Outcome, kind int32, text string) {
 	switch kind {
 	case resultResponse:
 		o.Status = uint32(i.control[ctlStatus])
@@ -714,7 +738,6 @@ func (i *Isolate) Take(o *Outcome) error {
 	default:
 		o.Text = text
 	}
-	return nil
 }
 
 // End drops what is left of an execution whose outcome is not taken.

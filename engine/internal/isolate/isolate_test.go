@@ -21,6 +21,8 @@ func (*quiet) HostCancel(uint32)                                   {}
 func (*quiet) Credit(uint32, uint32)                               {}
 func (*quiet) Head(uint32, string)                                 {}
 func (*quiet) Chunk([]byte)                                        {}
+func (*quiet) Last(string)                                         {}
+func (*quiet) Answer(*Outcome)                                     {}
 func (q *quiet) Log(_ int, text string) bool {
 	q.logs = append(q.logs, text)
 	return true

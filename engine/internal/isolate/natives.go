@@ -60,10 +60,15 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 	case "head":
 		i.host.Head(uint32(i.control[ctlStatus]), text)
 		return nil, nil
-	case "text":
-		i.chunks([]byte(text))
+	case "last":
+		i.host.Last(text)
 		return nil, nil
-	case "chunk", "body":
+	case "answer":
+		var o Outcome
+		i.outcome(&o, i.control[ctlResult], text)
+		i.host.Answer(&o)
+		return nil, nil
+	case "chunk":
 		i.chunks(i.bytes())
 		return nil, nil
 	case "exchange":

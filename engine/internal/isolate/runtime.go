@@ -69,9 +69,12 @@ type Host interface {
 	// Upload goes on with a call's body. message, with last, says that it broke.
 	Upload(call uint32, data []byte, last bool, message string)
 	Credit(call uint32, n uint32)
-	// Head begins a streamed response, Chunk goes on with it.
+	// Head begins a streamed response, Chunk goes on with it. Last ends it, broken where message says so, if the execution goes on.
 	Head(status uint32, headers string)
 	Chunk(data []byte)
+	Last(message string)
+	// Answer is what the handler gave, or how it failed, while the execution goes on. It is valid during the call.
+	Answer(o *Outcome)
 	// Log takes a line and reports whether more may follow.
 	Log(level int, text string) bool
 }

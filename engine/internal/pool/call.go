@@ -81,7 +81,18 @@ type Call struct {
 	hosted      bool // made a host call
 	open        int  // host calls without an answer
 	cancel      string
-	killAt      time.Time // set with cancel
+	killAt      time.Time     // set with cancel
+	grace       time.Duration // of cancel
+	left        bool          // cancel is a Stop with Left
+	mayGoOn     bool          // a Stop with Left was sent, and GoesOn did not come
+}
+
+// Stop says how a call is to end.
+type Stop struct {
+	Code   string        // the error code to report
+	Reason string        // what the script is told
+	Grace  time.Duration // how long the script may clean up before it is terminated; 0: not at all
+	Left   bool          // nobody waits for the answer: work of waitUntil goes on, see wire.Cancel
 }
 
 // Began is when the call began. Its Handler may ask.

@@ -25,7 +25,9 @@
 //	                                                even if nobody waits: Able follows it
 //	the deadline of the running call                Cancel; after the grace SIGKILL: Death.Cause = deadline
 //	its CPU limit, and twice the grace              the same, Death.Cause = cpu
-//	its caller is gone                              Cancel; after the grace SIGKILL: Death.Cause = cancelled
+//	it is cancelled (Stop)                          Cancel with the time in which its script may clean up; after that and the grace
+//	                                                SIGKILL: Death.Cause = cancelled
+//	its caller is gone (Stop.Left)                  the same, unless the worker answers GoesOn: work of waitUntil is left
 //	a Load takes longer than the script may run     SIGKILL, Death.Cause = deadline
 //	a malformed frame, an unknown number, a window  SIGKILL, Death.Cause = protocol
 //	overrun

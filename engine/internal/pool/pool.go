@@ -45,7 +45,8 @@ type Config struct {
 	MaxParked  int
 	Spares     int
 	MaxPending int
-	Grace      time.Duration // between Cancel and SIGKILL
+	Grace      time.Duration // between Cancel, or the end of its grace, and SIGKILL
+	CleanUp    time.Duration // how long a script may clean up when its execution is cancelled by shutdown
 	DrainGrace time.Duration
 	Idle       time.Duration
 	Age        time.Duration
@@ -250,6 +251,7 @@ func (p *Pool) Submit(c *Call) {
 	s := p.scriptOf(c.Program)
 	c.script, c.worker, c.state, c.tries, c.recalls = s, nil, callNew, 0, 0
 	c.began, c.cold, c.hosted, c.open, c.cancel = time.Time{}, false, false, 0, ""
+	c.left, c.mayGoOn, c.grace = false, false, 0
 	s.used, c.submitted = now, now
 	p.calls++
 	if p.closing {
@@ -647,6 +649,7 @@ func (p *Pool) dequeue(c *Call) {
 // requeue makes a call pending that a worker had and did not begin.
 func (p *Pool) requeue(c *Call) {
 	c.began, c.cancel, c.cold = time.Time{}, "", false
+	c.left, c.mayGoOn, c.grace = false, false, 0
 	p.enqueue(c, true)
 	p.poke()
 }
@@ -1499,15 +1502,44 @@ func (p *Pool) Breach(ref Ref, reason string) {
 	ref.worker.kill(CauseProtocol, reason)
 }
 
-// Cancel ends the call with the given code. One that was not begun ends with EndCancelled.
-func (p *Pool) Cancel(c *Call, code string) {
+// goesOn handles the answer to a Stop with Left: the call is not cancelled.
+func (p *Pool) goesOn(w *worker, payload []byte) error {
+	m, err := wire.ParseGoesOn(payload)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.unlock(w)
+	if len(w.lanes) > 1 {
+		w = w.laneOf(m.Seq)
+	}
+	if w.written == 0 || w.seqs[0] != m.Seq {
+		return protocolError(fmt.Sprintf("GoesOn for Run %d, which does not execute", m.Seq))
+	}
+	c := w.queue[0]
+	switch {
+	case c == nil: // given up
+		return nil
+	case !c.mayGoOn:
+		return protocolError("GoesOn without a Cancel that asks")
+	}
+	c.mayGoOn = false
+	if c.left { // nobody has cancelled it for another reason meanwhile
+		c.cancel, c.left = "", false
+		w.arm(c.began.Add(c.Wall))
+	}
+	return nil
+}
+
+// Cancel ends the call as s says. One that was not begun ends with EndCancelled.
+func (p *Pool) Cancel(c *Call, s Stop) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.unlock(nil)
-	p.cancel(c, code, now)
+	p.cancel(c, s, now)
 }
 
-func (p *Pool) cancel(c *Call, code string, now time.Time) {
+func (p *Pool) cancel(c *Call, s Stop, now time.Time) {
 	switch c.state {
 	case callPending:
 		p.dequeue(c)
@@ -1515,19 +1547,17 @@ func (p *Pool) cancel(c *Call, code string, now time.Time) {
 		w := c.worker
 		i := slices.Index(w.queue, c)
 		w.remove(i)
-		c.Ending = Ending{Kind: EndCancelled, Cancel: code, Ended: now}
+		c.Ending = Ending{Kind: EndCancelled, Cancel: s.Code, Ended: now}
 		p.end(c)
 		p.advance(w, false, now)
 		return
 	case callWritten:
-		if c.cancel == "" || c.cancel == wire.CodeRecalled {
-			c.worker.cancel(c, code, now)
-		}
+		c.worker.cancel(c, s, now)
 		return
 	default:
 		return
 	}
-	c.Ending = Ending{Kind: EndCancelled, Cancel: code, Ended: now}
+	c.Ending = Ending{Kind: EndCancelled, Cancel: s.Code, Ended: now}
 	p.end(c)
 }
 
@@ -1800,13 +1830,13 @@ func (p *Pool) drain(cancel context.CancelFunc) {
 		for _, l := range slices.Clone(w.lanes) {
 			for _, c := range slices.Clone(l.queue) {
 				if c != nil {
-					p.cancel(c, codeCancelled, now)
+					p.cancel(c, Stop{Code: codeCancelled, Reason: "the node is stopping", Grace: p.cfg.CleanUp}, now)
 				}
 			}
 		}
 	}
 	p.unlock(nil)
-	p.until(p.cfg.Grace+time.Second, idle)
+	p.until(p.cfg.CleanUp+p.cfg.Grace+time.Second, idle)
 
 	cancel()
 	p.mu.Lock()

@@ -226,6 +226,9 @@ func (w *worker) dropOldest() {
 // begin starts the clock of the call at the front.
 func (w *worker) begin(c *Call, now time.Time) {
 	c.began = now
+	if c.cancel != "" && c.cancel != wire.CodeRecalled {
+		w.cancelBegun(c, now) // it is told now, not before
+	}
 	c.begunBefore = w.begun - max(0, w.running+w.waiting-1)
 	w.process.begun++
 	w.last = c
@@ -295,7 +298,7 @@ func (w *worker) tick() {
 	}
 	ran := now.Sub(c.began)
 	if ran >= c.Wall {
-		w.cancel(c, codeWallTime, now)
+		w.cancel(c, Stop{Code: codeWallTime}, now)
 		return
 	}
 	w.arm(c.began.Add(c.Wall))
@@ -304,7 +307,7 @@ func (w *worker) tick() {
 		// The process's time is that of all executions that were in it meanwhile.
 		left := c.CPU*time.Duration(max(1, w.begun-c.begunBefore)) + 2*p.cfg.Grace - (processCPU(w.pid) - c.cpuBegan)
 		if left <= 0 {
-			w.cancel(c, codeCPU, now)
+			w.cancel(c, Stop{Code: codeCPU}, now)
 			return
 		}
 		w.arm(now.Add(max(left/2, 10*time.Millisecond)))
@@ -360,11 +363,42 @@ func causeOf(code string) string {
 }
 
 // cancel asks the worker to end the call; if it is not gone after the grace, tick kills the worker, or gives the call up if it
-// was not begun.
-func (w *worker) cancel(c *Call, code string, now time.Time) {
-	c.cancel, c.killAt = code, now.Add(w.pool.cfg.Grace)
-	w.send(&wire.Cancel{Seq: c.seq, Code: code})
+// was not begun. A call that is being cancelled already can only be made to end sooner, unless it might go on.
+func (w *worker) cancel(c *Call, s Stop, now time.Time) {
+	began := !c.began.IsZero()
+	killAt := now.Add(w.pool.cfg.Grace)
+	if began {
+		killAt = w.killAt(c, s.Grace, now)
+	}
+	switch {
+	case c.cancel == "", c.cancel == wire.CodeRecalled, c.left && !s.Left:
+		c.cancel, c.left, c.killAt = s.Code, s.Left, killAt
+	case killAt.Before(c.killAt):
+		c.killAt = killAt
+	default:
+		return
+	}
+	c.grace = s.Grace
+	if s.Left {
+		c.mayGoOn = true
+	}
+	w.send(&wire.Cancel{Seq: c.seq, Code: s.Code, Reason: s.Reason, GraceMillis: uint32(s.Grace.Milliseconds()), Left: s.Left})
 	w.arm(c.killAt)
+}
+
+// cancelBegun gives a call its grace that was cancelled before it began, and begins before the worker knows.
+func (w *worker) cancelBegun(c *Call, now time.Time) {
+	c.killAt = w.killAt(c, c.grace, now)
+	w.arm(c.killAt)
+}
+
+// killAt is when the worker is killed of a call that is executing and is cancelled now.
+func (w *worker) killAt(c *Call, grace time.Duration, now time.Time) time.Time {
+	end := now.Add(grace)
+	if limit := c.began.Add(c.Wall); limit.Before(end) && limit.After(now) {
+		end = limit
+	}
+	return end.Add(w.pool.cfg.Grace)
 }
 
 // giveUp ends the cancelled calls behind the front whose Result did not come. Their Runs stay in the queue without a call.
@@ -489,8 +523,10 @@ func (w *worker) read() error {
 			err = p.result(w, payload)
 		case wire.KindLoaded:
 			err = p.loaded(w, payload)
-		case wire.KindHostCall, wire.KindHostCancel, wire.KindLog, wire.KindHead, wire.KindChunk, wire.KindCredit:
+		case wire.KindHostCall, wire.KindHostCancel, wire.KindLog, wire.KindHead, wire.KindChunk, wire.KindCredit, wire.KindAnswer:
 			err = p.frame(w, k, payload)
+		case wire.KindGoesOn:
+			err = p.goesOn(w, payload)
 		default:
 			err = protocolError("a worker does not send this kind of frame")
 		}

@@ -46,12 +46,18 @@ declare module "jsruntime" {
     readonly attempt: number;
     /** The parameters of the endpoint's path, `{}` where there is none. */
     readonly params: Readonly<Record<string, string>>;
-    /** Aborted when the execution runs out of time or is cancelled. */
+    /**
+     * Aborted, with the reason, when the execution is cancelled, when its client leaves and no work of waitUntil is left, or when it runs
+     * out of time. Then the response's stream is cancelled too, and there is a second to clean up (none after a time limit).
+     */
     readonly signal: AbortSignal;
     readonly limits: Limits;
     /** Milliseconds until max_execution_time_ms. */
     remainingTimeMs(): number;
-    /** Keeps the execution going until promise settles, after the response has left. */
+    /**
+     * Keeps the execution going until promise settles, within its limits. The client has its whole response before, and may leave. A
+     * rejection is logged and ends the execution as failed with error_code background_error; it does not change the response.
+     */
     waitUntil(promise: Promise<unknown>): void;
     passThroughOnException(): void;
   }

@@ -39,6 +39,8 @@ const (
 	KindHead
 	KindChunk
 	KindCredit
+	KindAnswer
+	KindGoesOn
 	kindEnd
 )
 

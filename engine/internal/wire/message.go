@@ -212,7 +212,7 @@ func ParseRun(p []byte) (m Run, err error) {
 // Result ends a Run. Code is empty for a completed one, else an error_code of package engine.
 //
 // For fetch, Status, Headers and Body are the response; where Streamed is set they were sent as Head and Chunk before.
-// For the others Body is the output as JSON.
+// For the others Body is the output as JSON. Where an Answer came before, it was the answer, and these are empty.
 type Result struct {
 	Seq        uint32
 	Code       string
@@ -222,6 +222,7 @@ type Result struct {
 	Condemned  bool   // the isolate was terminated; the worker has dropped the slot (false: it may be used again)
 	Exiting    bool   // the worker wants no further Run: the node replaces it
 	Streamed   bool
+	Cancelled  bool // its script was told of a Cancel, and had its grace, before it ended
 	Status     uint32
 	Headers    []byte // "name\nvalue\n…"
 	Body       []byte
@@ -242,6 +243,7 @@ func (m *Result) Append(b []byte) []byte {
 	b = appendBool(b, m.Condemned)
 	b = appendBool(b, m.Exiting)
 	b = appendBool(b, m.Streamed)
+	b = appendBool(b, m.Cancelled)
 	b = appendUint(b, uint64(m.Status))
 	b = appendBytes(b, m.Headers)
 	b = appendBytes(b, m.Body)
@@ -263,6 +265,7 @@ func ParseResult(p []byte) (m Result, err error) {
 	m.Condemned = d.Bool()
 	m.Exiting = d.Bool()
 	m.Streamed = d.Bool()
+	m.Cancelled = d.Bool()
 	m.Status = uint32(d.Uint(math.MaxUint32))
 	m.Headers = d.Bytes()
 	m.Body = d.Bytes()
@@ -273,6 +276,47 @@ func ParseResult(p []byte) (m Result, err error) {
 	return m, d.Close()
 }
 
+// Answer is what the handler of a Run gave or how it failed, sent before the Result because work of waitUntil goes on. Its fields are
+// those of Result. A streamed response has none: its Chunk with Last is the end of the answer.
+type Answer struct {
+	Seq     uint32
+	Code    string
+	Message string
+	Stack   string
+	NoRetry bool
+	Status  uint32
+	Headers []byte
+	Body    []byte
+}
+
+// Append implements Message.
+func (m *Answer) Append(b []byte) []byte {
+	b, at := BeginFrame(b, KindAnswer)
+	b = appendUint(b, uint64(m.Seq))
+	b = appendBytes(b, m.Code)
+	b = appendBytes(b, m.Message)
+	b = appendBytes(b, m.Stack)
+	b = appendBool(b, m.NoRetry)
+	b = appendUint(b, uint64(m.Status))
+	b = appendBytes(b, m.Headers)
+	b = appendBytes(b, m.Body)
+	return EndFrame(b, at)
+}
+
+// ParseAnswer reads an Answer. Headers and Body share the payload's memory.
+func ParseAnswer(p []byte) (m Answer, err error) {
+	d := NewDecoder(p)
+	m.Seq = uint32(d.Uint(math.MaxUint32))
+	m.Code = d.String()
+	m.Message = d.String()
+	m.Stack = d.String()
+	m.NoRetry = d.Bool()
+	m.Status = uint32(d.Uint(math.MaxUint32))
+	m.Headers = d.Bytes()
+	m.Body = d.Bytes()
+	return m, d.Close()
+}
+
 // CodeRecalled is the code of a Cancel that takes a Run back, to send it to another worker. It ends only a Run that was not
 // begun.
 const CodeRecalled = "recalled"
@@ -280,10 +324,15 @@ const CodeRecalled = "recalled"
 // MaxOpenCalls is how many HostCalls of one Run may be unanswered.
 const MaxOpenCalls = 32
 
-// Cancel asks the worker to end a Run: not to begin it, or to terminate it. Code is the error_code to report.
+// Cancel asks the worker to end a Run: not to begin it, or to end it once its script had GraceMillis to clean up.
 type Cancel struct {
-	Seq  uint32
-	Code string
+	Seq         uint32
+	Code        string // the error_code to report
+	Reason      string // what the script's ctx.signal says
+	GraceMillis uint32 // 0: the Run is terminated at once
+	// Left says that nobody waits for the answer any more. It does not end a Run as long as work of waitUntil is registered: the
+	// worker says GoesOn then, and ends the Run by the same grace if its handler has still not settled when that work has.
+	Left bool
 }
 
 // Append implements Message.
@@ -291,6 +340,9 @@ func (m *Cancel) Append(b []byte) []byte {
 	b, at := BeginFrame(b, KindCancel)
 	b = appendUint(b, uint64(m.Seq))
 	b = appendBytes(b, m.Code)
+	b = appendBytes(b, m.Reason)
+	b = appendUint(b, uint64(m.GraceMillis))
+	b = appendBool(b, m.Left)
 	return EndFrame(b, at)
 }
 
@@ -299,6 +351,26 @@ func ParseCancel(p []byte) (m Cancel, err error) {
 	d := NewDecoder(p)
 	m.Seq = uint32(d.Uint(math.MaxUint32))
 	m.Code = d.String()
+	m.Reason = d.String()
+	m.GraceMillis = uint32(d.Uint(math.MaxUint32))
+	m.Left = d.Bool()
+	return m, d.Close()
+}
+
+// GoesOn answers a Cancel with Left: work of waitUntil is registered, and the Run goes on.
+type GoesOn struct{ Seq uint32 }
+
+// Append implements Message.
+func (m *GoesOn) Append(b []byte) []byte {
+	b, at := BeginFrame(b, KindGoesOn)
+	b = appendUint(b, uint64(m.Seq))
+	return EndFrame(b, at)
+}
+
+// ParseGoesOn reads a GoesOn.
+func ParseGoesOn(p []byte) (m GoesOn, err error) {
+	d := NewDecoder(p)
+	m.Seq = uint32(d.Uint(math.MaxUint32))
 	return m, d.Close()
 }
 
@@ -432,7 +504,8 @@ func ParseLog(p []byte) (m Log, err error) {
 	return m, d.Close()
 }
 
-// Head begins a streamed response: its body follows as Chunk with Stream 0, its end is the Result.
+// Head begins a streamed response: its body follows as Chunk with Stream 0. Its end is the Result, or a Chunk with Last where work of
+// waitUntil goes on.
 type Head struct {
 	Seq     uint32
 	Status  uint32

@@ -35,10 +35,10 @@ func messages() map[wire.Kind]struct {
 			Context: []byte("{}"), Head: []byte("h"), Body: []byte("b"), HasBody: true,
 		}, reader(wire.ParseRun)},
 		wire.KindResult: {&wire.Result{
-			Seq: 1, Code: "c", Message: "m", Stack: "s", NoRetry: true, Condemned: true, Exiting: true, Streamed: true, Status: 200,
+			Seq: 1, Code: "c", Message: "m", Stack: "s", NoRetry: true, Condemned: true, Exiting: true, Streamed: true, Cancelled: true, Status: 200,
 			Headers: []byte("a\nb\n"), Body: []byte("b"), WallMicros: 1, CPUMicros: 2, PeakMemory: 3, LogBytes: 4,
 		}, reader(wire.ParseResult)},
-		wire.KindCancel:     {&wire.Cancel{Seq: 1, Code: "c"}, reader(wire.ParseCancel)},
+		wire.KindCancel:     {&wire.Cancel{Seq: 1, Code: "c", Reason: "r", GraceMillis: 5, Left: true}, reader(wire.ParseCancel)},
 		wire.KindHostCall:   {&wire.HostCall{Seq: 1, Call: 2, Method: "m", Args: []byte("{}"), Body: []byte("b"), Stream: true}, reader(wire.ParseHostCall)},
 		wire.KindHostCancel: {&wire.HostCancel{Seq: 1, Call: 2}, reader(wire.ParseHostCancel)},
 		wire.KindHostReply:  {&wire.HostReply{Seq: 1, Call: 2, OK: true, Payload: []byte("p"), Body: []byte("b"), Stream: true}, reader(wire.ParseHostReply)},
@@ -46,6 +46,10 @@ func messages() map[wire.Kind]struct {
 		wire.KindHead:       {&wire.Head{Seq: 1, Status: 200, Headers: []byte("a\nb\n")}, reader(wire.ParseHead)},
 		wire.KindChunk:      {&wire.Chunk{Seq: 1, Stream: 2, Last: true, Error: "e", Data: []byte("d")}, reader(wire.ParseChunk)},
 		wire.KindCredit:     {&wire.Credit{Seq: 1, Stream: 2, Bytes: 3}, reader(wire.ParseCredit)},
+		wire.KindAnswer: {&wire.Answer{
+			Seq: 1, Code: "c", Message: "m", Stack: "s", NoRetry: true, Status: 200, Headers: []byte("a\nb\n"), Body: []byte("b"),
+		}, reader(wire.ParseAnswer)},
+		wire.KindGoesOn: {&wire.GoesOn{Seq: 1}, reader(wire.ParseGoesOn)},
 	}
 }
 
@@ -63,7 +67,7 @@ func reader[T any, P interface {
 func TestMessagesSurviveTheWire(t *testing.T) {
 	t.Parallel()
 	all := messages()
-	require.Len(t, all, int(wire.KindCredit), "a kind has no entry")
+	require.Len(t, all, int(wire.KindGoesOn), "a kind has no entry")
 	for kind, m := range all {
 		frame := m.message.Append(nil)
 		v := reflect.ValueOf(m.message).Elem()
@@ -104,7 +108,7 @@ func TestReaderRefuses(t *testing.T) {
 		"4 GiB":        {length(1<<32-1, 1), wire.ErrFrameTooLarge},
 		"empty":        {length(0), wire.ErrMalformed},
 		"kind 0":       {length(1, 0), wire.ErrMalformed},
-		"unknown kind": {length(1, byte(wire.KindCredit)+1), wire.ErrMalformed},
+		"unknown kind": {length(1, byte(wire.KindGoesOn)+1), wire.ErrMalformed},
 		"half length":  {[]byte{1, 0}, io.ErrUnexpectedEOF},
 		"half frame":   {length(10, 1, 2), io.ErrUnexpectedEOF},
 		"nothing":      {nil, io.EOF},
@@ -176,7 +180,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 func FuzzReader(f *testing.F) {
 	all := messages()
 	var stream []byte
-	for k := wire.Kind(1); k <= wire.KindCredit; k++ {
+	for k := wire.Kind(1); k <= wire.KindGoesOn; k++ {
 		frame := all[k].message.Append(nil)
 		f.Add(frame, false)
 		f.Add(frame[:len(frame)/2], true)

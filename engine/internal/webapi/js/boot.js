@@ -90,8 +90,8 @@
   // ---- shared memory with the worker, and what scripts must not have ----
 
   // Members of control. The worker's Go code has the same list.
-  const STATE = 0, REPLY_KIND = 1, BYTES = 2, PENDING = 3, REJECTIONS = 4, HANDLER = 5, BODY_MODE = 6, WALL = 8, OUTPUT_LIMIT = 9,
-    RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21,
+  const STATE = 0, REPLY_KIND = 1, BYTES = 2, PENDING = 3, REJECTIONS = 4, HANDLER = 5, BODY_MODE = 6, WAITS = 7, WALL = 8, OUTPUT_LIMIT = 9,
+    STOPPING = 10, RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21,
     CONTEXT_LENGTH = 22, TEXT_LENGTH = 23, ENDED = 24;
   const IDLE = 0, RUNNING = 1, DONE = 2;
   const REPLY_BYTES = 1, REPLY_ERROR = 2;
@@ -678,13 +678,16 @@
     let total = 0;
     for (;;) {
       const part = await source.read();
-      if (execution !== ex) return;
+      if (execution !== ex || ex.source !== source) return;
       if (part === null) break;
       const n = TypedArrayPrototypeGetLength(part);
       total += n;
       if (total > control[OUTPUT_LIMIT]) {
         tooLarge(total);
+        ex.source = undefined;
+        ex.bodyPending = false;
         source.cancel();
+        complete(ex);
         return;
       }
       for (let at = 0; at < n; ) {
@@ -694,15 +697,31 @@
             creditWaiter = resolve;
             setPending();
           });
-          if (execution !== ex) return;
+          if (execution !== ex || ex.source !== source) return;
         }
         credits -= m;
         nativeOp("chunk", "", new U8(primordials.TypedArrayPrototypeGetBuffer(part), primordials.TypedArrayPrototypeGetByteOffset(part) + at, m));
         at += m;
       }
     }
+    ex.source = undefined;
     ex.bodyPending = false;
     complete(ex);
+  }
+
+  // discard cancels the stream of the response's body: nobody reads it any more.
+  function discard(ex, reason) {
+    const source = ex.source;
+    if (source === undefined) return;
+    ex.source = undefined;
+    ex.bodyPending = false;
+    creditWaiter = undefined;
+    setPending();
+    try {
+      source.cancel(reason);
+    } catch {
+      // what the stream's own code throws is no answer's any more
+    }
   }
 
   // ---- executions ----
@@ -718,7 +737,14 @@
   let env;
 
   class Execution {
-    handler; context; settled = false; waits = 0; failed = false; bodyPending = false; streamed = false; abort = undefined; text = ""; kind = 0;
+    handler; context; settled = false; failed = false; abort = undefined; text = ""; kind = 0;
+    // Of a streamed response: whether there is one, its stream while it is read, and whether that has an end to come.
+    streamed = false; source = undefined; bodyPending = false;
+    // Of waitUntil: the promises that have not settled, and the failure of the first that was rejected.
+    waits = 0; background = "";
+    answered = false; // the answer has left: what comes changes only how the execution ends
+    stopReason = undefined; // once the execution is to end: nothing is answered any more
+    left = undefined; // why nobody waits for the answer
   }
 
   // Context is ctx: what a handler gets beside its input and env. own is the parsed Run.Context. signal is a getter of the class:
@@ -738,6 +764,7 @@
         const made = use("abort").makeSignal();
         this.#signal = made.signal;
         this.#ex.abort = made.abort;
+        if (this.#ex.stopReason !== undefined) made.abort(this.#ex.stopReason);
       }
       return this.#signal;
     }
@@ -746,15 +773,24 @@
 
   function waitUntil(ex, promise) {
     if (execution !== ex) throw new ErrorCtor("waitUntil: the execution has ended");
-    ex.waits++;
+    control[WAITS] = ++ex.waits;
     const done = () => {
-      ex.waits--;
+      if (execution !== ex) return;
+      control[WAITS] = --ex.waits;
       complete(ex);
+      if (ex.left !== undefined && ex.waits === 0 && control[STATE] === RUNNING) stop("AbortError", ex.left);
     };
     PromisePrototypeThen(new PromiseCtor((resolve) => resolve(promise)), done, (e) => {
-      fail(ex, thrown("exception", "waitUntil: ", e));
+      failBackground(ex, "waitUntil: ", e);
       done();
     });
+  }
+
+  // failBackground logs what went wrong beside the answer, and lets the execution end with the first of it. It never touches the answer.
+  function failBackground(ex, prefix, e) {
+    if (execution !== ex) return;
+    log(3, prefix + (stackOf(e) || messageOf(e)));
+    if (ex.background === "") ex.background = thrown("background_error", prefix, e);
   }
 
   // load evaluates a script. define is the CommonJS function around it. Returns "" or a failure's text.
@@ -823,6 +859,8 @@
     control[STREAMED] = 0;
     control[LOG_CLOSED] = 0;
     control[PENDING] = 0;
+    control[WAITS] = 0;
+    control[STOPPING] = 0;
     control[TEXT_LENGTH] = -1;
     control[ENDED] = 0;
     const ex = new Execution();
@@ -952,6 +990,7 @@
   function settle(ex, value, error, threw) {
     if (execution !== ex || ex.settled) return;
     ex.settled = true;
+    if (ex.stopReason !== undefined) return; // nobody gets it
     if (threw) {
       fail(ex, thrown("exception", "", error));
     } else {
@@ -1021,12 +1060,6 @@
         tooLarge(body.length);
         return;
       }
-      if (ex.waits > 0) {
-        nativeOp("head", headers);
-        if (body !== null && body !== "") nativeOp("text", body);
-        ex.streamed = true;
-        return;
-      }
       ex.text = body === null || body === "" ? headers : lines === 0 ? body : headers + "\n" + body;
       control[RESULT] = RESPONSE;
       control[BYTES] = -1;
@@ -1043,22 +1076,25 @@
         tooLarge(n);
         return;
       }
-      if (ex.waits > 0) {
-        nativeOp("head", headers);
-        nativeOp("body", "", body);
-        ex.streamed = true;
-        return;
-      }
       ex.text = headers;
       ex.bytes = body;
       control[RESULT] = RESPONSE;
       return;
     }
+    if (ex.left !== undefined) {
+      body.cancel(leftReason(ex));
+      ex.text = headers;
+      control[RESULT] = RESPONSE;
+      control[BYTES] = -1;
+      return;
+    }
     nativeOp("head", headers);
     ex.streamed = true;
+    ex.source = body;
     ex.bodyPending = true;
     PromisePrototypeThen(pump(ex, body), undefined, (e) => {
-      if (execution !== ex) return;
+      if (execution !== ex || ex.source !== body) return;
+      ex.source = undefined;
       ex.bodyPending = false;
       fail(ex, thrown("exception", "while the response's body was read: ", e));
       complete(ex);
@@ -1129,28 +1165,50 @@
 
   function reportError(error) {
     if (execution === undefined) return;
-    fail(execution, thrown("exception", "", error));
-    execution.settled = true;
-    execution.waits = 0;
-    complete(execution);
+    const ex = execution;
+    if (ex.answered) {
+      failBackground(ex, "Uncaught ", error);
+      return;
+    }
+    fail(ex, thrown("exception", "", error));
+    ex.settled = true;
+    complete(ex);
   }
 
-  // complete ends the execution when nothing of it is left.
+  // complete ends the execution when nothing of it is left. Where only work of waitUntil is left, the answer leaves first. What is to
+  // end for another reason ends by unsettled, or by its deadline.
   function complete(ex) {
-    if (execution !== ex || control[STATE] !== RUNNING) return;
-    if (!ex.failed && (!ex.settled || ex.waits > 0 || ex.bodyPending)) return;
-    if (ex.failed && ex.waits > 0 && ex.settled && !ex.bodyPending && ex.streamed) return;
-    if (ex.streamed) {
-      control[STREAMED] = 1;
-      if (!ex.failed) {
-        ex.text = "";
-        control[RESULT] = RESPONSE;
-        control[BYTES] = -1;
-        control[HEADER_LINES] = 0;
-      }
+    if (execution !== ex || control[STATE] !== RUNNING || ex.stopReason !== undefined) return;
+    if (!ex.settled || (ex.bodyPending && !ex.failed)) return;
+    if (ex.waits > 0) {
+      answer(ex);
+      return;
     }
+    if (ex.background !== "") answer(ex);
+    if (ex.streamed) control[STREAMED] = 1;
+    if ((ex.streamed || ex.answered) && !ex.failed) {
+      ex.text = "";
+      control[RESULT] = RESPONSE;
+      control[BYTES] = -1;
+      control[HEADER_LINES] = 0;
+    }
+    if (ex.background !== "") fail(ex, ex.background);
     control[STATE] = DONE;
     if (!ex.failed && ex.bytes === undefined) handOver(ex.text);
+  }
+
+  // answer sends what the handler gave, or how it failed, while the execution goes on.
+  function answer(ex) {
+    if (ex.answered) return;
+    ex.answered = true;
+    if (ex.streamed) {
+      native("last", ex.failed ? "the response's body failed" : "");
+      return;
+    }
+    if (ex.bytes !== undefined) putBytes(ex.bytes);
+    native("answer", ex.text);
+    if (!ex.failed) ex.text = "";
+    ex.bytes = undefined;
   }
 
   // handOver puts a short text of ASCII where the worker finds it without a call: take is then not called, unless a host call is under
@@ -1201,6 +1259,10 @@
   function unsettled() {
     const ex = execution;
     if (ex === undefined) return;
+    if (ex.stopReason !== undefined) {
+      ex.stopReason = undefined;
+      ex.answered = true;
+    }
     if (!ex.settled || ex.bodyPending) {
       fail(ex, failure("unsettled", "the handler's promise can never settle: no timer, host call or stream is left that could settle it", "", false));
     }
@@ -1210,15 +1272,37 @@
     complete(ex);
   }
 
-  // stop tells ctx.signal that the execution ends, and why. What its listeners do counts until the worker's next call.
+  // stop tells the script that the execution ends, and why: the stream of its response is cancelled and ctx.signal aborted. It goes on
+  // until nothing of it is left, or until the worker ends it.
   function stop(name, message) {
     const ex = execution;
-    if (ex === undefined || ex.abort === undefined) return;
+    if (ex === undefined || ex.stopReason !== undefined || control[STATE] !== RUNNING) return;
+    ex.stopReason = new (use("domexception").DOMException)(message, name);
+    control[STOPPING] = 1;
+    discard(ex, ex.stopReason);
+    if (ex.abort === undefined) return;
     try {
-      ex.abort(new (use("domexception").DOMException)(message, name));
+      ex.abort(ex.stopReason);
     } catch {
       // a listener's error changes nothing any more
     }
+  }
+
+  // left says that nobody waits for the answer any more. While there is work of waitUntil, that changes nothing but the response's stream.
+  function left(message) {
+    const ex = execution;
+    if (ex === undefined || ex.left !== undefined || control[STATE] !== RUNNING) return;
+    if (ex.waits === 0) {
+      stop("AbortError", message);
+      return;
+    }
+    ex.left = message;
+    discard(ex, leftReason(ex));
+    complete(ex);
+  }
+
+  function leftReason(ex) {
+    return new (use("domexception").DOMException)(ex.left, "AbortError");
   }
 
   // ---- unhandled rejections ----
@@ -1248,8 +1332,13 @@
   // rejected fails the execution for a rejection that nobody handled by the end of the microtasks.
   function rejected() {
     const ex = execution;
-    const text = takeRejection("exception");
+    const text = takeRejection(ex !== undefined && ex.answered ? "background_error" : "exception");
     if (text === undefined || ex === undefined) return;
+    if (ex.answered && control[STATE] !== DONE) {
+      log(3, JSONParse(text)[1]);
+      if (ex.background === "") ex.background = text;
+      return;
+    }
     if (control[STATE] === DONE) {
       if (ex.failed) return;
       ex.failed = true;
@@ -1262,7 +1351,6 @@
     }
     fail(ex, text);
     ex.settled = true;
-    ex.waits = 0;
     ex.bodyPending = false;
     complete(ex);
   }
@@ -1291,6 +1379,6 @@
   }
 
   return {
-    control: controlBuffer, exchange, ensure, shrink, prepare, load, loaded, begin, take, end, tick, reply, chunk, credit, unsettled, stop, rejected,
+    control: controlBuffer, exchange, ensure, shrink, prepare, load, loaded, begin, take, end, tick, reply, chunk, credit, unsettled, stop, left, rejected,
   };
 })
