@@ -583,7 +583,16 @@ func TestRunAndInvoke(t *testing.T) {
 	acme.post("/api/v1/scripts/"+webID+"/executions?wait=true", map[string]any{"input": "no request"}).refused(422, "validation_failed")
 
 	acme.patch("/api/v1/scripts/"+id, map[string]any{"status": "archived"}).is(200)
-	acme.post("/api/v1/invoke/echo", `1`).refused(409, "script_archived")
+	acme.post("/api/v1/invoke/echo", `1`).refused(409, "not_active")
+	for _, status := range []string{"draft", "active", "paused", "disabled"} {
+		acme.patch("/api/v1/scripts/"+id, map[string]any{"status": status}).is(200)
+		if status == "active" {
+			acme.post("/api/v1/invoke/echo", `1`).is(200)
+			continue
+		}
+		refused := acme.post("/api/v1/invoke/echo", `1`).refused(409, "not_active")
+		require.Contains(t, refused["detail"], status)
+	}
 }
 
 func TestServiceRoutes(t *testing.T) {

@@ -48,7 +48,8 @@ type Execution struct {
 
 // Metrics are what an execution cost.
 type Metrics struct {
-	DurationMS      float64 `json:"duration_ms"`
+	DurationMS      float64 `json:"duration_ms" doc:"From its begin to its end, work of waitUntil included."`
+	ResponseMS      float64 `json:"response_ms" doc:"From its begin until its answer was whole; 0 where there was none."`
 	CPUMS           float64 `json:"cpu_ms"`
 	QueueMS         float64 `json:"queue_ms"`
 	ColdStart       bool    `json:"cold_start"`
@@ -122,7 +123,7 @@ func executionOfResult(inv *engine.Invocation, res *engine.Result) Execution {
 	}
 	if res.Code != engine.CodeNone {
 		code, message := string(res.Code), ledger.SafeText(res.Message)
-		out.Output, out.ErrorCode, out.Error = json.RawMessage("null"), &code, &message
+		out.ErrorCode, out.Error = &code, &message
 		if res.Stack != "" {
 			stack := ledger.SafeText(res.Stack)
 			out.ErrorStack = &stack
@@ -329,7 +330,7 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*exec
 	h := manualHandler(script.Type, handlers)
 	input := manualInput(script, h, in.Body.Input)
 	if in.Wait {
-		inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerManual, h, input)
+		inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerManual, h, input, false)
 		if err != nil {
 			return nil, err
 		}
@@ -444,8 +445,9 @@ func queueFull(limit int) *Problem {
 	return newProblem(http.StatusTooManyRequests, "queue_full", fmt.Sprintf("The tenant has %d executions waiting, its limit.", limit)).retryAfter(5 * time.Second)
 }
 
-// runNow runs a script and waits for its end. The run is on record (or will be within the ledger's interval) when it returns.
-func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigger engine.Trigger, h engine.Handler, input json.RawMessage) (*engine.Invocation, *engine.Result, error) {
+// runNow runs a script and waits for its end, or with early for its answer: work of waitUntil goes on then. A run that has ended is on
+// record (or will be within the ledger's interval) when it returns.
+func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigger engine.Trigger, h engine.Handler, input json.RawMessage, early bool) (*engine.Invocation, *engine.Result, error) {
 	script, err := a.cfg.Catalog.Script(ctx, tenantOf(ctx), scriptID, version)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load script: %w", err)
@@ -459,6 +461,18 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 		}
 		inv.Input = nil
 	}
+	record := func(inv *engine.Invocation, res *engine.Result) error {
+		ctx, cancel := lasting(ctx, 10*time.Second)
+		defer cancel()
+		err := a.cfg.Ledger.Record(ctx, inv, res)
+		if err != nil {
+			a.logOf(ctx).ErrorContext(ctx, "execution not recorded", "script_id", inv.Script.ID, "execution_id", inv.ExecutionID, "error", err)
+		}
+		return err
+	}
+	if early {
+		inv.OnEnd = func(inv *engine.Invocation, res *engine.Result) { _ = record(inv, res) } // it has logged what went wrong
+	}
 	run, cancel := context.WithTimeout(ctx, script.Limits.MaxExecutionTime+a.cfg.WaitTimeout)
 	defer cancel()
 	res, err := a.cfg.Executor.Execute(run, inv)
@@ -468,10 +482,7 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 	if err != nil {
 		return nil, nil, fmt.Errorf("execute: %w", err)
 	}
-	record, cancel := lasting(ctx, 10*time.Second)
-	defer cancel()
-	if err := a.cfg.Ledger.Record(record, inv, res); err != nil {
-		a.logOf(ctx).ErrorContext(ctx, "execution not recorded", "script_id", inv.Script.ID, "execution_id", inv.ExecutionID, "error", err)
+	if !res.GoesOn && record(inv, res) != nil {
 		return nil, nil, newProblem(http.StatusServiceUnavailable, "overloaded", "The execution ran, but could not be recorded.").retryAfter(time.Second)
 	}
 	return inv, res, nil
@@ -501,10 +512,10 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error
 		return nil, err
 	case script.Type != "embedded" && script.Type != "oneoff":
 		return nil, conflict("not_invocable", "Only scripts of type embedded and oneoff are invoked by name; this one is "+script.Type+".")
-	case script.Status == "archived":
-		return nil, scriptArchived()
+	case script.Status != "active":
+		return nil, conflict("not_active", "Only active scripts are invoked; this one is "+script.Status+".")
 	}
-	inv, res, err := a.runNow(ctx, script.ID, script.Version, engine.TriggerAPI, engine.HandlerRun, in.Body)
+	inv, res, err := a.runNow(ctx, script.ID, script.Version, engine.TriggerAPI, engine.HandlerRun, in.Body, true)
 	if err != nil {
 		return nil, err
 	}

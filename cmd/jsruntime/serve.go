@@ -285,7 +285,13 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	server := newServer(metrics.requests.counting(origins, traces.handler(origins, &front{origins: origins, gateway: public, console: console.Handler(), api: router, draining: &draining})), log)
 	parts.start("scheduler", clock.Run)
 	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
-	parts.beside("listener", func(ctx context.Context) error { return serveUntil(ctx, server, listener, cfg.DrainTimeout) })
+	parts.beside("listener", func(ctx context.Context) error {
+		left, cancel := drainWithin(ctx, cfg.DrainTimeout)
+		defer cancel()
+		err := serveUntil(ctx, server, listener, cfg.DrainTimeout)
+		machine.Settle(left, errStopping) // what went on after its answer has what is left of the time
+		return err
+	})
 	base := baseURL(listener.Addr())
 	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "v8_version", worker.V8,
 		"v8_age_days", advisory.AgeDays(worker.V8, time.Now()), "jit", worker.JIT, "took_ms", time.Since(begun).Milliseconds())

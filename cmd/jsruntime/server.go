@@ -110,7 +110,7 @@ func (s *server) Serve(listener net.Listener) error {
 }
 
 // lastAnswers is how long requests have for their answer once they were cancelled.
-const lastAnswers = 2 * time.Second
+const lastAnswers = 3 * time.Second // of which their scripts have one to clean up
 
 // serveUntil serves listener until ctx ends; then it lets requests end for at most drain, cancels those that have not, so that they
 // are answered with a 503, and closes what is left.
@@ -142,6 +142,16 @@ func serveUntil(ctx context.Context, server *server, listener net.Listener, drai
 		err = serveErr
 	}
 	return err
+}
+
+// drainWithin returns a context that ends when drain has passed since ctx ended.
+func drainWithin(ctx context.Context, drain time.Duration) (context.Context, context.CancelFunc) {
+	left, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(drain, cancel) })
+	return left, func() {
+		stop()
+		cancel()
+	}
 }
 
 // debugHandler is that of the listener for metrics alone.

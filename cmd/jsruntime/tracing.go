@@ -192,10 +192,16 @@ func (t *tracedExecutor) Execute(ctx context.Context, inv *engine.Invocation) (*
 			attribute.String("jsruntime.script_name", inv.Script.Name), attribute.Int("jsruntime.version", inv.Script.Version),
 			attribute.String("jsruntime.execution_id", inv.ExecutionID.String()), attribute.String("jsruntime.trigger", string(inv.Trigger)),
 			attribute.Int("jsruntime.attempt", inv.Attempt)))
-	defer span.End()
 	inv.TraceParent, inv.TraceState = traceContext(ctx)
+	if onEnd := inv.OnEnd; onEnd != nil {
+		inv.OnEnd = func(inv *engine.Invocation, res *engine.Result) {
+			endExecution(span, res)
+			onEnd(inv, res)
+		}
+	}
 	res, err := t.next.Execute(ctx, inv)
 	if err != nil {
+		defer span.End()
 		var refused *engine.RefusedError
 		if errors.As(err, &refused) {
 			span.SetAttributes(attribute.String("jsruntime.outcome", string(refused.Code)))
@@ -203,13 +209,21 @@ func (t *tracedExecutor) Execute(ctx context.Context, inv *engine.Invocation) (*
 		span.SetStatus(codes.Error, "not accepted")
 		return nil, err
 	}
+	if !res.GoesOn {
+		endExecution(span, res)
+	}
+	return res, nil
+}
+
+// endExecution ends the span of an execution.
+func endExecution(span trace.Span, res *engine.Result) {
+	defer span.End()
 	span.SetAttributes(attribute.String("jsruntime.outcome", res.Code.Outcome()), attribute.Bool("jsruntime.cold_start", res.Metrics.ColdStart),
 		attribute.Int64("jsruntime.cpu_us", res.Metrics.CPU.Microseconds()), attribute.Int64("jsruntime.queue_us", res.Metrics.Queue.Microseconds()))
 	if res.Code != engine.CodeNone {
 		// The message is the tenant's own text: the code says enough in a trace that operators read.
 		span.SetStatus(codes.Error, string(res.Code))
 	}
-	return res, nil
 }
 
 type tracedHost struct {

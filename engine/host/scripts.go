@@ -44,8 +44,8 @@ func (s catalogScripts) ScriptByName(ctx context.Context, tenantID uuid.UUID, na
 	return nil, err
 }
 
-// invoke runs an embedded or one-off script of the caller's tenant to its end. It ends when the caller does: ctx is the
-// caller's, so the inner execution never outlives the outer one.
+// invoke runs an embedded or one-off script of the caller's tenant to its answer. It is cancelled when the caller ends: ctx is the
+// caller's, so that the inner execution outlives the outer one only to clean up, or for its own work of waitUntil.
 func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
 	var args struct {
 		Name  string          `json:"name"`
@@ -103,9 +103,23 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		TraceState:  outer.TraceState,
 		Input:       args.Input,
 	}
+	record := func(inv *engine.Invocation, res *engine.Result) error {
+		// The caller may be gone by now; what ran is recorded all the same.
+		recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer cancel()
+		return h.cfg.Recorder.Record(recording, inv, res)
+	}
+	inner.OnEnd = func(inv *engine.Invocation, res *engine.Result) {
+		h.chains.drop(id)
+		if err := record(inv, res); err != nil {
+			h.cfg.Log.Error("recording an invoked execution", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID, "execution_id", id, "error", err)
+		}
+	}
 	h.chains.put(id, link)
 	res, err := h.cfg.Execute(ctx, inner)
-	h.chains.drop(id)
+	if err != nil || !res.GoesOn {
+		h.chains.drop(id)
+	}
 	var refused *engine.RefusedError
 	switch {
 	case errors.As(err, &refused):
@@ -116,11 +130,10 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 	case err != nil:
 		return nil, fmt.Errorf("execute %s: %w", args.Name, err)
 	}
-	// The caller may be gone by now; what ran is recorded all the same.
-	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
-	if err := h.cfg.Recorder.Record(recording, inner, res); err != nil {
-		return nil, fmt.Errorf("record invoked execution: %w", err)
+	if !res.GoesOn {
+		if err := record(inner, res); err != nil {
+			return nil, fmt.Errorf("record invoked execution: %w", err)
+		}
 	}
 	if res.Code == engine.CodeNone {
 		output := res.Output

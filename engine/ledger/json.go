@@ -255,6 +255,9 @@ func MetricsJSON(m engine.Metrics) json.RawMessage {
 
 func appendMetrics(b []byte, m engine.Metrics) []byte {
 	b = appendMillis(append(b, `{"duration_ms":`...), m.Duration)
+	if m.Response > 0 {
+		b = appendMillis(append(b, `,"response_ms":`...), m.Response)
+	}
 	b = appendMillis(append(b, `,"cpu_ms":`...), m.CPU)
 	b = appendMillis(append(b, `,"queue_ms":`...), m.Queue)
 	b = strconv.AppendBool(append(b, `,"cold_start":`...), m.ColdStart)

@@ -54,4 +54,6 @@ func (silent) Upload(uint32, []byte, bool, string)                 {}
 func (silent) Credit(uint32, uint32)                               {}
 func (silent) Head(uint32, string)                                 {}
 func (silent) Chunk([]byte)                                        {}
+func (silent) Last(string)                                         {}
+func (silent) Answer(*isolate.Outcome)                             {}
 func (silent) Log(int, string) bool                                { return false }

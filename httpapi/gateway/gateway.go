@@ -79,7 +79,7 @@ type Config struct {
 // Gateway is the http.Handler of tenants' hosts, and of the paths below Prefix on every other host.
 type Gateway struct {
 	onEnd func(*engine.Invocation, *engine.Result) // records a run that went on after its answer
-	cfg Config
+	cfg   Config
 }
 
 // New returns a Gateway.
