@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -92,8 +93,7 @@ type Config struct {
 	Budget *admission.Budget
 	// Ceiling is the most that a script's limits may be; zero means engine.CeilingLimits().
 	Ceiling engine.Limits
-	// CursorKey signs cursors and must be the same on all nodes; nil means a key derived from nothing secret, which still
-	// keeps cursors to their list.
+	// CursorKey signs cursors and must be the same on all nodes; nil means a random one, so that only this API takes its cursors.
 	CursorKey []byte
 	// TrustedProxies may say by X-Forwarded-Proto and -Host how the client asks: a session cookie of a client with TLS is another one than
 	// that of one without; and by X-Forwarded-For who it is, by whose network unknown keys are counted. Empty means that no proxy is
@@ -185,8 +185,8 @@ func New(cfg Config) (*API, error) {
 		cfg.Ping = cfg.Pool.Ping
 	}
 	if len(cfg.CursorKey) == 0 {
-		sum := sha256.Sum256([]byte("jsruntime cursor"))
-		cfg.CursorKey = sum[:]
+		cfg.CursorKey = make([]byte, sha256.Size)
+		_, _ = rand.Read(cfg.CursorKey) // never fails: crypto/rand aborts the process instead
 	}
 	a := &API{
 		cfg: cfg, pool: cfg.Pool, queries: sqlc.New(cfg.Pool), keys: cfg.Keys, cursors: cursors{key: cfg.CursorKey}, log: cfg.Log,

@@ -84,12 +84,11 @@ func tailProblem(err error) error {
 	if !errors.As(err, &limit) {
 		return err
 	}
-	whose := "this tenant may have on a node"
+	status, whose := http.StatusTooManyRequests, "this tenant may have on a node now"
 	if limit.Scope == "node" {
-		whose = "a node may have"
+		status, whose = http.StatusServiceUnavailable, "a node may have"
 	}
-	return newProblem(http.StatusTooManyRequests, "tail_limit",
-		fmt.Sprintf("log streams: limit %d that %s, all in use", limit.Limit, whose)).retryAfter(tailCheck)
+	return newProblem(status, "tail_limit", fmt.Sprintf("log_streams: limit %d that %s, all in use.", limit.Limit, whose)).retryAfter(tailCheck)
 }
 
 // logStream is one open stream.

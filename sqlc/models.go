@@ -306,6 +306,12 @@ type ScriptVersion struct {
 	Handlers          []string
 }
 
+type ServiceKey struct {
+	Name      string
+	Value     []byte
+	CreatedAt time.Time
+}
+
 type Tenant struct {
 	ID        uuid.UUID
 	Slug      string

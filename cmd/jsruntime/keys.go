@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -8,8 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"unicode"
+
+	"jsruntime/sqlc"
 )
 
 // ownKey returns the key that the operator set, else the one that an earlier start kept in file, else a new one, which it keeps
@@ -96,4 +101,71 @@ func randomText(encoding *base64.Encoding) string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the process instead
 	return encoding.EncodeToString(b[:])
+}
+
+// cursorKey signs the cursors of lists: random, made once for the database and the same on all nodes.
+func cursorKey(ctx context.Context, db sqlc.DBTX) ([]byte, error) {
+	var value [32]byte
+	_, _ = rand.Read(value[:]) // never fails: crypto/rand aborts the process instead
+	key, err := sqlc.New(db).ServiceKeyKeep(ctx, sqlc.ServiceKeyKeepParams{Name: "cursors", Value: value[:]})
+	if err != nil {
+		return nil, fmt.Errorf("key of cursors: %w", err)
+	}
+	return key, nil
+}
+
+// ownFiles are what a node keeps in its data directory. One of them shows that a directory is a node's.
+var ownFiles = []string{"admin.key", "secret.key", "postgres", "postgres.lock", "postgres.password", "postgres.port", "demo.key"}
+
+// closeDataDir makes the data directory if it is missing, and takes it and its files from other users of the machine: directories 0700, files
+// 0600. A directory that is open to others and does not look like a node's is refused: it may be somebody's home.
+func closeDataDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		ours := len(entries) == 0
+		for _, e := range entries {
+			ours = ours || slices.Contains(ownFiles, e.Name())
+		}
+		if !ours || info.Mode()&fs.ModeSticky != 0 {
+			return fmt.Errorf("%s has mode %04o and holds files that are not a node's: name another directory, or chmod it to 0700", dir, info.Mode().Perm())
+		}
+	}
+	if err := closeMode(dir, info); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
+			continue // gone, or a link: what it points to is not in here
+		}
+		if err := closeMode(filepath.Join(dir, e.Name()), info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func closeMode(path string, info fs.FileInfo) error {
+	mode := info.Mode().Perm()
+	if mode&0o077 == 0 {
+		return nil
+	}
+	err := os.Chmod(path, mode&0o700)
+	if errors.Is(err, syscall.EROFS) {
+		return nil // an image's: nothing can be kept there
+	}
+	if err != nil {
+		return fmt.Errorf("%s has mode %04o, which lets other users in, and it cannot be changed: %w", path, mode, err)
+	}
+	return nil
 }

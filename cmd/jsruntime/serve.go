@@ -51,7 +51,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return fmt.Errorf("making a node id: %w", err)
 	}
 	log = log.With("node_id", nodeID)
-	if err := os.MkdirAll(cfg.DataDir, 0o755); err != nil {
+	if err := closeDataDir(cfg.DataDir); err != nil {
 		return fmt.Errorf("data-dir: %w", err)
 	}
 	begun := time.Now()
@@ -115,6 +115,10 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		}
 	}
 	admins, adminMade, err := adminKeys(cfg.adminKey, cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	cursors, err := cursorKey(ctx, pool)
 	if err != nil {
 		return err
 	}
@@ -247,7 +251,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, TrustedProxies: cfg.TrustedProxy, RatePerMinute: cfg.APIRate, TenantRatePerMinute: cfg.APITenantRate, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Secrets: secrets.Read,
-		Wake:    clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks(worker), CursorKey: cursorKey(keepSecret), Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Engine: engineInfo(worker), Log: log,
+		Wake:    clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks(worker), CursorKey: cursors, Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Engine: engineInfo(worker), Log: log,
 		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {
 			if draining.Load() {

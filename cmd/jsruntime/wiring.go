@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,16 +154,6 @@ func (l *tenantLimits) concurrency(tenantID uuid.UUID) int {
 }
 
 func (l *tenantLimits) forget(tenantID uuid.UUID) { l.known.Delete(tenantID) }
-
-// cursorKey signs the cursors of lists, the same on all nodes that share the secret key.
-func cursorKey(secret string) []byte {
-	if secret == "" {
-		return nil
-	}
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("jsruntime cursors"))
-	return mac.Sum(nil)
-}
 
 // metricsOn returns the handler for the listener, nil where the metrics have one of their own.
 func metricsOn(cfg serveConfig, m *metrics) http.Handler {

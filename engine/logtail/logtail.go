@@ -9,8 +9,8 @@
 // convenience, not the record: lines are left out, and counted, when they come faster than Postgres or the watcher takes
 // them. The execution's log in the database has them all.
 //
-// Tenants share nothing that one of them can use up: each has its own lock, its own watchers (at most Config.TenantWatchers a
-// node) and its own queue of lines for other nodes, and these queues take turns.
+// Tenants share nothing that some of them can use up: each has its own lock, its own watchers (a share of the node's, at most
+// Config.TenantWatchers) and its own queue of lines for other nodes, and these queues take turns.
 //
 //	what fails                             what watchers see
 //	a watcher is slow                      Line.Dropped of its next line, or Watcher.Dropped
@@ -85,9 +85,9 @@ type Config struct {
 	NodeID uuid.UUID
 	// DB sends notifications. Required.
 	DB sqlc.DBTX
-	// Watchers is how many may watch at this node at one time; zero means 200.
+	// Watchers is how many may watch at this node at one time; zero means 400.
 	Watchers int
-	// TenantWatchers is how many of them may be one tenant's; zero means 10.
+	// TenantWatchers is how many of them may be one tenant's while there is room: see share; zero means 10.
 	TenantWatchers int
 	// Log gets failures to send; nil means slog.Default.
 	Log *slog.Logger
@@ -133,7 +133,7 @@ func New(cfg Config) (*Hub, error) {
 	case cfg.Watchers < 0 || cfg.TenantWatchers < 0:
 		return nil, errors.New("Watchers, TenantWatchers: must not be negative")
 	}
-	cfg.Watchers = cmp.Or(cfg.Watchers, 200)
+	cfg.Watchers = cmp.Or(cfg.Watchers, 400)
 	cfg.TenantWatchers = cmp.Or(cfg.TenantWatchers, 10)
 	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: make(chan struct{}, 1)}
 	h.tenants.Store(&map[uuid.UUID]*tenant{})
@@ -169,10 +169,10 @@ func (h *Hub) Watch(tenantID, scriptID uuid.UUID) (*Watcher, error) {
 	t := h.tenant(tenantID)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case len(t.watchers) >= h.cfg.TenantWatchers:
-		return nil, &LimitError{Scope: "tenant", Limit: h.cfg.TenantWatchers}
-	case h.open >= h.cfg.Watchers:
+	if share := h.share(t); len(t.watchers) >= share {
+		return nil, &LimitError{Scope: "tenant", Limit: share}
+	}
+	if h.open >= h.cfg.Watchers {
 		return nil, &LimitError{Scope: "node", Limit: h.cfg.Watchers}
 	}
 	w := &Watcher{hub: h, tenant: t, lines: make(chan Line, maxShown), scriptID: scriptID}
@@ -184,6 +184,14 @@ func (h *Hub) Watch(tenantID, scriptID uuid.UUID) (*Watcher, error) {
 	default:
 	}
 	return w, nil
+}
+
+// share is how many watchers a tenant may have now: TenantWatchers, and at most half of what the other tenants leave of three quarters of
+// the node's, but always one. So the last quarter is for tenants that have none, and no tens of tenants take all. The caller holds mu and
+// t's lock.
+func (h *Hub) share(t *tenant) int {
+	common := h.cfg.Watchers - h.cfg.Watchers/4
+	return min(h.cfg.TenantWatchers, max(1, (common-(h.open-len(t.watchers)))/2))
 }
 
 // Close ends watching. No line comes afterwards; C is not closed. A second Close does nothing.

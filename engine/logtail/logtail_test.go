@@ -155,7 +155,7 @@ func TestSlowWatcherLosesLinesAndIsTold(t *testing.T) {
 
 func TestWatchersAreLimited(t *testing.T) {
 	t.Parallel()
-	hub, err := logtail.New(logtail.Config{NodeID: uuid.New(), DB: &database{}, Watchers: 3, TenantWatchers: 2})
+	hub, err := logtail.New(logtail.Config{NodeID: uuid.New(), DB: &database{}, Watchers: 8, TenantWatchers: 2})
 	require.NoError(t, err)
 	greedy, modest := uuid.New(), uuid.New()
 	w := watch(t, hub, greedy, uuid.Nil)
@@ -163,13 +163,38 @@ func TestWatchersAreLimited(t *testing.T) {
 	_, err = hub.Watch(greedy, uuid.Nil)
 	require.Equal(t, &logtail.LimitError{Scope: "tenant", Limit: 2}, err)
 	watch(t, hub, modest, uuid.Nil)
-	_, err = hub.Watch(modest, uuid.Nil)
-	require.Equal(t, &logtail.LimitError{Scope: "node", Limit: 3}, err)
 	w.Close()
 	w.Close() // gives back one place, not two
-	watch(t, hub, modest, uuid.Nil)
+	watch(t, hub, greedy, uuid.Nil)
+	_, err = hub.Watch(greedy, uuid.Nil)
+	require.Equal(t, &logtail.LimitError{Scope: "tenant", Limit: 2}, err)
+	for range 5 {
+		watch(t, hub, uuid.New(), uuid.Nil)
+	}
 	_, err = hub.Watch(uuid.New(), uuid.Nil)
-	require.Error(t, err)
+	require.Equal(t, &logtail.LimitError{Scope: "node", Limit: 8}, err)
+}
+
+// Thirty tenants take what they get. A hundred others can still watch.
+func TestWatchersAreSharedByTenants(t *testing.T) {
+	t.Parallel()
+	hub, err := logtail.New(logtail.Config{NodeID: uuid.New(), DB: &database{}})
+	require.NoError(t, err)
+	for range 30 {
+		greedy, had := uuid.New(), 0
+		for {
+			w, err := hub.Watch(greedy, uuid.Nil)
+			if err != nil {
+				require.Equal(t, &logtail.LimitError{Scope: "tenant", Limit: had}, err)
+				break
+			}
+			t.Cleanup(w.Close)
+			had++
+		}
+	}
+	for range 100 {
+		watch(t, hub, uuid.New(), uuid.Nil)
+	}
 }
 
 // database takes notifications, and shows them to heard, one after the other.

@@ -2,7 +2,7 @@
 //
 //	data-dir/
 //	  postgres.lock       held by the node while it lives; a second node in the same directory is refused
-//	  postgres.password   of the superuser "jsruntime", mode 0600
+//	  postgres.password   of the superuser "postgres", mode 0600
 //	  postgres.port       the port of the last start, used again while it is free
 //	  postgres/           owned by the user that Postgres runs as
 //	    data/             the cluster; made as data.new and renamed, so that a half-made one is never taken for whole
@@ -12,7 +12,10 @@
 // Binaries: Config.Binaries, else the newest of /usr/lib/postgresql/*/bin (and the other usual places), else PATH, else a
 // download by fergusstrange/embedded-postgres. A cluster is always started with binaries of its own major version.
 //
-// The server listens on 127.0.0.1 only, with a password (SCRAM), and on no Unix socket.
+// The server listens on 127.0.0.1 only, with a password (SCRAM), and on no Unix socket. The node connects as the role "jsruntime", which
+// owns the database and is neither superuser nor able to make roles and databases; the superuser is for maintenance:
+//
+//	PGPASSWORD=$(cat data/postgres.password) psql -h 127.0.0.1 -p $(cat data/postgres.port) -U postgres jsruntime
 //
 // # Started as root
 //

@@ -89,6 +89,20 @@ func TestDataOutlivesRestarts(t *testing.T) {
 	require.Equal(t, first, s.URL(), "same port and password")
 	require.Equal(t, "kept", query[string](t, s.URL(), "SELECT v FROM kept"))
 	require.Equal(t, "on", query[string](t, s.URL(), "SHOW fsync"))
+	// The node is no superuser, and cannot become one.
+	require.Equal(t, "jsruntime f f f f f", query[string](t, s.URL(), `
+		SELECT concat_ws(' ', rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls) FROM pg_roles WHERE rolname = current_user`))
+	require.Equal(t, "jsruntime_tenant pg_database_owner", query[string](t, s.URL(), `
+		SELECT string_agg(rolname, ' ' ORDER BY rolname COLLATE "C") FROM pg_roles WHERE rolname <> current_user AND pg_has_role(current_user, oid, 'MEMBER')`))
+	require.Equal(t, "jsruntime", query[string](t, s.URL(), "SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()"))
+	for _, beyond := range []string{"SELECT pg_read_file('PG_VERSION')", "COPY kept TO PROGRAM 'true'", "SET ROLE postgres", "CREATE ROLE other", "ALTER SYSTEM SET fsync = off"} {
+		conn, err := pgx.Connect(ctx, s.URL())
+		require.NoError(t, err)
+		_, err = conn.Exec(ctx, beyond)
+		require.ErrorContains(t, err, "42501", beyond)
+		require.NoError(t, conn.Close(ctx))
+	}
+	require.Equal(t, "postgres", query[string](t, s.AdminURL(), "SELECT current_user"))
 
 	info, err := os.Stat(filepath.Join(dir, "postgres.password"))
 	require.NoError(t, err)

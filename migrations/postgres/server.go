@@ -3,7 +3,9 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,8 +27,11 @@ import (
 )
 
 const (
-	superuser = "jsruntime"
+	superuser = "postgres" // maintenance: nothing of the node's connects as it, once the node's role is made
 	database  = "jsruntime"
+	// owner is the role that the node connects as. It owns the database and is no superuser: a hole in the node's SQL reads no file of
+	// the machine and starts no program.
+	owner = "jsruntime"
 
 	// inheritedDir is how a Postgres that runs as another user than ours names its directory: see doc.go.
 	inheritedDir = "/proc/self/fd/3"
@@ -116,12 +121,30 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// URL is the connection string of the server's database, password included.
-func (s *Server) URL() string { return s.url(database) }
+// URL is how the node connects: as the owner of the database, who is no superuser. Of a Temporary server it is AdminURL, since tests make
+// roles and databases.
+func (s *Server) URL() string {
+	if s.cfg.Temporary {
+		return s.AdminURL()
+	}
+	return s.urlAs(owner, s.ownerPassword(), database)
+}
 
-func (s *Server) url(db string) string {
+// AdminURL connects to the same database as the superuser.
+func (s *Server) AdminURL() string { return s.url(database) }
+
+// ownerPassword is made from the superuser's, which it does not give away.
+func (s *Server) ownerPassword() string {
+	mac := hmac.New(sha256.New, []byte(s.password))
+	mac.Write([]byte("role " + owner))
+	return hex.EncodeToString(mac.Sum(nil)[:24])
+}
+
+func (s *Server) url(db string) string { return s.urlAs(superuser, s.password, db) }
+
+func (s *Server) urlAs(role, password, db string) string {
 	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(superuser, s.password),
+		Scheme: "postgres", User: url.UserPassword(role, password),
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), Path: "/" + db, RawQuery: "sslmode=disable",
 	}
 	return u.String()
@@ -573,12 +596,30 @@ func (s *Server) waitReady(ctx context.Context, p *process) error {
 	}
 }
 
+// createDatabase makes the node's role and its database, where they are missing, as the superuser. The tenants' role is made here too: the
+// migrations would need the right to make roles for it.
 func (s *Server) createDatabase(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, s.url("postgres"))
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	for _, role := range []string{owner + " LOGIN", "jsruntime_tenant NOLOGIN NOINHERIT"} {
+		name, _, _ := strings.Cut(role, " ")
+		var exists bool
+		if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", name).Scan(&exists); err != nil {
+			return err
+		}
+		if !exists {
+			if _, err := conn.Exec(ctx, "CREATE ROLE "+role+" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"); err != nil {
+				return err
+			}
+		}
+	}
+	// The password follows that of the superuser, which is made anew when its file is lost. It is hexadecimal.
+	if _, err := conn.Exec(ctx, "ALTER ROLE "+owner+" PASSWORD '"+s.ownerPassword()+"'; GRANT jsruntime_tenant TO "+owner); err != nil {
+		return err
+	}
 	var exists bool
 	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database).Scan(&exists); err != nil {
 		return err
@@ -586,7 +627,7 @@ func (s *Server) createDatabase(ctx context.Context) error {
 	if exists {
 		return nil
 	}
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{database}.Sanitize())
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+database+" OWNER "+owner)
 	return err
 }
 
