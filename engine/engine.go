@@ -89,6 +89,9 @@ type Config struct {
 
 	// Budget is the node's budget of memory. Frames that a worker leaves unread are taken from it. Nil: they are bounded for each worker only.
 	Budget *admission.Budget
+	// Quarantined is told of each script that this node puts in quarantine. It must not block. Nil: the node alone knows, until it ends.
+	Quarantined func(Quarantine)
+
 	// Host serves host calls. Nil rejects them all.
 	Host Host
 	// Env returns a tenant's secrets as a JSON object of strings. Nil means none. It is called once for every lease.
@@ -296,6 +299,11 @@ func (e *Engine) died(tenant, script uuid.UUID, version int) {
 	if e.quarantine.Death(tenant, script, version) {
 		e.cfg.Logger.Warn("script quarantined", "tenant_id", tenant, "script_id", script, "version", version, "quarantine_ms", e.cfg.QuarantineFor.Milliseconds())
 		e.cfg.Observer.ScriptQuarantined(tenant, script)
+		if e.cfg.Quarantined != nil {
+			if stay, ok := e.quarantine.Check(script, version); ok {
+				e.cfg.Quarantined(stay)
+			}
+		}
 	}
 }
 
@@ -342,11 +350,17 @@ func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if stay, ok := e.quarantine.Check(inv.Script.ID, inv.Script.Version); ok {
-		return nil, e.refused(inv, &RefusedError{
-			Code: CodeQuarantined, Scope: ScopeScript, RetryAfter: time.Until(stay.Until),
-			Detail: "the script killed too many workers and is in quarantine until " + stay.Until.UTC().Format(time.RFC3339),
-		})
+	until := inv.Script.QuarantinedUntil
+	if stay, ok := e.quarantine.Check(inv.Script.ID, inv.Script.Version); ok && stay.Until.After(until) {
+		until = stay.Until
+	}
+	if !until.IsZero() {
+		if wait := time.Until(until); wait > 0 {
+			return nil, e.refused(inv, &RefusedError{
+				Code: CodeQuarantined, Scope: ScopeScript, RetryAfter: wait,
+				Detail: "the script killed too many workers and is in quarantine until " + until.UTC().Format(time.RFC3339),
+			})
+		}
 	}
 	x := e.newExecution(ctx, inv)
 	e.mu.Lock()

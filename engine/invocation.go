@@ -26,6 +26,8 @@ type Script struct {
 	Handlers       []string
 	Limits         Limits
 	History        *History // nil: everything is kept
+	// QuarantinedUntil is until when no node runs this version, because it killed workers; zero: it may run.
+	QuarantinedUntil time.Time
 }
 
 // History says what is kept of a script's executions. Usage is counted in any case. The zero value keeps everything.

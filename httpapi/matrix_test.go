@@ -136,7 +136,7 @@ func permissions() map[string]string {
 		"organization-list": "read", "organization-create": "write", "organization-get": "read", "organization-update": "write", "organization-delete": "admin",
 		"user-list": "read", "user-create": "admin", "user-get": "read", "user-update": "admin", "user-delete": "admin",
 		"script-create": "write", "script-list": "read", "script-get": "read", "script-update": "write", "script-delete": "admin",
-		"version-list": "read", "version-get": "read", "version-diff": "read", "version-restore": "write", "script-export": "read", "script-import": "write",
+		"version-list": "read", "version-get": "read", "version-diff": "read", "version-restore": "write", "script-release": "write", "script-export": "read", "script-import": "write",
 		"schedule-list": "read", "schedule-get": "read", "endpoint-list": "read", "subscription-list": "read", "event-publish": "execute",
 		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",

@@ -59,6 +59,7 @@ func (a *API) routes(r *router) {
 	get(r, "/scripts/{id}", read, "script-get", "Get a script", a.scriptGet)
 	patchRoute(r, "/scripts/{id}", write, "script-update", "Change a script", a.scriptUpdate, body(scriptBody))
 	del(r, "/scripts/{id}", admin, "script-delete", "Delete a script with its history", a.scriptDelete)
+	act(r, "/scripts/{id}/release", write, "script-release", "End a script's quarantine", a.scriptRelease)
 	list(r, "/scripts/{id}/versions", read, "version-list", "List versions", a.versionList)
 	get(r, "/scripts/{id}/versions/{version}", read, "version-get", "Get a version", a.versionGet)
 	get(r, "/scripts/{id}/versions/{version}/diff", read, "version-diff", "Compare two versions", a.versionDiff)

@@ -43,7 +43,7 @@ type Script struct {
 	CreatedAt        time.Time       `json:"created_at"`
 	UpdatedAt        time.Time       `json:"updated_at"`
 	CreatedBy        *int32          `json:"created_by" doc:"The user on whose behalf it was made."`
-	QuarantinedUntil *time.Time      `json:"quarantined_until" doc:"Until when it is not run because it killed workers. A new version or a change of status releases it."`
+	QuarantinedUntil *time.Time      `json:"quarantined_until" doc:"Until when it is not run because it killed workers. A new version, a change of status or a release ends it."`
 	QuarantineReason *string         `json:"quarantine_reason"`
 }
 
@@ -546,7 +546,6 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
 		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
 		EventTypes: d.EventTypes, Metadata: d.Metadata, Tags: d.Tags, Version: d.Version,
-		ReleaseQuarantine: d.compiled != nil || d.Status != before.Status,
 	})
 	if err != nil {
 		return after, err
@@ -583,4 +582,28 @@ func (a *API) scriptDelete(ctx context.Context, in *struct {
 		}
 		return c.audit("script.delete", "script", id.String(), a.scriptOfRow(before), nil)
 	})
+}
+
+// scriptRelease ends a quarantine before its time. A script that is in none stays as it is.
+func (a *API) scriptRelease(ctx context.Context, in *struct{ IDPath }) (*scriptOut, error) {
+	id, err := parseID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &scriptOut{}
+	err = a.change(ctx, func(c *change) error {
+		before, err := c.ScriptGetForUpdate(ctx, sqlc.ScriptGetForUpdateParams{TenantID: c.tenant, ID: id})
+		if err != nil {
+			return err
+		}
+		after := before
+		if before.QuarantinedUntil != nil {
+			if after, err = c.ScriptRelease(ctx, sqlc.ScriptReleaseParams{TenantID: c.tenant, ID: id}); err != nil {
+				return err
+			}
+		}
+		out.ETag, out.Body = etag(after), a.scriptOfRow(after)
+		return c.audit("script.release", "script", id.String(), a.scriptOfRow(before), a.scriptOfRow(after))
+	})
+	return out, err
 }

@@ -52,9 +52,18 @@ SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
 UPDATE scripts SET organization_id = @organization_id, name = @name, description = sqlc.narg(description), source = @source, status = @status,
     resource_limits = @resource_limits, cron_expression = sqlc.narg(cron_expression), timezone = @timezone, http_path = sqlc.narg(http_path),
     http_methods = sqlc.narg(http_methods)::text[], event_types = sqlc.narg(event_types)::text[], metadata = @metadata, tags = @tags,
-    version = @version, revision = revision + 1, updated_at = now(),
-    quarantined_until = CASE WHEN @release_quarantine::boolean THEN NULL ELSE quarantined_until END,
-    quarantine_reason = CASE WHEN @release_quarantine::boolean THEN NULL ELSE quarantine_reason END
+    version = @version, revision = revision + 1, updated_at = now()
+WHERE tenant_id = @tenant_id AND id = @id
+RETURNING *;
+
+-- Keeps a version that killed workers from being run, on any node. Another version may run.
+-- name: ScriptQuarantine :execrows
+UPDATE scripts SET quarantined_until = now() + make_interval(secs => @seconds::float8), quarantine_reason = @reason::text, revision = revision + 1
+WHERE tenant_id = @tenant_id AND id = @id AND version = @version;
+
+-- The row is locked by ScriptGetForUpdate in the same transaction.
+-- name: ScriptRelease :one
+UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
 WHERE tenant_id = @tenant_id AND id = @id
 RETURNING *;
 

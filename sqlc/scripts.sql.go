@@ -540,6 +540,77 @@ func (q *Queries) ScriptPage(ctx context.Context, arg ScriptPageParams) ([]Scrip
 	return items, nil
 }
 
+const scriptQuarantine = `-- name: ScriptQuarantine :execrows
+UPDATE scripts SET quarantined_until = now() + make_interval(secs => $1::float8), quarantine_reason = $2::text, revision = revision + 1
+WHERE tenant_id = $3 AND id = $4 AND version = $5
+`
+
+type ScriptQuarantineParams struct {
+	Seconds  float64
+	Reason   string
+	TenantID uuid.UUID
+	ID       uuid.UUID
+	Version  int32
+}
+
+// Keeps a version that killed workers from being run, on any node. Another version may run.
+func (q *Queries) ScriptQuarantine(ctx context.Context, arg ScriptQuarantineParams) (int64, error) {
+	result, err := q.db.Exec(ctx, scriptQuarantine,
+		arg.Seconds,
+		arg.Reason,
+		arg.TenantID,
+		arg.ID,
+		arg.Version,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const scriptRelease = `-- name: ScriptRelease :one
+UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $1 AND id = $2
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason
+`
+
+type ScriptReleaseParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+// The row is locked by ScriptGetForUpdate in the same transaction.
+func (q *Queries) ScriptRelease(ctx context.Context, arg ScriptReleaseParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptRelease, arg.TenantID, arg.ID)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+	)
+	return i, err
+}
+
 const scriptRetryPolicies = `-- name: ScriptRetryPolicies :many
 SELECT s.id, COALESCE(s.metadata->'retry', 'null')::jsonb AS retry,
     COALESCE((SELECT j.retry_lost FROM script_scheduled_jobs j WHERE j.script_id = s.id), false)::boolean AS retry_lost
@@ -577,31 +648,28 @@ const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
     http_methods = $10::text[], event_types = $11::text[], metadata = $12, tags = $13,
-    version = $14, revision = revision + 1, updated_at = now(),
-    quarantined_until = CASE WHEN $15::boolean THEN NULL ELSE quarantined_until END,
-    quarantine_reason = CASE WHEN $15::boolean THEN NULL ELSE quarantine_reason END
-WHERE tenant_id = $16 AND id = $17
+    version = $14, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $15 AND id = $16
 RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason
 `
 
 type ScriptUpdateParams struct {
-	OrganizationID    uuid.UUID
-	Name              string
-	Description       *string
-	Source            string
-	Status            string
-	ResourceLimits    json.RawMessage
-	CronExpression    *string
-	Timezone          string
-	HttpPath          *string
-	HttpMethods       []string
-	EventTypes        []string
-	Metadata          json.RawMessage
-	Tags              []string
-	Version           int32
-	ReleaseQuarantine bool
-	TenantID          uuid.UUID
-	ID                uuid.UUID
+	OrganizationID uuid.UUID
+	Name           string
+	Description    *string
+	Source         string
+	Status         string
+	ResourceLimits json.RawMessage
+	CronExpression *string
+	Timezone       string
+	HttpPath       *string
+	HttpMethods    []string
+	EventTypes     []string
+	Metadata       json.RawMessage
+	Tags           []string
+	Version        int32
+	TenantID       uuid.UUID
+	ID             uuid.UUID
 }
 
 // The row is locked by ScriptGetForUpdate in the same transaction.
@@ -621,7 +689,6 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		arg.Metadata,
 		arg.Tags,
 		arg.Version,
-		arg.ReleaseQuarantine,
 		arg.TenantID,
 		arg.ID,
 	)

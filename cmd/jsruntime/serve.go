@@ -185,11 +185,12 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	}
 	tenants := &tenantLimits{catalog: library}
 	calls := traces.host(services)
+	held := newQuarantines(leases, library, log)
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: workerArgs(cfg.JIT), Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
 		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Secrets:  secrets.Known,
-		Observer: metrics, Logger: log,
+		Observer: metrics, Quarantined: held.begun, Logger: log,
 	})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
@@ -215,6 +216,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 			machine.RetireTenant(change.TenantID)
 		}
 	})
+	library.OnChange(held.follow(ctx, machine))
 	metrics.watchEngine(machine.Stats)
 	metrics.watchV8(worker)
 	metrics.watchPool("main", pool)
@@ -270,6 +272,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	parts.start("catalog", library.Run)
 	parts.start("ledger", book.Run)
 	parts.start("host", services.Run)
+	parts.start("quarantines", held.run)
 	parts.start("engine", machine.Run)
 	parts.start("log tail", tail.Run)
 	select {

@@ -29,6 +29,8 @@ type Stay struct {
 	Version  int
 	Since    time.Time
 	Until    time.Time
+	Deaths   int           // that put it there
+	Window   time.Duration // within which they were counted
 }
 
 // Quarantine counts the workers that each script killed. It is safe for concurrent use.
@@ -88,6 +90,7 @@ func (q *Quarantine) Death(tenantID, scriptID uuid.UUID, version int) bool {
 	if len(s.deaths) < q.cfg.After {
 		return false
 	}
+	s.stay.Deaths, s.stay.Window = len(s.deaths), q.cfg.Window
 	s.deaths = nil
 	s.stay.Since, s.stay.Until = now, now.Add(q.cfg.For)
 	q.any.Store(true)

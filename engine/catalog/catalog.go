@@ -400,7 +400,7 @@ func (c *Catalog) loadBody(ctx context.Context, head *Head, version int) (*engin
 	return &engine.Script{
 		ID: head.ID, TenantID: head.TenantID, TenantSlug: head.TenantSlug, OrganizationID: head.OrganizationID,
 		Name: head.Name, Type: head.Type, Version: version, Compiled: row.Compiled, SourceMap: row.SourceMap,
-		Handlers: row.Handlers, Limits: head.Limits,
+		Handlers: row.Handlers, QuarantinedUntil: head.QuarantinedUntil, Limits: head.Limits,
 	}, nil
 }
 
