@@ -160,6 +160,9 @@ func startHostile(t testing.TB) *engine.Engine {
 	w := enginetest.Real(t)
 	return enginetest.Start(t, func(c *engine.Config) {
 		c.WorkerPath, c.WorkerArgs = w.Path, w.Args
+		if jit := os.Getenv("HOSTILE_JIT"); jit != "" { // make hostile runs the corpus at each level
+			c.WorkerArgs = append(slices.Clone(w.Args), "--jit="+jit)
+		}
 		c.Sandbox = "auto"
 		c.MaxWorkers = 16
 		c.Spares = 2

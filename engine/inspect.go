@@ -2,14 +2,17 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os/exec"
 	"strings"
 	"time"
 
+	"jsruntime/engine/internal/pool"
 	"jsruntime/engine/internal/wire"
 )
 
@@ -60,6 +63,39 @@ func Inspect(ctx context.Context, path string, args []string, build string, zone
 	}
 	return &WorkerInfo{Build: d.Build, V8: d.V8, ICU: d.ICU, TZData: d.TZData, JIT: d.JIT, UnknownZones: d.UnknownZones}, nil
 }
+
+// Layers starts one worker as a node with this configuration would, and returns the layers of its sandbox: "name=on", or "name=off: why".
+func Layers(ctx context.Context, cfg Config) ([]string, error) {
+	cfg.Spares, cfg.MaxWorkers = 1, 1
+	var said capped
+	cfg.Logger = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelError}))
+	e, err := New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	for ctx.Err() == nil && e.Stats().V8 == "" {
+		select {
+		case err := <-done:
+			return nil, fmt.Errorf("the engine ended: %w", cmp.Or(err, ctx.Err()))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	layers, started := e.Stats().Layers, e.Stats().V8 != ""
+	cancel()
+	<-done
+	if !started {
+		return nil, fmt.Errorf("no worker started: %s", strings.TrimSpace(said.String()))
+	}
+	return layers, nil
+}
+
+// MachineMemory is the memory in bytes that this process and its children may use: the machine's, or the least that one of its cgroups
+// allows; 0 if unknown.
+func MachineMemory() int64 { return pool.MachineMemory() }
 
 // capped keeps the first 64 KiB of what a process writes.
 type capped struct{ bytes.Buffer }

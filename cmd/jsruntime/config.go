@@ -23,7 +23,8 @@ type commandLine struct {
 	Serve   serveConfig   `cmd:"" help:"Run a node."`
 	Migrate migrateConfig `cmd:"" help:"Bring the database to this version's schema, or show where it is."`
 	Health  healthConfig  `cmd:"" help:"Ask a node whether it is ready: exit code 0 or 1. For images without a shell."`
-	Version struct{}      `cmd:"" help:"Print the version."`
+	Doctor  doctorConfig  `cmd:"" help:"Say what holds on this machine for a node with these flags, and which known exploits of V8 apply: exit code 0, or 1 if a check failed."`
+	Version versionConfig `cmd:"" help:"Print the version, with that of V8."`
 	Compile compileConfig `cmd:"" name:"compile-child" hidden:"" help:"Compile one source from stdin; started by a node."`
 }
 
@@ -131,10 +132,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = migrateStatus(ctx, line.Migrate.DatabaseURL, stdout)
 	case "health":
 		err = health(ctx, line.Health)
+	case "doctor":
+		line.Doctor.adminKey, line.Doctor.secretKey = getenv("JSRUNTIME_ADMIN_KEY"), getenv("JSRUNTIME_SECRET_KEY")
+		err = doctor(ctx, line.Doctor, stdout)
 	case "compile-child":
 		return compile.Child(os.Stdin, stdout, stderr, line.Compile.Sandbox != "off")
 	default:
-		fmt.Fprintln(stdout, "jsruntime", version())
+		err = printVersion(ctx, line.Version, stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "jsruntime:", err)
@@ -175,12 +179,8 @@ func (c *serveConfig) validate() error {
 	if c.DataDir, err = filepath.Abs(c.DataDir); err != nil {
 		return fmt.Errorf("data-dir: %w", err)
 	}
-	if c.Worker == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return fmt.Errorf("worker: %w", err)
-		}
-		c.Worker = filepath.Join(filepath.Dir(self), "jsruntime-worker")
+	if c.Worker, err = workerPath(c.Worker); err != nil {
+		return err
 	}
 	if _, err := splitAdminKeys("JSRUNTIME_ADMIN_KEY", c.adminKey); err != nil {
 		return err
