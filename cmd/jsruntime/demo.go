@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,7 @@ func demo(ctx context.Context, api http.Handler, adminKey, dataDir, baseURL stri
 The demo tenant is ready. An endpoint answers anybody:
 
   curl %[1]s/t/demo/hello/world
+  curl %[3]s/hello/world            # on the tenant's own host, where pages work too
 
 Its key opens the admin API:
 
@@ -81,7 +83,7 @@ Its key opens the admin API:
 
 The console, with the same key: %[1]s/console/
 
-`, baseURL, key)
+`, baseURL, key, tenantURL(baseURL, demoTenant))
 	return nil
 }
 
@@ -158,3 +160,13 @@ type responseBuffer struct {
 func (w *responseBuffer) Header() http.Header         { return w.header }
 func (w *responseBuffer) WriteHeader(status int)      { w.status = status }
 func (w *responseBuffer) Write(b []byte) (int, error) { return w.body.Write(b) }
+
+// tenantURL is a tenant's own host on this machine.
+func tenantURL(baseURL, slug string) string {
+	at, err := url.Parse(baseURL)
+	if err != nil {
+		return baseURL
+	}
+	at.Host = slug + ".localhost:" + at.Port()
+	return at.String()
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,6 +108,12 @@ func newServer(handler http.Handler, log *slog.Logger) *server {
 // Serve serves the connections of a listener.
 func (s *server) Serve(listener net.Listener) error {
 	return s.Server.Serve(s.guard.Listener(listener))
+}
+
+// ServeTLS serves the connections of a listener with TLS. The guard makes the handshakes: the server's own ServeTLS would put the guard
+// below them, where it sees nothing.
+func (s *server) ServeTLS(listener net.Listener, config *tls.Config) error {
+	return s.Server.Serve(s.guard.TLSListener(listener, config))
 }
 
 // lastAnswers is how long requests have for their answer once they were cancelled.

@@ -298,6 +298,14 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.SetReadDeadline(t)
 }
 
+// CloseWrite is for net/http, which ends its own side first where it has not read the whole request.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // linger is how long what a refused client still sends is read away before its connection is closed.
 const linger = 500 * time.Millisecond
 
@@ -307,7 +315,7 @@ func (c *conn) Close() error {
 	refused := c.refused
 	c.refused = false
 	c.mu.Unlock()
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); refused && ok && half.CloseWrite() == nil {
+	if refused && c.CloseWrite() == nil {
 		go func() {
 			defer c.Conn.Close()
 			_ = c.Conn.SetReadDeadline(time.Now().Add(linger))

@@ -230,6 +230,31 @@ func TestExpectContinue(t *testing.T) {
 	require.Equal(t, 200, resp.StatusCode)
 }
 
+// net/http ends its own side first where a body was not read, so that the client gets the answer and no reset. It asks the conn for it.
+func TestAnswerBeforeTheBodyWasRead(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(_ *framing.Config, server *http.Server) {
+		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })
+	})
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	client, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	conn, err := s.guard.Listener(listener).Accept()
+	require.NoError(t, err)
+	defer conn.Close()
+	half, ok := conn.(interface{ CloseWrite() error })
+	require.True(t, ok)
+	require.NoError(t, half.CloseWrite())
+	_, err = client.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+
+	answers := s.talk(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"+strings.Repeat("x", 1<<20))
+	require.Equal(t, []string{"413 "}, answers)
+}
+
 // A head of the next request that has begun to arrive does not hide that the client leaves.
 func TestClientThatLeavesIsNoticed(t *testing.T) {
 	t.Parallel()

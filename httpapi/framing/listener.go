@@ -88,7 +88,7 @@ func (l *tlsListener) handshake(inner *tls.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
 	if err := inner.HandshakeContext(ctx); err != nil {
-		inner.Close()
+		_ = inner.Close()
 		return
 	}
 	var c net.Conn = inner
@@ -98,7 +98,7 @@ func (l *tlsListener) handshake(inner *tls.Conn) {
 	select {
 	case l.ready <- c:
 	case <-l.closed:
-		inner.Close()
+		_ = inner.Close()
 	}
 }
 
