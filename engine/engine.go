@@ -177,6 +177,7 @@ type Engine struct {
 	hosts      sync.WaitGroup // host calls under way
 	background sync.WaitGroup // executions that have answered, and of which Execute has returned
 	layers     []string       // sandbox layers that the node gives its workers
+	cgroups    *sandbox.Cgroups
 
 	mu       sync.Mutex
 	running  map[uuid.UUID]*execution
@@ -225,7 +226,14 @@ func New(cfg Config) (*Engine, error) {
 			return &a
 		}
 	}
+	if cfg.Sandbox != "off" {
+		var layer string
+		e.cgroups, layer = sandbox.OpenCgroups(sandbox.CgroupConfig{})
+		e.layers = append(e.layers, layer)
+		cfg.Logger.Info("cgroups of workers", "layer", layer)
+	}
 	e.pool, err = pool.New(pool.Config{
+		Cgroups:     e.cgroups,
 		Path:        cfg.WorkerPath,
 		Args:        append(slices.Clone(cfg.WorkerArgs), "--sandbox="+cfg.Sandbox),
 		Build:       cfg.Build,
@@ -313,6 +321,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { e.closing.Store(true) })
 	defer stop()
 	err := e.pool.Run(ctx)
+	e.cgroups.Close()
 	e.background.Wait()
 	e.hosts.Wait()
 	return err

@@ -56,6 +56,8 @@ type Config struct {
 	HelloTimeout time.Duration // 0 means 10 s
 	MaxMemory    int64         // see wire.Lease
 
+	Cgroups *sandbox.Cgroups // nil: workers have none of their own
+
 	Budget *admission.Budget // of the node's memory; nil: none
 
 	Env func(ctx context.Context, tenant Key) (json.RawMessage, error)
@@ -1100,6 +1102,10 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 
 	_ = w.proc.Kill()
 	<-w.exited
+	outOfMemory := w.cgroup.Killed()
+	if err := w.cgroup.Remove(); err != nil {
+		p.cfg.Logger.Warn("a worker's cgroup stays", "worker_pid", w.pid, "error", err)
+	}
 	select {
 	case <-printed:
 	case <-time.After(time.Second):
@@ -1110,6 +1116,9 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 	now := time.Now()
 	if w.state == stateDead {
 		return
+	}
+	if outOfMemory && w.cause == CauseDied {
+		w.cause, w.reason = CauseMemory, "the kernel killed the worker at its cgroup's limit"
 	}
 	guilty := w.guilty()
 	death := guilty.death()

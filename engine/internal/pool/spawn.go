@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jsruntime/engine/internal/sandbox"
 )
 
 // workerEnv is all of a worker's environment. GOMAXPROCS keeps Go from re-reading cgroup files, which the sandbox forbids; without
@@ -48,7 +50,8 @@ type process struct {
 	last     *Call // that began last, or whose host calls were answered last: the one that executes, as far as anybody knows
 	watched  watched
 
-	pace   pace // its reader's
+	pace   pace            // its reader's
+	cgroup *sandbox.Cgroup // nil where the node makes none
 	runs   int
 	cause  string // why it is to end; the first one counts
 	reason string
@@ -128,7 +131,11 @@ func (p *Pool) spawn() (_ *process, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.cfg.Path, err), output.Close())
 	}
+	group, err := p.cfg.Cgroups.Add(proc.Pid)
+	if err != nil {
+		p.cfg.Logger.Warn("a worker has no cgroup", "worker_pid", proc.Pid, "error", err)
+	}
 	var self unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &self) // cannot fail
-	return &process{proc: proc, conn: ours, output: output, floor: self.Maxrss<<10 + floorSlack}, nil
+	return &process{proc: proc, conn: ours, output: output, cgroup: group, floor: self.Maxrss<<10 + floorSlack}, nil
 }

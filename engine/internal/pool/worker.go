@@ -208,6 +208,9 @@ func (w *worker) load(sl *slot, prog *Program, now time.Time) {
 	}
 	sl.program, sl.used = prog, uint64(w.seq)
 	w.loading, w.loadAt = sl, now
+	if err := w.cgroup.Limit(w.pool.allow(w.lanes[0])); err != nil {
+		w.pool.cfg.Logger.Warn("a worker's cgroup does not take its limit", "worker_pid", w.pid, "error", err)
+	}
 	w.send(&wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source})
 	w.arm(now.Add(prog.LoadTime))
 }
@@ -348,7 +351,7 @@ func (w *worker) yieldCPU(now time.Time) {
 
 // renice sets the niceness of all threads of the worker, which leads a process group of its own.
 func (w *worker) renice(n int) bool {
-	return unix.Setpriority(unix.PRIO_PGRP, w.pid, n) == nil
+	return w.cgroup.Weight(n) || unix.Setpriority(unix.PRIO_PGRP, w.pid, n) == nil
 }
 
 func causeOf(code string) string {
