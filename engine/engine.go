@@ -230,7 +230,7 @@ func New(cfg Config) (*Engine, error) {
 		var layer string
 		e.cgroups, layer = sandbox.OpenCgroups(sandbox.CgroupConfig{})
 		e.layers = append(e.layers, layer)
-		cfg.Logger.Info("cgroups of workers", "layer", layer)
+		cfg.Logger.Info("cgroups of workers", "layers", layer)
 	}
 	e.pool, err = pool.New(pool.Config{
 		Cgroups:     e.cgroups,

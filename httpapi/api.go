@@ -131,6 +131,8 @@ type Config struct {
 	Version string
 	// Engine is what this node's workers run scripts with, for /healthz; zero says nothing of it.
 	Engine EngineInfo
+	// Layers returns the layers of the workers' sandbox, "name=on" or "name=off: why", for /healthz; nil says nothing of them.
+	Layers func() []string
 	// Log gets what goes wrong; nil means slog.Default().
 	Log *slog.Logger
 }

@@ -23,8 +23,23 @@ func (a *API) healthz(c *gin.Context) {
 		Status  string `json:"status"`
 		Version string `json:"version"`
 		EngineInfo
-		V8AgeDays *int `json:"v8_age_days,omitempty"`
-	}{"ok", a.cfg.Version, a.cfg.Engine, v8AgeDays(a.cfg.Engine.V8Version)})
+		V8AgeDays *int     `json:"v8_age_days,omitempty"`
+		Sandbox   []string `json:"sandbox,omitempty"`
+	}{"ok", a.cfg.Version, a.cfg.Engine, v8AgeDays(a.cfg.Engine.V8Version), a.layers()})
+}
+
+// layers names the layers of the workers' sandbox. Of those that hold, only that: the rest is this machine's own affair.
+func (a *API) layers() []string {
+	if a.cfg.Layers == nil {
+		return nil
+	}
+	layers := a.cfg.Layers()
+	for i, l := range layers {
+		if name, _, ok := strings.Cut(l, "=on"); ok {
+			layers[i] = name + "=on"
+		}
+	}
+	return layers
 }
 
 // readyz says whether the node should get traffic: it is not stopping, it has workers or can start some, and its database answers.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -252,6 +253,9 @@ func TestRunIsOnRecord(t *testing.T) {
 	require.JSONEq(t, `{"hello": "\"you\""}`, string(body))
 	execution := resp.Header.Get("X-Execution-Id")
 	require.NotEmpty(t, execution)
+	layers, _ := n.must(200, "GET", "/healthz", "", nil)["sandbox"].([]any)
+	require.Contains(t, layers, "seccomp=on")
+	require.True(t, slices.ContainsFunc(layers, func(l any) bool { return strings.HasPrefix(fmt.Sprint(l), "cgroup=o") }), "%v", layers)
 
 	var e map[string]any
 	require.Eventually(t, func() bool {

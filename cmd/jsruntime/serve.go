@@ -254,7 +254,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		Pool: pool, Keys: keys, TrustedProxies: cfg.TrustedProxy, RatePerMinute: cfg.APIRate, TenantRatePerMinute: cfg.APITenantRate, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
 		Secrets: secrets.Read,
 		Wake:    clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks(worker), CursorKey: cursors, Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Engine: engineInfo(worker), Log: log,
-		Types: []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
+		Layers: func() []string { return machine.Stats().Layers },
+		Types:  []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {
 			if draining.Load() {
 				return errStopping

@@ -1,6 +1,7 @@
 // Package sandbox is the operating system's wall around a worker: what is left when V8 itself is broken.
 //
 //	node    Attr     session, death signal, namespaces for users, network, processes, IPC, mounts
+//	node    Cgroups  memory, threads and weight of each worker, where the node may make cgroups of version 2
 //	worker  Before   rlimits, threads, undumpable, nothing open but fd 0 to 3
 //	worker  Lock     empty root, own user or no capabilities, no_new_privs, landlock, seccomp; for good
 //
