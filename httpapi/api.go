@@ -25,6 +25,7 @@ import (
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/redact"
+	"jsruntime/engine/storage"
 	"jsruntime/httpapi/bodies"
 	"jsruntime/httpapi/forwarded"
 	"jsruntime/sqlc"
@@ -77,6 +78,10 @@ type Config struct {
 	Cancel Canceller
 	// Sealer encrypts secrets; nil means that secrets can't be written (503).
 	Sealer Sealer
+	// Storage counts what the API stores, and says which tenants may store no more; nil: none.
+	Storage *storage.Meter
+	// MaxScripts is how many scripts a tenant may have whose plan names no max_scripts; 0 means 10,000.
+	MaxScripts int64
 	// Secrets returns what is masked in a tenant's inputs and events; nil masks credentials by their names only.
 	Secrets func(ctx context.Context, tenantID uuid.UUID) (*redact.Values, error)
 	// Tail shows log lines as they happen; nil means that they can't be watched (503).

@@ -13,6 +13,7 @@ import (
 // AuditEntry is one change.
 type AuditEntry struct {
 	ID         uuid.UUID       `json:"id" format:"uuid"`
+	TenantID   *uuid.UUID      `json:"tenant_id" format:"uuid" nullable:"true" doc:"Null for what belongs to no tenant."`
 	ActorKeyID *uuid.UUID      `json:"actor_key_id" format:"uuid" nullable:"true" doc:"Null for the operator's key."`
 	ActorName  string          `json:"actor_name"`
 	ActorRole  string          `json:"actor_role"`
@@ -30,9 +31,16 @@ type auditListIn struct {
 	Action     string `query:"action" maxLength:"100"`
 	ObjectType string `query:"object_type" maxLength:"50"`
 	ObjectID   string `query:"object_id" maxLength:"255"`
+	TenantID   string `query:"tenant_id" maxLength:"64" doc:"The operator's, without X-Tenant: changes of that tenant, which may be deleted."`
 }
 
 func (a *API) auditList(ctx context.Context, in *auditListIn) (*found[Page[AuditEntry]], error) {
+	if !principalOf(ctx).HasTenant() {
+		return a.auditListOperator(ctx, in)
+	}
+	if in.TenantID != "" {
+		return nil, invalid("query.tenant_id", "for the operator's key without X-Tenant")
+	}
 	tenant := tenantOf(ctx)
 	bind := []string{"audit", tenant.String(), in.Action, in.ObjectType, in.ObjectID}
 	at, err := a.cursors.decode(in.Cursor, bind)
@@ -50,10 +58,35 @@ func (a *API) auditList(ctx context.Context, in *auditListIn) (*found[Page[Audit
 	if err != nil {
 		return nil, err
 	}
+	return a.auditPage(rows, in, bind), nil
+}
+
+// auditListOperator lists what the operator did, or what was done in one tenant, which may be deleted.
+func (a *API) auditListOperator(ctx context.Context, in *auditListIn) (*found[Page[AuditEntry]], error) {
+	tenant, err := givenID("tenant_id", in.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	bind := []string{"audit of the operator", in.TenantID, in.Action, in.ObjectType, in.ObjectID}
+	at, err := a.cursors.decode(in.Cursor, bind)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := a.queries.AuditListOperator(ctx, sqlc.AuditListOperatorParams{
+		TenantID: tenant, BeforeAt: at.at, BeforeID: at.id, Action: given(in.Action), ObjectType: given(in.ObjectType), ObjectID: given(in.ObjectID),
+		RowLimit: int32(in.Limit + 1),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.auditPage(rows, in, bind), nil
+}
+
+func (a *API) auditPage(rows []sqlc.AuditLog, in *auditListIn, bind []string) *found[Page[AuditEntry]] {
 	return &found[Page[AuditEntry]]{pageOf(a.cursors, rows, in.Limit, bind, func(r sqlc.AuditLog) AuditEntry {
 		return AuditEntry{
-			ID: r.ID, ActorKeyID: r.ActorKeyID, ActorName: r.ActorName, ActorRole: r.ActorRole, Action: r.Action, ObjectType: r.ObjectType,
+			ID: r.ID, TenantID: r.TenantID, ActorKeyID: r.ActorKeyID, ActorName: r.ActorName, ActorRole: r.ActorRole, Action: r.Action, ObjectType: r.ObjectType,
 			ObjectID: r.ObjectID, Before: rawOrNull(r.Before), After: rawOrNull(r.After), RequestID: r.RequestID, CreatedAt: utc(r.CreatedAt),
 		}
-	}, func(r sqlc.AuditLog) position { return position{at: r.CreatedAt, id: r.ID} })}, nil
+	}, func(r sqlc.AuditLog) position { return position{at: r.CreatedAt, id: r.ID} })}
 }

@@ -128,6 +128,9 @@ func (a *API) deadLetterRetry(ctx context.Context, in *IDPath) (*found[Retried],
 	if err != nil {
 		return nil, err
 	}
+	if err := a.mayStore(ctx); err != nil {
+		return nil, err
+	}
 	out := &found[Retried]{}
 	err = a.change(ctx, func(c *change) error {
 		if _, err := c.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: c.tenant, ID: id}); err != nil {
@@ -198,6 +201,9 @@ type RetriedMany struct {
 const retryBatch = 1000
 
 func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn) (*found[RetriedMany], error) {
+	if err := a.mayStore(ctx); err != nil {
+		return nil, err
+	}
 	out := &found[RetriedMany]{}
 	err := a.change(ctx, func(c *change) error {
 		if err := a.checkQueue(ctx, c); err != nil {

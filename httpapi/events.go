@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"jsruntime/engine"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -29,6 +31,12 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 	if !isEventType(in.Body.Type) {
 		return nil, invalid("body.type", "must be dot-separated words of letters, digits, _ and -")
 	}
+	if err := inputFits(len(in.Body.Data), engine.DefaultLimits()); err != nil {
+		return nil, err
+	}
+	if err := a.mayStore(ctx); err != nil {
+		return nil, err
+	}
 	out := &found[Published]{}
 	full := false
 	err := a.change(ctx, func(c *change) error {
@@ -49,6 +57,10 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 	}
 	if full {
 		return nil, newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").retryAfter(5 * time.Second)
+	}
+	if !out.Body.Duplicate {
+		a.cfg.Storage.Add(tenantOf(ctx), storage.Events, int64(150+len(in.Body.Data)))
+		a.cfg.Storage.Add(tenantOf(ctx), storage.Executions, int64(out.Body.Executions)*(storage.RowBytes+150))
 	}
 	if out.Body.Executions > 0 && !out.Body.Duplicate {
 		a.after(ctx, a.cfg.Wake)

@@ -14,8 +14,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"jsruntime/engine"
+	"jsruntime/engine/catalog"
 	"jsruntime/engine/ledger"
 	"jsruntime/engine/redact"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -84,12 +86,12 @@ func mayReadBodies(ctx context.Context) bool { return execute.allows(principalOf
 
 // shown is an execution for the caller: viewers see neither input nor output, and others see the input of a run of the queue, whose row has
 // it whole, without credentials.
-func (a *API) shown(ctx context.Context, e Execution, values *redact.Values) Execution {
+func (a *API) shown(ctx context.Context, e Execution, history json.RawMessage, values *redact.Values) Execution {
 	if !mayReadBodies(ctx) {
 		e.Input, e.Output, e.BodiesHidden = json.RawMessage("null"), json.RawMessage("null"), true
 		return e
 	}
-	e.Input, _ = redact.Rules{Values: values}.JSON(e.Input)
+	e.Input, _ = catalog.HistoryOf(history).Rules("input", values).JSON(e.Input)
 	return e
 }
 
@@ -187,6 +189,7 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 		a.settleOwn(ctx)
 	}
 	out := &found[Page[Execution]]{Page[Execution]{Items: []Execution{}}}
+	var histories []json.RawMessage
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		rows, err := q.ExecutionPage(ctx, sqlc.ExecutionPageParams{
 			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType),
@@ -211,13 +214,15 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 			return slices.Index(ids, x.ScriptExecution.ID) - slices.Index(ids, y.ScriptExecution.ID)
 		})
 		for _, e := range full {
+			e.ScriptExecution.Input = e.FullInput
 			out.Body.Items = append(out.Body.Items, executionOfRow(e.ScriptExecution, e.ScriptName))
+			histories = append(histories, e.ScriptHistory)
 		}
 		return nil
 	})
 	values := a.secretValues(ctx)
 	for i, e := range out.Body.Items {
-		out.Body.Items[i] = a.shown(ctx, e, values)
+		out.Body.Items[i] = a.shown(ctx, e, histories[i], values)
 	}
 	return out, err
 }
@@ -229,12 +234,14 @@ func (a *API) executionGet(ctx context.Context, in *IDPath) (*found[Execution], 
 	}
 	a.settleOwn(ctx)
 	out := &found[Execution]{}
+	var history json.RawMessage
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		e, err := q.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: tenantOf(ctx), ID: id})
-		out.Body = executionOfRow(e.ScriptExecution, e.ScriptName)
+		e.ScriptExecution.Input = e.FullInput
+		out.Body, history = executionOfRow(e.ScriptExecution, e.ScriptName), e.ScriptHistory
 		return err
 	})
-	out.Body = a.shown(ctx, out.Body, a.secretValues(ctx))
+	out.Body = a.shown(ctx, out.Body, history, a.secretValues(ctx))
 	return out, err
 }
 
@@ -327,6 +334,9 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*exec
 	if script.Status == "archived" {
 		return nil, scriptArchived()
 	}
+	if err := inputFits(len(in.Body.Input), catalog.EffectiveLimits(script.ResourceLimits, a.cfg.Ceiling)); err != nil {
+		return nil, err
+	}
 	h := manualHandler(script.Type, handlers)
 	input := manualInput(script, h, in.Body.Input)
 	if in.Wait {
@@ -401,6 +411,9 @@ func requestOf(input json.RawMessage) (*engine.Request, error) {
 func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p sqlc.ExecutionEnqueueParams) (*executionOut, error) {
 	p.ID, p.ScriptID, p.TenantID, p.Traceparent = newID(), script.ID, tenantOf(ctx), a.traceParent(ctx)
 	out := &executionOut{Status: http.StatusAccepted}
+	if err := a.mayStore(ctx); err != nil {
+		return nil, err
+	}
 	err := a.change(ctx, func(c *change) error {
 		if err := a.checkQueue(ctx, c); err != nil {
 			return err
@@ -415,6 +428,7 @@ func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p 
 	if err != nil {
 		return nil, err
 	}
+	a.cfg.Storage.Add(script.TenantID, storage.Executions, int64(storage.RowBytes+len(p.Input)+len(p.TriggerData)))
 	a.after(ctx, a.cfg.Wake)
 	out.Location = "/api/v1/executions/" + out.Body.ID.String()
 	out.ExecutionID = out.Body.ID.String()
@@ -431,7 +445,7 @@ func (a *API) traceParent(ctx context.Context) *string {
 
 // checkQueue refuses work where too much waits already.
 func (a *API) checkQueue(ctx context.Context, c *change) error {
-	queue, err := c.ExecutionQueueFull(ctx, c.tenant)
+	queue, err := c.ExecutionQueueFull(ctx, sqlc.ExecutionQueueFullParams{TenantID: c.tenant, Wanted: 1})
 	if err != nil {
 		return err
 	}
@@ -514,6 +528,9 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error
 		return nil, conflict("not_invocable", "Only scripts of type embedded and oneoff are invoked by name; this one is "+script.Type+".")
 	case script.Status != "active":
 		return nil, conflict("not_active", "Only active scripts are invoked; this one is "+script.Status+".")
+	}
+	if err := inputFits(len(in.Body), script.Limits); err != nil {
+		return nil, err
 	}
 	inv, res, err := a.runNow(ctx, script.ID, script.Version, engine.TriggerAPI, engine.HandlerRun, in.Body, true)
 	if err != nil {
@@ -631,7 +648,7 @@ func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*exec
 		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: e.ScriptID}); err != nil {
 			return err
 		}
-		p.Version, p.Handler, p.Input = e.Version, e.Handler, rawOrNull(e.Input)
+		p.Version, p.Handler, p.Input = e.Version, e.Handler, rawOrNull(row.FullInput)
 		if in.Body.Version != nil {
 			p.Version = *in.Body.Version
 		}

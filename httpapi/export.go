@@ -44,6 +44,7 @@ type ExportedScript struct {
 	HTTPMethods    []string        `json:"http_methods,omitempty" nullable:"false" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
 	EventTypes     []string        `json:"event_types,omitempty" nullable:"false" maxItems:"100" maxLength:"255"`
 	Metadata       Object          `json:"metadata,omitempty"`
+	History        *HistoryGiven   `json:"history,omitempty"`
 	Tags           []string        `json:"tags,omitempty" nullable:"false" maxItems:"50" maxLength:"100"`
 }
 
@@ -147,6 +148,10 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 	if s.Type == "scheduled" {
 		e.Timezone = &s.Timezone
 	}
+	var history HistoryGiven
+	if len(s.History) > 2 && json.Unmarshal(s.History, &history) == nil {
+		e.History = &history
+	}
 	var limits ResourceLimits
 	if json.Unmarshal(s.ResourceLimits, &limits) == nil {
 		e.ResourceLimits = &limits
@@ -222,7 +227,7 @@ func (s *ExportedScript) create() *ScriptCreate {
 	return &ScriptCreate{
 		Name: s.Name, Type: s.Type, Source: s.Source, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
-		Metadata: s.Metadata, Tags: s.Tags,
+		Metadata: s.Metadata, History: s.History, Tags: s.Tags,
 	}
 }
 

@@ -30,6 +30,7 @@ func (a *API) routes(r *router) {
 	patchRoute(r, "/tenants/{tenant}", operate, "tenant-update", "Change, suspend or resume a tenant", a.tenantUpdate)
 	del(r, "/tenants/{tenant}", operate, "tenant-delete", "Delete a tenant with everything it has", a.tenantDelete)
 	post(r, "/tenants/{tenant}/api-keys", operate, "tenant-key-create", "Create a key of a tenant", a.tenantKeyCreate)
+	get(r, "/tenants/usage", operate, "tenant-usage", "Usage of all tenants in a month", a.tenantsUsage)
 	list(r, "/nodes", operate, "node-list", "List nodes", a.nodeList)
 
 	r.tag("Access", "Keys, organizations and users of a tenant, and who did what.")
@@ -51,7 +52,7 @@ func (a *API) routes(r *router) {
 	get(r, "/session", known, "session-get", "Say whose session it is", a.sessionGet)
 	del(r, "/session", known, "session-delete", "Sign out, of one browser or of all", a.sessionDelete)
 	post(r, "/session-links", manage, "session-link-create", "Make a one-time link that signs in to the console", a.sessionLinkCreate, optional)
-	list(r, "/audit-log", admin, "audit-list", "List changes", a.auditList)
+	list(r, "/audit-log", manage, "audit-list", "List changes", a.auditList)
 
 	r.tag("Scripts", "Scripts and their versions.")
 	post(r, "/scripts", write, "script-create", "Create a script", a.scriptCreate, body(scriptBody))

@@ -17,6 +17,7 @@ import (
 	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -39,6 +40,7 @@ type Script struct {
 	HTTPMethods      []string        `json:"http_methods"`
 	EventTypes       []string        `json:"event_types"`
 	Metadata         Object          `json:"metadata"`
+	History          History         `json:"history"`
 	Tags             []string        `json:"tags" nullable:"false"`
 	CreatedAt        time.Time       `json:"created_at"`
 	UpdatedAt        time.Time       `json:"updated_at"`
@@ -52,7 +54,7 @@ func (a *API) scriptOfRow(s sqlc.Script) Script {
 		ID: s.ID, TenantID: s.TenantID, OrganizationID: s.OrganizationID, Name: s.Name, Description: s.Description, Type: s.Type, Status: s.Status,
 		Source: s.Source, Version: s.Version, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: effectiveLimits(catalog.EffectiveLimits(s.ResourceLimits, a.cfg.Ceiling)),
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
-		Metadata: Object(s.Metadata), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
+		Metadata: Object(s.Metadata), History: historyOf(s.History), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
 	}
 }
@@ -86,6 +88,7 @@ type ScriptCreate struct {
 	HTTPMethods       []string        `json:"http_methods,omitempty" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" doc:"For scripts of type http."`
 	EventTypes        []string        `json:"event_types,omitempty" maxItems:"100" maxLength:"255" doc:"For scripts of type event. order.* and * are patterns."`
 	Metadata          Object          `json:"metadata,omitempty"`
+	History           *HistoryGiven   `json:"history,omitempty"`
 	Tags              []string        `json:"tags,omitempty" maxItems:"50" maxLength:"100"`
 	ChangeDescription *string         `json:"change_description,omitempty" maxLength:"2000"`
 }
@@ -104,6 +107,7 @@ type ScriptPatch struct {
 	HTTPPath          patch[string]         `json:"http_path,omitzero" maxLength:"500"`
 	HTTPMethods       patch[[]string]       `json:"http_methods,omitzero" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
 	EventTypes        patch[[]string]       `json:"event_types,omitzero" maxItems:"100" maxLength:"255"`
+	History           mergeOf[HistoryGiven] `json:"history,omitzero" doc:"Merged with what is there; null keeps everything again."`
 	Metadata          patch[Object]         `json:"metadata,omitzero" doc:"Merged with what is there; null empties it."`
 	Tags              patch[[]string]       `json:"tags,omitzero" maxItems:"50" maxLength:"100"`
 	ChangeDescription patch[string]         `json:"change_description,omitzero" maxLength:"2000"`
@@ -197,6 +201,9 @@ func (a *API) check(d *draft) error {
 			return err
 		}
 	}
+	if err := checkHistory(d.History); err != nil {
+		return err
+	}
 	if err := checkSize("body.metadata", Object(d.Metadata)); err != nil {
 		return err
 	}
@@ -245,6 +252,11 @@ func (a *API) uncompiled(b *ScriptCreate) (*draft, error) {
 	}
 	d.CronExpression, d.HttpPath, d.HttpMethods, d.EventTypes, d.Tags = b.CronExpression, b.HTTPPath, b.HTTPMethods, b.EventTypes, nonNil(b.Tags)
 	d.Metadata, d.ResourceLimits = b.Metadata.raw(), defaultResourceLimits()
+	d.History = json.RawMessage("{}")
+	if b.History != nil {
+		given, _ := json.Marshal(b.History)
+		d.History = mergePatch(nil, given)
+	}
 	if b.Timezone != nil {
 		if d.Timezone = *b.Timezone; d.Type != "scheduled" && d.Timezone != "UTC" {
 			return nil, invalid("body.timezone", "not for a script of type "+d.Type)
@@ -264,7 +276,10 @@ func (a *API) uncompiled(b *ScriptCreate) (*draft, error) {
 
 // insertScript stores a new script with its first version and triggers.
 func (a *API) insertScript(ctx context.Context, c *change, d *draft, organization *uuid.UUID) (sqlc.Script, error) {
-	var err error
+	err := a.mayAddScript(ctx, c)
+	if err != nil {
+		return sqlc.Script{}, err
+	}
 	if d.OrganizationID, err = organizationFor(ctx, c.Queries, c.tenant, organization); err != nil {
 		return sqlc.Script{}, err
 	}
@@ -272,7 +287,7 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 	row, err := c.ScriptCreate(ctx, sqlc.ScriptCreateParams{
 		ID: d.ID, TenantID: d.TenantID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Type: d.Type,
 		Status: d.Status, ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath,
-		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, Tags: d.Tags, CreatedBy: d.CreatedBy,
+		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Tags: d.Tags, CreatedBy: d.CreatedBy,
 	})
 	if err != nil {
 		return row, err
@@ -284,6 +299,10 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 }
 
 func (a *API) insertVersion(ctx context.Context, c *change, d *draft) error {
+	if err := a.mayStore(ctx); err != nil {
+		return err
+	}
+	a.cfg.Storage.Add(c.tenant, storage.Versions, int64(300+len(d.Source)+len(d.compiled.Compiled)+len(d.compiled.SourceMap)))
 	return c.VersionCreate(ctx, sqlc.VersionCreateParams{
 		ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, VersionNumber: d.Version, Source: d.Source, ChangeDescription: d.description,
 		CreatedBy: principalOf(ctx).UserID, Compiled: d.compiled.Compiled, SourceMap: d.compiled.SourceMap, SourceSha256: d.compiled.SHA256,
@@ -483,6 +502,7 @@ func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatc
 	}
 	d.Tags = nonNil(d.Tags)
 	var err error
+	d.History = b.History.apply(d.History)
 	if d.Metadata, err = mergeObject("body.metadata", d.Metadata, b.Metadata); err != nil {
 		return err
 	}
@@ -545,7 +565,7 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	after, err := c.ScriptUpdate(ctx, sqlc.ScriptUpdateParams{
 		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
 		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
-		EventTypes: d.EventTypes, Metadata: d.Metadata, Tags: d.Tags, Version: d.Version,
+		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Tags: d.Tags, Version: d.Version,
 	})
 	if err != nil {
 		return after, err

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"jsruntime/sqlc"
@@ -19,14 +21,15 @@ type Tenant struct {
 	Slug      string    `json:"slug" doc:"Its name in URLs: /t/{slug}/…"`
 	Name      string    `json:"name"`
 	Status    string    `json:"status" enum:"active,suspended"`
-	Settings  Object    `json:"settings"`
+	Plan      Plan      `json:"plan" doc:"What it may use; what is absent has the operator's default."`
+	Settings  Object    `json:"settings" doc:"The operator's own JSON; the server does not read it."`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
 func tenantOfRow(t sqlc.Tenant) Tenant {
 	return Tenant{
-		ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Settings: Object(t.Settings), CreatedAt: utc(t.CreatedAt), UpdatedAt: utc(t.UpdatedAt),
+		ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: planOf(t.Plan), Settings: Object(t.Settings), CreatedAt: utc(t.CreatedAt), UpdatedAt: utc(t.UpdatedAt),
 	}
 }
 
@@ -43,6 +46,7 @@ type tenantCreateIn struct {
 	Body struct {
 		Slug     string `json:"slug" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" doc:"Lower case letters, digits and inner hyphens."`
 		Name     string `json:"name" minLength:"1" maxLength:"255"`
+		Plan     *Plan  `json:"plan,omitempty"`
 		Settings Object `json:"settings,omitempty"`
 	}
 }
@@ -56,8 +60,13 @@ func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*created[Te
 	}
 	out := &created[Tenant]{}
 	id := newID()
+	plan := json.RawMessage("{}")
+	if in.Body.Plan != nil {
+		given, _ := json.Marshal(in.Body.Plan)
+		plan = mergePatch(nil, given)
+	}
 	err := a.operate(ctx, id, func(c *change) error {
-		t, err := c.TenantCreate(ctx, sqlc.TenantCreateParams{ID: id, Slug: in.Body.Slug, Name: in.Body.Name, Settings: in.Body.Settings.raw()})
+		t, err := c.TenantCreate(ctx, sqlc.TenantCreateParams{ID: id, Slug: in.Body.Slug, Name: in.Body.Name, Plan: plan, Settings: in.Body.Settings.raw()})
 		if err != nil {
 			return err
 		}
@@ -111,6 +120,7 @@ type tenantUpdateIn struct {
 		Slug     patch[string] `json:"slug,omitzero" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" doc:"Lower case letters, digits and inner hyphens."`
 		Name     patch[string] `json:"name,omitzero" minLength:"1" maxLength:"255"`
 		Status   patch[string] `json:"status,omitzero" enum:"active,suspended"`
+		Plan     mergeOf[Plan] `json:"plan,omitzero" doc:"Merged with what is there; null gives the defaults back."`
 		Settings patch[Object] `json:"settings,omitzero"`
 	}
 }
@@ -139,7 +149,7 @@ func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*found[Tena
 		if err != nil {
 			return err
 		}
-		p := sqlc.TenantUpdateParams{ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Settings: t.Settings}
+		p := sqlc.TenantUpdateParams{ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: in.Body.Plan.apply(t.Plan), Settings: t.Settings}
 		setIf(&p.Slug, in.Body.Slug)
 		setIf(&p.Name, in.Body.Name)
 		setIf(&p.Status, in.Body.Status)
@@ -162,8 +172,8 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The trace belongs to no tenant: the tenant's own log goes with it.
-	err = a.operate(ctx, uuid.Nil, func(c *change) error {
+	// Its usage and its audit log stay under its id, this change included.
+	err = a.operate(ctx, ref.ID, func(c *change) error {
 		t, err := c.TenantGetForUpdate(ctx, ref.ID)
 		if err != nil {
 			return err
@@ -181,6 +191,39 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 	})
 	a.Forget("tenants", ref.ID)
 	return nil, err
+}
+
+// Plan is what a tenant may use.
+type Plan struct {
+	MaxScripts        *int64         `json:"max_scripts,omitempty" minimum:"0" maximum:"1000000" nullable:"true" doc:"Scripts."`
+	MaxConcurrentRuns *int64         `json:"max_concurrent_runs,omitempty" minimum:"1" maximum:"1000000" nullable:"true" doc:"Executions at once, of all its scripts over all nodes."`
+	MaxQueueDepth     *int64         `json:"max_queue_depth,omitempty" minimum:"0" maximum:"2000000000" nullable:"true" doc:"Executions that wait. 100,000 by default."`
+	MaxKVBytes        *int64         `json:"max_kv_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"Keys and values in kv."`
+	MaxHistoryBytes   *int64         `json:"max_history_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"All that it stores beside kv: executions, logs, versions, events, dead letters, audit log."`
+	Retention         *PlanRetention `json:"retention,omitempty"`
+}
+
+// PlanRetention is how long history is kept.
+type PlanRetention struct {
+	ExecutionsDays *float64 `json:"executions_days,omitempty" minimum:"0" maximum:"36500" nullable:"true" doc:"Executions that completed."`
+	FailedDays     *float64 `json:"failed_days,omitempty" minimum:"0" maximum:"36500" nullable:"true" doc:"Executions that did not; as executions_days by default."`
+	LogsDays       *float64 `json:"logs_days,omitempty" minimum:"0" maximum:"36500" nullable:"true" doc:"Logs, which go with their executions in any case."`
+}
+
+// retentionFields are PlanRetention's, for its schema.
+type retentionFields PlanRetention
+
+// Schema documents PlanRetention where it stands: it may be null in a merge patch, which a reference cannot say.
+func (PlanRetention) Schema(r huma.Registry) *huma.Schema {
+	s := *huma.SchemaFromType(r, reflect.TypeFor[retentionFields]())
+	s.Nullable = true
+	return &s
+}
+
+func planOf(stored json.RawMessage) Plan {
+	var plan Plan
+	_ = json.Unmarshal(stored, &plan) // the API lets only valid ones in
+	return plan
 }
 
 // checkName refuses names that a person can't read or tell apart.

@@ -15,6 +15,8 @@ type Usage struct {
 	To    string     `json:"to" format:"date"`
 	Items []UsageDay `json:"items" nullable:"false" doc:"Newest day first."`
 	Total UsageSum   `json:"total"`
+	// Storage is of now, whatever days are asked for.
+	Storage Storage `json:"storage" doc:"What is stored now."`
 }
 
 // UsageDay is what one script used on one day (UTC).
@@ -83,14 +85,18 @@ func (a *API) usage(ctx context.Context, in *usageIn) (*found[Usage], error) {
 		return nil, err
 	}
 	var rows []sqlc.UsageListRow
+	var stored Storage
 	err = a.read(ctx, func(q *sqlc.Queries) error {
+		if stored, err = a.storageOf(ctx, q, tenantOf(ctx)); err != nil {
+			return err
+		}
 		rows, err = q.UsageList(ctx, sqlc.UsageListParams{TenantID: tenantOf(ctx), FromDay: from, ToDay: to, ScriptID: script, RowLimit: maxUsageRows})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := Usage{From: from.Format(time.DateOnly), To: to.Format(time.DateOnly), Items: []UsageDay{}, Total: UsageSum{Outcomes: map[string]int64{}}}
+	out := Usage{From: from.Format(time.DateOnly), To: to.Format(time.DateOnly), Items: []UsageDay{}, Total: UsageSum{Outcomes: map[string]int64{}}, Storage: stored}
 	for _, r := range rows {
 		day := r.Day.Format(time.DateOnly)
 		if n := len(out.Items); n == 0 || out.Items[n-1].Day != day || out.Items[n-1].ScriptID != r.ScriptID {
@@ -100,4 +106,49 @@ func (a *API) usage(ctx context.Context, in *usageIn) (*found[Usage], error) {
 		out.Total.add(r)
 	}
 	return &found[Usage]{out}, nil
+}
+
+// TenantsUsage is what all tenants used in a month.
+type TenantsUsage struct {
+	Period string        `json:"period" example:"2026-11"`
+	Items  []TenantUsage `json:"items" nullable:"false" doc:"By tenant_id."`
+}
+
+// TenantUsage is what one tenant used. A tenant that was deleted has no slug and no name.
+type TenantUsage struct {
+	TenantID uuid.UUID `json:"tenant_id" format:"uuid"`
+	Slug     *string   `json:"slug"`
+	Name     *string   `json:"name"`
+	Deleted  bool      `json:"deleted"`
+	UsageSum
+}
+
+type tenantsUsageIn struct {
+	Period string `query:"period" maxLength:"7" doc:"A month (UTC), such as 2026-11; the current one by default."`
+}
+
+func (a *API) tenantsUsage(ctx context.Context, in *tenantsUsageIn) (*found[TenantsUsage], error) {
+	month := time.Now().UTC()
+	if in.Period != "" {
+		var err error
+		if month, err = time.Parse("2006-01", in.Period); err != nil {
+			return nil, invalid("query.period", "must be a month, such as 2026-11")
+		}
+	}
+	from := time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
+	out := &found[TenantsUsage]{TenantsUsage{Period: from.Format("2006-01"), Items: []TenantUsage{}}}
+	rows, err := a.queries.UsageOfTenants(ctx, sqlc.UsageOfTenantsParams{FromDay: from, ToDay: from.AddDate(0, 1, -1), RowLimit: maxUsageRows})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if n := len(out.Body.Items); n == 0 || out.Body.Items[n-1].TenantID != r.TenantID {
+			out.Body.Items = append(out.Body.Items, TenantUsage{TenantID: r.TenantID, Slug: r.Slug, Name: r.Name, Deleted: r.Slug == nil})
+		}
+		out.Body.Items[len(out.Body.Items)-1].add(sqlc.UsageListRow{
+			Outcome: r.Outcome, Executions: r.Executions, CpuMs: r.CpuMs, DurationMs: r.DurationMs, MemoryByteMs: r.MemoryByteMs,
+			EgressBytes: r.EgressBytes, ApiCalls: r.ApiCalls,
+		})
+	}
+	return out, nil
 }

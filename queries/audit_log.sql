@@ -11,3 +11,19 @@ WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @b
   AND (sqlc.narg(object_type)::text IS NULL OR object_type = sqlc.narg(object_type))
   AND (sqlc.narg(object_id)::text IS NULL OR object_id = sqlc.narg(object_id))
 ORDER BY created_at DESC, id DESC LIMIT @row_limit;
+
+-- The operator's own changes, and with a tenant those of it, whether or not it is still there.
+-- name: AuditListOperator :many
+SELECT * FROM audit_log
+WHERE (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
+  AND (CASE WHEN sqlc.narg(tenant_id)::uuid IS NULL THEN tenant_id IS NULL OR actor_role = 'superadmin' ELSE tenant_id = sqlc.narg(tenant_id) END)
+  AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action))
+  AND (sqlc.narg(object_type)::text IS NULL OR object_type = sqlc.narg(object_type))
+  AND (sqlc.narg(object_id)::text IS NULL OR object_id = sqlc.narg(object_id))
+ORDER BY created_at DESC, id DESC LIMIT @row_limit;
+
+-- Scheduler: retention.
+-- name: AuditPrune :execrows
+DELETE FROM audit_log a WHERE a.id IN (
+    SELECT o.id FROM audit_log o WHERE o.created_at < now() - make_interval(secs => @retention_seconds::float8) ORDER BY o.created_at LIMIT @row_limit
+);

@@ -36,7 +36,7 @@ WHERE tenant_id = @tenant_id AND id = @id;
 -- A dead letter for each execution of an event that failed for the last time. retry_count is how often it was retried.
 -- name: DeadLetterInsert :exec
 INSERT INTO script_event_dead_letters (id, script_id, tenant_id, execution_id, event_type, event_data, error, retry_count, last_retry_at, event_id, error_code)
-SELECT jsruntime_uuid_v7(), e.script_id, e.tenant_id, e.id, COALESCE(e.input->>'type', e.trigger_data->>'event_type', ''), COALESCE(e.input->'data', 'null'),
+SELECT jsruntime_uuid_v7(), e.script_id, e.tenant_id, e.id, COALESCE(e.input->>'type', e.trigger_data->>'event_type', ''), COALESCE(jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input)->'data', 'null'),
     COALESCE(e.error, e.error_code, ''), e.attempt - 1, CASE WHEN e.attempt > 1 THEN e.started_at END, e.event_id, e.error_code
 FROM script_executions e WHERE e.id = ANY(@execution_ids::uuid[]);
 
@@ -51,3 +51,12 @@ WHERE e.id = ANY(@execution_ids::uuid[]) AND d.id = e.dead_letter_id AND d.tenan
 -- name: DeadLetterResolve :exec
 DELETE FROM script_event_dead_letters d USING script_executions e
 WHERE e.id = ANY(@execution_ids::uuid[]) AND d.id = e.dead_letter_id AND d.tenant_id = e.tenant_id;
+
+-- Scheduler: retention. One whose redrive is under way stays.
+-- name: DeadLetterPrune :execrows
+DELETE FROM script_event_dead_letters d WHERE d.id IN (
+    SELECT o.id FROM script_event_dead_letters o
+    WHERE o.created_at < now() - make_interval(secs => @retention_seconds::float8)
+      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.id = o.retry_execution_id AND e.status IN ('pending', 'running'))
+    ORDER BY o.created_at LIMIT @row_limit
+);

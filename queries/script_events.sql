@@ -19,10 +19,11 @@ FROM jsruntime_enqueue_event(@tenant_id::uuid, @type::text, @data::jsonb, sqlc.n
 
 -- Scheduler: retention.
 
--- Deletes events that are older than a day and their tenant's retention, and were delivered.
+-- Deletes events that are older than a day and the retention, were delivered, and have no execution left that needs their data.
 -- name: EventPrune :execrows
 DELETE FROM script_events v WHERE (v.tenant_id, v.id) IN (
     SELECT o.tenant_id, o.id FROM script_events o
     WHERE o.published_at < now() - make_interval(secs => @retention_seconds::float8) AND o.published_at < now() - interval '1 day' AND o.deliver_at < now()
+      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.tenant_id = o.tenant_id AND e.event_id = o.id)
     ORDER BY o.published_at LIMIT @row_limit
 );

@@ -16,7 +16,7 @@ SELECT id FROM script_executions WHERE id = ANY(@ids::uuid[]);
 
 -- One page, newest first, with what the size of the answer needs; the rows are read by ExecutionGetMany.
 -- name: ExecutionPage :many
-SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.input), 0) + COALESCE(pg_column_size(e.output), 0)
+SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.input), 0) + CASE WHEN e.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = e.tenant_id AND v.id = e.event_id), 0) ELSE 0 END + COALESCE(pg_column_size(e.output), 0)
     + COALESCE(pg_column_size(e.trigger_data), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0))::bigint AS bytes
 FROM script_executions e
 WHERE e.tenant_id = @tenant_id AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
@@ -28,11 +28,13 @@ WHERE e.tenant_id = @tenant_id AND (e.queued_at, e.id) < (@before_at::timestampt
 ORDER BY e.queued_at DESC, e.id DESC LIMIT @row_limit;
 
 -- name: ExecutionGetMany :many
-SELECT sqlc.embed(e), s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+SELECT sqlc.embed(e), s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = @tenant_id AND e.id = ANY(@ids::uuid[]);
 
 -- name: ExecutionGet :one
-SELECT sqlc.embed(e), s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+SELECT sqlc.embed(e), s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = @tenant_id AND e.id = @id;
 
 -- An execution that was accepted for later: once this is committed it will run.
@@ -45,7 +47,7 @@ RETURNING *;
 
 -- Whether as much waits for the tenant as may, by the rule of the publishing function (migrations/00008).
 -- name: ExecutionQueueFull :one
-SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.settings))::boolean AS queue_full, jsruntime_max_queue_depth(t.settings)::integer AS max_depth
+SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.plan), @wanted::integer)::boolean AS queue_full, jsruntime_max_queue_depth(t.plan)::integer AS max_depth
 FROM tenants t WHERE t.id = @tenant_id;
 
 -- Ends an execution that is still pending. The claim takes its rows FOR UPDATE SKIP LOCKED, so either this statement sees the
@@ -84,8 +86,8 @@ SELECT p.tenant_id, p.script_id, p.run_at, EXTRACT(EPOCH FROM p.run_at - now()):
     (t.status = 'active')::boolean AS tenant_active, (s.status = 'active')::boolean AS script_active, (s.status = 'archived')::boolean AS archived,
     COALESCE(CASE WHEN jsonb_typeof(s.resource_limits->'max_concurrent_runs') = 'number'
         THEN LEAST((s.resource_limits->>'max_concurrent_runs')::numeric, 1000000)::integer END, @script_concurrency::integer)::integer AS script_concurrency,
-    COALESCE(CASE WHEN jsonb_typeof(t.settings->'max_concurrent_runs') = 'number'
-        THEN LEAST((t.settings->>'max_concurrent_runs')::numeric, 1000000)::integer END, @tenant_concurrency::integer)::integer AS tenant_concurrency
+    COALESCE(CASE WHEN jsonb_typeof(t.plan->'max_concurrent_runs') = 'number'
+        THEN LEAST((t.plan->>'max_concurrent_runs')::numeric, 1000000)::integer END, @tenant_concurrency::integer)::integer AS tenant_concurrency
 FROM page p JOIN tenants t ON t.id = p.tenant_id JOIN scripts s ON s.id = p.script_id
 ORDER BY p.tenant_id, p.script_id;
 
@@ -116,7 +118,7 @@ UPDATE script_executions e
 SET status = 'running', node_id = @node_id::uuid, lease_token = @lease_token::uuid,
     lease_expires_at = now() + make_interval(secs => @lease_seconds::float8), started_at = now()
 WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p))
-RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.attempt, e.lost_count, e.queued_at, e.run_at,
+RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS input, e.attempt, e.lost_count, e.queued_at, e.run_at,
     e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested, e.traceparent,
     EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
     EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds;
@@ -183,6 +185,13 @@ SET input = h.input::jsonb, trigger_data = COALESCE(e.trigger_data, '{}') || h.t
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@inputs::text[]) AS input, unnest(@trigger_datas::text[]) AS trigger_data) h
 WHERE e.id = h.id AND octet_length(e.input::text) > @max_bytes::integer;
 
+-- Takes the inputs from executions that have ended for good and of which their script keeps no history: that they were accepted and how
+-- they ended stays.
+-- name: ExecutionBare :exec
+UPDATE script_executions e
+SET input = NULL, trigger_data = COALESCE(e.trigger_data, '{}') || '{"bodies": false}'
+WHERE e.id = ANY(@ids::uuid[]);
+
 -- The next attempt of executions that ended, with the script's newest version.
 -- name: ExecutionRetry :exec
 INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
@@ -224,7 +233,8 @@ WITH lost AS (
         e.event_id, e.dead_letter_id, e.started_at, e.completed_at
 ), letters AS (
     INSERT INTO script_event_dead_letters (id, script_id, tenant_id, execution_id, event_type, event_data, error, retry_count, last_retry_at, event_id, error_code)
-    SELECT jsruntime_uuid_v7(), r.script_id, r.tenant_id, r.id, COALESCE(r.input->>'type', r.trigger_data->>'event_type', ''), COALESCE(r.input->'data', 'null'),
+    SELECT jsruntime_uuid_v7(), r.script_id, r.tenant_id, r.id, COALESCE(r.input->>'type', r.trigger_data->>'event_type', ''),
+        COALESCE(jsruntime_input(r.tenant_id, r.event_id, r.trigger_type, r.input)->'data', 'null'),
         r.error, r.attempt - 1, CASE WHEN r.attempt > 1 THEN r.started_at END, r.event_id, r.error_code
     FROM rescued r WHERE r.status = 'failed' AND r.trigger_type = 'event' AND r.dead_letter_id IS NULL
 ), redriven AS (
@@ -302,12 +312,14 @@ WITH RECURSIVE bounds AS (
 )
 SELECT max(p.total)::bigint FROM pairs p;
 
--- Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs.
+-- Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs. Those that did not complete may
+-- have another retention.
 -- name: ExecutionPrune :one
 WITH old AS (
     SELECT e.id FROM script_executions e
-    WHERE e.tenant_id = @tenant_id AND e.queued_at < now() - make_interval(secs => @retention_seconds::float8)
-      AND e.status IN ('completed', 'failed', 'timeout', 'cancelled')
+    WHERE e.tenant_id = @tenant_id AND e.queued_at < now() - make_interval(secs => LEAST(@retention_seconds::float8, @failed_seconds::float8))
+      AND (e.status = 'completed' AND e.queued_at < now() - make_interval(secs => @retention_seconds::float8)
+           OR e.status IN ('failed', 'timeout', 'cancelled') AND e.queued_at < now() - make_interval(secs => @failed_seconds::float8))
     ORDER BY e.queued_at LIMIT @row_limit
     FOR UPDATE SKIP LOCKED
 ), logs AS (
@@ -316,6 +328,29 @@ WITH old AS (
     DELETE FROM script_executions e WHERE e.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING e.id
 )
 SELECT count(*)::bigint FROM gone;
+
+-- Deletes the oldest ended executions of a tenant that stores more than its quota, with their logs, and takes their bytes off. One node at a
+-- time does it for a tenant. It returns the bytes that are left of all tables but kv, less than 0 where another node is at it.
+-- name: ExecutionPruneOldest :one
+WITH mine AS (
+    SELECT pg_try_advisory_xact_lock(hashtextextended('jsruntime_storage ' || @tenant_id::uuid, 0)) AS locked
+), old AS (
+    SELECT e.id, jsruntime_execution_bytes(e) AS bytes FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.status IN ('completed', 'failed', 'timeout', 'cancelled') AND (SELECT mine.locked FROM mine)
+    ORDER BY e.queued_at, e.id LIMIT @row_limit
+    FOR UPDATE SKIP LOCKED
+), logs AS (
+    DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING octet_length(l.message) + 120 AS bytes
+), gone AS (
+    DELETE FROM script_executions e WHERE e.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING e.id
+), freed AS (
+    UPDATE tenant_storage s SET bytes = GREATEST(s.bytes - f.bytes, 0)
+    FROM (SELECT 'script_executions' AS table_name, COALESCE(sum(old.bytes), 0)::bigint AS bytes FROM old
+          UNION ALL SELECT 'script_execution_logs', COALESCE(sum(logs.bytes), 0)::bigint FROM logs) f
+    WHERE s.tenant_id = @tenant_id AND s.table_name = f.table_name
+    RETURNING f.bytes
+)
+SELECT (SELECT count(*) FROM gone)::bigint AS rows, CASE WHEN (SELECT mine.locked FROM mine) THEN COALESCE((SELECT sum(freed.bytes) FROM freed), 0) ELSE -1 END::bigint AS freed;
 
 -- Makes the planner use the indexes that the queue's queries are made for, until the end of the transaction. Its statistics are
 -- never of the queue as it is: after a burst of 40,000 events it read and sorted all of them for each claim, by the index of tenant

@@ -44,10 +44,10 @@ SET value = CASE WHEN kv.expires_at <= now() THEN excluded.value ELSE (kv.value:
 WHERE kv.expires_at <= now() OR kv.value ~ '^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$'
 RETURNING value;
 
--- What a tenant's kv holds, and its own quota if its settings name one.
+-- What a tenant's kv holds, and its own quota if its plan names one.
 -- name: KVUsage :one
 SELECT COALESCE(sum(kv.size_bytes + octet_length(kv.key)), 0)::bigint AS bytes, count(kv.key) AS keys,
-    COALESCE(CASE WHEN jsonb_typeof(t.settings->'max_kv_bytes') = 'number' THEN (t.settings->>'max_kv_bytes')::float8::bigint END, 0)::bigint AS max_bytes
+    COALESCE((t.plan->>'max_kv_bytes')::numeric::bigint, -1)::bigint AS max_bytes
 FROM tenants t LEFT JOIN script_kv kv ON kv.tenant_id = t.id
 WHERE t.id = @tenant_id
 GROUP BY t.id;

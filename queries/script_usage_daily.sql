@@ -25,3 +25,11 @@ FROM script_usage_daily u LEFT JOIN scripts s ON s.id = u.script_id AND s.tenant
 WHERE u.tenant_id = @tenant_id AND u.day >= @from_day AND u.day <= @to_day
   AND (sqlc.narg(script_id)::uuid IS NULL OR u.script_id = sqlc.narg(script_id))
 ORDER BY u.day DESC, u.script_id, u.outcome LIMIT @row_limit;
+
+-- The operator: what each tenant used from one day to another, those that are gone included.
+-- name: UsageOfTenants :many
+SELECT u.tenant_id, t.slug, t.name, u.outcome, sum(u.executions)::bigint AS executions, sum(u.cpu_ms)::float8 AS cpu_ms, sum(u.duration_ms)::float8 AS duration_ms,
+    sum(u.memory_byte_ms)::float8 AS memory_byte_ms, sum(u.egress_bytes)::bigint AS egress_bytes, sum(u.api_calls)::bigint AS api_calls
+FROM script_usage_daily u LEFT JOIN tenants t ON t.id = u.tenant_id
+WHERE u.day >= @from_day AND u.day <= @to_day AND u.tenant_id > @after_id
+GROUP BY u.tenant_id, t.slug, t.name, u.outcome ORDER BY u.tenant_id, u.outcome LIMIT @row_limit;

@@ -36,3 +36,13 @@ SELECT * FROM script_versions WHERE tenant_id = @tenant_id AND script_id = @scri
 
 -- name: VersionHandlers :one
 SELECT handlers FROM script_versions WHERE tenant_id = @tenant_id AND script_id = @script_id AND version_number = @version_number;
+
+-- Scheduler: retention. A version is deleted when it is none of the newest, is not the script's current one, is old, and no execution that
+-- waits or runs names it.
+-- name: VersionPrune :execrows
+DELETE FROM script_versions v WHERE v.id IN (
+    SELECT o.id FROM script_versions o JOIN scripts s ON s.id = o.script_id
+    WHERE o.version_number <= s.version - @keep::integer AND o.created_at < now() - make_interval(secs => @retention_seconds::float8)
+      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.tenant_id = o.tenant_id AND e.script_id = o.script_id AND e.version = o.version_number AND e.status IN ('pending', 'running'))
+    LIMIT @row_limit
+);

@@ -16,7 +16,7 @@ SELECT * FROM tenants WHERE id = ANY(@ids::uuid[]);
 SELECT * FROM tenants WHERE slug = @slug;
 
 -- name: TenantCreate :one
-INSERT INTO tenants (id, slug, name, settings) VALUES (@id, @slug, @name, @settings) RETURNING *;
+INSERT INTO tenants (id, slug, name, plan, settings) VALUES (@id, @slug, @name, @plan, @settings) RETURNING *;
 
 -- name: TenantList :many
 SELECT * FROM tenants
@@ -29,7 +29,7 @@ ORDER BY created_at DESC, id DESC LIMIT @row_limit;
 SELECT * FROM tenants WHERE id = @id FOR UPDATE;
 
 -- name: TenantUpdate :one
-UPDATE tenants SET name = @name, slug = @slug, status = @status, settings = @settings, updated_at = now() WHERE id = @id RETURNING *;
+UPDATE tenants SET name = @name, slug = @slug, status = @status, plan = @plan, settings = @settings, updated_at = now() WHERE id = @id RETURNING *;
 
 -- Scripts take executions, versions, endpoints, subscriptions, jobs, logs and dead letters with them.
 -- name: TenantDeleteScripts :exec
@@ -40,7 +40,9 @@ DELETE FROM users WHERE tenant_id = @tenant_id;
 
 -- name: TenantDelete :execrows
 DELETE FROM tenants WHERE id = @id;
--- Scheduler: retention. Tenants in pages, with their own retention in days, or 0.
+-- Scheduler: retention. Tenants in pages, with their own retention in days; less than 0 where their plan names none.
 -- name: TenantRetention :many
-SELECT t.id, CASE WHEN jsonb_typeof(t.settings->'retention_days') = 'number' THEN LEAST((t.settings->>'retention_days')::float8, 36500) ELSE 0 END::float8 AS retention_days
+SELECT t.id, COALESCE((t.plan->'retention'->>'executions_days')::float8, -1)::float8 AS executions_days,
+    COALESCE((t.plan->'retention'->>'failed_days')::float8, -1)::float8 AS failed_days,
+    COALESCE((t.plan->'retention'->>'logs_days')::float8, -1)::float8 AS logs_days
 FROM tenants t WHERE t.id > @after_id ORDER BY t.id LIMIT @row_limit;

@@ -16,6 +16,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/engine/storage"
 	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
@@ -181,7 +182,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				finish.ErrorCodes = append(finish.ErrorCodes, string(res.Code))
 				finish.Errors = append(finish.Errors, ledger.SafeText(res.Message))
 				finish.ErrorStacks = append(finish.ErrorStacks, ledger.SafeText(res.Stack))
-				finish.Outputs = append(finish.Outputs, string(outputOf(e.inv, res)))
+				finish.Outputs = append(finish.Outputs, string(s.outputOf(e, res)))
 				finish.Metrics = append(finish.Metrics, string(ledger.MetricsJSON(res.Metrics)))
 			}
 		}
@@ -234,12 +235,23 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	return nil
 }
 
-// outputOf is the output as it is kept. What never ran has none.
-func outputOf(inv *engine.Invocation, res *engine.Result) json.RawMessage {
-	if inv == nil {
+// outputOf is the output as it is kept. What never ran has none, and of a tenant at its storage quota none is kept.
+func (s *Scheduler) outputOf(e *ending, res *engine.Result) json.RawMessage {
+	if e.inv == nil || s.lean(e) || !e.keeps() {
 		return nil
 	}
-	return ledger.OutputOf(inv, res)
+	return ledger.OutputOf(e.inv, res)
+}
+
+// lean reports whether an ending is kept without output and log.
+func (s *Scheduler) lean(e *ending) bool {
+	state, _ := s.cfg.Storage.State(e.row.TenantID)
+	return state != storage.Normal
+}
+
+// keeps reports whether the script's author wants to keep the log of an execution that ended so. The row itself was accepted and stays.
+func (e *ending) keeps() bool {
+	return e.inv == nil || e.inv.Script.History.Keeps(e.row.ID, e.result.Code)
 }
 
 // follow writes what follows from endings: next attempts, dead letters, the schedules' last runs, logs and usage.
@@ -253,6 +265,7 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 	var logs []sqlc.ExecutionLogRecordParams
 	var usage ledger.Usage
 	var cuts sqlc.ExecutionCutInputsParams
+	var bare []uuid.UUID // whose inputs go: their script keeps no history of them
 	now := time.Now()
 	// In one order, so that two batches never wait for each other's schedules.
 	slices.SortFunc(finished, func(a, b uuid.UUID) int { return bytes.Compare(byID[a].row.ScriptID[:], byID[b].row.ScriptID[:]) })
@@ -295,8 +308,19 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 			jobs.Statuses = append(jobs.Statuses, string(res.Code.Status()))
 			jobs.StartedAts = append(jobs.StartedAts, started)
 		}
-		if !e.stripped {
+		stored := int64(len(res.Message) + len(res.Stack))
+		if next == uuid.Nil && followed == "" && e.inv != nil && !e.keeps() {
+			bare = append(bare, id)
+		} else if !s.lean(e) {
+			stored += int64(len(res.Output))
+		}
+		s.cfg.Storage.Add(row.TenantID, storage.Executions, stored)
+		if followed == "dead_letter" && actions[id] == actionDeadLetter {
+			s.cfg.Storage.Add(row.TenantID, storage.DeadLetters, int64(250+len(row.Input)))
+		}
+		if !e.stripped && !s.lean(e) && (e.keeps() || followed != "") {
 			for _, line := range res.Logs {
+				s.cfg.Storage.Add(row.TenantID, storage.Logs, ledger.LogBytes(line.Message))
 				logs = append(logs, sqlc.ExecutionLogRecordParams{
 					ExecutionID: id, Seq: int32(line.Seq), TenantID: row.TenantID, ScriptID: row.ScriptID,
 					Level: line.Level, Message: ledger.SafeText(line.Message), At: line.At,
@@ -326,6 +350,11 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 	if len(cuts.Ids) > 0 {
 		cuts.MaxBytes = ledger.MaxBodyBytes
 		if err := queries.ExecutionCutInputs(ctx, cuts); err != nil {
+			return err
+		}
+	}
+	if len(bare) > 0 {
+		if err := queries.ExecutionBare(ctx, bare); err != nil {
 			return err
 		}
 	}

@@ -52,7 +52,7 @@ func TestLimitsHoldAcrossNodes(t *testing.T) {
 	narrow := w.subscriber(a, "x")
 	w.exec(`UPDATE scripts SET resource_limits = '{"max_concurrent_runs": 1}' WHERE id = $1`, narrow)
 	wide := w.subscriber(a, "x")
-	w.exec(`UPDATE tenants SET settings = '{"max_concurrent_runs": 4}' WHERE id = $1`, b)
+	w.exec(`UPDATE tenants SET plan = '{"max_concurrent_runs": 4}' WHERE id = $1`, b)
 	for range 3 {
 		w.subscriber(b, "x")
 	}
@@ -175,7 +175,7 @@ func TestAFloodDoesNotDelayAnotherTenant(t *testing.T) {
 	a, b := w.tenant("a"), w.tenant("b")
 	flooded, quiet := w.subscriber(a, "x"), w.subscriber(b, "x")
 	w.exec(`UPDATE scripts SET resource_limits = '{"max_concurrent_runs": 1000}' WHERE id = $1`, flooded)
-	w.exec(`UPDATE tenants SET settings = '{"max_concurrent_runs": 1000, "max_queue_depth": 1000000}' WHERE id = $1`, a)
+	w.exec(`UPDATE tenants SET plan = '{"max_concurrent_runs": 1000, "max_queue_depth": 1000000}' WHERE id = $1`, a)
 	w.exec(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, input, started_at, handler)
 		SELECT jsruntime_uuid_v7(), $1, $2, 'pending', 'event', '{}', NULL, 'event' FROM generate_series(1, 100000)`, flooded, a)
 	began := make(chan time.Time, 1)
@@ -533,7 +533,7 @@ func TestDrainWaitsAndGivesBack(t *testing.T) {
 func TestRetention(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.tenant("a"), w.tenant("b")
-	w.exec(`UPDATE tenants SET settings = '{"retention_days": 200}' WHERE id = $1`, b)
+	w.exec(`UPDATE tenants SET plan = '{"retention": {"executions_days": 200}}' WHERE id = $1`, b)
 	for _, tenant := range []uuid.UUID{a, b} {
 		script := w.script(tenant, "oneoff")
 		w.exec(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type, queued_at, started_at, completed_at)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"jsruntime/engine"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -145,7 +146,7 @@ func (s *Scheduler) pruneOnce(ctx context.Context) error {
 		}
 	}
 	tenants, after := []sqlc.TenantRetentionRow{}, sqlc.TenantRetentionParams{RowLimit: pruneBatch}
-	longest := s.cfg.Retention
+	longest := max(s.cfg.Retention, s.cfg.FailedRetention)
 	for {
 		page, err := s.queries.TenantRetention(ctx, after)
 		if err != nil {
@@ -158,31 +159,53 @@ func (s *Scheduler) pruneOnce(ctx context.Context) error {
 		after.AfterID = page[len(page)-1].ID
 	}
 	for _, tenant := range tenants {
-		retention := s.cfg.Retention
-		if tenant.RetentionDays > 0 {
-			retention = time.Duration(tenant.RetentionDays * 24 * float64(time.Hour))
-			longest = max(longest, retention)
+		completed := retentionOf(tenant.ExecutionsDays, s.cfg.Retention)
+		failed := retentionOf(tenant.FailedDays, retentionOf(tenant.ExecutionsDays, s.cfg.FailedRetention))
+		logs := retentionOf(tenant.LogsDays, s.cfg.LogRetention)
+		longest = max(longest, completed, failed)
+		err := repeat("script_executions", func(ctx context.Context) (int64, error) {
+			return s.queries.ExecutionPrune(ctx, sqlc.ExecutionPruneParams{
+				TenantID: tenant.ID, RetentionSeconds: forever(completed).Seconds(), FailedSeconds: forever(failed).Seconds(), RowLimit: pruneBatch,
+			})
+		})
+		if err != nil {
+			return err
 		}
-		if retention < 0 {
+		if logs < 0 || logs >= min(forever(completed), forever(failed)) {
 			continue
 		}
-		err := repeat("script_executions", func(ctx context.Context) (int64, error) {
-			return s.queries.ExecutionPrune(ctx, sqlc.ExecutionPruneParams{TenantID: tenant.ID, RetentionSeconds: retention.Seconds(), RowLimit: pruneBatch})
+		err = repeat("script_execution_logs", func(ctx context.Context) (int64, error) {
+			return s.queries.ExecutionLogPrune(ctx, sqlc.ExecutionLogPruneParams{TenantID: tenant.ID, RetentionSeconds: logs.Seconds(), RowLimit: pruneBatch})
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if s.cfg.Retention >= 0 {
-		err := repeat("script_events", func(ctx context.Context) (int64, error) {
-			return s.queries.EventPrune(ctx, sqlc.EventPruneParams{RetentionSeconds: longest.Seconds(), RowLimit: pruneBatch})
-		})
-		if err != nil {
-			return err
+	for _, table := range []struct {
+		name      string
+		retention time.Duration
+		prune     func(context.Context, time.Duration) (int64, error)
+	}{
+		{"script_events", keptWith(s.cfg.Retention, longest), func(ctx context.Context, age time.Duration) (int64, error) {
+			return s.queries.EventPrune(ctx, sqlc.EventPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
+		}},
+		{"script_schedule_ticks", keptWith(s.cfg.Retention, max(longest, tickRetention)), func(ctx context.Context, age time.Duration) (int64, error) {
+			return s.queries.ScheduleTickPrune(ctx, sqlc.ScheduleTickPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
+		}},
+		{"audit_log", s.cfg.AuditRetention, func(ctx context.Context, age time.Duration) (int64, error) {
+			return s.queries.AuditPrune(ctx, sqlc.AuditPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
+		}},
+		{"script_event_dead_letters", s.cfg.DeadLetterRetention, func(ctx context.Context, age time.Duration) (int64, error) {
+			return s.queries.DeadLetterPrune(ctx, sqlc.DeadLetterPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
+		}},
+		{"script_versions", keptWith(time.Duration(s.cfg.KeepVersions), keptWith(s.cfg.Retention, longest)), func(ctx context.Context, age time.Duration) (int64, error) {
+			return s.queries.VersionPrune(ctx, sqlc.VersionPruneParams{Keep: int32(s.cfg.KeepVersions), RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
+		}},
+	} {
+		if table.retention < 0 {
+			continue
 		}
-		err = repeat("script_schedule_ticks", func(ctx context.Context) (int64, error) {
-			return s.queries.ScheduleTickPrune(ctx, sqlc.ScheduleTickPruneParams{RetentionSeconds: max(longest, tickRetention).Seconds(), RowLimit: pruneBatch})
-		})
+		err := repeat(table.name, func(ctx context.Context) (int64, error) { return table.prune(ctx, table.retention) })
 		if err != nil {
 			return err
 		}
@@ -194,4 +217,86 @@ func (s *Scheduler) pruneOnce(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// retentionOf is a retention in days, or otherwise where it is less than 0.
+func retentionOf(days float64, otherwise time.Duration) time.Duration {
+	if days < 0 {
+		return otherwise
+	}
+	return time.Duration(days * 24 * float64(time.Hour))
+}
+
+// century stands for ever where a statement wants a time.
+const century = 100 * 365 * 24 * time.Hour
+
+func forever(retention time.Duration) time.Duration {
+	if retention < 0 {
+		return century
+	}
+	return retention
+}
+
+// keptWith is retention, or for ever where something is kept for ever.
+func keptWith(something, retention time.Duration) time.Duration {
+	if something < 0 {
+		return something
+	}
+	return retention
+}
+
+// overInterval is how often tenants that store too much are looked for.
+const overInterval = 2 * time.Second
+
+// pruneOver deletes the oldest executions of tenants that are near their storage quota. Others do not notice: it goes by tenant, in batches.
+func (s *Scheduler) pruneOver(ctx context.Context) {
+	for {
+		s.complain(ctx, "executions beyond a storage quota not deleted", s.pruneOverOnce(ctx))
+		if !pause(ctx, overInterval) {
+			return
+		}
+	}
+}
+
+func (s *Scheduler) pruneOverOnce(ctx context.Context) error {
+	var over []sqlc.StorageOverRow
+	err := within(ctx, func(ctx context.Context) (err error) {
+		over, err = s.queries.StorageOver(ctx, sqlc.StorageOverParams{DefaultBytes: s.cfg.MaxHistoryBytes, Share: storage.LeanShare})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, tenant := range over {
+		if tenant.Stale {
+			// Counted as it was written, without what Postgres compresses: what is deleted early should have to be.
+			err := within(ctx, func(ctx context.Context) error {
+				_, err := s.queries.StorageCount(ctx, tenant.TenantID)
+				return err
+			})
+			if err == nil {
+				continue // the next look goes by the new figure
+			}
+			s.complain(ctx, "stored bytes not counted", err) // a count that takes too long must not keep the tenant from being pruned
+		}
+		left := tenant.Bytes
+		for float64(left) > float64(tenant.Quota)*storage.PruneShare {
+			var gone sqlc.ExecutionPruneOldestRow
+			err := within(ctx, func(ctx context.Context) (err error) {
+				gone, err = s.queries.ExecutionPruneOldest(ctx, sqlc.ExecutionPruneOldestParams{TenantID: tenant.TenantID, RowLimit: pruneBatch})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if gone.Rows > 0 {
+				s.cfg.Observer.Pruned("script_executions", gone.Rows)
+			}
+			if gone.Freed < 0 || gone.Rows < pruneBatch {
+				break // another node is at it, or nothing is left that may go
+			}
+			left -= gone.Freed
+		}
+	}
+	return nil
 }

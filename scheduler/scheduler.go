@@ -16,6 +16,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/cluster"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -46,7 +47,7 @@ type Config struct {
 	Concurrency int
 	// ScriptConcurrency is max_concurrent_runs of a script that names none. 0 means 5.
 	ScriptConcurrency int
-	// TenantConcurrency is how many queued executions a tenant that names no max_concurrent_runs in its settings has running at
+	// TenantConcurrency is how many queued executions a tenant whose plan names no max_concurrent_runs has running at
 	// one time across all nodes. 0 means 100.
 	TenantConcurrency int
 
@@ -62,9 +63,25 @@ type Config struct {
 	MissedGrace time.Duration
 	// DrainTimeout is how long Run lets executions end by themselves once its context is done. 0 means 30 s.
 	DrainTimeout time.Duration
-	// Retention is how long ended executions, their logs and events are kept, for tenants without retention_days in their
-	// settings; dead letters stay until somebody deletes them. 0 means 90 days; less than 0 means for ever.
+	// Retention is how long ended executions, their logs and events are kept, for tenants whose plan names no other. 0 means 90 days;
+	// less than 0 means for ever.
 	Retention time.Duration
+	// FailedRetention is the same for executions that did not complete. 0 means Retention.
+	FailedRetention time.Duration
+	// LogRetention is the same for logs, which go with their executions in any case. 0 means Retention.
+	LogRetention time.Duration
+	// AuditRetention is how long the audit log is kept. 0 means 365 days; less than 0 means for ever.
+	AuditRetention time.Duration
+	// DeadLetterRetention is how long dead letters are kept. 0 means 90 days; less than 0 means for ever.
+	DeadLetterRetention time.Duration
+	// KeepVersions is how many of a script's newest versions are kept however old they are. An older version is kept for Retention, and as
+	// long as an execution that waits or runs names it. 0 means 50; less than 0 keeps all.
+	KeepVersions int
+	// Storage counts what endings write, and says for which tenants they are kept without output and logs. nil: none.
+	Storage *storage.Meter
+	// MaxHistoryBytes is the storage quota of tenants whose plan names none: the oldest executions of a tenant near it are deleted early.
+	// 0 means storage.DefaultHistoryBytes.
+	MaxHistoryBytes int64
 	// PruneInterval is how often what is older is looked for. 0 means 10 min.
 	PruneInterval time.Duration
 
@@ -120,6 +137,12 @@ func (c Config) withDefaults() (Config, error) {
 	c.MissedGrace = cmp.Or(c.MissedGrace, 10*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.Retention = cmp.Or(c.Retention, 90*24*time.Hour)
+	c.FailedRetention = cmp.Or(c.FailedRetention, c.Retention)
+	c.LogRetention = cmp.Or(c.LogRetention, c.Retention)
+	c.AuditRetention = cmp.Or(c.AuditRetention, 365*24*time.Hour)
+	c.DeadLetterRetention = cmp.Or(c.DeadLetterRetention, 90*24*time.Hour)
+	c.KeepVersions = cmp.Or(c.KeepVersions, 50)
+	c.MaxHistoryBytes = cmp.Or(c.MaxHistoryBytes, storage.DefaultHistoryBytes)
 	c.PruneInterval = cmp.Or(c.PruneInterval, 10*time.Minute)
 	if c.Members == nil {
 		c.Members = new(cluster.Members)
@@ -266,6 +289,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	claiming.Go(func() { s.arm(ctx) })
 	claiming.Go(func() { s.rescue(ctx) })
 	claiming.Go(func() { s.prune(ctx) })
+	claiming.Go(func() { s.pruneOver(ctx) })
 
 	<-ctx.Done()
 	claiming.Wait()

@@ -73,6 +73,88 @@ func (q *Queries) AuditList(ctx context.Context, arg AuditListParams) ([]AuditLo
 	return items, nil
 }
 
+const auditListOperator = `-- name: AuditListOperator :many
+SELECT id, tenant_id, actor_key_id, actor_name, actor_role, action, object_type, object_id, before, after, request_id, created_at FROM audit_log
+WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
+  AND (CASE WHEN $3::uuid IS NULL THEN tenant_id IS NULL OR actor_role = 'superadmin' ELSE tenant_id = $3 END)
+  AND ($4::text IS NULL OR action = $4)
+  AND ($5::text IS NULL OR object_type = $5)
+  AND ($6::text IS NULL OR object_id = $6)
+ORDER BY created_at DESC, id DESC LIMIT $7
+`
+
+type AuditListOperatorParams struct {
+	BeforeAt   time.Time
+	BeforeID   uuid.UUID
+	TenantID   *uuid.UUID
+	Action     *string
+	ObjectType *string
+	ObjectID   *string
+	RowLimit   int32
+}
+
+// The operator's own changes, and with a tenant those of it, whether or not it is still there.
+func (q *Queries) AuditListOperator(ctx context.Context, arg AuditListOperatorParams) ([]AuditLog, error) {
+	rows, err := q.db.Query(ctx, auditListOperator,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.TenantID,
+		arg.Action,
+		arg.ObjectType,
+		arg.ObjectID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AuditLog{}
+	for rows.Next() {
+		var i AuditLog
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.ActorKeyID,
+			&i.ActorName,
+			&i.ActorRole,
+			&i.Action,
+			&i.ObjectType,
+			&i.ObjectID,
+			&i.Before,
+			&i.After,
+			&i.RequestID,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const auditPrune = `-- name: AuditPrune :execrows
+DELETE FROM audit_log a WHERE a.id IN (
+    SELECT o.id FROM audit_log o WHERE o.created_at < now() - make_interval(secs => $1::float8) ORDER BY o.created_at LIMIT $2
+)
+`
+
+type AuditPruneParams struct {
+	RetentionSeconds float64
+	RowLimit         int32
+}
+
+// Scheduler: retention.
+func (q *Queries) AuditPrune(ctx context.Context, arg AuditPruneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, auditPrune, arg.RetentionSeconds, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const auditWrite = `-- name: AuditWrite :exec
 
 INSERT INTO audit_log (id, tenant_id, actor_key_id, actor_name, actor_role, action, object_type, object_id, before, after, request_id)

@@ -126,6 +126,7 @@ type Script struct {
 	Timezone         string
 	QuarantinedUntil *time.Time
 	QuarantineReason *string
+	History          json.RawMessage
 }
 
 type ScriptEvent struct {
@@ -320,6 +321,14 @@ type Tenant struct {
 	Settings  json.RawMessage
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	Plan      json.RawMessage
+}
+
+type TenantStorage struct {
+	TenantID  uuid.UUID
+	TableName string
+	Bytes     int64
+	CountedAt *time.Time
 }
 
 type User struct {

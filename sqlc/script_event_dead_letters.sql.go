@@ -69,7 +69,7 @@ func (q *Queries) DeadLetterGet(ctx context.Context, arg DeadLetterGetParams) (D
 const deadLetterInsert = `-- name: DeadLetterInsert :exec
 
 INSERT INTO script_event_dead_letters (id, script_id, tenant_id, execution_id, event_type, event_data, error, retry_count, last_retry_at, event_id, error_code)
-SELECT jsruntime_uuid_v7(), e.script_id, e.tenant_id, e.id, COALESCE(e.input->>'type', e.trigger_data->>'event_type', ''), COALESCE(e.input->'data', 'null'),
+SELECT jsruntime_uuid_v7(), e.script_id, e.tenant_id, e.id, COALESCE(e.input->>'type', e.trigger_data->>'event_type', ''), COALESCE(jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input)->'data', 'null'),
     COALESCE(e.error, e.error_code, ''), e.attempt - 1, CASE WHEN e.attempt > 1 THEN e.started_at END, e.event_id, e.error_code
 FROM script_executions e WHERE e.id = ANY($1::uuid[])
 `
@@ -174,6 +174,29 @@ type DeadLetterMarkRetriedParams struct {
 func (q *Queries) DeadLetterMarkRetried(ctx context.Context, arg DeadLetterMarkRetriedParams) error {
 	_, err := q.db.Exec(ctx, deadLetterMarkRetried, arg.ExecutionID, arg.TenantID, arg.ID)
 	return err
+}
+
+const deadLetterPrune = `-- name: DeadLetterPrune :execrows
+DELETE FROM script_event_dead_letters d WHERE d.id IN (
+    SELECT o.id FROM script_event_dead_letters o
+    WHERE o.created_at < now() - make_interval(secs => $1::float8)
+      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.id = o.retry_execution_id AND e.status IN ('pending', 'running'))
+    ORDER BY o.created_at LIMIT $2
+)
+`
+
+type DeadLetterPruneParams struct {
+	RetentionSeconds float64
+	RowLimit         int32
+}
+
+// Scheduler: retention. One whose redrive is under way stays.
+func (q *Queries) DeadLetterPrune(ctx context.Context, arg DeadLetterPruneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deadLetterPrune, arg.RetentionSeconds, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const deadLetterResolve = `-- name: DeadLetterResolve :exec

@@ -18,6 +18,7 @@ const eventPrune = `-- name: EventPrune :execrows
 DELETE FROM script_events v WHERE (v.tenant_id, v.id) IN (
     SELECT o.tenant_id, o.id FROM script_events o
     WHERE o.published_at < now() - make_interval(secs => $1::float8) AND o.published_at < now() - interval '1 day' AND o.deliver_at < now()
+      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.tenant_id = o.tenant_id AND e.event_id = o.id)
     ORDER BY o.published_at LIMIT $2
 )
 `
@@ -28,7 +29,7 @@ type EventPruneParams struct {
 }
 
 // Scheduler: retention.
-// Deletes events that are older than a day and their tenant's retention, and were delivered.
+// Deletes events that are older than a day and the retention, were delivered, and have no execution left that needs their data.
 func (q *Queries) EventPrune(ctx context.Context, arg EventPruneParams) (int64, error) {
 	result, err := q.db.Exec(ctx, eventPrune, arg.RetentionSeconds, arg.RowLimit)
 	if err != nil {

@@ -63,6 +63,30 @@ func (q *Queries) ExecutionLogList(ctx context.Context, arg ExecutionLogListPara
 	return items, nil
 }
 
+const executionLogPrune = `-- name: ExecutionLogPrune :execrows
+DELETE FROM script_execution_logs l WHERE (l.execution_id, l.seq) IN (
+    SELECT o.execution_id, o.seq FROM scripts p
+    JOIN LATERAL (SELECT x.execution_id, x.seq FROM script_execution_logs x WHERE x.script_id = p.id AND x.at < now() - make_interval(secs => $1::float8)
+        ORDER BY x.at LIMIT $2) o ON true
+    WHERE p.tenant_id = $3 LIMIT $2
+)
+`
+
+type ExecutionLogPruneParams struct {
+	RetentionSeconds float64
+	RowLimit         int32
+	TenantID         uuid.UUID
+}
+
+// Scheduler: retention of logs where it is shorter than that of their executions.
+func (q *Queries) ExecutionLogPrune(ctx context.Context, arg ExecutionLogPruneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, executionLogPrune, arg.RetentionSeconds, arg.RowLimit, arg.TenantID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 type ExecutionLogRecordParams struct {
 	ExecutionID uuid.UUID
 	Seq         int32

@@ -70,6 +70,19 @@ func (q *Queries) ExecutionBacklog(ctx context.Context, arg ExecutionBacklogPara
 	return column_1, err
 }
 
+const executionBare = `-- name: ExecutionBare :exec
+UPDATE script_executions e
+SET input = NULL, trigger_data = COALESCE(e.trigger_data, '{}') || '{"bodies": false}'
+WHERE e.id = ANY($1::uuid[])
+`
+
+// Takes the inputs from executions that have ended for good and of which their script keeps no history: that they were accepted and how
+// they ended stays.
+func (q *Queries) ExecutionBare(ctx context.Context, ids []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, executionBare, ids)
+	return err
+}
+
 const executionCancelPending = `-- name: ExecutionCancelPending :one
 UPDATE script_executions SET status = 'cancelled', error_code = 'cancelled', error = $1, completed_at = now(), cancel_requested = true
 WHERE tenant_id = $2 AND id = $3 AND status = 'pending'
@@ -170,7 +183,7 @@ UPDATE script_executions e
 SET status = 'running', node_id = $1::uuid, lease_token = $2::uuid,
     lease_expires_at = now() + make_interval(secs => $3::float8), started_at = now()
 WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p))
-RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, e.input, e.attempt, e.lost_count, e.queued_at, e.run_at,
+RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS input, e.attempt, e.lost_count, e.queued_at, e.run_at,
     e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested, e.traceparent,
     EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
     EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds
@@ -312,8 +325,8 @@ SELECT p.tenant_id, p.script_id, p.run_at, EXTRACT(EPOCH FROM p.run_at - now()):
     (t.status = 'active')::boolean AS tenant_active, (s.status = 'active')::boolean AS script_active, (s.status = 'archived')::boolean AS archived,
     COALESCE(CASE WHEN jsonb_typeof(s.resource_limits->'max_concurrent_runs') = 'number'
         THEN LEAST((s.resource_limits->>'max_concurrent_runs')::numeric, 1000000)::integer END, $1::integer)::integer AS script_concurrency,
-    COALESCE(CASE WHEN jsonb_typeof(t.settings->'max_concurrent_runs') = 'number'
-        THEN LEAST((t.settings->>'max_concurrent_runs')::numeric, 1000000)::integer END, $2::integer)::integer AS tenant_concurrency
+    COALESCE(CASE WHEN jsonb_typeof(t.plan->'max_concurrent_runs') = 'number'
+        THEN LEAST((t.plan->>'max_concurrent_runs')::numeric, 1000000)::integer END, $2::integer)::integer AS tenant_concurrency
 FROM page p JOIN tenants t ON t.id = p.tenant_id JOIN scripts s ON s.id = p.script_id
 ORDER BY p.tenant_id, p.script_id
 `
@@ -509,7 +522,8 @@ func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams
 }
 
 const executionGet = `-- name: ExecutionGet :one
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = $2
 `
 
@@ -521,6 +535,8 @@ type ExecutionGetParams struct {
 type ExecutionGetRow struct {
 	ScriptExecution ScriptExecution
 	ScriptName      string
+	ScriptHistory   json.RawMessage
+	FullInput       json.RawMessage
 }
 
 func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (ExecutionGetRow, error) {
@@ -559,12 +575,15 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 		&i.ScriptExecution.CancelRequested,
 		&i.ScriptExecution.Traceparent,
 		&i.ScriptName,
+		&i.ScriptHistory,
+		&i.FullInput,
 	)
 	return i, err
 }
 
 const executionGetMany = `-- name: ExecutionGetMany :many
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name FROM script_executions e JOIN scripts s ON s.id = e.script_id
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
 `
 
@@ -576,6 +595,8 @@ type ExecutionGetManyParams struct {
 type ExecutionGetManyRow struct {
 	ScriptExecution ScriptExecution
 	ScriptName      string
+	ScriptHistory   json.RawMessage
+	FullInput       json.RawMessage
 }
 
 func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyParams) ([]ExecutionGetManyRow, error) {
@@ -620,6 +641,8 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 			&i.ScriptExecution.CancelRequested,
 			&i.ScriptExecution.Traceparent,
 			&i.ScriptName,
+			&i.ScriptHistory,
+			&i.FullInput,
 		); err != nil {
 			return nil, err
 		}
@@ -682,7 +705,7 @@ func (q *Queries) ExecutionLock(ctx context.Context, ids []uuid.UUID) ([]uuid.UU
 
 const executionPage = `-- name: ExecutionPage :many
 
-SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.input), 0) + COALESCE(pg_column_size(e.output), 0)
+SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.input), 0) + CASE WHEN e.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = e.tenant_id AND v.id = e.event_id), 0) ELSE 0 END + COALESCE(pg_column_size(e.output), 0)
     + COALESCE(pg_column_size(e.trigger_data), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0))::bigint AS bytes
 FROM script_executions e
 WHERE e.tenant_id = $1 AND (e.queued_at, e.id) < ($2::timestamptz, $3::uuid)
@@ -747,9 +770,10 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 const executionPrune = `-- name: ExecutionPrune :one
 WITH old AS (
     SELECT e.id FROM script_executions e
-    WHERE e.tenant_id = $1 AND e.queued_at < now() - make_interval(secs => $2::float8)
-      AND e.status IN ('completed', 'failed', 'timeout', 'cancelled')
-    ORDER BY e.queued_at LIMIT $3
+    WHERE e.tenant_id = $1 AND e.queued_at < now() - make_interval(secs => LEAST($2::float8, $3::float8))
+      AND (e.status = 'completed' AND e.queued_at < now() - make_interval(secs => $2::float8)
+           OR e.status IN ('failed', 'timeout', 'cancelled') AND e.queued_at < now() - make_interval(secs => $3::float8))
+    ORDER BY e.queued_at LIMIT $4
     FOR UPDATE SKIP LOCKED
 ), logs AS (
     DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old))
@@ -762,21 +786,74 @@ SELECT count(*)::bigint FROM gone
 type ExecutionPruneParams struct {
 	TenantID         uuid.UUID
 	RetentionSeconds float64
+	FailedSeconds    float64
 	RowLimit         int32
 }
 
-// Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs.
+// Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs. Those that did not complete may
+// have another retention.
 func (q *Queries) ExecutionPrune(ctx context.Context, arg ExecutionPruneParams) (int64, error) {
-	row := q.db.QueryRow(ctx, executionPrune, arg.TenantID, arg.RetentionSeconds, arg.RowLimit)
+	row := q.db.QueryRow(ctx, executionPrune,
+		arg.TenantID,
+		arg.RetentionSeconds,
+		arg.FailedSeconds,
+		arg.RowLimit,
+	)
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
 }
 
-const executionQueueFull = `-- name: ExecutionQueueFull :one
-SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.settings))::boolean AS queue_full, jsruntime_max_queue_depth(t.settings)::integer AS max_depth
-FROM tenants t WHERE t.id = $1
+const executionPruneOldest = `-- name: ExecutionPruneOldest :one
+WITH mine AS (
+    SELECT pg_try_advisory_xact_lock(hashtextextended('jsruntime_storage ' || $1::uuid, 0)) AS locked
+), old AS (
+    SELECT e.id, jsruntime_execution_bytes(e) AS bytes FROM script_executions e
+    WHERE e.tenant_id = $1 AND e.status IN ('completed', 'failed', 'timeout', 'cancelled') AND (SELECT mine.locked FROM mine)
+    ORDER BY e.queued_at, e.id LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), logs AS (
+    DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING octet_length(l.message) + 120 AS bytes
+), gone AS (
+    DELETE FROM script_executions e WHERE e.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING e.id
+), freed AS (
+    UPDATE tenant_storage s SET bytes = GREATEST(s.bytes - f.bytes, 0)
+    FROM (SELECT 'script_executions' AS table_name, COALESCE(sum(old.bytes), 0)::bigint AS bytes FROM old
+          UNION ALL SELECT 'script_execution_logs', COALESCE(sum(logs.bytes), 0)::bigint FROM logs) f
+    WHERE s.tenant_id = $1 AND s.table_name = f.table_name
+    RETURNING f.bytes
+)
+SELECT (SELECT count(*) FROM gone)::bigint AS rows, CASE WHEN (SELECT mine.locked FROM mine) THEN COALESCE((SELECT sum(freed.bytes) FROM freed), 0) ELSE -1 END::bigint AS freed
 `
+
+type ExecutionPruneOldestParams struct {
+	TenantID uuid.UUID
+	RowLimit int32
+}
+
+type ExecutionPruneOldestRow struct {
+	Rows  int64
+	Freed int64
+}
+
+// Deletes the oldest ended executions of a tenant that stores more than its quota, with their logs, and takes their bytes off. One node at a
+// time does it for a tenant. It returns the bytes that are left of all tables but kv, less than 0 where another node is at it.
+func (q *Queries) ExecutionPruneOldest(ctx context.Context, arg ExecutionPruneOldestParams) (ExecutionPruneOldestRow, error) {
+	row := q.db.QueryRow(ctx, executionPruneOldest, arg.TenantID, arg.RowLimit)
+	var i ExecutionPruneOldestRow
+	err := row.Scan(&i.Rows, &i.Freed)
+	return i, err
+}
+
+const executionQueueFull = `-- name: ExecutionQueueFull :one
+SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.plan), $1::integer)::boolean AS queue_full, jsruntime_max_queue_depth(t.plan)::integer AS max_depth
+FROM tenants t WHERE t.id = $2
+`
+
+type ExecutionQueueFullParams struct {
+	Wanted   int32
+	TenantID uuid.UUID
+}
 
 type ExecutionQueueFullRow struct {
 	QueueFull bool
@@ -784,8 +861,8 @@ type ExecutionQueueFullRow struct {
 }
 
 // Whether as much waits for the tenant as may, by the rule of the publishing function (migrations/00008).
-func (q *Queries) ExecutionQueueFull(ctx context.Context, tenantID uuid.UUID) (ExecutionQueueFullRow, error) {
-	row := q.db.QueryRow(ctx, executionQueueFull, tenantID)
+func (q *Queries) ExecutionQueueFull(ctx context.Context, arg ExecutionQueueFullParams) (ExecutionQueueFullRow, error) {
+	row := q.db.QueryRow(ctx, executionQueueFull, arg.Wanted, arg.TenantID)
 	var i ExecutionQueueFullRow
 	err := row.Scan(&i.QueueFull, &i.MaxDepth)
 	return i, err
@@ -964,7 +1041,8 @@ WITH lost AS (
         e.event_id, e.dead_letter_id, e.started_at, e.completed_at
 ), letters AS (
     INSERT INTO script_event_dead_letters (id, script_id, tenant_id, execution_id, event_type, event_data, error, retry_count, last_retry_at, event_id, error_code)
-    SELECT jsruntime_uuid_v7(), r.script_id, r.tenant_id, r.id, COALESCE(r.input->>'type', r.trigger_data->>'event_type', ''), COALESCE(r.input->'data', 'null'),
+    SELECT jsruntime_uuid_v7(), r.script_id, r.tenant_id, r.id, COALESCE(r.input->>'type', r.trigger_data->>'event_type', ''),
+        COALESCE(jsruntime_input(r.tenant_id, r.event_id, r.trigger_type, r.input)->'data', 'null'),
         r.error, r.attempt - 1, CASE WHEN r.attempt > 1 THEN r.started_at END, r.event_id, r.error_code
     FROM rescued r WHERE r.status = 'failed' AND r.trigger_type = 'event' AND r.dead_letter_id IS NULL
 ), redriven AS (

@@ -203,7 +203,7 @@ func (q *Queries) KVSweep(ctx context.Context, maxRows int32) (int64, error) {
 
 const kVUsage = `-- name: KVUsage :one
 SELECT COALESCE(sum(kv.size_bytes + octet_length(kv.key)), 0)::bigint AS bytes, count(kv.key) AS keys,
-    COALESCE(CASE WHEN jsonb_typeof(t.settings->'max_kv_bytes') = 'number' THEN (t.settings->>'max_kv_bytes')::float8::bigint END, 0)::bigint AS max_bytes
+    COALESCE((t.plan->>'max_kv_bytes')::numeric::bigint, -1)::bigint AS max_bytes
 FROM tenants t LEFT JOIN script_kv kv ON kv.tenant_id = t.id
 WHERE t.id = $1
 GROUP BY t.id
@@ -215,7 +215,7 @@ type KVUsageRow struct {
 	MaxBytes int64
 }
 
-// What a tenant's kv holds, and its own quota if its settings name one.
+// What a tenant's kv holds, and its own quota if its plan names one.
 func (q *Queries) KVUsage(ctx context.Context, tenantID uuid.UUID) (KVUsageRow, error) {
 	row := q.db.QueryRow(ctx, kVUsage, tenantID)
 	var i KVUsageRow

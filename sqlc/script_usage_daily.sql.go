@@ -128,3 +128,68 @@ func (q *Queries) UsageList(ctx context.Context, arg UsageListParams) ([]UsageLi
 	}
 	return items, nil
 }
+
+const usageOfTenants = `-- name: UsageOfTenants :many
+SELECT u.tenant_id, t.slug, t.name, u.outcome, sum(u.executions)::bigint AS executions, sum(u.cpu_ms)::float8 AS cpu_ms, sum(u.duration_ms)::float8 AS duration_ms,
+    sum(u.memory_byte_ms)::float8 AS memory_byte_ms, sum(u.egress_bytes)::bigint AS egress_bytes, sum(u.api_calls)::bigint AS api_calls
+FROM script_usage_daily u LEFT JOIN tenants t ON t.id = u.tenant_id
+WHERE u.day >= $1 AND u.day <= $2 AND u.tenant_id > $3
+GROUP BY u.tenant_id, t.slug, t.name, u.outcome ORDER BY u.tenant_id, u.outcome LIMIT $4
+`
+
+type UsageOfTenantsParams struct {
+	FromDay  time.Time
+	ToDay    time.Time
+	AfterID  uuid.UUID
+	RowLimit int32
+}
+
+type UsageOfTenantsRow struct {
+	TenantID     uuid.UUID
+	Slug         *string
+	Name         *string
+	Outcome      string
+	Executions   int64
+	CpuMs        float64
+	DurationMs   float64
+	MemoryByteMs float64
+	EgressBytes  int64
+	ApiCalls     int64
+}
+
+// The operator: what each tenant used from one day to another, those that are gone included.
+func (q *Queries) UsageOfTenants(ctx context.Context, arg UsageOfTenantsParams) ([]UsageOfTenantsRow, error) {
+	rows, err := q.db.Query(ctx, usageOfTenants,
+		arg.FromDay,
+		arg.ToDay,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []UsageOfTenantsRow{}
+	for rows.Next() {
+		var i UsageOfTenantsRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.Slug,
+			&i.Name,
+			&i.Outcome,
+			&i.Executions,
+			&i.CpuMs,
+			&i.DurationMs,
+			&i.MemoryByteMs,
+			&i.EgressBytes,
+			&i.ApiCalls,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -230,3 +230,28 @@ func (q *Queries) VersionList(ctx context.Context, arg VersionListParams) ([]Ver
 	}
 	return items, nil
 }
+
+const versionPrune = `-- name: VersionPrune :execrows
+DELETE FROM script_versions v WHERE v.id IN (
+    SELECT o.id FROM script_versions o JOIN scripts s ON s.id = o.script_id
+    WHERE o.version_number <= s.version - $1::integer AND o.created_at < now() - make_interval(secs => $2::float8)
+      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.tenant_id = o.tenant_id AND e.script_id = o.script_id AND e.version = o.version_number AND e.status IN ('pending', 'running'))
+    LIMIT $3
+)
+`
+
+type VersionPruneParams struct {
+	Keep             int32
+	RetentionSeconds float64
+	RowLimit         int32
+}
+
+// Scheduler: retention. A version is deleted when it is none of the newest, is not the script's current one, is old, and no execution that
+// waits or runs names it.
+func (q *Queries) VersionPrune(ctx context.Context, arg VersionPruneParams) (int64, error) {
+	result, err := q.db.Exec(ctx, versionPrune, arg.Keep, arg.RetentionSeconds, arg.RowLimit)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}

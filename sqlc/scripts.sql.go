@@ -24,14 +24,34 @@ func (q *Queries) DatabaseNow(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
+const scriptCount = `-- name: ScriptCount :one
+SELECT (SELECT count(*) FROM scripts s WHERE s.tenant_id = t.id)::bigint AS scripts, COALESCE((t.plan->>'max_scripts')::numeric::bigint, -1)::bigint AS max_scripts
+FROM tenants t, LATERAL (SELECT pg_advisory_xact_lock(hashtextextended('jsruntime_scripts ' || t.id::text, 0))) l
+WHERE t.id = $1
+`
+
+type ScriptCountRow struct {
+	Scripts    int64
+	MaxScripts int64
+}
+
+// How many scripts the tenant has, with its own bound; less than 0: its plan names none. Whoever adds scripts asks in the same transaction,
+// and waits for others of the tenant that do.
+func (q *Queries) ScriptCount(ctx context.Context, tenantID uuid.UUID) (ScriptCountRow, error) {
+	row := q.db.QueryRow(ctx, scriptCount, tenantID)
+	var i ScriptCountRow
+	err := row.Scan(&i.Scripts, &i.MaxScripts)
+	return i, err
+}
+
 const scriptCreate = `-- name: ScriptCreate :one
 
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, tags, created_by)
+    http_path, http_methods, event_types, metadata, history, tags, created_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13::text[], $14::text[], $15, $16,
-    $17)
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason
+    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17,
+    $18)
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history
 `
 
 type ScriptCreateParams struct {
@@ -50,6 +70,7 @@ type ScriptCreateParams struct {
 	HttpMethods    []string
 	EventTypes     []string
 	Metadata       json.RawMessage
+	History        json.RawMessage
 	Tags           []string
 	CreatedBy      *int32
 }
@@ -72,6 +93,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		arg.HttpMethods,
 		arg.EventTypes,
 		arg.Metadata,
+		arg.History,
 		arg.Tags,
 		arg.CreatedBy,
 	)
@@ -100,6 +122,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		&i.Timezone,
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
+		&i.History,
 	)
 	return i, err
 }
@@ -122,7 +145,7 @@ func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int
 }
 
 const scriptExport = `-- name: ScriptExport :many
-SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
 WHERE s.tenant_id = $1 AND s.id IN (
     SELECT sized.id FROM (
@@ -164,6 +187,7 @@ type ScriptExportRow struct {
 	Timezone         string
 	QuarantinedUntil *time.Time
 	QuarantineReason *string
+	History          json.RawMessage
 	OrganizationName string
 	CreatedByEmail   string
 }
@@ -207,6 +231,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 			&i.Timezone,
 			&i.QuarantinedUntil,
 			&i.QuarantineReason,
+			&i.History,
 			&i.OrganizationName,
 			&i.CreatedByEmail,
 		); err != nil {
@@ -221,7 +246,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 }
 
 const scriptGet = `-- name: ScriptGet :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND id = $2
 `
 
 type ScriptGetParams struct {
@@ -256,12 +281,13 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 		&i.Timezone,
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
+		&i.History,
 	)
 	return i, err
 }
 
 const scriptGetByName = `-- name: ScriptGetByName :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND name = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND name = $2
 `
 
 type ScriptGetByNameParams struct {
@@ -296,12 +322,13 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 		&i.Timezone,
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
+		&i.History,
 	)
 	return i, err
 }
 
 const scriptGetForUpdate = `-- name: ScriptGetForUpdate :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type ScriptGetForUpdateParams struct {
@@ -338,12 +365,13 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 		&i.Timezone,
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
+		&i.History,
 	)
 	return i, err
 }
 
 const scriptGetMany = `-- name: ScriptGetMany :many
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason FROM scripts WHERE tenant_id = $1 AND id = ANY($2::uuid[])
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND id = ANY($2::uuid[])
 `
 
 type ScriptGetManyParams struct {
@@ -384,6 +412,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 			&i.Timezone,
 			&i.QuarantinedUntil,
 			&i.QuarantineReason,
+			&i.History,
 		); err != nil {
 			return nil, err
 		}
@@ -398,7 +427,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 const scriptHead = `-- name: ScriptHead :one
 
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.metadata, s.quarantined_until
+       s.metadata, s.history, s.quarantined_until
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = $1 AND s.tenant_id = $2
 `
@@ -419,6 +448,7 @@ type ScriptHeadRow struct {
 	Version          int32
 	ResourceLimits   json.RawMessage
 	Metadata         json.RawMessage
+	History          json.RawMessage
 	QuarantinedUntil *time.Time
 }
 
@@ -438,6 +468,7 @@ func (q *Queries) ScriptHead(ctx context.Context, arg ScriptHeadParams) (ScriptH
 		&i.Version,
 		&i.ResourceLimits,
 		&i.Metadata,
+		&i.History,
 		&i.QuarantinedUntil,
 	)
 	return i, err
@@ -571,7 +602,7 @@ func (q *Queries) ScriptQuarantine(ctx context.Context, arg ScriptQuarantinePara
 const scriptRelease = `-- name: ScriptRelease :one
 UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history
 `
 
 type ScriptReleaseParams struct {
@@ -607,6 +638,7 @@ func (q *Queries) ScriptRelease(ctx context.Context, arg ScriptReleaseParams) (S
 		&i.Timezone,
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
+		&i.History,
 	)
 	return i, err
 }
@@ -647,10 +679,10 @@ func (q *Queries) ScriptRetryPolicies(ctx context.Context, ids []uuid.UUID) ([]S
 const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
-    http_methods = $10::text[], event_types = $11::text[], metadata = $12, tags = $13,
-    version = $14, revision = revision + 1, updated_at = now()
-WHERE tenant_id = $15 AND id = $16
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason
+    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, tags = $14,
+    version = $15, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $16 AND id = $17
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history
 `
 
 type ScriptUpdateParams struct {
@@ -666,6 +698,7 @@ type ScriptUpdateParams struct {
 	HttpMethods    []string
 	EventTypes     []string
 	Metadata       json.RawMessage
+	History        json.RawMessage
 	Tags           []string
 	Version        int32
 	TenantID       uuid.UUID
@@ -687,6 +720,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		arg.HttpMethods,
 		arg.EventTypes,
 		arg.Metadata,
+		arg.History,
 		arg.Tags,
 		arg.Version,
 		arg.TenantID,
@@ -717,6 +751,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		&i.Timezone,
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
+		&i.History,
 	)
 	return i, err
 }

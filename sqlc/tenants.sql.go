@@ -14,13 +14,14 @@ import (
 )
 
 const tenantCreate = `-- name: TenantCreate :one
-INSERT INTO tenants (id, slug, name, settings) VALUES ($1, $2, $3, $4) RETURNING id, slug, name, status, settings, created_at, updated_at
+INSERT INTO tenants (id, slug, name, plan, settings) VALUES ($1, $2, $3, $4, $5) RETURNING id, slug, name, status, settings, created_at, updated_at, plan
 `
 
 type TenantCreateParams struct {
 	ID       uuid.UUID
 	Slug     string
 	Name     string
+	Plan     json.RawMessage
 	Settings json.RawMessage
 }
 
@@ -29,6 +30,7 @@ func (q *Queries) TenantCreate(ctx context.Context, arg TenantCreateParams) (Ten
 		arg.ID,
 		arg.Slug,
 		arg.Name,
+		arg.Plan,
 		arg.Settings,
 	)
 	var i Tenant
@@ -40,6 +42,7 @@ func (q *Queries) TenantCreate(ctx context.Context, arg TenantCreateParams) (Ten
 		&i.Settings,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Plan,
 	)
 	return i, err
 }
@@ -76,7 +79,7 @@ func (q *Queries) TenantDeleteUsers(ctx context.Context, tenantID uuid.UUID) err
 }
 
 const tenantGet = `-- name: TenantGet :one
-SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id = $1
+SELECT id, slug, name, status, settings, created_at, updated_at, plan FROM tenants WHERE id = $1
 `
 
 func (q *Queries) TenantGet(ctx context.Context, id uuid.UUID) (Tenant, error) {
@@ -90,13 +93,14 @@ func (q *Queries) TenantGet(ctx context.Context, id uuid.UUID) (Tenant, error) {
 		&i.Settings,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Plan,
 	)
 	return i, err
 }
 
 const tenantGetBySlug = `-- name: TenantGetBySlug :one
 
-SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE slug = $1
+SELECT id, slug, name, status, settings, created_at, updated_at, plan FROM tenants WHERE slug = $1
 `
 
 // Admin API.
@@ -111,12 +115,13 @@ func (q *Queries) TenantGetBySlug(ctx context.Context, slug string) (Tenant, err
 		&i.Settings,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Plan,
 	)
 	return i, err
 }
 
 const tenantGetForUpdate = `-- name: TenantGetForUpdate :one
-SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id = $1 FOR UPDATE
+SELECT id, slug, name, status, settings, created_at, updated_at, plan FROM tenants WHERE id = $1 FOR UPDATE
 `
 
 // Locks the tenant's row against a concurrent change; nothing else is locked after it but what the caller changes.
@@ -131,12 +136,13 @@ func (q *Queries) TenantGetForUpdate(ctx context.Context, id uuid.UUID) (Tenant,
 		&i.Settings,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Plan,
 	)
 	return i, err
 }
 
 const tenantList = `-- name: TenantList :many
-SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants
+SELECT id, slug, name, status, settings, created_at, updated_at, plan FROM tenants
 WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
   AND ($3::text IS NULL OR status = $3)
 ORDER BY created_at DESC, id DESC LIMIT $4
@@ -171,6 +177,7 @@ func (q *Queries) TenantList(ctx context.Context, arg TenantListParams) ([]Tenan
 			&i.Settings,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Plan,
 		); err != nil {
 			return nil, err
 		}
@@ -184,7 +191,7 @@ func (q *Queries) TenantList(ctx context.Context, arg TenantListParams) ([]Tenan
 
 const tenantListAll = `-- name: TenantListAll :many
 
-SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, slug, name, status, settings, created_at, updated_at, plan FROM tenants WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 type TenantListAllParams struct {
@@ -211,6 +218,7 @@ func (q *Queries) TenantListAll(ctx context.Context, arg TenantListAllParams) ([
 			&i.Settings,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Plan,
 		); err != nil {
 			return nil, err
 		}
@@ -223,7 +231,7 @@ func (q *Queries) TenantListAll(ctx context.Context, arg TenantListAllParams) ([
 }
 
 const tenantListByIDs = `-- name: TenantListByIDs :many
-SELECT id, slug, name, status, settings, created_at, updated_at FROM tenants WHERE id = ANY($1::uuid[])
+SELECT id, slug, name, status, settings, created_at, updated_at, plan FROM tenants WHERE id = ANY($1::uuid[])
 `
 
 func (q *Queries) TenantListByIDs(ctx context.Context, ids []uuid.UUID) ([]Tenant, error) {
@@ -243,6 +251,7 @@ func (q *Queries) TenantListByIDs(ctx context.Context, ids []uuid.UUID) ([]Tenan
 			&i.Settings,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Plan,
 		); err != nil {
 			return nil, err
 		}
@@ -255,7 +264,9 @@ func (q *Queries) TenantListByIDs(ctx context.Context, ids []uuid.UUID) ([]Tenan
 }
 
 const tenantRetention = `-- name: TenantRetention :many
-SELECT t.id, CASE WHEN jsonb_typeof(t.settings->'retention_days') = 'number' THEN LEAST((t.settings->>'retention_days')::float8, 36500) ELSE 0 END::float8 AS retention_days
+SELECT t.id, COALESCE((t.plan->'retention'->>'executions_days')::float8, -1)::float8 AS executions_days,
+    COALESCE((t.plan->'retention'->>'failed_days')::float8, -1)::float8 AS failed_days,
+    COALESCE((t.plan->'retention'->>'logs_days')::float8, -1)::float8 AS logs_days
 FROM tenants t WHERE t.id > $1 ORDER BY t.id LIMIT $2
 `
 
@@ -265,11 +276,13 @@ type TenantRetentionParams struct {
 }
 
 type TenantRetentionRow struct {
-	ID            uuid.UUID
-	RetentionDays float64
+	ID             uuid.UUID
+	ExecutionsDays float64
+	FailedDays     float64
+	LogsDays       float64
 }
 
-// Scheduler: retention. Tenants in pages, with their own retention in days, or 0.
+// Scheduler: retention. Tenants in pages, with their own retention in days; less than 0 where their plan names none.
 func (q *Queries) TenantRetention(ctx context.Context, arg TenantRetentionParams) ([]TenantRetentionRow, error) {
 	rows, err := q.db.Query(ctx, tenantRetention, arg.AfterID, arg.RowLimit)
 	if err != nil {
@@ -279,7 +292,12 @@ func (q *Queries) TenantRetention(ctx context.Context, arg TenantRetentionParams
 	items := []TenantRetentionRow{}
 	for rows.Next() {
 		var i TenantRetentionRow
-		if err := rows.Scan(&i.ID, &i.RetentionDays); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.ExecutionsDays,
+			&i.FailedDays,
+			&i.LogsDays,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -291,13 +309,14 @@ func (q *Queries) TenantRetention(ctx context.Context, arg TenantRetentionParams
 }
 
 const tenantUpdate = `-- name: TenantUpdate :one
-UPDATE tenants SET name = $1, slug = $2, status = $3, settings = $4, updated_at = now() WHERE id = $5 RETURNING id, slug, name, status, settings, created_at, updated_at
+UPDATE tenants SET name = $1, slug = $2, status = $3, plan = $4, settings = $5, updated_at = now() WHERE id = $6 RETURNING id, slug, name, status, settings, created_at, updated_at, plan
 `
 
 type TenantUpdateParams struct {
 	Name     string
 	Slug     string
 	Status   string
+	Plan     json.RawMessage
 	Settings json.RawMessage
 	ID       uuid.UUID
 }
@@ -307,6 +326,7 @@ func (q *Queries) TenantUpdate(ctx context.Context, arg TenantUpdateParams) (Ten
 		arg.Name,
 		arg.Slug,
 		arg.Status,
+		arg.Plan,
 		arg.Settings,
 		arg.ID,
 	)
@@ -319,6 +339,7 @@ func (q *Queries) TenantUpdate(ctx context.Context, arg TenantUpdateParams) (Ten
 		&i.Settings,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Plan,
 	)
 	return i, err
 }

@@ -203,7 +203,7 @@ func (a admin) makeTenant() error {
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				return a.post("/api/v1/tenants", map[string]any{"slug": "bench", "name": "Bench", "settings": map[string]any{"max_queue_depth": 10_000_000, "max_concurrent_runs": 1000}})
+				return a.post("/api/v1/tenants", map[string]any{"slug": "bench", "name": "Bench", "plan": map[string]any{"max_queue_depth": 10_000_000, "max_concurrent_runs": 1000}})
 			}
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -57,6 +57,15 @@ type serveConfig struct {
 	HistoryMiB   int           `name:"history-buffer-mib" default:"64" help:"MiB of finished executions that may wait in memory while Postgres is away; 64 are about 40,000 small requests."`
 	HistoryDays  int           `name:"retention" aliases:"history-days" default:"90" help:"Days that ended executions and their logs are kept; 0 keeps them."`
 
+	FailedDays     int   `name:"retention-failed" default:"0" help:"Days that executions which did not complete are kept; 0 means as long as --retention."`
+	LogDays        int   `name:"retention-logs" default:"0" help:"Days that logs are kept; 0 means as long as their executions."`
+	AuditDays      int   `name:"retention-audit" default:"365" help:"Days that the audit log is kept; 0 keeps it."`
+	DeadLetterDays int   `name:"retention-dead-letters" default:"90" help:"Days that dead letters are kept; 0 keeps them."`
+	KeepVersions   int   `name:"keep-versions" default:"50" help:"Newest versions of a script that are kept however old they are; older ones are kept for --retention. 0 keeps all."`
+	MaxHistory     int64 `name:"max-history-bytes" default:"4294967296" help:"Bytes that a tenant may store beside kv, unless its plan says otherwise: history, logs, versions, events, dead letters, audit log."`
+	MaxKV          int64 `name:"max-kv-bytes" default:"268435456" help:"Bytes that a tenant may store in kv, unless its plan says otherwise."`
+	MaxScripts     int   `name:"max-scripts" default:"10000" help:"Scripts that a tenant may have, unless its plan says otherwise."`
+
 	Demo         bool   `help:"Make the tenant demo with samples of each script type, and print how to call it."`
 	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 	LogFormat    string `default:"json" enum:"json,text" help:"Format of the log, which goes to stderr."`
@@ -199,8 +208,12 @@ func (c *serveConfig) validate() error {
 		return errors.New("api-rate, api-tenant-rate: must be at least 1")
 	case c.HistoryMiB < 1:
 		return errors.New("history-buffer-mib: must be at least 1")
-	case c.HistoryDays < 0:
-		return errors.New("retention: must not be negative")
+	case c.HistoryDays < 0, c.FailedDays < 0, c.LogDays < 0, c.AuditDays < 0, c.DeadLetterDays < 0:
+		return errors.New("retention, retention-failed, retention-logs, retention-audit, retention-dead-letters: must not be negative")
+	case c.KeepVersions < 0:
+		return errors.New("keep-versions: must not be negative")
+	case c.MaxHistory < 1<<20 || c.MaxKV < 1 || c.MaxScripts < 1:
+		return errors.New("max-history-bytes: must be at least 1048576; max-kv-bytes and max-scripts: must be at least 1")
 	}
 	if c.OTLPEndpoint != "" {
 		collector, err := url.Parse(c.OTLPEndpoint)

@@ -303,6 +303,14 @@ func (m *metrics) watchLedger(stats func() ledger.Stats) {
 	}
 }
 
+// watchStorage registers how many tenants are near and over their storage quota. Which they are is in the log of the API, and in /usage.
+func (m *metrics) watchStorage(over func() (lean, full int)) {
+	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota, of those that this node has seen in the last minute.", prometheus.Labels{"state": "lean"},
+		func() float64 { lean, _ := over(); return float64(lean) })
+	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota, of those that this node has seen in the last minute.", prometheus.Labels{"state": "full"},
+		func() float64 { _, full := over(); return float64(full) })
+}
+
 // watchCompiler registers the figures of the compiler and of the turns at it.
 func (m *metrics) watchCompiler(stats func() compile.Stats) {
 	m.gauge("jsruntime_compile_running", "Sources that are being compiled.", nil, func() float64 { return float64(stats().Running) })

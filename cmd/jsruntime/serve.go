@@ -27,6 +27,7 @@ import (
 	"jsruntime/engine/host"
 	"jsruntime/engine/ledger"
 	"jsruntime/engine/logtail"
+	"jsruntime/engine/storage"
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/console"
 	"jsruntime/httpapi/gateway"
@@ -150,7 +151,12 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
-	book, err := ledger.New(ledger.Config{Pool: pool, NodeID: nodeID, Log: log, BufferBytes: int64(cfg.HistoryMiB) << 20})
+	tenants := &tenantLimits{catalog: library}
+	stored, err := storage.New(storage.Config{DB: pool, Quota: tenants.historyBytes, MaxHistoryBytes: cfg.MaxHistory, Log: log})
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	book, err := ledger.New(ledger.Config{Pool: pool, Storage: stored, NodeID: nodeID, Log: log, BufferBytes: int64(cfg.HistoryMiB) << 20})
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -173,7 +179,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	members := new(cluster.Members)
 	var executor engine.Executor
 	services, err := host.New(host.Config{
-		DB: hostPool, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
+		DB: hostPool, Storage: stored, MaxKVBytes: cfg.MaxKV, Log: log, Scripts: host.FromCatalog(library), Recorder: book,
 		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
 			return executor.Execute(ctx, inv)
 		},
@@ -183,7 +189,6 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
-	tenants := &tenantLimits{catalog: library}
 	calls := traces.host(services)
 	held := newQuarantines(leases, library, log)
 	machine, err = engine.New(engine.Config{
@@ -203,7 +208,10 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	executor = &whileRoom{next: queued, full: book.Full, observer: metrics}
 	clock, err = scheduler.New(scheduler.Config{
 		Pool: leases, Executor: queued, Scripts: library, NodeID: nodeID, Version: version(), DrainTimeout: cfg.DrainTimeout,
-		Retention: retention(cfg.HistoryDays), Members: members, Able: machine.Able, Full: machine.Full, Load: func() scheduler.Load { return nodeLoad(worker, machine.Stats(), book.Stats()) },
+		Retention: retention(cfg.HistoryDays), FailedRetention: shorter(cfg.FailedDays), LogRetention: shorter(cfg.LogDays),
+		AuditRetention: retention(cfg.AuditDays), DeadLetterRetention: retention(cfg.DeadLetterDays), KeepVersions: cmp.Or(cfg.KeepVersions, -1),
+		Storage: stored, MaxHistoryBytes: cfg.MaxHistory,
+		Members: members, Able: machine.Able, Full: machine.Full, Load: func() scheduler.Load { return nodeLoad(worker, machine.Stats(), book.Stats()) },
 		Observer: schedulerMetrics{metrics: metrics}, Logger: log,
 	})
 	if err != nil {
@@ -211,7 +219,6 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	}
 	library.OnChange(func(change catalog.Change) {
 		if change.Table == "tenants" || change.Table == "script_secrets" {
-			tenants.forget(change.TenantID)
 			secrets.Forget(change.TenantID)
 			machine.RetireTenant(change.TenantID)
 		}
@@ -223,6 +230,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	metrics.watchPool("scheduler", leases)
 	metrics.watchPool("host_calls", hostPool)
 	metrics.watchLedger(book.Stats)
+	metrics.watchStorage(stored.Over)
 	metrics.watchCatalog(library.LastRead)
 	metrics.watchCompiler(compiler.Stats)
 	metrics.watchTail(tail.DroppedLines)
@@ -252,8 +260,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	metrics.watchReady(func() bool { return nodeReady(draining.Load(), machine.Able(), clock.Heartbeat(), time.Now()) })
 	api, err := httpapi.New(httpapi.Config{
 		Pool: pool, Keys: keys, TrustedProxies: cfg.TrustedProxy, RatePerMinute: cfg.APIRate, TenantRatePerMinute: cfg.APITenantRate, Compiler: compiler, Executor: executor, Catalog: library, Ledger: book, Cancel: machine, Sealer: secrets,
-		Secrets: secrets.Read,
-		Wake:    clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks(worker), CursorKey: cursors, Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Engine: engineInfo(worker), Log: log,
+		Secrets: secrets.Read, Storage: stored, MaxScripts: int64(cfg.MaxScripts),
+		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks(worker), CursorKey: cursors, Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Engine: engineInfo(worker), Log: log,
 		Layers: func() []string { return machine.Stats().Layers },
 		Types:  []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
 		Ready: func(context.Context) error {
@@ -271,6 +279,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	api.Mount(router)
 
 	parts.start("catalog", library.Run)
+	parts.start("storage", stored.Run)
 	parts.start("ledger", book.Run)
 	parts.start("host", services.Run)
 	parts.start("quarantines", held.run)

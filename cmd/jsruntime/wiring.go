@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -128,32 +126,35 @@ func retention(days int) time.Duration {
 	return time.Duration(days) * 24 * time.Hour
 }
 
-// tenantLimits are what tenants' settings say, read once a change.
-type tenantLimits struct {
-	catalog *catalog.Catalog
-	known   sync.Map // uuid.UUID → int
-}
+// shorter is a retention that is that of executions where it is 0.
+func shorter(days int) time.Duration { return time.Duration(days) * 24 * time.Hour }
 
-// concurrency is settings.max_concurrent_runs, 0 where the tenant has none.
-func (l *tenantLimits) concurrency(tenantID uuid.UUID) int {
-	if known, ok := l.known.Load(tenantID); ok {
-		return known.(int)
-	}
+// tenantLimits are what tenants' plans say.
+type tenantLimits struct{ catalog *catalog.Catalog }
+
+func (l *tenantLimits) plan(tenantID uuid.UUID) catalog.Plan {
 	tenant, err := l.catalog.Tenant(tenantID)
 	if err != nil {
-		return 0
+		return catalog.Plan{}
 	}
-	var settings struct {
-		MaxConcurrentRuns int `json:"max_concurrent_runs"`
-	}
-	if json.Unmarshal(tenant.Settings, &settings) != nil || settings.MaxConcurrentRuns < 0 {
-		settings.MaxConcurrentRuns = 0
-	}
-	l.known.Store(tenantID, settings.MaxConcurrentRuns)
-	return settings.MaxConcurrentRuns
+	return tenant.Plan
 }
 
-func (l *tenantLimits) forget(tenantID uuid.UUID) { l.known.Delete(tenantID) }
+// concurrency is plan.max_concurrent_runs, 0 where the tenant has none.
+func (l *tenantLimits) concurrency(tenantID uuid.UUID) int {
+	if own := l.plan(tenantID).MaxConcurrentRuns; own != nil {
+		return int(*own)
+	}
+	return 0
+}
+
+// historyBytes is plan.max_history_bytes, less than 0 where the tenant has none.
+func (l *tenantLimits) historyBytes(tenantID uuid.UUID) int64 {
+	if own := l.plan(tenantID).MaxHistoryBytes; own != nil {
+		return *own
+	}
+	return -1
+}
 
 // metricsOn returns the handler for the listener, nil where the metrics have one of their own.
 func metricsOn(cfg serveConfig, m *metrics) http.Handler {

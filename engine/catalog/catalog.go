@@ -113,7 +113,7 @@ type Tenant struct {
 	Slug      string
 	Name      string
 	Suspended bool
-	Settings  json.RawMessage
+	Plan      Plan
 }
 
 // tenantEntry is one tenant's place. The snapshot is what readers see, endpoints is the writer's own.
@@ -153,7 +153,8 @@ type Head struct {
 	Version          int // the newest
 	Limits           engine.Limits
 	Metadata         json.RawMessage
-	QuarantinedUntil time.Time // zero: not quarantined
+	History          *engine.History // nil: everything is kept
+	QuarantinedUntil time.Time       // zero: not quarantined
 
 	generation uint64
 }
@@ -371,7 +372,7 @@ func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
 	}
 	head := &Head{
 		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
-		Type: row.Type, Status: row.Status, Version: int(row.Version), Metadata: row.Metadata,
+		Type: row.Type, Status: row.Status, Version: int(row.Version), Metadata: row.Metadata, History: HistoryOf(row.History),
 		Limits: EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), generation: c.generation.Add(1),
 	}
 	if row.QuarantinedUntil != nil {
@@ -400,7 +401,7 @@ func (c *Catalog) loadBody(ctx context.Context, head *Head, version int) (*engin
 	return &engine.Script{
 		ID: head.ID, TenantID: head.TenantID, TenantSlug: head.TenantSlug, OrganizationID: head.OrganizationID,
 		Name: head.Name, Type: head.Type, Version: version, Compiled: row.Compiled, SourceMap: row.SourceMap,
-		Handlers: row.Handlers, QuarantinedUntil: head.QuarantinedUntil, Limits: head.Limits,
+		Handlers: row.Handlers, QuarantinedUntil: head.QuarantinedUntil, Limits: head.Limits, History: head.History,
 	}, nil
 }
 

@@ -205,7 +205,7 @@ func (c *Catalog) reloadTenants(ctx context.Context, ids map[uuid.UUID]struct{})
 }
 
 func tenantOf(row sqlc.Tenant) Tenant {
-	return Tenant{ID: row.ID, Slug: row.Slug, Name: row.Name, Suspended: row.Status != "active", Settings: row.Settings}
+	return Tenant{ID: row.ID, Slug: row.Slug, Name: row.Name, Suspended: row.Status != "active", Plan: PlanOf(row.Plan)}
 }
 
 func (c *Catalog) putTenant(row sqlc.Tenant) {

@@ -50,8 +50,9 @@
 //	TimeoutError        fetch_timeout         30 s, or fetch's share of the execution's time
 //	RangeError          fetch_too_large       response headers, or a body known to exceed 10 MiB, or the upload
 //	RangeError          kv_value_too_large    more than 64 KiB of JSON
-//	QuotaExceededError  kv_quota              the tenant's kv is full
+//	QuotaExceededError  storage_quota         the tenant's kv is full, or for events its history
 //	RateLimitError      rate_limited          max_api_calls_per_minute; retryAfter in milliseconds
+//	RangeError          input_too_large       an input beyond max_request_body_bytes of the invoked script
 //	RangeError          event_too_large       more than 256 KiB of JSON
 //	QuotaExceededError  queue_full            the tenant has as many executions waiting as it may
 //	NotFoundError       script_not_found      scripts.invoke of a name that the tenant has no active embedded script for

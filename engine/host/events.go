@@ -12,6 +12,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -49,6 +50,18 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 			Message: fmt.Sprintf("events.publish: the data is %d bytes of JSON, the limit of an event is %d bytes", len(args.Data), limit),
 		}
 	}
+	if limit := inv.Script.Limits.MaxRequestBodyBytes; limit > 0 && int64(len(args.Data)) > limit {
+		return nil, &engine.HostError{
+			Name: "RangeError", Code: "event_too_large",
+			Message: fmt.Sprintf("events.publish: the data is %d bytes of JSON, the script's max_request_body_bytes is %d bytes", len(args.Data), limit),
+		}
+	}
+	if state, stored := h.cfg.Storage.State(inv.Script.TenantID); state == storage.Full {
+		return nil, &engine.HostError{
+			Name: "QuotaExceededError", Code: "storage_quota", RetryAfter: 5000,
+			Message: fmt.Sprintf("events.publish: the tenant stores %d bytes and may store %d (max_history_bytes)", stored, h.cfg.Storage.Quota(inv.Script.TenantID)),
+		}
+	}
 	if args.DelaySeconds < 0 || args.DelaySeconds > maxEventDelay.Seconds() {
 		return nil, typeError(call.Method, fmt.Sprintf("delaySeconds must be a number from 0 to %d", int64(maxEventDelay.Seconds())))
 	}
@@ -69,6 +82,10 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 	}
 	if row.QueueFull {
 		return nil, queueFull(call.Method, "the tenant has as many executions waiting as it may")
+	}
+	if !row.Duplicate {
+		h.cfg.Storage.Add(inv.Script.TenantID, storage.Events, int64(150+len(args.Data)))
+		h.cfg.Storage.Add(inv.Script.TenantID, storage.Executions, int64(row.Executions)*(storage.RowBytes+150))
 	}
 	if row.Executions > 0 && !row.Duplicate && h.cfg.Wake != nil {
 		h.cfg.Wake()

@@ -54,7 +54,7 @@ func TestPublish(t *testing.T) {
 	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a"}`)
 	require.Equal(t, engine.CodeLoopDetected, requireHostError(t, err, "loop_detected").Fatal)
 	inv.Depth = 0
-	_, err = db.Exec(t.Context(), `UPDATE tenants SET settings = '{"max_queue_depth": 1}'`)
+	_, err = db.Exec(t.Context(), `UPDATE tenants SET plan = '{"max_queue_depth": 1}'`)
 	require.NoError(t, err)
 	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"order.x"}`)
 	requireHostError(t, err, "queue_full")

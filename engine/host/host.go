@@ -18,6 +18,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/cluster"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -80,11 +81,13 @@ type Config struct {
 
 	// MaxKVValueBytes bounds a kv value's JSON text; 0 means 64 KiB.
 	MaxKVValueBytes int
-	// MaxKVBytes bounds the keys and values of a tenant whose settings name no max_kv_bytes; 0 means 256 MiB. A tenant that
+	// Storage counts what scripts store, and says which tenants may publish no further events. nil: none.
+	Storage *storage.Meter
+	// MaxKVBytes bounds the keys and values of a tenant whose plan names no max_kv_bytes; 0 means 256 MiB. A tenant that
 	// writes through several nodes at once can exceed it by what they write within kvUsageAge.
 	MaxKVBytes int64
 
-	// MaxEventBytes bounds the JSON text of an event's data; 0 means 256 KiB.
+	// MaxEventBytes bounds the JSON text of an event's data, beside the script's max_request_body_bytes; 0 means 256 KiB.
 	MaxEventBytes int
 	// Wake is called when an event left executions to run, to rouse whoever claims them. nil: they are found by polling.
 	Wake func()

@@ -292,13 +292,13 @@ func (h *Host) reserveKV(ctx context.Context, method string, tenant uuid.UUID, b
 		return fmt.Errorf("kv usage: %w", err)
 	}
 	limit := h.cfg.MaxKVBytes
-	if row.MaxBytes > 0 {
+	if row.MaxBytes >= 0 {
 		limit = row.MaxBytes
 	}
 	if row.Bytes+bytes > limit {
 		return &engine.HostError{
-			Name: "QuotaExceededError", Code: "kv_quota",
-			Message: fmt.Sprintf("%s: the tenant's kv holds %d bytes, its quota is %d bytes", method, row.Bytes, limit),
+			Name: "QuotaExceededError", Code: "storage_quota",
+			Message: fmt.Sprintf("%s: the tenant's kv holds %d bytes and may hold %d (max_kv_bytes), the write needs %d more", method, row.Bytes, limit, bytes),
 		}
 	}
 	h.usage.set(tenant, row.Bytes+bytes, limit, time.Now())

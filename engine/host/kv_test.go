@@ -219,13 +219,13 @@ func TestKVQuota(t *testing.T) {
 		call(t, h, inv, "kv.put", fmt.Sprintf(`{"key":"k%d","value":%s}`, i, value))
 	}
 	_, err := tryCall(t.Context(), h, inv, "kv.put", `{"key":"k3","value":`+value+`}`)
-	he := requireHostError(t, err, "kv_quota")
+	he := requireHostError(t, err, "storage_quota")
 	require.Equal(t, "kv.put: the tenant's kv holds 906 bytes, its quota is 1000 bytes", he.Message)
 	call(t, h, inv, "kv.delete", `{"key":"k0"}`)
 	call(t, h, inv, "kv.put", `{"key":"k3","value":`+value+`}`)
 	call(t, h, newTenant(t, db, "b"), "kv.put", `{"key":"k3","value":`+value+`}`)
 
-	_, err = db.Exec(t.Context(), `UPDATE tenants SET settings = '{"max_kv_bytes": 5000}' WHERE id = $1`, inv.Script.TenantID)
+	_, err = db.Exec(t.Context(), `UPDATE tenants SET plan = '{"max_kv_bytes": 5000}' WHERE id = $1`, inv.Script.TenantID)
 	require.NoError(t, err)
 	call(t, h, inv, "kv.put", `{"key":"k4","value":`+value+`}`)
 }

@@ -81,6 +81,13 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		return nil, fmt.Errorf("find script: %w", err)
 	}
 
+	if limit := script.Limits.MaxRequestBodyBytes; limit > 0 && int64(len(args.Input)) > limit {
+		return nil, &engine.HostError{
+			Name: "RangeError", Code: "input_too_large",
+			Message: fmt.Sprintf("scripts.invoke: the input is %d bytes of JSON, max_request_body_bytes of %s is %d bytes", len(args.Input), args.Name, limit),
+		}
+	}
+
 	link, err := h.chains.extend(outer, script, h.cfg.Members.Serve(script.Limits.MaxConcurrentRuns, script.ID))
 	if err != nil {
 		return nil, err

@@ -272,6 +272,8 @@ func appendMetrics(b []byte, m engine.Metrics) []byte {
 type described struct {
 	inv *engine.Invocation
 	res *engine.Result // nil: it has not run
+	// lean leaves input and output out: the tenant has reached its storage quota.
+	lean bool
 	// whole keeps JSON that is longer: of the queue, where nobody has been given the output yet.
 	whole bool
 
@@ -317,7 +319,7 @@ func InputOf(inv *engine.Invocation, res *engine.Result) json.RawMessage {
 func (d *described) appendInput(b []byte) []byte {
 	inv := d.inv
 	history := inv.Script.History
-	if !history.Bodies() {
+	if d.lean || !history.Bodies() {
 		return b
 	}
 	rules := history.Rules("input", d.secrets())
@@ -441,7 +443,7 @@ func OutputOf(inv *engine.Invocation, res *engine.Result) json.RawMessage {
 
 func (d *described) appendOutput(b []byte) []byte {
 	res, history := d.res, d.inv.Script.History
-	if !history.Bodies() {
+	if d.lean || !history.Bodies() {
 		return b
 	}
 	rules := history.Rules("output", d.secrets())
@@ -530,9 +532,13 @@ func (d *described) appendTriggerData(b []byte) []byte {
 		member("input_bytes")
 		b = strconv.AppendInt(b, int64(d.inputBytes), 10)
 	}
-	if !inv.Script.History.Bodies() {
+	if d.lean || !inv.Script.History.Bodies() {
 		member("bodies")
 		b = append(b, "false"...)
+	}
+	if d.lean {
+		member("reason")
+		b = append(b, `"storage_quota"`...)
 	}
 	return append(b, '}')
 }

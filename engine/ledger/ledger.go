@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"jsruntime/engine"
+	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
 
@@ -52,6 +53,8 @@ type Config struct {
 	Writers int
 	// ShutdownGrace is how long Run still tries to write what waits after its ctx has ended. 0: 15 seconds.
 	ShutdownGrace time.Duration
+	// Storage counts what is written, and says for which tenants rows are kept without bodies and logs. nil: none.
+	Storage *storage.Meter
 	// Log gets outages and dropped rows. nil: slog.Default().
 	Log *slog.Logger
 }
@@ -90,6 +93,7 @@ type row struct {
 	size     int64
 	number   uint64
 	stripped bool // its tuple has nothing from outside
+	absent   bool // only its usage is written: its script's history does not keep it
 }
 
 // flushWait is a caller of Flush: done closes when all rows below the number are written or dropped.
@@ -328,6 +332,9 @@ func (l *Ledger) settleFlushes() {
 	l.flushing = open
 }
 
+// LogBytes is what a line of a log counts as stored.
+func LogBytes(message string) int64 { return 120 + int64(len(message)) }
+
 func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 	endedAt := res.EndedAt
 	if endedAt.IsZero() {
@@ -343,8 +350,16 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 		queuedAt = startedAt.Add(-max(startedAt.Sub(inv.QueuedAt), 0))
 	}
 	script := inv.Script
+	if !script.History.Keeps(inv.ExecutionID, res.Code) {
+		return &row{
+			id: inv.ExecutionID, usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
+			sum: sumOf(res.Metrics), size: rowOverhead, absent: true,
+		}
+	}
+	state, _ := l.cfg.Storage.State(script.TenantID)
+	lean := state != storage.Normal
 	scratch := l.scratch.Get().(*[]byte)
-	encoded := appendTuple((*scratch)[:0], inv, res, l.cfg.NodeID, queuedAt, startedAt, endedAt)
+	encoded := appendTuple((*scratch)[:0], inv, res, lean, l.cfg.NodeID, queuedAt, startedAt, endedAt)
 	r := &row{
 		tuple: slices.Clone(encoded), id: inv.ExecutionID,
 		usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
@@ -355,7 +370,12 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 	}
 	l.scratch.Put(scratch)
 	r.size = rowOverhead + int64(len(r.tuple))
-	last := 0
+	l.cfg.Storage.Add(script.TenantID, storage.Executions, storage.RowBytes+int64(len(r.tuple)))
+	if lean {
+		r.size = min(r.size, l.cfg.BufferBytes)
+		return r
+	}
+	last, logged := 0, int64(0)
 	for i, line := range res.Logs {
 		seq := line.Seq
 		if i > 0 && seq <= last {
@@ -377,7 +397,9 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 			Level: level, Message: SafeText(line.Message), At: at,
 		})
 		r.size += 128 + int64(len(line.Message))
+		logged += LogBytes(line.Message)
 	}
+	l.cfg.Storage.Add(script.TenantID, storage.Logs, logged)
 	r.size = min(r.size, l.cfg.BufferBytes) // one that is larger than all goes alone
 	return r
 }

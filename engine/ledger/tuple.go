@@ -72,11 +72,11 @@ func (b tuple) jsonb(appendTo func([]byte) []byte) tuple {
 }
 
 // appendTuple appends an execution. The times are in order already.
-func appendTuple(b []byte, inv *engine.Invocation, res *engine.Result, nodeID uuid.UUID, queuedAt, startedAt, endedAt time.Time) []byte {
+func appendTuple(b []byte, inv *engine.Invocation, res *engine.Result, lean bool, nodeID uuid.UUID, queuedAt, startedAt, endedAt time.Time) []byte {
 	script := inv.Script
 	t := tuple(binary.BigEndian.AppendUint16(b, uint16(len(tupleColumns))))
 	t = t.uuid(inv.ExecutionID).uuid(script.ID).uuid(script.TenantID).text(string(res.Code.Status())).text(string(inv.Trigger))
-	d := described{inv: inv, res: res}
+	d := described{inv: inv, res: res, lean: lean}
 	t = t.jsonb(d.appendInput)
 	t = t.jsonb(d.appendTriggerData) // which tells what the input's writing found
 	t = t.jsonb(d.appendOutput)

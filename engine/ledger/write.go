@@ -82,7 +82,7 @@ func (l *Ledger) refuse(ctx context.Context, batch []*row, err error) {
 		return
 	}
 	r := batch[0]
-	if !r.stripped {
+	if !r.stripped && !r.absent {
 		l.log.Error("execution written without its input, output and logs, which postgres refuses",
 			"execution_id", r.id, "tenant_id", r.usage.tenant, "script_id", r.usage.script, "error", err)
 		r.strip(err)
@@ -127,14 +127,20 @@ func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 	defer cancel()
 	var usage Usage
 	var logs []sqlc.ExecutionLogRecordParams
+	kept := make([]*row, 0, len(batch))
 	for _, r := range batch {
 		logs = append(logs, r.logs...)
 		usage.add(r.usage, r.sum)
+		if !r.absent {
+			kept = append(kept, r)
+		}
 	}
 	return pgx.BeginTxFunc(ctx, l.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 		queries := l.queries.WithTx(tx)
-		if _, err := sqlc.New(copier{tx, batch}).ExecutionRecord(ctx, nil); err != nil {
-			return err
+		if len(kept) > 0 {
+			if _, err := sqlc.New(copier{tx, kept}).ExecutionRecord(ctx, nil); err != nil {
+				return err
+			}
 		}
 		if len(logs) > 0 {
 			if _, err := queries.ExecutionLogRecord(ctx, logs); err != nil {

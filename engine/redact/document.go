@@ -345,7 +345,5 @@ func (r Rules) multipart(boundary string, body []byte) (masked []byte, names []s
 	return bytes.Join(parts, []byte("--"+boundary)), names
 }
 
-// PathError says which of a script's paths is none.
-func PathError(i int) string {
-	return "history.redact[" + strconv.Itoa(i) + "]: a path such as $.input.headers.x-token or $.output.card, at most 500 characters"
-}
+// PathLocation names the i-th of a script's paths.
+func PathLocation(i int) string { return "history.redact[" + strconv.Itoa(i) + "]" }

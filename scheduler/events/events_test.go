@@ -66,7 +66,7 @@ func TestPublishReachesEverySubscriberOnce(t *testing.T) {
 	var raw json.RawMessage
 	var eventID string
 	var depth int
-	require.NoError(t, db.QueryRow(t.Context(), `SELECT input, event_id, depth FROM script_executions WHERE script_id = $1`, scripts[0]).Scan(&raw, &eventID, &depth))
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT jsruntime_input(tenant_id, event_id, trigger_type, input), event_id, depth FROM script_executions WHERE script_id = $1`, scripts[0]).Scan(&raw, &eventID, &depth))
 	require.NoError(t, json.Unmarshal(raw, &input))
 	require.Equal(t, got.EventID, input.ID)
 	require.Equal(t, got.EventID, eventID)
@@ -199,7 +199,7 @@ func TestPublishToAFullQueue(t *testing.T) {
 	for _, depth := range []int{3, 1500} { // counted each time; counted now and then
 		slug := "depth-" + string(rune('a'+depth%26))
 		a, scripts := tenant(t, db, slug, []string{"x"}, []string{"y"})
-		_, err := db.Exec(t.Context(), `UPDATE tenants SET settings = jsonb_build_object('max_queue_depth', $2::int) WHERE id = $1`, a, depth)
+		_, err := db.Exec(t.Context(), `UPDATE tenants SET plan = jsonb_build_object('max_queue_depth', $2::int) WHERE id = $1`, a, depth)
 		require.NoError(t, err)
 		_, err = db.Exec(t.Context(), `SELECT jsruntime_publish_event($1, 'y', '1') FROM generate_series(1, $2::int - 1)`, a, depth)
 		require.NoError(t, err)

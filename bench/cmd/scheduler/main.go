@@ -146,7 +146,7 @@ func (w *world) exec(sql string, args ...any) error {
 
 // fill makes tenants with scripts of a type; scripts have names t-s.
 func (w *world) fill(tenants, scripts int, kind string) error {
-	if err := w.exec(`INSERT INTO tenants (slug, name, settings) SELECT 't' || i, 't', '{"max_queue_depth": 10000000, "max_concurrent_runs": 10000}' FROM generate_series(1, $1::int) i`, tenants); err != nil {
+	if err := w.exec(`INSERT INTO tenants (slug, name, plan) SELECT 't' || i, 't', '{"max_queue_depth": 10000000, "max_concurrent_runs": 10000}' FROM generate_series(1, $1::int) i`, tenants); err != nil {
 		return err
 	}
 	if err := w.exec(`INSERT INTO organizations (tenant_id, name, is_default) SELECT id, 'o', true FROM tenants`); err != nil {

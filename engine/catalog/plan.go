@@ -1,0 +1,59 @@
+package catalog
+
+import (
+	"encoding/json"
+
+	"jsruntime/engine"
+	"jsruntime/engine/redact"
+)
+
+// Plan is what a tenant may use, as tenants.plan has it. nil fields have the operator's defaults.
+type Plan struct {
+	MaxScripts        *int64     `json:"max_scripts"`
+	MaxConcurrentRuns *int64     `json:"max_concurrent_runs"` // of all its scripts, over all nodes
+	MaxQueueDepth     *int64     `json:"max_queue_depth"`     // executions that wait
+	MaxKVBytes        *int64     `json:"max_kv_bytes"`
+	MaxHistoryBytes   *int64     `json:"max_history_bytes"` // of all tables but kv
+	Retention         *Retention `json:"retention"`
+}
+
+// Retention is how long history is kept, in days.
+type Retention struct {
+	ExecutionsDays *float64 `json:"executions_days"`
+	FailedDays     *float64 `json:"failed_days"`
+	LogsDays       *float64 `json:"logs_days"`
+}
+
+// PlanOf reads a stored plan. The API lets only valid ones in; of another nothing is taken.
+func PlanOf(stored json.RawMessage) Plan {
+	var plan Plan
+	if json.Unmarshal(stored, &plan) != nil {
+		return Plan{}
+	}
+	return plan
+}
+
+// HistoryOf reads a stored scripts.history. nil: everything is kept.
+func HistoryOf(stored json.RawMessage) *engine.History {
+	var given struct {
+		Store  string   `json:"store"`
+		Sample *float64 `json:"sample"`
+		Bodies *bool    `json:"bodies"`
+		Redact []string `json:"redact"`
+	}
+	if len(stored) <= 2 || json.Unmarshal(stored, &given) != nil {
+		return nil
+	}
+	history := &engine.History{Store: given.Store, NoBodies: given.Bodies != nil && !*given.Bodies}
+	if given.Sample != nil {
+		if history.Sample = *given.Sample; history.Sample == 0 && history.Store != engine.HistoryNone {
+			history.Store = engine.HistoryErrors
+		}
+	}
+	for _, text := range given.Redact {
+		if path, ok := redact.ParsePath(text); ok {
+			history.Redact = append(history.Redact, path)
+		}
+	}
+	return history
+}

@@ -1,0 +1,184 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine/storage"
+	"jsruntime/httpapi"
+	"jsruntime/migrations/dbtest"
+)
+
+// TestPlanIsStrict: what a tenant may use is typed; settings are the operator's own.
+func TestPlanIsStrict(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	op := n.operator()
+	for field, plan := range map[string]any{
+		"max_scripts":               map[string]any{"max_scripts": "lots"},
+		"max_history_bytes":         map[string]any{"max_history_bytes": -5},
+		"max_conccurent_runs":       map[string]any{"max_conccurent_runs": 5},
+		"retention.executions_days": map[string]any{"retention": map[string]any{"executions_days": -5}},
+		"retention.execution_days":  map[string]any{"retention": map[string]any{"execution_days": 5}},
+		"max_queue_depth":           map[string]any{"max_queue_depth": 1.5},
+		"max_concurrent_runs":       map[string]any{"max_concurrent_runs": 0},
+		"retention.logs_days":       map[string]any{"retention": map[string]any{"logs_days": "7"}},
+	} {
+		p := op.post("/api/v1/tenants", map[string]any{"slug": "bad", "name": "Bad", "plan": plan}).refused(422, "validation_failed")
+		require.Contains(t, fmt.Sprint(p["errors"]), "body.plan."+field)
+	}
+	made := op.post("/api/v1/tenants", map[string]any{
+		"slug": "acme", "name": "Acme", "settings": map[string]any{"max_concurrent_runs": "anything"},
+		"plan": map[string]any{"max_scripts": 1, "max_kv_bytes": 100, "retention": map[string]any{"executions_days": 7, "logs_days": 1.5}},
+	}).is(201)
+	require.Equal(t, map[string]any{"max_scripts": 1.0, "max_kv_bytes": 100.0, "retention": map[string]any{"executions_days": 7.0, "logs_days": 1.5}}, made.json()["plan"])
+	changed := op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"max_kv_bytes": nil, "retention": map[string]any{"logs_days": nil}}}).is(200)
+	require.Equal(t, map[string]any{"max_scripts": 1.0, "retention": map[string]any{"executions_days": 7.0}}, changed.json()["plan"])
+	op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"max_scripts": "x"}}).refused(422, "validation_failed")
+	op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"retention": nil}}).is(200)
+
+	acme := n.key("acme", "admin")
+	acme.script("one", nil)
+	p := acme.post("/api/v1/scripts", map[string]any{"name": "two", "type": "oneoff", "source": runSource}).refused(507, "storage_quota_exceeded")
+	require.Contains(t, p["detail"], "max_scripts")
+	op.patch("/api/v1/tenants/acme", map[string]any{"plan": nil}).is(200)
+	acme.script("two", nil)
+}
+
+// TestStorageQuotaIsATenantsOwn: a tenant that is over its quota is told so with the limit's name, in /usage too, and another notices nothing.
+func TestStorageQuotaIsATenantsOwn(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.DB(t)
+	var meter *storage.Meter
+	n := startNodeOn(t, pool, func(cfg *httpapi.Config) {
+		var err error
+		meter, err = storage.New(storage.Config{DB: pool, MaxHistoryBytes: 100_000, Log: cfg.Log})
+		require.NoError(t, err)
+		cfg.Storage = meter
+	})
+	acme, other := n.tenant("acme"), n.tenant("other")
+	id := acme.script("echo", map[string]any{"type": "embedded", "status": "active"})
+	otherID := other.script("echo", map[string]any{"type": "embedded", "status": "active"})
+	acme.post("/api/v1/events", map[string]any{"type": "a.b", "data": strings.Repeat("x", 99_000)}).is(202)
+	require.NoError(t, meter.Flush(t.Context()))
+	for _, refused := range []answer{
+		acme.post("/api/v1/events", map[string]any{"type": "a.b", "data": 1}),
+		acme.post("/api/v1/scripts/"+id+"/executions", map[string]any{"input": 1}),
+		acme.post("/api/v1/scripts", map[string]any{"name": "three", "type": "oneoff", "source": runSource}),
+		acme.patch("/api/v1/scripts/"+id, map[string]any{"source": runSource + " // changed"}),
+		acme.post("/api/v1/scripts/"+id+"/versions/1/restore", nil),
+	} {
+		require.Contains(t, refused.refused(507, "storage_quota_exceeded")["detail"], "max_history_bytes")
+	}
+	other.post("/api/v1/events", map[string]any{"type": "a.b", "data": 1}).is(202)
+	other.post("/api/v1/scripts/"+otherID+"/executions", map[string]any{"input": 1}).is(202)
+	// A second node finds the same.
+	second, err := storage.New(storage.Config{DB: pool, MaxHistoryBytes: 100_000})
+	require.NoError(t, err)
+	tenant := uuid.MustParse(n.operator().get("/api/v1/tenants/acme").is(200).str("id"))
+	second.State(tenant)
+	require.NoError(t, second.Flush(t.Context()))
+	state, stored := second.State(tenant)
+	require.Equal(t, storage.Full, state)
+	require.Greater(t, stored, int64(99_000))
+	usage := acme.get("/api/v1/usage").is(200).json()["storage"].(map[string]any)
+	require.EqualValues(t, stored, usage["history_bytes"])
+	require.EqualValues(t, 100_000, usage["max_history_bytes"])
+	// The exact count knows how small Postgres makes a hundred thousand times the same letter.
+	require.NoError(t, second.Count(t.Context(), tenant))
+	require.NoError(t, second.Flush(t.Context()))
+	state, _ = second.State(tenant)
+	require.Equal(t, storage.Normal, state)
+}
+
+// TestInputsAreBoundedAsBodies: what a script gets is no larger than a request's body may be, however it comes.
+func TestInputsAreBoundedAsBodies(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	id := acme.script("echo", map[string]any{"type": "embedded", "status": "active", "resource_limits": map[string]any{"max_request_body_bytes": 1000}})
+	long := strings.Repeat("x", 2000)
+	for _, path := range []string{"/api/v1/scripts/" + id + "/executions", "/api/v1/scripts/" + id + "/executions?wait=true"} {
+		p := acme.post(path, map[string]any{"input": long}).refused(413, "body_too_large")
+		require.Contains(t, p["detail"], "2002 bytes")
+		require.Contains(t, p["detail"], "max_request_body_bytes is 1000")
+	}
+	acme.post("/api/v1/invoke/echo", `"`+long+`"`).refused(413, "body_too_large")
+}
+
+// TestADeletedTenantLeavesUsageAndAudit: for the operator, under its id.
+func TestADeletedTenantLeavesUsageAndAudit(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	op := n.operator()
+	acme := n.tenant("acme")
+	tenant := op.get("/api/v1/tenants/acme").is(200).str("id")
+	acme.script("echo", map[string]any{"type": "embedded", "status": "active"})
+	acme.post("/api/v1/invoke/echo", `1`).is(200)
+	require.NoError(t, n.ledger.Flush(context.Background()))
+	require.Empty(t, op.get("/api/v1/audit-log?action=tenant.delete").is(200).items())
+	op.del("/api/v1/tenants/acme").is(204)
+
+	month := time.Now().UTC().Format("2006-01")
+	found := false
+	for _, item := range op.get("/api/v1/tenants/usage?period=" + month).is(200).items() {
+		if item["tenant_id"] == tenant {
+			found = true
+			require.Equal(t, []any{1.0, true, nil}, []any{item["executions"], item["deleted"], item["slug"]})
+		}
+	}
+	require.True(t, found)
+	require.Len(t, op.get("/api/v1/audit-log?action=tenant.delete").is(200).items(), 1)
+	actions := op.get("/api/v1/audit-log?tenant_id=" + tenant).is(200).items()
+	require.GreaterOrEqual(t, len(actions), 3)
+	require.Equal(t, "tenant.delete", actions[0]["action"])
+	op.get("/api/v1/tenants/usage?period=november").refused(422, "validation_failed")
+	other := n.tenant("other")
+	other.get("/api/v1/tenants/usage").refused(403, "forbidden")
+	require.Empty(t, other.get("/api/v1/audit-log?action=tenant.delete").is(200).items())
+	other.get("/api/v1/audit-log?tenant_id="+tenant).refused(422, "validation_failed")
+}
+
+// TestHistoryIsTheAuthorsChoice: what is kept of a script's executions, with exact usage whatever it is.
+func TestHistoryIsTheAuthorsChoice(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	for location, bad := range map[string]any{
+		"body.history.store": map[string]any{"store": "some"}, "body.history.sample": map[string]any{"sample": 2}, "body.history.redakt": map[string]any{"redakt": []string{}},
+		"body.history.redact[0]": map[string]any{"redact": []string{"input.x"}}, "body.history.bodies": map[string]any{"bodies": "no"},
+	} {
+		p := acme.post("/api/v1/scripts", map[string]any{"name": "bad", "type": "embedded", "source": runSource, "history": bad}).refused(422, "validation_failed")
+		require.Contains(t, fmt.Sprint(p["errors"]), location)
+	}
+	id := acme.script("echo", map[string]any{"type": "embedded", "status": "active", "history": map[string]any{"redact": []string{"$.input.card", "$.output.echo.card"}}})
+	run := func() (execution string) {
+		execution = acme.post("/api/v1/invoke/echo", `{"card":"4111-1111","n":1}`).is(200).str("execution_id")
+		require.NoError(t, n.ledger.Flush(context.Background()))
+		return execution
+	}
+	kept := acme.get("/api/v1/executions/" + run()).is(200)
+	require.NotContains(t, string(kept.body), "4111")
+	require.Equal(t, map[string]any{"card": "[redacted]", "n": 1.0}, kept.json()["input"])
+
+	got := acme.patch("/api/v1/scripts/"+id, map[string]any{"history": map[string]any{"bodies": false}}).is(200).json()["history"]
+	require.Equal(t, map[string]any{"store": "all", "sample": 1.0, "bodies": false, "redact": []any{"$.input.card", "$.output.echo.card"}}, got)
+	bare := run()
+	e := acme.get("/api/v1/executions/" + bare).is(200).json()
+	require.Equal(t, []any{nil, nil, "completed"}, []any{e["input"], e["output"], e["status"]})
+	acme.post("/api/v1/executions/"+bare+"/replay", nil).refused(409, "input_not_kept")
+
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"history": map[string]any{"store": "none"}}).is(200)
+	acme.get("/api/v1/executions/"+run()).refused(404, "not_found")
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"history": map[string]any{"store": nil, "sample": 0}}).is(200)
+	acme.get("/api/v1/executions/"+run()).refused(404, "not_found")
+	require.EqualValues(t, 4, acme.get("/api/v1/usage").is(200).json()["total"].(map[string]any)["executions"])
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"history": nil}).is(200)
+	acme.get("/api/v1/executions/" + run()).is(200)
+}

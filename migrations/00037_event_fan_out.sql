@@ -1,0 +1,251 @@
+-- An event with a thousand subscribers is a thousand executions: the queue is asked whether all of them fit, and the event's data are
+-- stored once. An execution of an event has {id, type, time} as its input; jsruntime_input adds the data of script_events for whoever
+-- reads it. The event stays as long as one of its executions does. What runs without its event (a redrive of a dead letter, a replay)
+-- has its whole input.
+--
+-- The bound of a tenant's queue moves from its settings, which are the operator's own JSON, to its plan: see 00038.
+
+-- +goose Up
+ALTER TABLE tenants ADD COLUMN plan JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_tenants_plan CHECK (jsonb_typeof(plan) = 'object');
+
+-- An execution's whole input.
+CREATE FUNCTION jsruntime_input(tenant uuid, event text, trigger text, input jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN trigger = 'event' AND event IS NOT NULL AND jsonb_typeof(input) = 'object' AND NOT input ? 'data'
+        THEN input || jsonb_build_object('data', (SELECT v.data FROM script_events v WHERE v.tenant_id = tenant AND v.id = event))
+        ELSE input END
+$$;
+
+-- Whether fewer than wanted executions fit into the tenant's queue of max_depth. Bounds up to 1,000 are counted each time, which walks
+-- that many index entries at most, and so are larger ones for many executions at once, which cost more than the count. For a few,
+-- larger ones are counted by one caller every few seconds (every second once the queue is half full, since it may then fill before the
+-- next count), and looked up by the others; counting them for each call took 4 ms a call at 30,000 waiting. A caller that does not get
+-- the lock goes by the last count.
+DROP FUNCTION jsruntime_queue_full(uuid, integer);
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_queue_full(tenant uuid, max_depth integer, wanted integer DEFAULT 1) RETURNS boolean LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+DECLARE
+    last script_queue_depths;
+    waiting integer;
+BEGIN
+    IF wanted > max_depth THEN
+        RETURN true;
+    END IF;
+    IF max_depth > 1000 AND wanted <= 10 THEN
+        SELECT * INTO last FROM script_queue_depths d WHERE d.tenant_id = tenant;
+        IF last.counted_at > clock_timestamp() - (CASE WHEN last.pending > max_depth / 2 THEN interval '1 second' ELSE interval '5 seconds' END)
+            OR NOT pg_try_advisory_xact_lock(hashtextextended('jsruntime_queue_depth ' || tenant::text, 0)) THEN
+            RETURN COALESCE(last.pending + wanted > max_depth, false);
+        END IF;
+    END IF;
+    SELECT count(*) INTO waiting
+    FROM (SELECT FROM script_executions e WHERE e.tenant_id = tenant AND e.status = 'pending' LIMIT GREATEST(max_depth, 0)) w;
+    IF max_depth > 1000 THEN
+        INSERT INTO script_queue_depths AS d (tenant_id, pending, counted_at) VALUES (tenant, waiting, clock_timestamp())
+        ON CONFLICT (tenant_id) DO UPDATE SET pending = EXCLUDED.pending, counted_at = EXCLUDED.counted_at;
+    END IF;
+    RETURN waiting + wanted > max_depth;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION jsruntime_enqueue_event(
+    p_tenant_id uuid, p_type text, p_data jsonb, p_id text, p_deliver_at timestamptz, p_depth integer, p_traceparent text DEFAULT NULL,
+    OUT event_id text, OUT executions integer, OUT duplicate boolean, OUT queue_full boolean
+) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    tenant RECORD;
+    due timestamptz := GREATEST(COALESCE(p_deliver_at, now()), now());
+    subscribers uuid[];
+    versions integer[];
+BEGIN
+    IF p_type IS NULL OR length(p_type) > 255 OR p_type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' THEN
+        RAISE EXCEPTION 'type: dot-separated words of letters, digits, _ and -, at most 255 characters' USING ERRCODE = 'JSR04';
+    END IF;
+    IF p_id IS NOT NULL AND (length(p_id) NOT BETWEEN 1 AND 255 OR p_id ~ '[[:cntrl:]]') THEN
+        RAISE EXCEPTION 'id: 1 to 255 characters without control characters' USING ERRCODE = 'JSR04';
+    END IF;
+    IF p_data IS NULL THEN
+        RAISE EXCEPTION 'data: required' USING ERRCODE = 'JSR04';
+    END IF;
+    IF pg_column_size(p_data) > 1048576 THEN
+        RAISE EXCEPTION 'data: at most 1048576 bytes, has %', pg_column_size(p_data) USING ERRCODE = 'JSR04';
+    END IF;
+    IF due > now() + interval '366 days' THEN
+        RAISE EXCEPTION 'deliver_at: at most 366 days ahead' USING ERRCODE = 'JSR04';
+    END IF;
+    IF p_depth > 16 THEN
+        RAISE EXCEPTION 'a chain of events and invocations may be 16 long, this one is %', p_depth USING ERRCODE = 'JSR05';
+    END IF;
+    SELECT t.status, t.plan INTO tenant FROM tenants t WHERE t.id = p_tenant_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no tenant %', p_tenant_id USING ERRCODE = 'JSR01';
+    END IF;
+    IF tenant.status <> 'active' THEN
+        RAISE EXCEPTION 'tenant is %', tenant.status USING ERRCODE = 'JSR02';
+    END IF;
+
+    SELECT array_agg(s.id), array_agg(s.version) INTO subscribers, versions
+    FROM (
+        SELECT DISTINCT u.script_id FROM script_event_subscriptions u
+        WHERE u.tenant_id = p_tenant_id AND u.is_active AND u.event_type = ANY (jsruntime_event_patterns(p_type))
+    ) matching
+    JOIN scripts s ON s.id = matching.script_id AND s.tenant_id = p_tenant_id AND s.status = 'active';
+
+    event_id := COALESCE(p_id, jsruntime_uuid_v7()::text);
+    executions := COALESCE(cardinality(subscribers), 0);
+    duplicate := false;
+    queue_full := false;
+
+    -- An id that is free again gets other data: executions of the event before it keep theirs themselves from now on.
+    IF p_id IS NOT NULL THEN
+        UPDATE script_executions x SET input = x.input || jsonb_build_object('data', v.data)
+        FROM script_events v
+        WHERE v.tenant_id = p_tenant_id AND v.id = p_id AND v.published_at < now() - interval '24 hours'
+          AND x.tenant_id = p_tenant_id AND x.event_id = p_id AND x.trigger_type = 'event' AND jsonb_typeof(x.input) = 'object' AND NOT x.input ? 'data';
+    END IF;
+
+    -- A concurrent publication of the same id waits here for this transaction's end, and is then the duplicate. An id that was
+    -- used more than 24 h ago is free again.
+    INSERT INTO script_events AS e (tenant_id, id, type, data, depth, executions, published_at, deliver_at)
+    VALUES (p_tenant_id, event_id, p_type, p_data, p_depth, executions, now(), due)
+    ON CONFLICT (tenant_id, id) DO UPDATE
+        SET type = EXCLUDED.type, data = EXCLUDED.data, depth = EXCLUDED.depth, executions = EXCLUDED.executions,
+            published_at = EXCLUDED.published_at, deliver_at = EXCLUDED.deliver_at
+        WHERE e.published_at < now() - interval '24 hours';
+    IF NOT FOUND THEN
+        SELECT e.executions INTO executions FROM script_events e WHERE e.tenant_id = p_tenant_id AND e.id = event_id;
+        executions := COALESCE(executions, 0);
+        duplicate := true;
+        RETURN;
+    END IF;
+
+    IF executions > 0 THEN
+        IF jsruntime_queue_full(p_tenant_id, jsruntime_max_queue_depth(tenant.plan), executions) THEN
+            DELETE FROM script_events e WHERE e.tenant_id = p_tenant_id AND e.id = event_id;
+            executions := 0;
+            queue_full := true;
+            RETURN;
+        END IF;
+        INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at,
+            version, queued_at, run_at, handler, depth, event_id, traceparent)
+        SELECT jsruntime_uuid_v7(), sub.script_id, p_tenant_id, 'pending', 'event',
+            jsonb_build_object('event_id', event_id, 'event_type', p_type),
+            jsonb_build_object('id', event_id, 'type', p_type, 'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+            NULL, sub.version, now(), due, 'event', p_depth, event_id, p_traceparent
+        FROM unnest(subscribers, versions) AS sub(script_id, version);
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+UPDATE script_executions x SET input = jsruntime_input(x.tenant_id, x.event_id, x.trigger_type, x.input) WHERE x.trigger_type = 'event' AND x.event_id IS NOT NULL;
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION jsruntime_enqueue_event(
+    p_tenant_id uuid, p_type text, p_data jsonb, p_id text, p_deliver_at timestamptz, p_depth integer, p_traceparent text DEFAULT NULL,
+    OUT event_id text, OUT executions integer, OUT duplicate boolean, OUT queue_full boolean
+) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    tenant RECORD;
+    due timestamptz := GREATEST(COALESCE(p_deliver_at, now()), now());
+    subscribers uuid[];
+    versions integer[];
+BEGIN
+    IF p_type IS NULL OR length(p_type) > 255 OR p_type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' THEN
+        RAISE EXCEPTION 'type: dot-separated words of letters, digits, _ and -, at most 255 characters' USING ERRCODE = 'JSR04';
+    END IF;
+    IF p_id IS NOT NULL AND (length(p_id) NOT BETWEEN 1 AND 255 OR p_id ~ '[[:cntrl:]]') THEN
+        RAISE EXCEPTION 'id: 1 to 255 characters without control characters' USING ERRCODE = 'JSR04';
+    END IF;
+    IF p_data IS NULL THEN
+        RAISE EXCEPTION 'data: required' USING ERRCODE = 'JSR04';
+    END IF;
+    IF pg_column_size(p_data) > 1048576 THEN
+        RAISE EXCEPTION 'data: at most 1048576 bytes, has %', pg_column_size(p_data) USING ERRCODE = 'JSR04';
+    END IF;
+    IF due > now() + interval '366 days' THEN
+        RAISE EXCEPTION 'deliver_at: at most 366 days ahead' USING ERRCODE = 'JSR04';
+    END IF;
+    IF p_depth > 16 THEN
+        RAISE EXCEPTION 'a chain of events and invocations may be 16 long, this one is %', p_depth USING ERRCODE = 'JSR05';
+    END IF;
+    SELECT t.status, t.settings INTO tenant FROM tenants t WHERE t.id = p_tenant_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no tenant %', p_tenant_id USING ERRCODE = 'JSR01';
+    END IF;
+    IF tenant.status <> 'active' THEN
+        RAISE EXCEPTION 'tenant is %', tenant.status USING ERRCODE = 'JSR02';
+    END IF;
+
+    SELECT array_agg(s.id), array_agg(s.version) INTO subscribers, versions
+    FROM (
+        SELECT DISTINCT u.script_id FROM script_event_subscriptions u
+        WHERE u.tenant_id = p_tenant_id AND u.is_active AND u.event_type = ANY (jsruntime_event_patterns(p_type))
+    ) matching
+    JOIN scripts s ON s.id = matching.script_id AND s.tenant_id = p_tenant_id AND s.status = 'active';
+
+    event_id := COALESCE(p_id, jsruntime_uuid_v7()::text);
+    executions := COALESCE(cardinality(subscribers), 0);
+    duplicate := false;
+    queue_full := false;
+
+    -- A concurrent publication of the same id waits here for this transaction's end, and is then the duplicate. An id that was
+    -- used more than 24 h ago is free again.
+    INSERT INTO script_events AS e (tenant_id, id, type, data, depth, executions, published_at, deliver_at)
+    VALUES (p_tenant_id, event_id, p_type, p_data, p_depth, executions, now(), due)
+    ON CONFLICT (tenant_id, id) DO UPDATE
+        SET type = EXCLUDED.type, data = EXCLUDED.data, depth = EXCLUDED.depth, executions = EXCLUDED.executions,
+            published_at = EXCLUDED.published_at, deliver_at = EXCLUDED.deliver_at
+        WHERE e.published_at < now() - interval '24 hours';
+    IF NOT FOUND THEN
+        SELECT e.executions INTO executions FROM script_events e WHERE e.tenant_id = p_tenant_id AND e.id = event_id;
+        executions := COALESCE(executions, 0);
+        duplicate := true;
+        RETURN;
+    END IF;
+
+    IF executions > 0 THEN
+        IF jsruntime_queue_full(p_tenant_id, jsruntime_max_queue_depth(tenant.settings)) THEN
+            DELETE FROM script_events e WHERE e.tenant_id = p_tenant_id AND e.id = event_id;
+            executions := 0;
+            queue_full := true;
+            RETURN;
+        END IF;
+        INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at,
+            version, queued_at, run_at, handler, depth, event_id, traceparent)
+        SELECT jsruntime_uuid_v7(), sub.script_id, p_tenant_id, 'pending', 'event',
+            jsonb_build_object('event_id', event_id, 'event_type', p_type),
+            jsonb_build_object('id', event_id, 'type', p_type, 'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'data', p_data),
+            NULL, sub.version, now(), due, 'event', p_depth, event_id, p_traceparent
+        FROM unnest(subscribers, versions) AS sub(script_id, version);
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+DROP FUNCTION jsruntime_queue_full(uuid, integer, integer);
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_queue_full(tenant uuid, max_depth integer) RETURNS boolean LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+DECLARE
+    last script_queue_depths;
+    waiting integer;
+BEGIN
+    IF max_depth > 1000 THEN
+        SELECT * INTO last FROM script_queue_depths d WHERE d.tenant_id = tenant;
+        IF last.counted_at > clock_timestamp() - (CASE WHEN last.pending > max_depth / 2 THEN interval '1 second' ELSE interval '5 seconds' END)
+            OR NOT pg_try_advisory_xact_lock(hashtextextended('jsruntime_queue_depth ' || tenant::text, 0)) THEN
+            RETURN COALESCE(last.pending >= max_depth, false);
+        END IF;
+    END IF;
+    SELECT count(*) INTO waiting
+    FROM (SELECT FROM script_executions e WHERE e.tenant_id = tenant AND e.status = 'pending' LIMIT GREATEST(max_depth, 0)) w;
+    IF max_depth > 1000 THEN
+        INSERT INTO script_queue_depths AS d (tenant_id, pending, counted_at) VALUES (tenant, waiting, clock_timestamp())
+        ON CONFLICT (tenant_id) DO UPDATE SET pending = EXCLUDED.pending, counted_at = EXCLUDED.counted_at;
+    END IF;
+    RETURN waiting >= max_depth;
+END
+$$;
+-- +goose StatementEnd
+DROP FUNCTION jsruntime_input(uuid, text, text, jsonb);
+ALTER TABLE tenants DROP COLUMN plan;
