@@ -1,6 +1,7 @@
 package webcrypto
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -43,7 +44,7 @@ func field(s, name string) ([]byte, error) {
 
 // importKey makes DER of a key in another format, or checks and normalises DER.
 func (e *Engine) importKey(r *request) ([]byte, error) {
-	data := r.input(0)
+	data := bytes.Clone(r.input(0)) // see remember
 	var key any
 	var err error
 	switch r.Format {

@@ -1,6 +1,7 @@
 package webcrypto
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -224,7 +225,8 @@ func curveOf(name string) (elliptic.Curve, error) {
 	return nil, notSupported("no curve %q", name)
 }
 
-// remember keeps a parsed key under its DER.
+// remember keeps a parsed key under its DER. The key must own its memory: the inputs of a request are overwritten by the next one, and
+// some of Go's parsers return keys that point into what they parsed.
 func (e *Engine) remember(der []byte, key any) {
 	if len(e.keys) >= maxKeys {
 		clear(e.keys)
@@ -236,7 +238,7 @@ func (e *Engine) private(der []byte) (any, error) {
 	if k, ok := e.keys[string(der)]; ok {
 		return k, nil
 	}
-	k, err := x509.ParsePKCS8PrivateKey(der)
+	k, err := x509.ParsePKCS8PrivateKey(bytes.Clone(der))
 	if err != nil {
 		return nil, dataError("the private key does not parse: %v", err)
 	}
@@ -248,7 +250,7 @@ func (e *Engine) public(der []byte) (any, error) {
 	if k, ok := e.keys[string(der)]; ok {
 		return k, nil
 	}
-	k, err := x509.ParsePKIXPublicKey(der)
+	k, err := x509.ParsePKIXPublicKey(bytes.Clone(der))
 	if err != nil {
 		return nil, dataError("the public key does not parse: %v", err)
 	}

@@ -1,6 +1,7 @@
 package webcrypto
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -23,7 +24,41 @@ func do(t *testing.T, e *Engine, params map[string]any, inputs ...[]byte) (strin
 	params["lens"] = lens
 	text, err := json.Marshal(params)
 	require.NoError(t, err)
-	return e.Do(string(text), data)
+	reply, out, err := e.Do(string(text), data)
+	out = bytes.Clone(out)
+	for i := range data {
+		data[i] = 0xAA // as the next request does
+	}
+	return reply, out, err
+}
+
+// TestKeysOwnTheirMemory imports a key, has its bytes overwritten, and uses it: with the vectors of RFC 8032, 7.1, for Ed25519.
+func TestKeysOwnTheirMemory(t *testing.T) {
+	t.Parallel()
+	for _, vector := range []struct{ seed, public, message, signature string }{
+		{"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+			"e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"},
+		{"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+			"92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"},
+	} {
+		public, message, signature := unhex(vector.public), unhex(vector.message), unhex(vector.signature)
+		for name, imported := range map[string][]byte{"raw": public, "spki": append(unhex("302a300506032b6570032100"), public...)} {
+			e := New()
+			_, der, err := do(t, e, map[string]any{"op": "import", "format": name, "curve": "Ed25519"}, imported)
+			require.NoError(t, err, name)
+			for range 2 { // parsed, then remembered
+				reply, _, err := do(t, e, map[string]any{"op": "verify", "kind": "Ed25519"}, der, message, signature)
+				require.NoError(t, err, name)
+				require.Equal(t, "true", reply, name)
+			}
+			fresh := New() // of a worker that has not imported it
+			for range 2 {
+				reply, _, err := do(t, fresh, map[string]any{"op": "verify", "kind": "Ed25519"}, der, message, signature)
+				require.NoError(t, err, name)
+				require.Equal(t, "true", reply, name)
+			}
+		}
+	}
 }
 
 func unhex(s string) []byte {
