@@ -68,7 +68,7 @@ type serveConfig struct {
 
 	Demo         bool   `help:"Make the tenant demo with samples of each script type, and print how to call it."`
 	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
-	LogFormat    string `default:"json" enum:"json,text" help:"Format of the log, which goes to stderr."`
+	LogFormat    string `default:"auto" enum:"auto,json,text" help:"Format of the log, which goes to stderr: auto is text on a terminal and JSON elsewhere."`
 	Pprof        bool   `help:"Serve /debug/pprof on the metrics listener. Needs --metrics-listen."`
 	OTLPEndpoint string `name:"otlp-endpoint" help:"URL of an OTLP/HTTP collector for traces, /v1/traces where it has no path; empty makes none. OTEL_EXPORTER_OTLP_ENDPOINT is read too."`
 

@@ -81,9 +81,15 @@ Its key opens the admin API:
   curl -H "Authorization: Bearer $JSR_KEY" '%[1]s/api/v1/executions?limit=5'
   curl -H "Authorization: Bearer $JSR_KEY" -d '{"upTo": 1000}' -H 'Content-Type: application/json' %[1]s/api/v1/invoke/primes
 
-The console, with the same key: %[1]s/console/
+Where to look:
 
-`, baseURL, key, tenantURL(baseURL, demoTenant))
+  %[1]s/console/        the console, with the same key
+  %[1]s/docs            the API
+  %[1]s/jsruntime.d.ts  the types for scripts
+
+Ctrl-C ends it. What it keeps is in %[4]s.
+
+`, baseURL, key, tenantURL(baseURL, demoTenant), dataDir)
 	return nil
 }
 

@@ -12,12 +12,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
+	"golang.org/x/term"
 
 	"jsruntime/engine"
 	"jsruntime/engine/advisory"
@@ -39,7 +41,7 @@ import (
 
 // serve runs a node until ctx ends or a part of it fails. Parts start in the order in which they need each other:
 //
-//	Postgres → catalog → ledger → host, engine → scheduler → listener
+//	the listener's address → Postgres → catalog → ledger → host, engine → scheduler → listener
 //
 // and stop in the reverse order: the listener takes no further connection and its requests end, the scheduler claims no more and
 // its executions end, the engine ends its workers, the ledger writes what it has, Postgres checkpoints.
@@ -66,6 +68,16 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		}
 		log.Info("stopped")
 	}()
+
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return listenFailed(cfg.Listen, err)
+	}
+	parts.start("address", func(ctx context.Context) error {
+		<-ctx.Done()
+		listener.Close() // closed already, unless the start failed
+		return nil
+	})
 
 	worker, err := engine.Inspect(ctx, cfg.Worker, workerArgs(cfg.JIT), "", cron.Zones())
 	if err != nil {
@@ -164,16 +176,6 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("JSRUNTIME_SECRET_KEY: %w", err)
 	}
-	listener, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	parts.start("address", func(ctx context.Context) error {
-		<-ctx.Done()
-		listener.Close() // closed already, unless the start failed
-		return nil
-	})
-
 	var machine *engine.Engine
 	var clock *scheduler.Scheduler
 	members := new(cluster.Members)
@@ -349,10 +351,24 @@ func newLogger(cfg serveConfig, stderr io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // one of an enum
 	options := &slog.HandlerOptions{Level: level}
-	if cfg.LogFormat == "text" {
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && isTerminal(stderr) {
 		return slog.New(slog.NewTextHandler(stderr, options))
 	}
 	return slog.New(slog.NewJSONHandler(stderr, options))
+}
+
+// isTerminal reports whether a person reads what is written.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// listenFailed says what to do about an address that is taken.
+func listenFailed(address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listen: %s is taken by another program, or another node: choose another address with --listen (JSRUNTIME_LISTEN)", address)
+	}
+	return fmt.Errorf("listen: %w", err)
 }
 
 // hostConns is how many connections kv and events have: at half a millisecond a statement, for more than processors can ask for.
