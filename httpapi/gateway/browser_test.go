@@ -63,7 +63,7 @@ func newTown(t *testing.T, execute func(*engine.Request) engine.Response) *town 
 		}
 		http.SetCookie(w, &http.Cookie{Name: "jsr_session", Value: "secret", Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 		w.Header().Set("Content-Type", "text/html")
-		_, _ = fmt.Fprintf(w, "<script>localStorage.key = %q; document.cookie = 'plain=secret'</script>operator: %s", secret, r.Header.Get("Cookie"))
+		_, _ = fmt.Fprintf(w, "<script>localStorage.key = %q; document.cookie = 'plain=secret'</script><p id=operator>operator: %s", secret, r.Header.Get("Cookie"))
 	}))
 	t.Cleanup(town.Server.Close)
 	town.port = town.URL[strings.LastIndexByte(town.URL, ':'):]
@@ -298,6 +298,33 @@ func TestCookiesDoNotCrossTenants(t *testing.T) {
 	visitor.Go(at("a.apps.example.com", "/x"))
 	require.Contains(t, browsertest.Eval[string](visitor, planting), "planted")
 	require.Contains(t, text(visitor, at("b.apps.example.com", "/x")), "planted", "not promised: the domain is on no public suffix list")
+}
+
+// A request that a tenant's page starts carries no cookie of the operator's that is SameSite=Strict, as the console's session is: a
+// sandboxed page has no site, and browsers take each name below localhost for a site of its own.
+func TestATenantsPageDoesNotActAsTheOperator(t *testing.T) {
+	t.Parallel()
+	town := newTown(t, func(*engine.Request) engine.Response {
+		return engine.Response{Status: 200, Headers: []string{"content-type", "text/html"}, Body: []byte("<!doctype html>")}
+	})
+	visitor := browsertest.Start(t).Visitor(t)
+	console := "http://localhost" + town.port + "/console/"
+	for range 2 {
+		visitor.Go(console) // once it has set the cookie, its own requests carry it
+	}
+	require.Contains(t, browsertest.Eval[string](visitor, "document.body.innerText"), "jsr_session=secret")
+	for _, page := range []string{"http://localhost" + town.port + "/t/a/", "http://a.localhost" + town.port + "/"} {
+		for _, act := range []string{
+			"location.href = CONSOLE",
+			"const a = document.createElement('a'); a.href = CONSOLE; document.body.append(a); a.click()",
+			"const f = document.createElement('form'); f.method = 'POST'; f.action = CONSOLE; document.body.append(f); f.submit()",
+		} {
+			visitor.Go(page)
+			_, _ = browsertest.TryEval[chromedp.Void](visitor, "{ const CONSOLE = '"+console+"'; "+act+" }") // the page leaves meanwhile
+			visitor.Do(chromedp.WaitVisible("#operator"))
+			require.NotContains(t, browsertest.Eval[string](visitor, "document.body.innerText"), "jsr_session", "%s: %s", page, act)
+		}
+	}
 }
 
 // A tenant that sets cookies without end fills no head but its own.
