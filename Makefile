@@ -99,6 +99,10 @@ bench-peers: build ## workerd, Deno, Bun, isolated-vm, Gin, River, graphile-work
 	$(WITH_DATABASE) sh -c 'cd bench/peers && go run . -rounds $(ROUNDS) -out ../RESULTS.md $(ARGS)'
 	cat bench/RESULTS.md
 
+.PHONY: v8
+v8: ## another binding to V8: MODULE=github.com/tommie/v8go VERSION=v0.37.0 into go.mod, then worker's checks, tests, corpus, benchmarks
+	@.ci/v8 '$(MODULE)' '$(VERSION)'
+
 .PHONY: soak
 soak: build ## a node under mixed load for 30 minutes: does anything grow? writes bench/soak.svg and bench/SOAK.md (ARGS="-duration 5m -rate 50")
 	$(WITH_DATABASE) go run ./bench/cmd/soak -svg bench/soak.svg -page bench/SOAK.md $(ARGS)
