@@ -104,6 +104,9 @@ type Config struct {
 	// TenantConcurrency returns how many executions a tenant may have at one time across all nodes; 0 means no bound of its own.
 	// Nil means 0. It is called often.
 	TenantConcurrency func(tenantID uuid.UUID) int
+	// TenantJIT returns how far V8 compiles a tenant's scripts, as the worker's --jit has it; empty means as WorkerArgs say. Nil means empty.
+	// It is called often. A worker keeps what it was started with: RetireTenant makes a change take effect.
+	TenantJIT func(tenantID uuid.UUID) string
 	// MapStack turns positions of a stack in compiled code into positions of the author's source. Nil leaves them.
 	MapStack func(sourceMap, stack string) string
 	// Observer is told what happens. Nil means nobody.
@@ -232,6 +235,15 @@ func New(cfg Config) (*Engine, error) {
 		e.layers = append(e.layers, layer)
 		cfg.Logger.Info("cgroups of workers", "layers", layer)
 	}
+	var tenantArgs func(pool.Key) string
+	if cfg.TenantJIT != nil {
+		tenantArgs = func(tenant pool.Key) string {
+			if jit := cfg.TenantJIT(tenant); jit != "" {
+				return "--jit=" + jit
+			}
+			return ""
+		}
+	}
 	e.pool, err = pool.New(pool.Config{
 		Cgroups:     e.cgroups,
 		Path:        cfg.WorkerPath,
@@ -255,6 +267,7 @@ func New(cfg Config) (*Engine, error) {
 		Budget:      cfg.Budget,
 		Env:         env,
 		ScriptShare: func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },
+		TenantArgs:  tenantArgs,
 		TenantShare: func(tenant pool.Key) int { return cfg.Members.Serve(cfg.TenantConcurrency(tenant), tenant) },
 		Started:     cfg.Observer.WorkerStarted,
 		Ended:       func(_ string, d *pool.Death) { cfg.Observer.WorkerEnded(deathWord(d)) },

@@ -12,6 +12,16 @@ const Listed = "2026-11-29"
 // Levels of compilation, from most to least, as --jit has them.
 var levels = []string{"full", "maglev", "baseline", "off"}
 
+// LowerJIT is the level of compilation that a tenant with a level of its own has on a node with another: the lower of both. A level that
+// is none counts as not set.
+func LowerJIT(node, tenant string) string {
+	n, t := slices.Index(levels, node), slices.Index(levels, tenant)
+	if t > n {
+		return tenant
+	}
+	return node
+}
+
 // Advisory is a bug of V8 that is known to have been exploited.
 type Advisory struct {
 	CVE   string `json:"cve"`

@@ -41,6 +41,15 @@ func TestJudge(t *testing.T) {
 	require.Len(t, applying("", "full"), 7)
 }
 
+func TestLowerJIT(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{"full", "baseline", "baseline"}, {"baseline", "full", "baseline"}, {"off", "maglev", "off"}, {"maglev", "", "maglev"}, {"full", "on", "full"}, {"full", "off", "off"},
+	} {
+		require.Equal(t, c[2], LowerJIT(c[0], c[1]), c)
+	}
+}
+
 // SECURITY.md has the list as it is here.
 func TestSecurityHasTheList(t *testing.T) {
 	t.Parallel()

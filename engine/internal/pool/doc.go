@@ -18,6 +18,9 @@
 //   - The reader of a worker never waits for a write: a frame that the socket does not take is left to the worker's writer.
 //   - Processes are started by one goroutine that holds its thread for good: PR_SET_PDEATHSIG fires when the parent thread ends.
 //
+// A tenant may have a kind of its own (Config.TenantArgs): workers that were started with a further argument. Spares are leased by kind; of
+// a kind that only some tenants have, one stays as a spare.
+//
 // # Who kills whom
 //
 //	what happened                                   what follows

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -65,8 +66,10 @@ type Config struct {
 	// means any number.
 	ScriptShare func(script Key, limit int) int
 	TenantShare func(tenant Key) int
-	Started     func(took time.Duration)
-	Ended       func(cause string, death *Death)
+	// TenantArgs is a further argument of a tenant's workers; empty, or a nil function, means none. It is called often.
+	TenantArgs func(tenant Key) string
+	Started    func(took time.Duration)
+	Ended      func(cause string, death *Death)
 	// Convicted is called, under the pool's lock, when a worker without a call is killed for a bound that it broke: prog is what it executed
 	// last.
 	Convicted func(prog *Program, cause, reason string)
@@ -117,6 +120,7 @@ type Pool struct {
 	spares   []*worker
 	dirty    []*worker
 	starting int
+	kinds    map[string]int // of starting, by the further argument
 	leased   int
 	active   int
 	parked   int
@@ -144,6 +148,9 @@ func New(cfg Config) (*Pool, error) {
 		return nil, errors.New("Path must be set")
 	}
 	cfg.HelloTimeout = cmp.Or(cfg.HelloTimeout, 10*time.Second)
+	if cfg.TenantArgs == nil {
+		cfg.TenantArgs = func(Key) string { return "" }
+	}
 	if cfg.Ended == nil {
 		cfg.Ended = func(string, *Death) {}
 	}
@@ -161,6 +168,7 @@ func New(cfg Config) (*Pool, error) {
 		workers: map[*worker]struct{}{},
 		tenants: map[Key]*tenant{},
 		scripts: map[Key]*script{},
+		kinds:   map[string]int{},
 		wake:    make(chan struct{}, 1),
 		cores:   max(1, runtime.GOMAXPROCS(0)/2),
 	}, nil
@@ -812,7 +820,7 @@ func (p *Pool) grow(now time.Time) {
 	if !p.running || p.full {
 		return
 	}
-	missing := 0
+	missing := map[string]int{}
 	if p.pending > 0 {
 		missing = p.distribute(now)
 	}
@@ -825,23 +833,49 @@ func (p *Pool) grow(now time.Time) {
 	if p.closing {
 		spares = 0
 	}
-	need := missing + max(0, spares-len(p.spares)) - p.starting
-	for ; need > 0 && p.starting < max(2, runtime.NumCPU()); need-- {
-		if now.Before(p.notUntil) || p.failures > 0 && p.starting > 0 {
-			// The workers that were promised are not started: the pool is not full because of them.
-			p.limited, p.full = true, false
-			if !was {
-				p.poke() // Run's timer is set to when starts are tried again
+	missing[""] += max(0, spares-p.countSpares(""))
+	for _, kind := range slices.Sorted(maps.Keys(missing)) {
+		for need := missing[kind] - p.kinds[kind]; need > 0 && p.starting < max(2, runtime.NumCPU()); need-- {
+			if now.Before(p.notUntil) || p.failures > 0 && p.starting > 0 {
+				// The workers that were promised are not started: the pool is not full because of them.
+				p.limited, p.full = true, false
+				if !was {
+					p.poke() // Run's timer is set to when starts are tried again
+				}
+				return
 			}
-			return
+			p.startOne(kind)
 		}
-		p.startOne()
 	}
 }
 
-// distribute leases spares to tenants and returns how many further workers they may have.
-func (p *Pool) distribute(now time.Time) (missing int) {
+// countSpares is the number of spares with that further argument.
+func (p *Pool) countSpares(kind string) int {
+	n := 0
+	for _, w := range p.spares {
+		if w.kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// takeSpare takes the newest spare with that further argument out, nil if there is none.
+func (p *Pool) takeSpare(kind string) *worker {
+	for i, w := range slices.Backward(p.spares) {
+		if w.kind == kind {
+			p.spares = slices.Delete(p.spares, i, i+1)
+			return w
+		}
+	}
+	return nil
+}
+
+// distribute leases spares to tenants and returns how many further workers they may have, by their further argument.
+func (p *Pool) distribute(now time.Time) map[string]int {
 	var (
+		missing    = 0
+		kinds      = map[string]int{}
 		contenders = p.contenders()
 		extra      = map[*tenant]int{}  // promised to the tenant, still to be started
 		patient    = map[*tenant]bool{} // to be served by lanes that are not free at the moment
@@ -857,7 +891,7 @@ func (p *Pool) distribute(now time.Time) (missing int) {
 			}
 		}
 		if best == nil {
-			return missing
+			return kinds
 		}
 		if n := len(best.idle); n > 0 {
 			// Idle workers with calls pending: the calls' limits were in the way, or are still. offer decides.
@@ -885,19 +919,19 @@ func (p *Pool) distribute(now time.Time) (missing int) {
 		}
 		if !admission.Allow(load.Active, p.active+missing, p.cfg.MaxWorkers, contenders) {
 			p.full = true
-			return missing
+			return kinds
 		}
 		if p.leased-p.parked+missing >= p.cfg.MaxLeased {
 			p.evict(best)
 		}
-		if n := len(p.spares); n > 0 {
-			w := p.spares[n-1]
-			p.spares = p.spares[:n-1]
+		kind := p.cfg.TenantArgs(best.id)
+		if w := p.takeSpare(kind); w != nil {
 			p.lease(w, best)
 			continue
 		}
 		extra[best]++
 		missing++
+		kinds[kind]++
 	}
 }
 
@@ -1002,19 +1036,20 @@ func (p *Pool) finishLease(w *worker, t *tenant) {
 	}
 }
 
-// startOne starts a process, which becomes a spare.
-func (p *Pool) startOne() {
+// startOne starts a process with that further argument, which becomes a spare.
+func (p *Pool) startOne(kind string) {
 	p.starting++
+	p.kinds[kind]++
 	p.wg.Add(1)
 	go func() {
 		defer p.wg.Done()
 		started := time.Now()
 		reply := make(chan spawnReply, 1)
-		p.spawns <- spawnRequest{reply}
+		p.spawns <- spawnRequest{kind, reply}
 		r := <-reply
 		if r.err != nil {
 			p.mu.Lock()
-			p.starting--
+			p.started(kind)
 			p.cfg.Ended(CauseStart, &Death{Cause: CauseStart, Reason: r.err.Error()})
 			p.startFailed(r.err)
 			p.unlock(nil)
@@ -1022,6 +1057,14 @@ func (p *Pool) startOne() {
 		}
 		p.serve(r.process, started)
 	}()
+}
+
+// started takes a process out of those that start, whatever became of it.
+func (p *Pool) started(kind string) {
+	p.starting--
+	if p.kinds[kind]--; p.kinds[kind] == 0 {
+		delete(p.kinds, kind)
+	}
 }
 
 // startFailed makes further starts wait, each failure twice as long as the one before. The log gets the first failure in a row and every tenth.
@@ -1131,7 +1174,7 @@ func (p *Pool) gone(w *worker, err error, printed <-chan struct{}) {
 	}
 	delete(p.workers, w)
 	if starting {
-		p.starting--
+		p.started(w.kind)
 		if p.closing {
 			p.poke()
 		} else {
@@ -1227,7 +1270,7 @@ func (p *Pool) greet(w *worker, h *wire.Hello) error {
 		return nil // killed by shutdown: the reader sees the end
 	}
 	w.greeted = true
-	p.starting--
+	p.started(w.kind)
 	p.failures, p.greeted = 0, now
 	if lacking := sandbox.Lacking(h.Layers); p.layers == nil && len(lacking) > 0 {
 		p.cfg.Logger.Warn("workers lack layers of the sandbox", "layers", lacking) // once: they are all alike
@@ -1242,6 +1285,9 @@ func (p *Pool) greet(w *worker, h *wire.Hello) error {
 		return nil
 	}
 	p.grow(now)
+	if w.state == stateSpare && w.kind != "" && p.countSpares(w.kind) > 1 {
+		w.kill(CauseRetired, "") // its tenant was served meanwhile: one is kept of a kind that only some tenants have
+	}
 	return nil
 }
 

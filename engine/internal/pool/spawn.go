@@ -28,6 +28,7 @@ type process struct {
 	out     *outbox
 	printed output
 	started time.Time
+	kind    string        // its further argument: see Config.TenantArgs; constant
 	exited  chan struct{} // closed when the process is reaped
 	exit    *os.ProcessState
 	// floor is the node's own largest resident set when it had started this process: the kernel counts it as the child's too, since a
@@ -65,6 +66,7 @@ const floorSlack = 1 << 20
 const workerSlack = 500 * time.Microsecond
 
 type spawnRequest struct {
+	kind  string
 	reply chan spawnReply
 }
 
@@ -81,13 +83,13 @@ func (p *Pool) spawner(requests <-chan spawnRequest) {
 		p.cfg.Logger.Warn("workers wake more often than they need", "error", err)
 	}
 	for r := range requests {
-		proc, err := p.spawn()
+		proc, err := p.spawn(r.kind)
 		r.reply <- spawnReply{proc, err}
 	}
 }
 
 // spawn starts one worker with a socketpair as fd 3. Everything else that this process has open is close-on-exec.
-func (p *Pool) spawn() (_ *process, err error) {
+func (p *Pool) spawn(kind string) (_ *process, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socketpair: %w", err)
@@ -122,7 +124,11 @@ func (p *Pool) spawn() (_ *process, err error) {
 	}
 	attr.Pdeathsig = syscall.SIGKILL
 	attr.Setsid = true
-	proc, err := os.StartProcess(p.cfg.Path, append([]string{p.cfg.Path}, p.cfg.Args...), &os.ProcAttr{
+	args := append([]string{p.cfg.Path}, p.cfg.Args...)
+	if kind != "" {
+		args = append(args, kind)
+	}
+	proc, err := os.StartProcess(p.cfg.Path, args, &os.ProcAttr{
 		Dir:   "/",
 		Env:   workerEnv(),
 		Files: []*os.File{null, input, input, theirs},
@@ -137,5 +143,5 @@ func (p *Pool) spawn() (_ *process, err error) {
 	}
 	var self unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &self) // cannot fail
-	return &process{proc: proc, conn: ours, output: output, cgroup: group, floor: self.Maxrss<<10 + floorSlack}, nil
+	return &process{kind: kind, proc: proc, conn: ours, output: output, cgroup: group, floor: self.Maxrss<<10 + floorSlack}, nil
 }
