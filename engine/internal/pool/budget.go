@@ -41,8 +41,9 @@ func newPace(now time.Time) pace { return pace{frames: frameBurst, bytes: byteBu
 
 // take counts a frame and returns how long the reader waits before it handles it.
 func (p *pace) take(k wire.Kind, n int, clock func() time.Time) time.Duration {
-	if k == wire.KindResult || k == wire.KindLoaded {
-		return 0 // at most one for each Run or Load of the node's
+	switch k {
+	case wire.KindResult, wire.KindLoaded, wire.KindAnswer, wire.KindGoesOn:
+		return 0 // at most one for each Run, Load or Cancel of the node's
 	}
 	p.frames--
 	p.bytes -= int64(n)
