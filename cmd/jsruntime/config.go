@@ -46,6 +46,9 @@ type serveConfig struct {
 	FetchAllow []string      `help:"Hosts and CIDRs that scripts may fetch although they are not public."`
 	FetchDeny  []string      `help:"Hosts and CIDRs that scripts may not fetch."`
 
+	MemoryBudget   int `default:"0" help:"MiB that bodies, answers and other work of tenants and strangers may take together; 0 means a quarter of the memory that the node may use, less with an embedded Postgres."`
+	MaxConnections int `default:"0" help:"Connections of the listener at one time; 0 means one for each 512 KiB of that memory, from 512 to 32768."`
+
 	TrustedProxy  []netip.Prefix `help:"CIDRs of proxies whose X-Forwarded-* headers are believed."`
 	TenantDomain  []string       `help:"Domains below which each tenant has a host of its own, {slug}.DOMAIN, beside {slug}.localhost."`
 	OperatorHost  []string       `help:"Host names at which console and API answer, beside localhost and IP addresses. Empty: every name that is no tenant's, unless the listener is on a loopback address."`
@@ -206,6 +209,8 @@ func (c *serveConfig) validate() error {
 		return fmt.Errorf("otlp-sample: %v is not between 0 and 1", c.OTLPSample)
 	case c.APIRate < 1 || c.APITenantRate < 1:
 		return errors.New("api-rate, api-tenant-rate: must be at least 1")
+	case c.MemoryBudget < 0 || c.MaxConnections < 0:
+		return errors.New("memory-budget, max-connections: must not be negative")
 	case c.HistoryMiB < 1:
 		return errors.New("history-buffer-mib: must be at least 1")
 	case c.HistoryDays < 0, c.FailedDays < 0, c.LogDays < 0, c.AuditDays < 0, c.DeadLetterDays < 0:

@@ -18,6 +18,7 @@ var logKeys = strings.Fields(`
 	node_id tenant_id script_id execution_id worker_pid request_id key_id
 	outcome trigger error cause reason
 	duration_ms took_ms wait_ms skew_ms quarantine_ms
+	memory_bytes heap_limit_bytes memory_budget_bytes max_connections
 
 	attempts backlog binaries channel cut endpoints executions exit_code failures host hop keys last_read layers line lines listen method network networks
 	panic pid port refused route schedules signal stage status tenants to unknown version

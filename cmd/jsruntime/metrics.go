@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/advisory"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
@@ -339,6 +341,36 @@ func (m *metrics) watchGuesses(stats func() httpapi.GuessStats) {
 			Name: "jsruntime_key_guesses_total", Help: "Unknown API keys that were presented, by result: unknown (401), refused because their network had presented many (429).",
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(read(stats())) }))
+	}
+}
+
+// watchBudget registers the memory budget.
+func (m *metrics) watchBudget(stats func() admission.BudgetStats) {
+	m.gauge("jsruntime_memory_budget_bytes", "Memory that work of tenants and strangers may take together.", nil,
+		func() float64 { return float64(stats().Limit) })
+	m.gauge("jsruntime_memory_budget_tenants", "Tenants that hold some of it; clients without a tenant are one.", nil,
+		func() float64 { return float64(stats().Tenants) })
+	for _, use := range admission.Uses() {
+		m.gauge("jsruntime_memory_budget_used_bytes", "What of the memory budget is reserved, by use.", prometheus.Labels{"use": use.String()},
+			func() float64 { return float64(stats().ByUse[use]) })
+		for _, scope := range []string{admission.ScopeTenant, admission.ScopeNode} {
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "jsruntime_memory_budget_refused_total", Help: "Work that was refused for want of memory, by use and scope: the tenant held its share, or the node was full.",
+				ConstLabels: prometheus.Labels{"use": use.String(), "scope": scope},
+			}, func() float64 { s := stats(); return float64(s.RefusedBy(use, scope)) }))
+		}
+	}
+}
+
+// watchConns registers the listener's connections.
+func (m *metrics) watchConns(l *connLimit) {
+	m.gauge("jsruntime_connections", "Connections of the listener.", nil, func() float64 { return float64(l.count()) })
+	m.gauge("jsruntime_connections_max", "How many there may be; then the slowest make room.", nil, func() float64 { return float64(l.max) })
+	for reason, n := range map[string]*atomic.Int64{"shed": &l.shed, "refused": &l.refused} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "jsruntime_connections_ended_total", Help: "Connections that the listener ended, by reason: shed to make room for another one, refused because all waited for answers.",
+			ConstLabels: prometheus.Labels{"reason": reason},
+		}, func() float64 { return float64(n.Load()) }))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
@@ -29,6 +30,8 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
 	m.watchCompiler(func() compile.Stats { return compile.Stats{} })
 	m.watchGuesses(func() httpapi.GuessStats { return httpapi.GuessStats{} })
+	m.watchBudget(func() admission.BudgetStats { return admission.BudgetStats{} })
+	m.watchConns(limitConns(nil, 1))
 	m.watchCatalog(time.Now)
 	m.watchReady(func() bool { return true })
 	m.watchPool("main", unopened(t, 1))

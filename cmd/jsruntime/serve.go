@@ -61,6 +61,10 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	memory, budget, err := nodeMemory(&cfg, cfg.DatabaseURL == "")
+	if err != nil {
+		return fmt.Errorf("memory-budget: %w", err)
+	}
 	parts, ctx := newStages(ctx, log)
 	defer func() {
 		if stopErr := parts.stop(); err == nil {
@@ -69,10 +73,11 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		log.Info("stopped")
 	}()
 
-	listener, err := net.Listen("tcp", cfg.Listen)
+	bound, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return listenFailed(cfg.Listen, err)
 	}
+	listener := limitConns(bound, memory.conns)
 	parts.start("address", func(ctx context.Context) error {
 		<-ctx.Done()
 		listener.Close() // closed already, unless the start failed
@@ -150,7 +155,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if cfg.Sandbox == "off" {
 		compiling = append(compiling, "--sandbox=off")
 	}
-	compiler, err := compile.New(compile.Config{Command: compiling})
+	compiler, err := compile.New(compile.Config{Command: compiling, Budget: budget})
 	if err != nil {
 		return fmt.Errorf("compiler: %w", err)
 	}
@@ -196,8 +201,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: workerArgs(cfg.JIT), Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
 		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
-		Secrets:  secrets.Known,
-		Observer: metrics, Quarantined: held.begun, Logger: log,
+		Secrets: secrets.Known,
+		Budget:  budget, Observer: metrics, Quarantined: held.begun, Logger: log,
 	})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
@@ -236,6 +241,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	metrics.watchCatalog(library.LastRead)
 	metrics.watchCompiler(compiler.Stats)
 	metrics.watchTail(tail.DroppedLines)
+	metrics.watchBudget(budget.Stats)
+	metrics.watchConns(listener)
 
 	keys, err := httpapi.NewKeys(httpapi.KeysConfig{DB: pool, AdminKeys: admins, Log: log})
 	if err != nil {
@@ -253,7 +260,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	}
 	public, err := gateway.New(gateway.Config{
 		Router: library, Executor: executor, Recorder: book, Keys: tenantKeys{keys: keys, proxies: cfg.TrustedProxy}, Log: log, TrustedProxies: cfg.TrustedProxy,
-		Origins: origins, OperatorKey: keys.IsOperators,
+		Origins: origins, OperatorKey: keys.IsOperators, Budget: budget,
 	})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
@@ -265,7 +272,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		Secrets: secrets.Read, Storage: stored, MaxScripts: int64(cfg.MaxScripts),
 		Wake: clock.Wake, Refresh: library.Refresh, NextTicks: nextTicks(worker), CursorKey: cursors, Metrics: metricsOn(cfg, metrics), NodeID: nodeID, Version: version(), Engine: engineInfo(worker), Log: log,
 		Layers: func() []string { return machine.Stats().Layers },
-		Types:  []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(),
+		Types:  []byte(engine.ScriptTypes()), Tail: tail, Ping: leases.Ping, Able: machine.Able, TraceParent: traces.queued(), Budget: budget,
 		Ready: func(context.Context) error {
 			if draining.Load() {
 				return errStopping
@@ -302,6 +309,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		parts.start("metrics", func(ctx context.Context) error { return serveUntil(ctx, server, second, time.Second) })
 	}
 	server := newServer(metrics.requests.counting(origins, traces.handler(origins, &front{origins: origins, gateway: public, console: console.Handler(), api: router, draining: &draining})), log)
+	listener.follow(server)
 	parts.start("scheduler", clock.Run)
 	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
 	parts.beside("listener", func(ctx context.Context) error {
@@ -313,7 +321,8 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	})
 	base := baseURL(listener.Addr())
 	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "v8_version", worker.V8,
-		"v8_age_days", advisory.AgeDays(worker.V8, time.Now()), "jit", worker.JIT, "took_ms", time.Since(begun).Milliseconds())
+		"v8_age_days", advisory.AgeDays(worker.V8, time.Now()), "jit", worker.JIT, "took_ms", time.Since(begun).Milliseconds(),
+		"memory_bytes", memory.machine, "heap_limit_bytes", memory.heap, "memory_budget_bytes", memory.budget, "max_connections", memory.conns)
 	if adminMade {
 		fmt.Fprintf(stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", admins[0])
 	}

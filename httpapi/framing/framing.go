@@ -13,6 +13,7 @@
 //   - A conn hands a head on when it is whole and judged, and never more than that head and its body: the next head is judged in its
 //     turn. How long a body is follows from the one Content-Length that the head may have, read as digits.
 //   - The end of a chunked body is net/http's to find, and only once: its connection is closed after the answer.
+//   - A head has at most maxFields lines: net/http keeps each field in a map, and makes a megabyte of 32 KiB of short ones.
 //   - A head that is refused reaches the Handler as a request that says so, behind the answers to earlier ones. Its connection is closed.
 //   - How a conn tells the Handler is a header whose name holds 128 random bits, so that no client can.
 //   - A target that WHATWG's URL parser takes and net/url does not (a bare %) is mended for net/url; the Handler puts the original
@@ -63,6 +64,7 @@ var refusals = [...]Refusal{
 	{http.StatusNotImplemented, "not_implemented", "The only Transfer-Encoding that is understood is chunked, once, in HTTP/1.1."},
 	{http.StatusExpectationFailed, "expectation_failed", "The only expectation that is understood is 100-continue."},
 	{http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "The request's head is over 32768 bytes."},
+	{http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "The request's head has more than 256 lines."},
 	{http.StatusHTTPVersionNotSupported, "http_version_not_supported", "The HTTP version is neither 1.0 nor 1.1."},
 }
 
@@ -77,6 +79,7 @@ const (
 	badCoding
 	badExpect
 	tooLarge
+	tooManyFields
 	badVersion
 )
 
@@ -305,6 +308,9 @@ func (c *conn) CloseWrite() error {
 	}
 	return errors.ErrUnsupported
 }
+
+// NetConn is the connection below, as a tls.Conn has it.
+func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // linger is how long what a refused client still sends is read away before its connection is closed.
 const linger = 500 * time.Millisecond

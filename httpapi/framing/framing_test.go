@@ -164,6 +164,7 @@ func TestHeadsThatTwoReadersUnderstandDifferently(t *testing.T) {
 		"GET / HTTP/1.2\r\nHost: x\r\n\r\n":                                           505,
 		"GET / HTTP/1.1\r\nHost: x\r\nExpect: 200-maybe\r\n\r\n":                      417,
 		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 40<<10) + "\r\n\r\n": 431,
+		"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a:\r\n", 256) + "\r\n":      431, // each line takes memory of its own
 		"GET /" + strings.Repeat("%", 20<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n":        431,
 		"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n":                               400,
 		"GET / HTTP/1.1\r\nHost: x\r\n: v\r\n\r\n":                                    400,

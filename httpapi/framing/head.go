@@ -17,6 +17,9 @@ type head struct {
 // rewritten reports whether net/http must get another target than the client's.
 func (h *head) rewritten() bool { return len(h.path) != len(h.target) || badEscape(h.path) >= 0 }
 
+// maxFields bounds the lines of a head after the first. Browsers and proxies together send fewer than 60.
+const maxFields = 256
+
 // parse judges a whole head, its empty line included. It returns the place of a refusal, or 0.
 func parse(b []byte) (h head, bad int) {
 	line, rest, bad := cutLine(b)
@@ -27,7 +30,7 @@ func parse(b []byte) (h head, bad int) {
 		return h, bad
 	}
 	h.fields = rest
-	hosts, lengths, codings := 0, 0, 0
+	hosts, lengths, codings, fields := 0, 0, 0, 0
 	var host []byte
 	for {
 		if line, rest, bad = cutLine(rest); bad != 0 {
@@ -35,6 +38,9 @@ func parse(b []byte) (h head, bad int) {
 		}
 		if len(line) == 0 {
 			break
+		}
+		if fields++; fields > maxFields {
+			return h, tooManyFields
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok || !isToken(name) { // folded lines and names that end with a space among them

@@ -34,6 +34,8 @@
 //     values, 64 headers of 15 KiB together) is engine's to judge; which headers pass is judged in headers.go, and nowhere else.
 //   - Every answer on the shared host carries the sandbox as its first policy: errors, 304, 204 and preflights too. What a browser
 //     takes for a document is never guessed from a type.
+//   - A body takes only what has arrived, on behalf of the endpoint's tenant, within the node's memory budget (package bodies). An
+//     answer of more than 64 KiB is counted while it is sent. Who is over the budget gets 429 or 503 memory_budget.
 //   - A client that goes away cancels its execution, unless work of waitUntil is registered. A response is whole, and its connection free,
 //     before such work ends; the run is recorded when it has ended.
 //   - An answer is sent only once the ledger has taken the run; a ledger that cannot take it in time makes it 503.

@@ -14,7 +14,9 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
+	"jsruntime/httpapi/bodies"
 	"jsruntime/httpapi/forwarded"
 	"jsruntime/httpapi/origin"
 )
@@ -70,7 +72,9 @@ type Config struct {
 	OperatorKey func(string) bool
 	// RecordTimeout bounds the wait for room in the ledger; 0 means 10 s.
 	RecordTimeout time.Duration
-	// BodyTimeout bounds the reading of a request's body; 0 means 30 s.
+	// Budget is the node's memory budget; nil means that nothing is refused for memory.
+	Budget *admission.Budget
+	// BodyTimeout bounds the reading of a request's body; 0 means 30 s. Limits over 1 MiB have one second more for each 64 KiB.
 	BodyTimeout time.Duration
 	// WriteTimeout bounds the sending of an answer, or of one chunk of a streamed one; 0 means 30 s.
 	WriteTimeout time.Duration
@@ -78,8 +82,9 @@ type Config struct {
 
 // Gateway is the http.Handler of tenants' hosts, and of the paths below Prefix on every other host.
 type Gateway struct {
-	onEnd func(*engine.Invocation, *engine.Result) // records a run that went on after its answer
-	cfg   Config
+	onEnd  func(*engine.Invocation, *engine.Result) // records a run that went on after its answer
+	cfg    Config
+	bodies bodies.Reader
 }
 
 // New returns a Gateway.
@@ -100,7 +105,7 @@ func New(cfg Config) (*Gateway, error) {
 	cfg.RecordTimeout = cmp.Or(cfg.RecordTimeout, 10*time.Second)
 	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, 30*time.Second)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 30*time.Second)
-	g := &Gateway{cfg: cfg}
+	g := &Gateway{cfg: cfg, bodies: bodies.Reader{Budget: cfg.Budget, Timeout: cfg.BodyTimeout}}
 	g.onEnd = func(inv *engine.Invocation, result *engine.Result) { _ = g.record(inv, result) } // it has logged what went wrong
 	return g, nil
 }
@@ -160,6 +165,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	defer a.memory.Release()
 	method := r.Method
 	if method == http.MethodHead && !slices.Contains(endpoint.Methods, http.MethodHead) && !slices.Contains(endpoint.Methods, "*") {
 		method = http.MethodGet

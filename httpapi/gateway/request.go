@@ -2,58 +2,62 @@ package gateway
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
+
+	"jsruntime/engine/admission"
+	"jsruntime/httpapi/bodies"
 )
 
-// body reads the request's body up to limit, and answers where it is too large or does not come. It is nil where the request
-// has none.
+// body reads the request's body up to limit, and answers where it is too large, does not come or has no room in the node's memory. It is
+// nil where the request has none. a.memory holds what it takes.
 func (g *Gateway) body(a *answer, limit int64) ([]byte, bool) {
 	r := a.r
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil, true
 	}
-	tooLarge := func() ([]byte, bool) {
-		a.w.Header()["Connection"] = []string{"close"}
-		a.problem(http.StatusRequestEntityTooLarge, "body_too_large", "The request's body is over max_request_body_bytes, which is "+
-			strconv.FormatInt(limit, 10)+".")
+	body, err := g.bodies.Read(a.w, r, a.endpoint.TenantID, limit)
+	if err != nil {
+		a.bodyless(err)
 		return nil, false
 	}
-	if r.ContentLength > limit {
-		return tooLarge()
-	}
-	_ = http.NewResponseController(a.w).SetReadDeadline(time.Now().Add(g.cfg.BodyTimeout))
-	var body []byte
-	var err error
-	if r.ContentLength > 0 {
-		// Not allocated by the length that the client claims before the bytes are there, but for small ones.
-		if r.ContentLength <= 64<<10 {
-			body = make([]byte, r.ContentLength)
-			_, err = io.ReadFull(r.Body, body)
-		} else {
-			body, err = io.ReadAll(r.Body)
-		}
-	} else {
-		body, err = io.ReadAll(http.MaxBytesReader(a.w, r.Body, limit))
-		if body == nil {
-			body = []byte{}
-		}
-	}
-	_ = http.NewResponseController(a.w).SetReadDeadline(time.Time{})
-	var over *http.MaxBytesError
+	a.memory = body.Reservation
+	return body.Bytes, true
+}
+
+// bodyless answers where a body was not read.
+func (a *answer) bodyless(err error) {
+	var (
+		large  *bodies.TooLargeError
+		slow   *bodies.SlowError
+		budget *admission.OverBudgetError
+	)
 	switch {
-	case errors.As(err, &over):
-		return tooLarge()
-	case err != nil:
-		a.w.Header()["Connection"] = []string{"close"}
+	case errors.As(err, &large):
+		a.problem(http.StatusRequestEntityTooLarge, "body_too_large", "The request's body is over max_request_body_bytes, which is "+
+			strconv.FormatInt(large.Limit, 10)+".")
+	case errors.As(err, &slow):
+		a.problem(http.StatusRequestTimeout, "request_timeout", slow.Error())
+	case errors.As(err, &budget):
+		a.overBudget(budget)
+	case errors.Is(err, bodies.ErrShed):
+		a.w.Header()["Retry-After"] = retryAfterOne
+		a.problem(http.StatusServiceUnavailable, "max_connections", err.Error())
+	default:
 		a.problem(http.StatusBadRequest, "bad_request", "The request's body did not arrive.")
-		return nil, false
 	}
-	return body, true
+}
+
+// overBudget answers where the node's memory budget has no room: 429 where the tenant holds its share, else 503.
+func (a *answer) overBudget(err *admission.OverBudgetError) {
+	status := http.StatusServiceUnavailable
+	if err.Scope == admission.ScopeTenant {
+		status = http.StatusTooManyRequests
+	}
+	a.w.Header()["Retry-After"] = []string{seconds(err.RetryAfter)}
+	a.problem(status, admission.LimitMemory, err.Error())
 }
 
 // request makes the URL and the headers that the script sees.

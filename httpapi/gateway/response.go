@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 	"jsruntime/httpapi/origin"
 )
@@ -21,10 +22,11 @@ type answer struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	id       uuid.UUID
-	origin   origin.Origin     // whom the request is addressed to
-	slug     string            // of the tenant; empty where none was named
-	endpoint *catalog.Endpoint // nil where none was found
-	jar      map[string]int    // the tenant's cookies on the shared host, by name: bytes; nil before one is set
+	origin   origin.Origin          // whom the request is addressed to
+	slug     string                 // of the tenant; empty where none was named
+	endpoint *catalog.Endpoint      // nil where none was found
+	memory   *admission.Reservation // of the body; nil where there is none
+	jar      map[string]int         // the tenant's cookies on the shared host, by name: bytes; nil before one is set
 }
 
 // own reports whether the request came by a host of the tenant's own.
@@ -140,6 +142,15 @@ func statusOf(code engine.Code) int {
 
 // respond passes a script's whole response through.
 func (a *answer) respond(resp *engine.Response, head bool) {
+	if len(resp.Body) > freeAnswer {
+		memory, err := a.g.cfg.Budget.Take(a.endpoint.TenantID, admission.UseAnswer, int64(len(resp.Body)))
+		var over *admission.OverBudgetError
+		if errors.As(err, &over) {
+			a.overBudget(over)
+			return
+		}
+		defer memory.Release()
+	}
 	length := a.headers(resp.Headers)
 	h := a.w.Header()
 	bodyless := resp.Status == http.StatusNoContent || resp.Status == http.StatusNotModified || resp.Status == http.StatusResetContent
@@ -156,6 +167,9 @@ func (a *answer) respond(resp *engine.Response, head bool) {
 		_, _ = a.w.Write(resp.Body)
 	}
 }
+
+// freeAnswer is up to what size an answer is not counted: the kernel takes it at once, and its memory is free again.
+const freeAnswer = 64 << 10
 
 func (a *answer) deadline() {
 	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(a.g.cfg.WriteTimeout))
