@@ -523,6 +523,45 @@ func (e *Engine) Cancel(executionID uuid.UUID, cause error) bool {
 	return true
 }
 
+// Runs reports whether an execution of the script runs or waits on this node.
+func (e *Engine) Runs(scriptID uuid.UUID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range e.running {
+		if x.inv.Script.ID == scriptID {
+			return true
+		}
+	}
+	return false
+}
+
+// CancelScript ends the executions of a script on this node, as Cancel does.
+func (e *Engine) CancelScript(scriptID uuid.UUID, cause error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range e.running {
+		if x.inv.Script.ID == scriptID {
+			x.stop(cause)
+		}
+	}
+}
+
+// Long calls see for each execution that has run for at least min and has no lease: nothing but this node knows of it. The Result has
+// StartedAt and Secrets. The Invocation is valid during the call, and see calls nothing of the engine.
+func (e *Engine) Long(min time.Duration, see func(*Invocation, *Result)) {
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range e.running {
+		if x.inv.Lease != uuid.Nil || now.Sub(x.queued) < min {
+			continue
+		}
+		if began := time.Unix(0, x.began.Load()); began.UnixNano() > 0 && now.Sub(began) >= min {
+			see(x.inv, &Result{StartedAt: began, Secrets: e.cfg.Secrets(x.inv.Script.TenantID)})
+		}
+	}
+}
+
 // RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: those that are idle at once, the
 // others when what they execute has ended. What waits at them goes to new ones.
 func (e *Engine) RetireTenant(tenantID uuid.UUID) { e.pool.RetireTenant(tenantID) }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jsruntime/engine/internal/pool"
@@ -32,9 +33,10 @@ type execution struct {
 	head    []byte // memory of call.Run.Head and Context
 	context []byte
 
-	goesOn bool    // Execute has returned; guarded by engine.mu
-	left   bool    // nobody waits for the answer; its waiter's only
-	given  *Result // what the handler gave, where it went out before the end; its waiter's only
+	began  atomic.Int64 // when its worker began it, in nanoseconds since 1970; 0: not yet
+	goesOn bool         // Execute has returned; guarded by engine.mu
+	left   bool         // nobody waits for the answer; its waiter's only
+	given  *Result      // what the handler gave, where it went out before the end; its waiter's only
 
 	mu        sync.Mutex
 	cause     error // of Cancel or of a sink's error
@@ -127,6 +129,7 @@ func (e *Engine) recycle(x *execution) {
 	}
 	x.ctx, x.inv, x.prog, x.cause, x.causeCode = nil, nil, nil, nil, CodeNone
 	x.begun, x.told, x.logs, x.logBytes, x.logsTold = false, false, nil, 0, 0
+	x.began.Store(0)
 	x.goesOn, x.left, x.given, x.answer, x.whole = false, false, nil, nil, time.Time{}
 	x.stream = responseStream{}
 	x.call.Program, x.call.Run, x.call.Ending = nil, wire.Run{}, pool.Ending{}
@@ -261,7 +264,8 @@ func requestOf(inv *Invocation) *Request {
 }
 
 // Begin implements pool.Handler.
-func (x *execution) Begin(time.Time) {
+func (x *execution) Begin(now time.Time) {
+	x.began.Store(now.UnixNano())
 	if x.inv.OnBegin == nil {
 		return
 	}

@@ -9,8 +9,31 @@ INSERT INTO script_executions (
     @version, @attempt, @error_code, @error_stack, @queued_at, @run_at, @handler, @depth, @parent_id, @node_id
 );
 
+-- Those that are on record with their end. An attended row is one that the end replaces.
 -- name: ExecutionIDsExisting :many
-SELECT id FROM script_executions WHERE id = ANY(@ids::uuid[]);
+SELECT id FROM script_executions WHERE id = ANY(@ids::uuid[]) AND NOT attended;
+
+-- Rows of executions that have run for a second and go on. The lease's token is the node: no other part of it has leases by that. Those of
+-- scripts that are gone, and those that have ended meanwhile and are on record, get none.
+-- name: ExecutionShow :exec
+INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at, handler,
+    depth, parent_id, node_id, lease_token, lease_expires_at, attended)
+SELECT r.id, s.id, s.tenant_id, 'running', r.trigger_type, NULLIF(r.trigger_data, '')::jsonb, NULLIF(r.input, '')::jsonb, r.started_at, r.version,
+    r.queued_at, r.queued_at, r.handler, r.depth, NULLIF(r.parent_id, '00000000-0000-0000-0000-000000000000'), @node_id::uuid, @node_id::uuid,
+    now() + make_interval(secs => @lease_seconds::float8), true
+FROM (
+    SELECT unnest(@ids::uuid[]) AS id, unnest(@script_ids::uuid[]) AS script_id, unnest(@tenant_ids::uuid[]) AS tenant_id,
+        unnest(@trigger_types::text[]) AS trigger_type, unnest(@trigger_datas::text[]) AS trigger_data, unnest(@inputs::text[]) AS input,
+        unnest(@started_ats::timestamptz[]) AS started_at, unnest(@versions::integer[]) AS version, unnest(@queued_ats::timestamptz[]) AS queued_at,
+        unnest(@handlers::text[]) AS handler, unnest(@depths::integer[]) AS depth, unnest(@parent_ids::uuid[]) AS parent_id
+) r
+JOIN scripts s ON s.id = r.script_id AND s.tenant_id = r.tenant_id
+ON CONFLICT DO NOTHING;
+
+-- Takes the rows away that the ends of these executions replace in the same transaction: those that still run, and those that were rescued
+-- while this node could not renew them.
+-- name: ExecutionUnshow :exec
+DELETE FROM script_executions WHERE id = ANY(@ids::uuid[]) AND attended AND node_id = @node_id::uuid;
 
 -- Admin API.
 
@@ -210,6 +233,7 @@ JOIN scripts s ON s.id = e.script_id;
 WITH lost AS (
     SELECT e.id, CASE
             WHEN e.cancel_requested THEN 'cancelled'
+            WHEN e.attended THEN 'failed' -- who waited for its answer is gone
             WHEN e.lost_count >= @max_lost::integer THEN 'failed'
             WHEN e.trigger_type = 'cron' AND NOT EXISTS (SELECT FROM script_scheduled_jobs j WHERE j.script_id = e.script_id AND j.retry_lost) THEN 'failed'
             ELSE 'pending'

@@ -309,10 +309,13 @@ func (s *Scheduler) watchCancels(ctx context.Context) {
 	}
 }
 
-func (s *Scheduler) cancelHeld(id uuid.UUID, cause error) {
+// cancelHeld ends a run that this node has leased, and reports whether there is one.
+func (s *Scheduler) cancelHeld(id uuid.UUID, cause error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h := s.held[id]; h != nil {
+	h := s.held[id]
+	if h != nil {
 		h.cancel(cause)
 	}
+	return h != nil
 }

@@ -91,7 +91,9 @@ func (s *Scheduler) heard(n *pgconn.Notification) {
 		s.queueWake.set()
 	case channelCancel:
 		if id, err := uuid.Parse(n.Payload); err == nil {
-			s.cancelHeld(id, errCancelRequested)
+			if !s.cancelHeld(id, errCancelRequested) {
+				s.cfg.Cancel(id, errCancelRequested)
+			}
 		}
 	case channelChanged:
 		table, _, _ := strings.Cut(n.Payload, " ")

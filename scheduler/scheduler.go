@@ -95,6 +95,9 @@ type Config struct {
 	Full func(scriptID uuid.UUID) bool
 	// Load is what the node does beside its queued executions, to be shown with it; it is asked with every heartbeat. Nil: nothing.
 	Load func() Load
+	// Cancel ends an execution of this node that is not of the queue, and reports whether there is one: requests to cancel come by the
+	// notifications that the Scheduler listens to. Nil: there are none.
+	Cancel func(executionID uuid.UUID, cause error) bool
 	// Observer is told what happens. Nil means nobody.
 	Observer Observer
 	// Logger gets the scheduler's log. Nil discards.
@@ -156,6 +159,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Load == nil {
 		c.Load = func() Load { return Load{} }
 	}
+	if c.Cancel == nil {
+		c.Cancel = func(uuid.UUID, error) bool { return false }
+	}
 	if c.Observer == nil {
 		c.Observer = NopObserver{}
 	}
@@ -178,7 +184,7 @@ const writeTimeout = 15 * time.Second
 // Why runs are cancelled.
 var (
 	errCancelRequested = errors.New("cancelled")
-	errLeaseLost       = errors.New("the node lost the execution's lease")
+	errLeaseLost       = engine.WithoutGrace(errors.New("the node lost the execution's lease")) // it may be running elsewhere
 	errDrained         = errors.New("the node was shut down")
 )
 

@@ -197,6 +197,7 @@ type ScriptExecution struct {
 	LeaseExpiresAt  *time.Time
 	CancelRequested bool
 	Traceparent     *string
+	Attended        bool
 }
 
 type ScriptExecutionLog struct {

@@ -395,7 +395,7 @@ INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, t
     started_at, queued_at, run_at, traceparent)
 VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10,
     $11, NULL, now(), now(), $12)
-RETURNING id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, lease_token, lease_expires_at, cancel_requested, traceparent
+RETURNING id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, lease_token, lease_expires_at, cancel_requested, traceparent, attended
 `
 
 type ExecutionEnqueueParams struct {
@@ -462,6 +462,7 @@ func (q *Queries) ExecutionEnqueue(ctx context.Context, arg ExecutionEnqueuePara
 		&i.LeaseExpiresAt,
 		&i.CancelRequested,
 		&i.Traceparent,
+		&i.Attended,
 	)
 	return i, err
 }
@@ -522,7 +523,7 @@ func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams
 }
 
 const executionGet = `-- name: ExecutionGet :one
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, e.attended, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
 FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = $2
 `
@@ -574,6 +575,7 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 		&i.ScriptExecution.LeaseExpiresAt,
 		&i.ScriptExecution.CancelRequested,
 		&i.ScriptExecution.Traceparent,
+		&i.ScriptExecution.Attended,
 		&i.ScriptName,
 		&i.ScriptHistory,
 		&i.FullInput,
@@ -582,7 +584,7 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 }
 
 const executionGetMany = `-- name: ExecutionGetMany :many
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.lease_token, e.lease_expires_at, e.cancel_requested, e.traceparent, e.attended, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
 FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
 `
@@ -640,6 +642,7 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 			&i.ScriptExecution.LeaseExpiresAt,
 			&i.ScriptExecution.CancelRequested,
 			&i.ScriptExecution.Traceparent,
+			&i.ScriptExecution.Attended,
 			&i.ScriptName,
 			&i.ScriptHistory,
 			&i.FullInput,
@@ -655,9 +658,10 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 }
 
 const executionIDsExisting = `-- name: ExecutionIDsExisting :many
-SELECT id FROM script_executions WHERE id = ANY($1::uuid[])
+SELECT id FROM script_executions WHERE id = ANY($1::uuid[]) AND NOT attended
 `
 
+// Those that are on record with their end. An attended row is one that the end replaces.
 func (q *Queries) ExecutionIDsExisting(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, executionIDsExisting, ids)
 	if err != nil {
@@ -1018,6 +1022,7 @@ const executionRescue = `-- name: ExecutionRescue :many
 WITH lost AS (
     SELECT e.id, CASE
             WHEN e.cancel_requested THEN 'cancelled'
+            WHEN e.attended THEN 'failed' -- who waited for its answer is gone
             WHEN e.lost_count >= $1::integer THEN 'failed'
             WHEN e.trigger_type = 'cron' AND NOT EXISTS (SELECT FROM script_scheduled_jobs j WHERE j.script_id = e.script_id AND j.retry_lost) THEN 'failed'
             ELSE 'pending'
@@ -1126,6 +1131,77 @@ type ExecutionRetryParams struct {
 // The next attempt of executions that ended, with the script's newest version.
 func (q *Queries) ExecutionRetry(ctx context.Context, arg ExecutionRetryParams) error {
 	_, err := q.db.Exec(ctx, executionRetry, arg.Ids, arg.NewIds, arg.DelaysSeconds)
+	return err
+}
+
+const executionShow = `-- name: ExecutionShow :exec
+INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at, handler,
+    depth, parent_id, node_id, lease_token, lease_expires_at, attended)
+SELECT r.id, s.id, s.tenant_id, 'running', r.trigger_type, NULLIF(r.trigger_data, '')::jsonb, NULLIF(r.input, '')::jsonb, r.started_at, r.version,
+    r.queued_at, r.queued_at, r.handler, r.depth, NULLIF(r.parent_id, '00000000-0000-0000-0000-000000000000'), $1::uuid, $1::uuid,
+    now() + make_interval(secs => $2::float8), true
+FROM (
+    SELECT unnest($3::uuid[]) AS id, unnest($4::uuid[]) AS script_id, unnest($5::uuid[]) AS tenant_id,
+        unnest($6::text[]) AS trigger_type, unnest($7::text[]) AS trigger_data, unnest($8::text[]) AS input,
+        unnest($9::timestamptz[]) AS started_at, unnest($10::integer[]) AS version, unnest($11::timestamptz[]) AS queued_at,
+        unnest($12::text[]) AS handler, unnest($13::integer[]) AS depth, unnest($14::uuid[]) AS parent_id
+) r
+JOIN scripts s ON s.id = r.script_id AND s.tenant_id = r.tenant_id
+ON CONFLICT DO NOTHING
+`
+
+type ExecutionShowParams struct {
+	NodeID       uuid.UUID
+	LeaseSeconds float64
+	Ids          []uuid.UUID
+	ScriptIds    []uuid.UUID
+	TenantIds    []uuid.UUID
+	TriggerTypes []string
+	TriggerDatas []string
+	Inputs       []string
+	StartedAts   []time.Time
+	Versions     []int32
+	QueuedAts    []time.Time
+	Handlers     []string
+	Depths       []int32
+	ParentIds    []uuid.UUID
+}
+
+// Rows of executions that have run for a second and go on. The lease's token is the node: no other part of it has leases by that. Those of
+// scripts that are gone, and those that have ended meanwhile and are on record, get none.
+func (q *Queries) ExecutionShow(ctx context.Context, arg ExecutionShowParams) error {
+	_, err := q.db.Exec(ctx, executionShow,
+		arg.NodeID,
+		arg.LeaseSeconds,
+		arg.Ids,
+		arg.ScriptIds,
+		arg.TenantIds,
+		arg.TriggerTypes,
+		arg.TriggerDatas,
+		arg.Inputs,
+		arg.StartedAts,
+		arg.Versions,
+		arg.QueuedAts,
+		arg.Handlers,
+		arg.Depths,
+		arg.ParentIds,
+	)
+	return err
+}
+
+const executionUnshow = `-- name: ExecutionUnshow :exec
+DELETE FROM script_executions WHERE id = ANY($1::uuid[]) AND attended AND node_id = $2::uuid
+`
+
+type ExecutionUnshowParams struct {
+	Ids    []uuid.UUID
+	NodeID uuid.UUID
+}
+
+// Takes the rows away that the ends of these executions replace in the same transaction: those that still run, and those that were rescued
+// while this node could not renew them.
+func (q *Queries) ExecutionUnshow(ctx context.Context, arg ExecutionUnshowParams) error {
+	_, err := q.db.Exec(ctx, executionUnshow, arg.Ids, arg.NodeID)
 	return err
 }
 

@@ -92,7 +92,7 @@ func (n *node) ended(key, id string) (e map[string]any) {
 	require.Eventually(n.t, func() bool {
 		status, text := n.try("GET", "/api/v1/executions/"+id, key, nil)
 		return status == 200 && json.Unmarshal([]byte(text), &e) == nil && e["completed_at"] != nil
-	}, time.Minute, 10*time.Millisecond)
+	}, time.Minute, 200*time.Millisecond)
 	return e
 }
 

@@ -173,7 +173,12 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
-	book, err := ledger.New(ledger.Config{Pool: pool, Storage: stored, NodeID: nodeID, Log: log, BufferBytes: int64(cfg.HistoryMiB) << 20})
+	var machine *engine.Engine
+	book, err := ledger.New(ledger.Config{
+		Pool: pool, Storage: stored, NodeID: nodeID, Log: log, BufferBytes: int64(cfg.HistoryMiB) << 20,
+		Long:   func(min time.Duration, see func(*engine.Invocation, *engine.Result)) { machine.Long(min, see) },
+		Cancel: func(id uuid.UUID, cause error) bool { return machine.Cancel(id, cause) },
+	})
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -181,7 +186,6 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("JSRUNTIME_SECRET_KEY: %w", err)
 	}
-	var machine *engine.Engine
 	var clock *scheduler.Scheduler
 	members := new(cluster.Members)
 	var executor engine.Executor
@@ -218,7 +222,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		Retention: retention(cfg.HistoryDays), FailedRetention: shorter(cfg.FailedDays), LogRetention: shorter(cfg.LogDays),
 		AuditRetention: retention(cfg.AuditDays), DeadLetterRetention: retention(cfg.DeadLetterDays), KeepVersions: cmp.Or(cfg.KeepVersions, -1),
 		Storage: stored, MaxHistoryBytes: cfg.MaxHistory,
-		Members: members, Able: machine.Able, Full: machine.Full, Load: func() scheduler.Load { return nodeLoad(worker, machine.Stats(), book.Stats()) },
+		Members: members, Able: machine.Able, Cancel: machine.Cancel, Full: machine.Full, Load: func() scheduler.Load { return nodeLoad(worker, machine.Stats(), book.Stats()) },
 		Observer: schedulerMetrics{metrics: metrics}, Logger: log,
 	})
 	if err != nil {
@@ -229,6 +233,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 			secrets.Forget(change.TenantID)
 			machine.RetireTenant(change.TenantID)
 		}
+		endDeleted(ctx, library, machine, change)
 	})
 	library.OnChange(held.follow(ctx, machine))
 	metrics.watchEngine(machine.Stats)

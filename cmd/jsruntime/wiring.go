@@ -163,3 +163,15 @@ func metricsOn(cfg serveConfig, m *metrics) http.Handler {
 	}
 	return m.handler()
 }
+
+// endDeleted ends what runs of a script that was deleted.
+func endDeleted(ctx context.Context, library *catalog.Catalog, machine *engine.Engine, change catalog.Change) {
+	if change.Table != "scripts" || !machine.Runs(change.ScriptID) {
+		return
+	}
+	if _, err := library.Head(ctx, change.TenantID, change.ScriptID); errors.Is(err, catalog.ErrScriptUnknown) {
+		machine.CancelScript(change.ScriptID, errScriptDeleted)
+	}
+}
+
+var errScriptDeleted = errors.New("the script was deleted")

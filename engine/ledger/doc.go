@@ -19,12 +19,17 @@
 //   - Bodies are cut to MaxBodyBytes, inputs as outputs. A record whose input was cut says so in its trigger data and is not replayed;
 //     a run of the queue has its whole input until it has ended for good.
 //   - Credentials of callers and secrets of the tenant stay out: package redact says what they are. Trigger data name what was masked.
+//   - An execution that has run for a second has an attended row with status running, which its node keeps alive by a lease and in which
+//     a request to cancel is found. Its end deletes that row and inserts its own in one transaction; it is never both. Shorter ones have one
+//     row and cost nothing more.
 //
 // # What goes wrong, and what happens then
 //
 //	Postgres away, read-only, out of disk or connections   the batch waits and is tried again (50 ms … 2 s), for as long as it takes
 //	deadlock, serialization failure                        tried again
-//	script deleted while it ran                            its rows are dropped and counted
+//	script deleted while it ran                            its rows are dropped and counted, which is no error
+//	node lost while an execution runs                      its attended row is rescued: failed, worker_lost
+//	node was silent for a lease, and lives                 the true ending replaces the rescue's
 //	node killed with -9                                    what waits is lost: the last FlushInterval and the transactions under way,
 //	                                                       but all of the buffer while Postgres is away
 //	shutdown                                               everything is written, for at most ShutdownGrace; what is lost is counted

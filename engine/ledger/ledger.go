@@ -43,6 +43,13 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// NodeID is kept with each execution. Zero: none is.
 	NodeID uuid.UUID
+	// Long calls see for each execution for which a caller waits and that has run for at least min, with what is known of it: when it
+	// began, and its tenant's secrets. It is called with a lock of the Ledger's held. Nil: executions have no row before they have ended.
+	Long func(min time.Duration, see func(*engine.Invocation, *engine.Result))
+	// Cancel ends an execution of this node. Required with Long.
+	Cancel func(executionID uuid.UUID, cause error) bool
+	// Lease is how long the row of an execution that runs says so without a sign of life of this node. 0: 15 s.
+	Lease time.Duration
 	// FlushInterval is how long a row waits for others. 0: 40 ms, so that it is on record within 100 ms.
 	FlushInterval time.Duration
 	// BatchRows makes a batch at once, and is the most that one transaction writes. 0: 2,000.
@@ -75,6 +82,7 @@ type Ledger struct {
 	next     uint64              // number of the next row
 	inFlight map[uint64]struct{} // first numbers of the batches being written
 	flushing []flushWait
+	shown    map[uuid.UUID]*shown // executions that run and may have a row
 
 	progress atomic.Pointer[time.Time] // when room was last given free, or the first row of an empty buffer came
 
@@ -94,6 +102,7 @@ type row struct {
 	number   uint64
 	stripped bool // its tuple has nothing from outside
 	absent   bool // only its usage is written: its script's history does not keep it
+	shown    bool // it may have a row, as one that runs
 }
 
 // flushWait is a caller of Flush: done closes when all rows below the number are written or dropped.
@@ -139,7 +148,12 @@ func New(cfg Config) (*Ledger, error) {
 			return nil, fmt.Errorf("%s: must not be negative", name)
 		}
 	}
+	cfg, err := cfg.runningDefaults()
+	if err != nil {
+		return nil, err
+	}
 	return &Ledger{
+		shown:   map[uuid.UUID]*shown{},
 		scratch: sync.Pool{New: func() any { return new([]byte) }},
 		cfg:     cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
 		room: semaphore.NewWeighted(cfg.BufferBytes), wake: make(chan struct{}, 1), inFlight: make(map[uint64]struct{}),
@@ -164,6 +178,7 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 		l.counts.refused.Add(1)
 		return ErrClosed
 	}
+	r.shown = l.wasShown(r.id)
 	r.number = l.next
 	l.next++
 	if len(l.waiting) == 0 {
@@ -241,6 +256,9 @@ func (l *Ledger) Run(ctx context.Context) error {
 		time.AfterFunc(l.cfg.ShutdownGrace, func() { giveUp(errors.New("shutdown grace has passed")) })
 		l.poke()
 	})()
+	var watching sync.WaitGroup
+	watching.Go(func() { l.watchRunning(ctx) })
+	defer watching.Wait()
 	var writers sync.WaitGroup
 	slots := make(chan struct{}, l.cfg.Writers)
 	timer := time.NewTimer(0)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -95,7 +96,11 @@ func (l *Ledger) refuse(ctx context.Context, batch []*row, err error) {
 func (l *Ledger) drop(r *row, err error) {
 	l.counts.dropped.Add(1)
 	l.counts.waitingRows.Add(-1)
-	l.log.Error("execution dropped", "execution_id", r.id, "tenant_id", r.usage.tenant, "script_id", r.usage.script,
+	level := slog.LevelError
+	if errors.Is(err, errScriptDeleted) {
+		level = slog.LevelDebug // whoever deletes a script wants its history gone
+	}
+	l.log.Log(context.Background(), level, "execution dropped", "execution_id", r.id, "tenant_id", r.usage.tenant, "script_id", r.usage.script,
 		"error", err)
 }
 
@@ -137,6 +142,11 @@ func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 	}
 	return pgx.BeginTxFunc(ctx, l.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 		queries := l.queries.WithTx(tx)
+		if ids := shownIn(batch); len(ids) > 0 {
+			if err := queries.ExecutionUnshow(ctx, sqlc.ExecutionUnshowParams{Ids: ids, NodeID: l.cfg.NodeID}); err != nil {
+				return err
+			}
+		}
 		if len(kept) > 0 {
 			if _, err := sqlc.New(copier{tx, kept}).ExecutionRecord(ctx, nil); err != nil {
 				return err
@@ -189,7 +199,8 @@ func (l *Ledger) withoutConflicts(ctx context.Context, batch []*row, kind verdic
 			left = append(left, r)
 		}
 	}
-	return left, len(left) < len(batch)
+	// A row that came between its removal and the insert is removed by the next try.
+	return left, len(left) < len(batch) || kind == duplicate && len(shownIn(left)) > 0
 }
 
 var errScriptDeleted = errors.New("its script was deleted meanwhile")
