@@ -31,7 +31,7 @@ func TestPublish(t *testing.T) {
 	var delayed bool
 	var text string
 	var traceParent *string
-	require.NoError(t, db.QueryRow(t.Context(), `SELECT depth, run_at > now() + interval '50 s', input->'data'->>'n', traceparent FROM script_executions`).Scan(&depth, &delayed, &text, &traceParent))
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT depth, run_at > now() + interval '50 s', jsruntime_input(tenant_id, event_id, trigger_type, input)->'data'->>'n', traceparent FROM script_executions`).Scan(&depth, &delayed, &text, &traceParent))
 	require.Equal(t, &inv.TraceParent, traceParent)
 	require.Equal(t, 3, depth)
 	require.True(t, delayed)
@@ -50,6 +50,10 @@ func TestPublish(t *testing.T) {
 	}
 	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a","data":"`+strings.Repeat("x", 256<<10)+`"}`)
 	requireHostError(t, err, "event_too_large")
+	inv.Script.Limits.MaxRequestBodyBytes = 1000
+	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a","data":"`+strings.Repeat("x", 1001)+`"}`)
+	require.Contains(t, requireHostError(t, err, "event_too_large").Message, "max_request_body_bytes is 1000 bytes")
+	inv.Script.Limits.MaxRequestBodyBytes = 1 << 20
 	inv.Depth = 16
 	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a"}`)
 	require.Equal(t, engine.CodeLoopDetected, requireHostError(t, err, "loop_detected").Fatal)

@@ -220,7 +220,7 @@ func TestKVQuota(t *testing.T) {
 	}
 	_, err := tryCall(t.Context(), h, inv, "kv.put", `{"key":"k3","value":`+value+`}`)
 	he := requireHostError(t, err, "storage_quota")
-	require.Equal(t, "kv.put: the tenant's kv holds 906 bytes, its quota is 1000 bytes", he.Message)
+	require.Equal(t, "kv.put: the tenant's kv holds 906 bytes and may hold 1000 (max_kv_bytes), the write needs 302 more", he.Message)
 	call(t, h, inv, "kv.delete", `{"key":"k0"}`)
 	call(t, h, inv, "kv.put", `{"key":"k3","value":`+value+`}`)
 	call(t, h, newTenant(t, db, "b"), "kv.put", `{"key":"k3","value":`+value+`}`)
