@@ -57,6 +57,12 @@ FAULTS ?=
 test-faults: build ## real nodes and Postgres, killed, stopped, cut off and filled up (FAULTS=F1,F18b: these; CRASH_DURATION=10m: kills for longer)
 	FAULTS_TABLE=$(abspath $(FAULTS_TABLE)) JSRUNTIME_FAULTS_ONLY=$(FAULTS) JSRUNTIME_BINARY=$(CURDIR)/bin/jsruntime go test -count=1 -timeout 60m -v $(ARGS) ./cmd/jsruntime/faults/...
 
+# The same floods in 2 s each are among the tests of ./cmd/jsruntime.
+DOORS_DURATION ?= 60s
+.PHONY: test-doors
+test-doors: ## floods of imports, events, slow bodies and exports at a node of 2 GiB, each for DOORS_DURATION=60s (root: in a cgroup)
+	DOORS_DURATION=$(DOORS_DURATION) DOORS_SIZE=full $(WITH_DATABASE) go test -count=1 -timeout 60m -v -run DoorsUnderFlood $(ARGS) ./cmd/jsruntime
+
 .PHONY: generate
 generate: ## sqlc's queries and the OpenAPI document
 	$(SQLC) generate

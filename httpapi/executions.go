@@ -198,7 +198,11 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 		if err != nil {
 			return err
 		}
-		n := fitPage(rows, in.Limit, func(r sqlc.ExecutionPageRow) int64 { return r.Bytes })
+		size := func(r sqlc.ExecutionPageRow) int64 { return r.Bytes }
+		n := fitPage(rows, in.Limit, size)
+		if err := reservePage(ctx, a, rows[:n], size); err != nil {
+			return err
+		}
 		if n < len(rows) {
 			out.Body.NextCursor = a.cursors.encode(position{at: rows[n-1].QueuedAt, id: rows[n-1].ID}, bind)
 		}

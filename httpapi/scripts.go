@@ -326,6 +326,15 @@ func fitPage[R any](rows []R, limit int, size func(R) int64) int {
 	return len(rows)
 }
 
+// reservePage takes the memory of a page of rows of the given sizes: as rows, as values and as text.
+func reservePage[R any](ctx context.Context, a *API, rows []R, size func(R) int64) error {
+	var sum int64
+	for _, r := range rows {
+		sum += size(r)
+	}
+	return a.reserve(ctx, admission.UseAnswer, 3*sum)
+}
+
 type scriptListIn struct {
 	ListQuery
 	Type   string `query:"type" enum:"scheduled,http,event,oneoff,embedded"`
@@ -349,7 +358,11 @@ func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Scr
 		if err != nil {
 			return err
 		}
-		n := fitPage(rows, in.Limit, func(r sqlc.ScriptPageRow) int64 { return r.Bytes })
+		size := func(r sqlc.ScriptPageRow) int64 { return r.Bytes }
+		n := fitPage(rows, in.Limit, size)
+		if err := reservePage(ctx, a, rows[:n], size); err != nil {
+			return err
+		}
 		if n < len(rows) {
 			out.Body.NextCursor = a.cursors.encode(position{at: rows[n-1].CreatedAt, id: rows[n-1].ID}, bind)
 		}

@@ -67,6 +67,8 @@ type nodeConfig struct {
 	listen      string
 	args        []string
 	as          *syscall.Credential
+	env         []string // more of it
+	enter       string   // cgroup.procs of a cgroup to start in; empty: the test's own
 }
 
 type lockedBuffer struct {
@@ -106,7 +108,11 @@ func start(t *testing.T, cfg nodeConfig) *node {
 	}
 	n := &node{t: t, base: "http://" + cfg.listen, dataDir: cfg.dataDir, gone: make(chan struct{}), log: &lockedBuffer{}, out: &lockedBuffer{}}
 	n.cmd = exec.Command(filepath.Join(bin, "jsruntime"), append([]string{"serve", "--listen", cfg.listen, "--data-dir", cfg.dataDir}, cfg.args...)...)
+	if cfg.enter != "" {
+		n.cmd = exec.Command("/bin/sh", append([]string{"-c", `echo $$ > "$0" && exec "$@"`, cfg.enter}, n.cmd.Args...)...)
+	}
 	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cfg.dataDir, "JSRUNTIME_ADMIN_KEY=" + testAdminKey, "JSRUNTIME_SECRET_KEY=" + strings.Repeat("ab", 32)}
+	n.cmd.Env = append(n.cmd.Env, cfg.env...)
 	if cfg.databaseURL != "" {
 		n.cmd.Env = append(n.cmd.Env, "DATABASE_URL="+cfg.databaseURL)
 	}
