@@ -86,7 +86,9 @@ func Layers(ctx context.Context, cfg Config) ([]string, error) {
 	}
 	layers, started := e.Stats().Layers, e.Stats().V8 != ""
 	cancel()
-	<-done
+	if err := <-done; err != nil {
+		return nil, fmt.Errorf("the engine ended: %w", err)
+	}
 	if !started {
 		return nil, fmt.Errorf("no worker started: %s", strings.TrimSpace(said.String()))
 	}

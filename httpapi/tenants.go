@@ -201,6 +201,7 @@ type Plan struct {
 	MaxKVBytes        *int64         `json:"max_kv_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"Keys and values in kv."`
 	MaxHistoryBytes   *int64         `json:"max_history_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"All that it stores beside kv: executions, logs, versions, events, dead letters, audit log."`
 	Retention         *PlanRetention `json:"retention,omitempty"`
+	JIT               *string        `json:"jit,omitempty" enum:"full,maglev,baseline,off" nullable:"true" doc:"How far V8 compiles its scripts, where that is less than --jit of a node."`
 }
 
 // PlanRetention is how long history is kept.

@@ -620,6 +620,34 @@ func TestV8IsNamed(t *testing.T) {
 		return strings.Contains(nodes, `"v8_version":"`+version+`"`) && strings.Contains(nodes, `"v8_age_days":`)
 	}, time.Minute, 50*time.Millisecond)
 
+	// A tenant's plan lowers the level, and cannot raise it: the worker's arguments say which holds.
+	levels := func() string {
+		out, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", n.cmd.Process.Pid, n.cmd.Process.Pid))
+		require.NoError(t, err)
+		children := strings.Fields(string(out))
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", n.cmd.Process.Pid))
+		require.NoError(t, err)
+		for _, thread := range threads {
+			more, _ := os.ReadFile(thread) // a thread that has ended has none
+			children = append(children, strings.Fields(string(more))...)
+		}
+		all := ""
+		for _, pid := range children {
+			args, _ := os.ReadFile("/proc/" + pid + "/cmdline") // it may have ended
+			all += strings.ReplaceAll(string(args), "\x00", " ") + "\n"
+		}
+		return all
+	}
+	for slug, level := range map[string]string{"lower": "off", "higher": "full"} {
+		own := n.tenant(slug)
+		require.Equal(t, level, n.must(200, "PATCH", "/api/v1/tenants/"+slug, testAdminKey, map[string]any{"plan": map[string]any{"jit": level}})["plan"].(map[string]any)["jit"])
+		n.endpoint(own, "/hello", helloSource, nil)
+		n.live("/t/" + slug + "/hello")
+	}
+	n.must(422, "PATCH", "/api/v1/tenants/lower", testAdminKey, map[string]any{"plan": map[string]any{"jit": "on"}})
+	require.Eventually(t, func() bool { return strings.Contains(levels(), "--jit=baseline --sandbox=auto --jit=off") }, time.Minute, 50*time.Millisecond)
+	require.NotContains(t, levels(), "--jit=full")
+
 	key := n.tenant("zones")
 	for zone, status := range map[string]int{"America/Coyhaique": 422, "localtime": 422, "posixrules": 422, "Factory": 422, "US/Eastern": 201, "Asia/Calcutta": 201} {
 		status2, answer := n.try("POST", "/api/v1/scripts", key, map[string]any{

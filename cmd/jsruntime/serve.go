@@ -204,7 +204,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	held := newQuarantines(leases, library, log)
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: workerArgs(cfg.JIT), Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
-		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
+		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, TenantJIT: tenants.jit(cfg.JIT), Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Secrets: secrets.Known,
 		Budget:  budget, Observer: metrics, Quarantined: held.begun, Logger: log,
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/advisory"
 	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
@@ -146,6 +147,20 @@ func (l *tenantLimits) concurrency(tenantID uuid.UUID) int {
 		return int(*own)
 	}
 	return 0
+}
+
+// jit makes engine.Config.TenantJIT of a node's level: plan.jit where it is lower, empty where the node's level holds.
+func (l *tenantLimits) jit(node string) func(uuid.UUID) string {
+	return func(tenantID uuid.UUID) string {
+		own := l.plan(tenantID).JIT
+		if own == nil {
+			return ""
+		}
+		if lower := advisory.LowerJIT(node, *own); lower != node {
+			return lower
+		}
+		return ""
+	}
 }
 
 // historyBytes is plan.max_history_bytes, less than 0 where the tenant has none.

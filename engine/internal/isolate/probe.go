@@ -87,8 +87,11 @@ func (r *Runtime) CheckDeep(host Host) error {
 		return errors.Join(errors.New("V8's message loop brings no callback of a FinalizationRegistry"), err)
 	}
 	_, err = i.test(`const hog = []; for (;;) hog.push(new Array(1000).fill(hog.length + 0.5))`)
-	if err == nil || !i.HeapExceeded() {
-		return fmt.Errorf("the heap limit of %d bytes ended nothing, or was not noticed: %v", checkHeap, err)
+	if err == nil {
+		return fmt.Errorf("the heap limit of %d bytes ended nothing", checkHeap)
+	}
+	if !i.HeapExceeded() {
+		return fmt.Errorf("the heap limit of %d bytes was reached and not noticed: %w", checkHeap, err)
 	}
 	var js *v8.JSError
 	if !errors.As(err, &js) {

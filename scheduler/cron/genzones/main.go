@@ -21,7 +21,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer archive.Close()
+	defer archive.Close() //nolint:errcheck // only read
 	var names []string
 	for _, f := range archive.File {
 		if strings.HasSuffix(f.Name, "/") || slices.Contains([]string{"localtime", "posixrules", "Factory"}, f.Name) {
