@@ -40,6 +40,12 @@ type AuditLog struct {
 	CreatedAt  time.Time
 }
 
+type Certificate struct {
+	Name      string
+	Data      []byte
+	UpdatedAt time.Time
+}
+
 type ConsoleSession struct {
 	ID            uuid.UUID
 	TenantID      *uuid.UUID

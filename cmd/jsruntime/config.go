@@ -69,6 +69,8 @@ type serveConfig struct {
 	MaxKV          int64 `name:"max-kv-bytes" default:"268435456" help:"Bytes that a tenant may store in kv, unless its plan says otherwise."`
 	MaxScripts     int   `name:"max-scripts" default:"10000" help:"Scripts that a tenant may have, unless its plan says otherwise."`
 
+	TLS tlsConfig `embed:""`
+
 	Demo         bool   `help:"Make the tenant demo with samples of each script type, and print how to call it."`
 	LogLevel     string `default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 	LogFormat    string `default:"auto" enum:"auto,json,text" help:"Format of the log, which goes to stderr: auto is text on a terminal and JSON elsewhere."`
@@ -199,6 +201,9 @@ func (c *serveConfig) validate() error {
 	}
 	if _, err := os.Stat(c.Worker); err != nil {
 		return fmt.Errorf("worker: %w (set --worker or JSRUNTIME_WORKER)", err)
+	}
+	if err := c.TLS.validate(); err != nil {
+		return err
 	}
 	switch {
 	case c.Pprof && c.MetricsListen == "":

@@ -20,7 +20,7 @@ var logKeys = strings.Fields(`
 	duration_ms took_ms wait_ms skew_ms quarantine_ms
 	memory_bytes heap_limit_bytes memory_budget_bytes max_connections
 
-	attempts backlog binaries channel cut endpoints executions exit_code failures host hop keys last_read layers line lines listen method network networks
+	attempts backlog binaries channel cut endpoints executions exit_code failures file host hop keys last_read layers line lines listen method network networks not_after
 	panic pid port refused route schedules signal stage status tenants to unknown version
 `)
 

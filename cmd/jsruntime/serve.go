@@ -313,8 +313,24 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		server := newServer(debugHandler(metrics.handler(), cfg.Pprof), log)
 		parts.start("metrics", func(ctx context.Context) error { return serveUntil(ctx, server, second, time.Second) })
 	}
-	server := newServer(metrics.requests.counting(origins, traces.handler(origins, &front{origins: origins, gateway: public, console: console.Handler(), api: router, draining: &draining})), log)
+	source, err := certificates(&cfg, parts, pool, keepSecret, origins, library, log)
+	if err != nil {
+		return err
+	}
+	server := newServer(strictTransport(origins, metrics.requests.counting(origins, traces.handler(origins, &front{origins: origins, gateway: public, console: console.Handler(), api: router, draining: &draining}))), log)
 	listener.follow(server)
+	scheme := "http"
+	if source != nil {
+		scheme, server.tls = "https", source.TLS()
+	}
+	if cfg.TLS.HTTPRedirectListen != "" {
+		plain, err := net.Listen("tcp", cfg.TLS.HTTPRedirectListen)
+		if err != nil {
+			return fmt.Errorf("http-redirect-listen: %w", err)
+		}
+		redirect := newServer(source.Redirect(portOf(listener.Addr())), log)
+		parts.start("redirect", func(ctx context.Context) error { return serveUntil(ctx, redirect, plain, time.Second) })
+	}
 	parts.start("scheduler", clock.Run)
 	parts.beside("admin API", api.Run) // its end ends streams, for which a draining listener would wait
 	parts.beside("listener", func(ctx context.Context) error {
@@ -324,7 +340,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		machine.Settle(left, errStopping) // what went on after its answer has what is left of the time
 		return err
 	})
-	base := baseURL(listener.Addr())
+	base := baseURL(scheme, listener.Addr())
 	log.Info("serving", "listen", listener.Addr().String(), "version", version(), "v8_version", worker.V8,
 		"v8_age_days", advisory.AgeDays(worker.V8, time.Now()), "jit", worker.JIT, "took_ms", time.Since(begun).Milliseconds(),
 		"memory_bytes", memory.machine, "heap_limit_bytes", memory.heap, "memory_budget_bytes", memory.budget, "max_connections", memory.conns)

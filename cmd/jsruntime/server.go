@@ -83,6 +83,7 @@ const (
 type server struct {
 	*http.Server
 	guard *framing.Guard
+	tls   *tls.Config // nil: plain HTTP
 }
 
 // maxHead bounds a request's head.
@@ -102,11 +103,24 @@ func newServer(handler http.Handler, log *slog.Logger) *server {
 		IdleTimeout:                  75 * time.Second, // longer than the 60 s of common proxies, so that they close first
 		MaxHeaderBytes:               maxHead,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2:                        boundedHTTP2(),
 	}}
+}
+
+// boundedHTTP2 is what one connection of HTTP/2 may have under way. net/http answers a client that resets streams faster than their handlers
+// end with GOAWAY once four times as many streams wait, and bounds a head by MaxHeaderBytes.
+func boundedHTTP2() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
+		SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: 30 * time.Second,
+	}
 }
 
 // Serve serves the connections of a listener.
 func (s *server) Serve(listener net.Listener) error {
+	if s.tls != nil {
+		return s.Server.Serve(s.guard.TLSListener(listener, s.tls))
+	}
 	return s.Server.Serve(s.guard.Listener(listener))
 }
 
@@ -176,15 +190,15 @@ func debugHandler(metrics http.Handler, withPprof bool) http.Handler {
 }
 
 // baseURL is how the listener is reached from this machine.
-func baseURL(addr net.Addr) string {
+func baseURL(scheme string, addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
-		return "http://" + addr.String()
+		return scheme + "://" + addr.String()
 	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // onLoopback reports whether a listener is reached from its own machine only.
