@@ -165,7 +165,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	defer a.memory.Release()
+	memory, goesOn := a.memory, false
+	defer func() {
+		if !goesOn {
+			memory.Release()
+		}
+	}()
 	method := r.Method
 	if method == http.MethodHead && !slices.Contains(endpoint.Methods, http.MethodHead) && !slices.Contains(endpoint.Methods, "*") {
 		method = http.MethodGet
@@ -187,6 +192,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sink := &sink{answer: &a, head: r.Method == http.MethodHead}
 	inv.Response, inv.OnEnd = sink, g.onEnd
+	if memory != nil {
+		inv.OnEnd = func(inv *engine.Invocation, result *engine.Result) { // until then the body is held
+			defer memory.Release()
+			g.onEnd(inv, result)
+		}
+	}
 
 	result, err := g.cfg.Executor.Execute(ctx, inv)
 	if err != nil {
@@ -194,7 +205,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var recorded error
-	if !result.GoesOn {
+	if goesOn = result.GoesOn; !goesOn {
 		recorded = g.record(inv, result)
 	}
 	if sink.begun {

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 	"jsruntime/httpapi/gateway"
 	"jsruntime/httpapi/origin"
@@ -531,4 +532,26 @@ func TestResponseOfARunThatGoesOn(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The memory of a request's body counts until a run that goes on after its answer has ended.
+func TestBodyOfARunThatGoesOnIsCounted(t *testing.T) {
+	t.Parallel()
+	budget, err := admission.NewBudget(64 << 20)
+	require.NoError(t, err)
+	ends := make(chan func(), 1)
+	goesOn := true
+	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		ends <- func() { inv.OnEnd(inv, &engine.Result{}) }
+		return &engine.Result{GoesOn: goesOn, Response: &engine.Response{Status: 204}}, nil
+	}}
+	s := start(t, p, catalog.Endpoint{}, func(c *gateway.Config) { c.Budget = budget })
+	do(t, s, "POST", "/t/acme/x", nil, strings.NewReader(strings.Repeat("x", 200_000)))
+	end := <-ends
+	require.GreaterOrEqual(t, budget.Stats().Used, int64(200_000))
+	end()
+	require.Zero(t, budget.Stats().Used)
+	goesOn = false
+	do(t, s, "POST", "/t/acme/x", nil, strings.NewReader(strings.Repeat("x", 200_000)))
+	require.Eventually(t, func() bool { return budget.Stats().Used == 0 }, time.Minute, time.Millisecond)
 }
