@@ -30,6 +30,8 @@ type commandLine struct {
 
 type serveConfig struct {
 	Listen        string `default:"127.0.0.1:8080" help:"Address of the listener."`
+	ConsoleListen string `help:"Address for the console, the docs and the API alone: the listener then serves tenants only. Empty leaves them on the listener."`
+	ConsoleLink   bool   `default:"true" negatable:"" help:"Print a link at start that signs the operator in to the console, once and within ten minutes. Off where others read the output."`
 	MetricsListen string `help:"Address for /metrics (and /debug/pprof with --pprof) alone; empty leaves /metrics on the listener."`
 	DatabaseURL   string `name:"database-url" help:"Postgres. Empty starts one in the data directory. DATABASE_URL is read too."`
 	DataDir       string `default:"./data" help:"Where the embedded Postgres and the node's own keys are."`

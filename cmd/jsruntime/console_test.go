@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -184,7 +186,6 @@ func TestConsoleAsksTheAPIAndNothingElse(t *testing.T) {
 	evil := n.tenant("evil")
 	n.endpoint(evil, "/steal", `export default { fetch(r) { return Response.json([...r.headers]); } }`, nil)
 	n.live("/t/evil/steal")
-	before := len(n.must(200, "GET", "/api/v1/executions?trigger_type=http", evil, nil)["items"].([]any))
 	v := visit(t, browser, n)
 	v.Go(n.must(201, "POST", "/api/v1/session-links", testAdminKey, nil)["url"].(string) + "&tenant=acme")
 	v.ready()
@@ -200,8 +201,7 @@ func TestConsoleAsksTheAPIAndNothingElse(t *testing.T) {
 			v.press("Stay signed in", true)
 		}
 	}
-	after := n.must(200, "GET", "/api/v1/executions?trigger_type=http", evil, nil)["items"].([]any)
-	require.Len(t, after, before)
+	require.Len(t, n.must(200, "GET", "/api/v1/executions?trigger_type=http", evil, nil)["items"], 1, "this test's own")
 }
 
 // What tenants wrote is shown as text: names, log lines, errors.
@@ -330,4 +330,188 @@ func TestConsoleAsksBeforeHarm(t *testing.T) {
 	v.ready()
 	v.press("Retry all", false)
 	v.until(`window.asked.length === 1`)
+}
+
+// With --console-listen each listener serves its part alone, and the link that is printed leads to the console.
+func TestConsoleListen(t *testing.T) {
+	t.Parallel()
+	console := freeAddress(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: []string{"--console-listen", console, "--demo"}})
+	operator := &node{t: t, base: "http://" + console}
+	port := strings.TrimPrefix(n.base, "http://127.0.0.1:")
+	get := func(url, host string) int {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		require.NoError(t, err)
+		if host != "" {
+			req.Host = host
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	require.Eventually(t, func() bool { return strings.Contains(n.out.String(), "#link=") }, time.Minute, 20*time.Millisecond)
+	for _, c := range []struct {
+		path           string
+		tenants, there int
+	}{
+		{"/t/demo/hello/x", 200, 404}, {"/healthz", 200, 200}, {"/readyz", 200, 200}, {"/", 404, 302}, {"/console/", 404, 200}, {"/console", 404, 301}, {"/docs", 404, 200},
+		{"/openapi.json", 404, 200}, {"/metrics", 404, 200}, {"/api/v1/whoami", 404, 401}, {"/api/v1/session", 404, 401}, {"/jsruntime.d.ts", 404, 200}, {"/nothing", 404, 404},
+	} {
+		require.Equal(t, c.tenants, get(n.base+c.path, ""), c.path)
+		require.Equal(t, c.there, get(operator.base+c.path, ""), c.path)
+	}
+	require.Equal(t, 200, get(n.base+"/hello/x", "demo.localhost:"+port))
+	require.Equal(t, 404, get(operator.base+"/hello/x", "demo.localhost"))
+	require.Equal(t, 404, get(operator.base+"/console/", "demo.localhost"))
+	require.Equal(t, 421, get(operator.base+"/console/", "rebound.example"))
+
+	link := regexp.MustCompile(`http://127\.0\.0\.1:\d+/console/#link=(jsl_\w+)&tenant=demo\n`).FindStringSubmatch(n.out.String())
+	require.NotNil(t, link, n.out.String())
+	require.True(t, strings.HasPrefix(link[0], operator.base+"/console/#"), link[0])
+	operator.must(204, "POST", "/api/v1/session", "", map[string]any{"link": link[1]})
+	operator.must(401, "POST", "/api/v1/session", "", map[string]any{"link": link[1]})
+
+	// Where others read the output, there is no link in it.
+	n = start(t, nodeConfig{databaseURL: dbtest.URL(t), args: []string{"--no-console-link"}})
+	require.Eventually(t, func() bool { return strings.Contains(n.out.String(), n.base+"/console/\n") }, time.Minute, 20*time.Millisecond)
+	require.NotContains(t, n.out.String(), "link=")
+	require.Equal(t, 302, get(n.base+"/", ""))
+	require.Equal(t, 404, get(n.base+"/", "demo.localhost"), "a tenant's host is the tenant's")
+}
+
+// attackPage is a tenant's document. Each attack is tried against the origin of the console and returns what it has read of it.
+const attackPage = `<!doctype html><title>evil</title><body><script>
+const wait = (ms) => new Promise((r) => setTimeout(r, ms));
+const json = (o) => JSON.stringify(o);
+const change = { slug: "stolen", name: "stolen" };
+const frame = async (attributes) => {
+  const f = document.createElement("iframe");
+  Object.assign(f, attributes);
+  const loaded = new Promise((r) => { f.onload = r; f.onerror = r; });
+  document.body.append(f);
+  await Promise.race([loaded, wait(500)]);
+  await wait(50);
+  return f;
+};
+const look = (w) => { let seen = ""; for (const f of [(w) => w.document.documentElement.outerHTML, (w) => w.location.href, (w) => w.name, (w) => json(w.sessionStorage), (w) => w.eval("document.cookie")]) { try { seen += f(w); } catch {} } return seen; };
+const form = async (method, action, enctype, fields, target) => {
+  const f = document.createElement("form");
+  Object.assign(f, { method, action, enctype, target: target ?? "" });
+  for (const [name, value] of Object.entries(fields)) { const i = document.createElement("input"); i.type = "hidden"; i.name = name; i.value = value; f.append(i); }
+  document.body.append(f);
+  f.submit();
+  await wait(300);
+};
+const read = async (url, init) => { const r = await fetch(url, init); return r.type + (await r.text()); };
+const attacks = {
+  get: (c) => read(c + "/api/v1/export", { credentials: "include" }),
+  getTenant: (c) => read(c + "/api/v1/scripts", { credentials: "include", headers: { "X-Tenant": "victim" } }),
+  session: (c) => read(c + "/api/v1/session", { credentials: "include" }),
+  opaque: (c) => read(c + "/api/v1/tenants", { credentials: "include", mode: "no-cors" }),
+  sameOrigin: (c) => read(c + "/api/v1/tenants", { credentials: "include", mode: "same-origin" }),
+  navigateMode: (c) => read(c + "/api/v1/tenants", { credentials: "include", cache: "force-cache", redirect: "follow", referrer: "" }),
+  post: (c) => read(c + "/api/v1/tenants", { method: "POST", credentials: "include", headers: { "Content-Type": "application/json" }, body: json(change) }),
+  postPlain: (c) => read(c + "/api/v1/tenants", { method: "POST", credentials: "include", mode: "no-cors", body: json(change) }),
+  postBlob: (c) => read(c + "/api/v1/tenants", { method: "POST", credentials: "include", mode: "no-cors", body: new Blob([json(change)], { type: "text/plain" }) }),
+  remove: (c) => read(c + "/api/v1/tenants/victim", { method: "DELETE", credentials: "include" }),
+  signOut: (c) => read(c + "/api/v1/session?all=true", { method: "DELETE", credentials: "include", mode: "cors" }),
+  keepalive: async (c) => { fetch(c + "/api/v1/tenants", { method: "POST", credentials: "include", mode: "no-cors", keepalive: true, body: json(change) }).catch(() => {}); await wait(200); return ""; },
+  beacon: async (c) => { navigator.sendBeacon(c + "/api/v1/tenants", new Blob([json(change)], { type: "text/plain" })); await wait(200); return ""; },
+  xhr: (c) => new Promise((r) => { const x = new XMLHttpRequest(); x.open("GET", c + "/api/v1/tenants"); x.withCredentials = true; x.onloadend = () => r(x.responseText); x.send(); }),
+  events: (c) => new Promise((r) => { const e = new EventSource(c + "/api/v1/logs/tail", { withCredentials: true }); e.onopen = () => r("open " + e.url + " canary"); e.onerror = () => r(""); setTimeout(() => r(""), 1000); }),
+  socket: (c) => new Promise((r) => { const s = new WebSocket(c.replace("http", "ws") + "/api/v1/logs/tail"); s.onopen = () => r("canary"); s.onclose = s.onerror = () => r(""); }),
+  frameConsole: async (c) => look((await frame({ src: c + "/console/#scripts" })).contentWindow),
+  frameAPI: async (c) => look((await frame({ src: c + "/api/v1/tenants" })).contentWindow),
+  frameDocs: async (c) => look((await frame({ src: c + "/docs" })).contentWindow),
+  frameSandboxed: async (c) => look((await frame({ src: c + "/console/", sandbox: "allow-scripts allow-same-origin allow-forms" })).contentWindow),
+  frameSrcdoc: async (c) => { const f = await frame({ srcdoc: "<script>fetch('" + c + "/api/v1/tenants',{credentials:'include'}).then(r=>r.text()).then(t=>parent.postMessage(t,'*'))<\/script>" }); return new Promise((r) => { onmessage = (e) => r(String(e.data)); setTimeout(() => r(look(f.contentWindow)), 500); }); },
+  frameBlob: async (c) => { const f = await frame({ src: URL.createObjectURL(new Blob(["<script>fetch('" + c + "/api/v1/tenants',{credentials:'include'}).then(r=>r.text()).then(t=>parent.postMessage(t,'*'))<\/script>"], { type: "text/html" })) }); return new Promise((r) => { onmessage = (e) => r(String(e.data)); setTimeout(() => r(look(f.contentWindow)), 500); }); },
+  object: async (c) => { const o = document.createElement("object"); o.data = c + "/api/v1/tenants"; o.type = "text/html"; document.body.append(o); await wait(300); return o.contentWindow ? look(o.contentWindow) : ""; },
+  script: (c) => new Promise((r) => { const s = document.createElement("script"); s.src = c + "/api/v1/tenants"; s.onload = () => r("canary"); s.onerror = () => r(""); document.body.append(s); }),
+  style: (c) => new Promise((r) => { const s = document.createElement("link"); s.rel = "stylesheet"; s.href = c + "/api/v1/tenants"; s.onload = () => r(s.sheet?.cssRules?.[0]?.cssText ?? ""); s.onerror = () => r(""); document.head.append(s); }),
+  module: async (c) => json(await import(c + "/console/api.js")),
+  image: (c) => new Promise((r) => { const i = new Image(); i.src = c + "/console/icon.svg"; i.onload = () => r("canary"); i.onerror = () => r(""); }),
+  popup: async (c) => { const w = open(c + "/console/#scripts", "console"); await wait(700); if (!w) return ""; w.postMessage({ link: "x" }, "*"); const seen = look(w); w.close(); return seen; },
+  popupAPI: async (c) => { const w = open(c + "/api/v1/tenants"); await wait(500); if (!w) return ""; const seen = look(w); w.close(); return seen; },
+  popupBlank: async (c) => { const w = open("about:blank"); if (!w) return ""; try { w.document.write("<script>fetch('" + c + "/api/v1/tenants',{credentials:'include'}).then(r=>r.text()).then(t=>document.title=t)<\/script>"); } catch {} await wait(400); const seen = look(w); w.close(); return seen; },
+  opener: async () => opener ? look(opener) : "",
+  parents: async () => top !== self ? look(top) : "",
+  cookies: async () => { document.cookie = "jsr_session=jss_planted; path=/"; document.cookie = "jsr_session=jss_planted; path=/api"; document.cookie = "jsr_session=jss_planted; path=/; domain=localhost"; document.cookie = "jsr_session=jss_planted; path=/; domain=127.0.0.1"; return document.cookie.replaceAll("jss_planted", ""); },
+  storage: async () => json({ ...sessionStorage }) + json({ ...localStorage }),
+  worker: async (c) => { const u = URL.createObjectURL(new Blob(["fetch('" + c + "/api/v1/tenants',{credentials:'include'}).then(r=>r.text()).then(postMessage)"])); const w = new Worker(u); return new Promise((r) => { w.onmessage = (e) => r(e.data); w.onerror = () => r(""); setTimeout(() => r(""), 600); }); },
+  serviceWorker: async () => json(await navigator.serviceWorker.register("/t/evil/sw.js", { scope: "/" })) + "canary",
+  channel: async () => { const seen = []; new BroadcastChannel("x").onmessage = (e) => seen.push(e.data); await wait(100); return seen.join(); },
+  formGet: (c) => form("GET", c + "/api/v1/tenants", "", { limit: "1" }, "f1"),
+  formPost: (c) => form("POST", c + "/api/v1/tenants", "text/plain", { ['{"slug":"stolen","name":"']: '"}' }, "f2"),
+  formSession: (c) => form("POST", c + "/api/v1/session", "text/plain", { ['{"link":"']: '"}' }),
+  formTop: (c) => form("POST", c + "/api/v1/tenants", "text/plain", { ['{"slug":"stolen","name":"']: '"}' }, "_top"),
+  formDelete: (c) => form("POST", c + "/api/v1/tenants/victim?_method=DELETE", "application/x-www-form-urlencoded", { _method: "DELETE" }),
+  ping: async (c) => { const a = document.createElement("a"); a.href = "#x"; a.ping = c + "/api/v1/tenants"; document.body.append(a); a.click(); await wait(200); return ""; },
+  navigate: async (c) => { location.href = c + "/console/#script/..\\..\\..\\t\\evil\\steal"; await wait(600); return ""; },
+  navigateTop: async (c) => { top.location = c + "/api/v1/tenants"; await wait(500); return ""; },
+  link: async (c) => { const a = document.createElement("a"); a.href = c + "/console/#execution/..%2f..%2f..%2ft%2fevil%2fsteal"; a.target = "_top"; document.body.append(a); a.click(); await wait(600); return ""; },
+  refresh: async (c) => { const m = document.createElement("meta"); m.httpEquiv = "refresh"; m.content = "0;url=" + c + "/api/v1/session"; document.head.append(m); await wait(600); return ""; },
+  history: async () => { history.back(); await wait(300); return ""; },
+};
+const attack = async (name, c) => { try { return String((await Promise.race([attacks[name](c), wait(5000)])) ?? ""); } catch (e) { return "refused: " + e; } };
+</script>`
+
+// A tenant's document, below /t/ and on the tenant's own host, tries to read or change what the operator's session can.
+func TestTenantsDocumentsCannotUseTheSession(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	port := strings.TrimPrefix(n.base, "http://127.0.0.1:")
+	victim, evil := n.tenant("victim"), n.tenant("evil")
+	n.must(201, "POST", "/api/v1/scripts", victim, map[string]any{"name": "canary-script", "type": "oneoff", "source": "export default { run() {} }"})
+	n.endpoint(evil, "/page", fmt.Sprintf("export default { fetch() { return new Response(%q, { headers: { 'Content-Type': 'text/html' } }); } }", attackPage), nil)
+	steal := n.endpoint(evil, "/steal", `export default { fetch(r) { console.log(JSON.stringify([...r.headers])); return new Response("stolen"); } }`, nil)
+	n.live("/t/evil/steal")
+	audits := func() int {
+		return len(n.must(200, "GET", "/api/v1/audit-log?limit=200", victim, nil)["items"].([]any))
+	}
+	names := regexp.MustCompile(`(?m)^  (\w+): (?:async )?\(`).FindAllStringSubmatch(attackPage, -1)
+	require.Greater(t, len(names), 40)
+	runs := func() int {
+		return len(n.must(200, "GET", "/api/v1/executions?script_id="+steal, evil, nil)["items"].([]any))
+	}
+	before := audits()
+	for _, operator := range []string{n.base, "http://localhost:" + port} {
+		// A new link each: a session is for one browser and one host.
+		v := visit(t, browser, n)
+		v.base = operator
+		link := n.must(201, "POST", "/api/v1/session-links", testAdminKey, nil)["link"].(string)
+		v.Go(operator + "/console/#link=" + link + "&tenant=victim")
+		v.ready()
+		require.Contains(t, v.text(), "canary-script")
+		pages := []string{"http://evil.localhost:" + port + "/page"}
+		if operator == n.base {
+			pages = append(pages, operator+"/t/evil/page")
+		}
+		for _, page := range pages {
+			for _, name := range names {
+				// A navigation that the attack before has begun may come in between.
+				require.Eventually(t, func() bool {
+					return v.Try(chromedp.Navigate(page)) == nil && browsertest.Eval[bool](v.Visitor, "typeof attack === 'function'")
+				}, time.Minute, 20*time.Millisecond, "%s of %s", name[1], page)
+				got, err := chromedp.Run(v.Context, chromedp.Evaluate[string](fmt.Sprintf("attack(%q, %q)", name[1], operator), chromedp.EvalAwaitPromise))
+				if err == nil { // else the page has left, by navigation
+					require.NotContains(t, got, "canary", "%s from %s", name[1], page)
+					require.NotContains(t, got, "victim", "%s from %s", name[1], page)
+					require.NotContains(t, got, "csrf_token", "%s from %s", name[1], page)
+					require.NotContains(t, got, "jss_", "%s from %s", name[1], page)
+				}
+			}
+		}
+		// The session is still there, and nothing was changed with it.
+		v.open("#scripts")
+		v.ready()
+		require.Contains(t, v.text(), "canary-script")
+	}
+	require.Equal(t, before, audits())
+	status, _ := n.try("GET", "/api/v1/tenants/stolen", testAdminKey, nil)
+	require.Equal(t, 404, status)
+	// The console was opened with fragments that lead to the tenant's script: it did not run.
+	require.Equal(t, 1, runs(), "by this test itself")
 }

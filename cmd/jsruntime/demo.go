@@ -36,7 +36,7 @@ const demoTenant = "demo"
 
 // demo makes the tenant demo, its samples and a key, unless they are there, and prints how to call them. It uses the admin API,
 // so that what it makes is what anybody could make. Samples that somebody has changed stay as they are.
-func demo(ctx context.Context, api http.Handler, adminKey, dataDir, baseURL string, stdout io.Writer) error {
+func demo(ctx context.Context, api http.Handler, adminKey, dataDir, baseURL, operatorURL string, stdout io.Writer) error {
 	c := apiCaller{handler: api, key: adminKey}
 	status, body, err := c.call(ctx, "POST", "/api/v1/tenants", map[string]any{"slug": demoTenant, "name": "Demo"})
 	if err != nil {
@@ -78,18 +78,43 @@ The demo tenant is ready. An endpoint answers anybody:
 Its key opens the admin API:
 
   export JSR_KEY=%[2]s
-  curl -H "Authorization: Bearer $JSR_KEY" '%[1]s/api/v1/executions?limit=5'
-  curl -H "Authorization: Bearer $JSR_KEY" -d '{"upTo": 1000}' -H 'Content-Type: application/json' %[1]s/api/v1/invoke/primes
+  curl -H "Authorization: Bearer $JSR_KEY" '%[4]s/api/v1/executions?limit=5'
+  curl -H "Authorization: Bearer $JSR_KEY" -d '{"upTo": 1000}' -H 'Content-Type: application/json' %[4]s/api/v1/invoke/primes
 
 Where to look:
 
-  %[1]s/console/        the console, with the same key
-  %[1]s/docs            the API
-  %[1]s/jsruntime.d.ts  the types for scripts
+  %[4]s/console/        the console, with the same key or the link below
+  %[4]s/docs            the API
+  %[4]s/jsruntime.d.ts  the types for scripts
 
-Ctrl-C ends it. What it keeps is in %[4]s.
+Ctrl-C ends it. What it keeps is in %[5]s.
 
-`, baseURL, key, tenantURL(baseURL, demoTenant), dataDir)
+`, baseURL, key, tenantURL(baseURL, demoTenant), operatorURL, dataDir)
+	return nil
+}
+
+// printConsole says where the console is, with a link that signs the operator in. With --demo it leads to the demo tenant.
+func printConsole(ctx context.Context, api http.Handler, adminKey, baseURL string, cfg serveConfig, stdout io.Writer) error {
+	if !cfg.ConsoleLink {
+		fmt.Fprintf(stdout, "The console: %s/console/\n\n", baseURL)
+		return nil
+	}
+	c := apiCaller{handler: api, key: adminKey}
+	status, body, err := c.call(ctx, "POST", "/api/v1/session-links", nil)
+	if err != nil {
+		return fmt.Errorf("console's link: %w", err)
+	}
+	var made struct {
+		Link string `json:"link"`
+	}
+	if status != http.StatusCreated || json.Unmarshal(body, &made) != nil || made.Link == "" {
+		return fmt.Errorf("console's link: %d %s", status, body)
+	}
+	fragment := "link=" + made.Link
+	if cfg.Demo {
+		fragment += "&tenant=" + demoTenant
+	}
+	fmt.Fprintf(stdout, "The console, signed in with this link (once, within ten minutes):\n\n  %s/console/#%s\n\n", baseURL, fragment)
 	return nil
 }
 

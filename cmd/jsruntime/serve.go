@@ -75,14 +75,19 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 
 	bound, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
-		return listenFailed(cfg.Listen, err)
+		return listenFailed("listen", cfg.Listen, err)
 	}
 	listener := limitConns(bound, memory.conns)
-	parts.start("address", func(ctx context.Context) error {
-		<-ctx.Done()
-		listener.Close() // closed already, unless the start failed
-		return nil
-	})
+	parts.start("address", closingListener(listener))
+	consoleListener := listener
+	if cfg.ConsoleListen != "" {
+		bound, err := net.Listen("tcp", cfg.ConsoleListen)
+		if err != nil {
+			return listenFailed("console-listen", cfg.ConsoleListen, err)
+		}
+		consoleListener = limitConns(bound, memory.conns)
+		parts.start("console's address", closingListener(consoleListener))
+	}
 
 	worker, err := engine.Inspect(ctx, cfg.Worker, workerArgs(cfg.JIT), "", cron.Zones())
 	if err != nil {
@@ -195,7 +200,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 			return executor.Execute(ctx, inv)
 		},
 		Members: members, Wake: func() { clock.Wake() },
-		FetchAllow: cfg.FetchAllow, FetchDeny: cfg.FetchDeny, FetchRefuse: []string{listener.Addr().String(), databaseHost(pool)},
+		FetchAllow: cfg.FetchAllow, FetchDeny: cfg.FetchDeny, FetchRefuse: []string{listener.Addr().String(), consoleListener.Addr().String(), databaseHost(pool)},
 	})
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
@@ -317,12 +322,33 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	server := newServer(strictTransport(origins, metrics.requests.counting(origins, traces.handler(origins, &front{origins: origins, gateway: public, console: console.Handler(), api: router, draining: &draining}))), log)
-	listener.follow(server)
 	scheme := "http"
 	if source != nil {
-		scheme, server.tls = "https", source.TLS()
+		scheme = "https"
 	}
+	newFront := func(f front, on *connLimit) *server {
+		f.api, f.draining = router, &draining
+		server := newServer(strictTransport(f.origins, metrics.requests.counting(f.origins, traces.handler(f.origins, &f))), log)
+		on.follow(server)
+		if source != nil {
+			server.tls = source.TLS()
+		}
+		return server
+	}
+	everything := front{origins: origins, gateway: public, console: console.Handler()}
+	if consoleListener != listener {
+		// Tenants have their hosts on the other listener only.
+		operators, err := origin.New(origin.Config{
+			TenantDomains: cfg.TenantDomain, OperatorHosts: cfg.OperatorHost, Loopback: onLoopback(consoleListener.Addr()), Proxies: cfg.TrustedProxy,
+		})
+		if err != nil {
+			return fmt.Errorf("operator-host: %w", err)
+		}
+		server := newFront(front{origins: operators, console: everything.console}, consoleListener)
+		parts.beside("console's listener", func(ctx context.Context) error { return serveUntil(ctx, server, consoleListener, cfg.DrainTimeout) })
+		everything.console = nil
+	}
+	server := newFront(everything, listener)
 	if cfg.TLS.HTTPRedirectListen != "" {
 		plain, err := net.Listen("tcp", cfg.TLS.HTTPRedirectListen)
 		if err != nil {
@@ -347,10 +373,14 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if adminMade {
 		fmt.Fprintf(stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", admins[0])
 	}
+	operatorBase := baseURL(scheme, consoleListener.Addr())
 	if cfg.Demo {
-		if err := demo(ctx, router, admins[0], cfg.DataDir, base, stdout); err != nil && ctx.Err() == nil {
+		if err := demo(ctx, router, admins[0], cfg.DataDir, base, operatorBase, stdout); err != nil && ctx.Err() == nil {
 			return err
 		}
+	}
+	if err := printConsole(ctx, router, admins[0], operatorBase, cfg, stdout); err != nil && ctx.Err() == nil {
+		return err
 	}
 
 	<-ctx.Done()
@@ -394,11 +424,11 @@ func isTerminal(w io.Writer) bool {
 }
 
 // listenFailed says what to do about an address that is taken.
-func listenFailed(address string, err error) error {
+func listenFailed(flag, address string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("listen: %s is taken by another program, or another node: choose another address with --listen (JSRUNTIME_LISTEN)", address)
+		return fmt.Errorf("%[1]s: %[2]s is taken by another program, or another node: choose another address with --%[1]s (%[3]s)", flag, address, variable(flag))
 	}
-	return fmt.Errorf("listen: %w", err)
+	return fmt.Errorf("%s: %w", flag, err)
 }
 
 // hostConns is how many connections kv and events have: at half a millisecond a statement, for more than processors can ask for.
@@ -427,6 +457,14 @@ func openPool(ctx context.Context, databaseURL, name string, conns int) (*pgxpoo
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	return pool, nil
+}
+
+func closingListener(listener net.Listener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		<-ctx.Done()
+		listener.Close() // closed already, unless the start failed
+		return nil
+	}
 }
 
 func closing(pool *pgxpool.Pool) func(context.Context) error {

@@ -13,17 +13,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jsruntime/httpapi/console"
 	"jsruntime/httpapi/framing"
 	"jsruntime/httpapi/gateway"
 	"jsruntime/httpapi/origin"
 )
 
-// front is the listener's handler. Tenants' hosts, and /t/ on every other host, are the gateway's; the rest is the admin API's and the
-// console's, at the operator's hosts only.
+// front is the handler of a listener. Tenants' hosts, and /t/ on every other host, are the gateway's; the rest is the admin API's and the
+// console's, at the operator's hosts only. Where the operator's part has a listener of its own, each of the two serves its part alone.
 type front struct {
-	origins               *origin.Map
-	gateway, console, api http.Handler
-	draining              *atomic.Bool
+	origins  *origin.Map
+	gateway  http.Handler // nil: tenants are not served here
+	console  http.Handler // nil: console, docs and API are not served here
+	api      http.Handler // also for /healthz and /readyz, which every listener has
+	draining *atomic.Bool
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -40,20 +43,42 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	group, kind := groupAt(f.origins, r)
 	switch {
-	case group == groupEndpoint:
+	case group == groupEndpoint && f.gateway != nil:
 		f.gateway.ServeHTTP(w, r)
-	case kind == origin.Foreign && r.URL.Path != "/healthz" && r.URL.Path != "/readyz": // probes ask by any name
+	case group == groupEndpoint:
+		notHere(w)
+	case r.URL.Path == "/healthz" || r.URL.Path == "/readyz": // probes ask by any name
+		f.api.ServeHTTP(w, r)
+	case kind == origin.Foreign:
 		misdirected(w)
+	case f.console == nil:
+		notHere(w)
 	case group == groupConsole:
 		f.console.ServeHTTP(w, r)
+	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		protected(w.Header())
+		http.Redirect(w, r, console.Prefix, http.StatusFound)
 	default: // groupAdmin, groupService
 		f.api.ServeHTTP(w, r)
 	}
 }
 
+// notHere answers what another listener of the node serves, or none, as what does not exist.
+func notHere(w http.ResponseWriter) {
+	protected(w.Header())
+	plainProblem(w, http.StatusNotFound, "not_found", "There is no such object.")
+}
+
+// protected is for answers to requests of the operator's part that no part of the node makes.
+func protected(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
 // misdirected answers a request for the operator's part of the node by a name that is not the operator's.
 func misdirected(w http.ResponseWriter) {
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	protected(w.Header())
 	plainProblem(w, http.StatusMisdirectedRequest, "misdirected",
 		"The console, the API and the service paths do not answer at this host name. The flag --operator-host admits a name.")
 }
