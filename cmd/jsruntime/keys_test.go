@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 )
 
@@ -45,4 +46,19 @@ func TestShortOperatorKeysAreRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte("short\n"), 0o600))
 	_, _, err = adminKeys("", dir)
 	require.ErrorContains(t, err, filepath.Join(dir, "admin.key"))
+}
+
+// TestConsoleLinkByEnvironment: the deployments turn the link off by its variable.
+func TestConsoleLinkByEnvironment(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{"": true, "true": true, "false": false} {
+		var line commandLine
+		parser, err := kong.New(&line, kong.Resolvers(environment(func(name string) string {
+			return map[string]string{"JSRUNTIME_CONSOLE_LINK": value}[name]
+		})))
+		require.NoError(t, err)
+		_, err = parser.Parse([]string{"serve"})
+		require.NoError(t, err)
+		require.Equal(t, want, line.Serve.ConsoleLink, value)
+	}
 }
