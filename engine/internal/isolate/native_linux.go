@@ -16,6 +16,8 @@ int jsr_probe_new(void);
 int jsr_probe_malloc(void);
 const char* jsr_icu(uint8_t* icu);
 int jsr_lazy(const char* name, const char* names, int attributes);
+int jsr_holder(const char* name);
+int jsr_hold(const void* data, int length, int wide);
 void jsr_collect(void);
 void jsr_entropy(void);
 void jsr_fatal_handlers(void);
@@ -26,6 +28,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unsafe"
@@ -67,6 +70,23 @@ func lazyGlobals(text string) bool {
 	defer C.free(unsafe.Pointer(h))
 	defer C.free(unsafe.Pointer(s))
 	return C.jsr_lazy(n, h, dontEnum) == 1 && C.jsr_lazy(n, s, 0) == 1
+}
+
+// takeHolder makes the object that globalThis has under name the one that hold gives strings to. It must be called as hookRejections.
+func takeHolder(name string) bool {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	return C.jsr_holder(c) == 1
+}
+
+// holdBytes gives the holder a string with one character for each byte; holdUnits one of UTF-16 units. False means that V8 makes no such
+// string. They must be called as hookRejections.
+func holdBytes(b []byte) bool {
+	return len(b) <= math.MaxInt32 && C.jsr_hold(unsafe.Pointer(unsafe.SliceData(b)), C.int(len(b)), 0) == 1
+}
+
+func holdUnits(u []uint16) bool {
+	return len(u) <= math.MaxInt32 && C.jsr_hold(unsafe.Pointer(unsafe.SliceData(u)), C.int(len(u)), 1) == 1
 }
 
 // collectGarbage frees what nothing refers to any more. It must be called as hookRejections.

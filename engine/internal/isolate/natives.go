@@ -19,6 +19,7 @@ const (
 	replyText  = 0
 	replyBytes = 1
 	replyError = 2
+	replyHeld  = 3 // the text is the holder's
 )
 
 // callback is the one function that JavaScript calls in Go: native(op, text). boot.js passes strings only, so that no code of the
@@ -87,6 +88,21 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 		}
 		i.hook = hook
 		return nil, nil
+	case "holder":
+		if !takeHolder(text) {
+			return nil, errors.New("native: no holder")
+		}
+		return nil, nil
+	case "text.single":
+		return i.single(text)
+	case "text.utf16":
+		return i.utf16(text)
+	case "atob":
+		b, err := forgivingBase64(text)
+		if err != nil {
+			return i.answer("", nil, err)
+		}
+		return i.inHolder(holdBytes(b))
 	case "lazy":
 		if !lazyGlobals(text) {
 			return nil, errors.New("native: the globals cannot be defined")
@@ -187,6 +203,8 @@ func (i *Isolate) answer(text string, bytes []byte, err error) (*v8.Value, error
 		}
 		i.control[ctlReplyKind] = replyBytes
 		return nil, nil
+	case len(text) >= longText:
+		return i.inHolder(holdText(text))
 	default:
 		i.control[ctlReplyKind] = replyText
 	}
@@ -196,6 +214,15 @@ func (i *Isolate) answer(text string, bytes []byte, err error) (*v8.Value, error
 	}
 	i.held = append(i.held, v)
 	return v, nil
+}
+
+// inHolder says that the holder has the reply's text.
+func (i *Isolate) inHolder(ok bool) (*v8.Value, error) {
+	if !ok {
+		return i.answer("", nil, &webapi.OpError{Name: "RangeError", Message: "Invalid string length"})
+	}
+	i.control[ctlReplyKind] = replyHeld
+	return nil, nil
 }
 
 // maxRandom is how much one op gives; getRandomValues allows 65536 bytes.
@@ -235,6 +262,9 @@ func op1(op, text string, bytes func() []byte) (string, []byte, error) {
 			b = []byte{}
 		}
 		return "", b, nil
+	case "btoa":
+		s, err := base64OfText(text)
+		return s, nil, err
 	case "text.decode":
 		s, err := decodeText(text, bytes())
 		return s, nil, err

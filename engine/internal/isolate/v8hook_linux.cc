@@ -123,6 +123,7 @@ class V8 {
 class Object {
  public:
   MaybeLocal<Value> Get(Local<Context> context, Local<Value> key);
+  Maybe<bool> Set(Local<Context> context, Local<Value> key, Local<Value> value);
   Maybe<bool> SetLazyDataProperty(Local<Context> context, Local<Name> name, void (*getter)(Local<Name>, const PropertyCallbackInfo<Value>&),
                                   Local<Value> data, PropertyAttribute attributes, SideEffectType getting, SideEffectType setting);
 };
@@ -137,11 +138,14 @@ class Context {
 class Value {
  public:
   bool IsFunction() const;
+  bool IsObject() const;
 };
 
 class String {
  public:
   static MaybeLocal<String> NewFromUtf8(Isolate* isolate, const char* data, NewStringType type, int length);
+  static MaybeLocal<String> NewFromOneByte(Isolate* isolate, const uint8_t* data, NewStringType type, int length);
+  static MaybeLocal<String> NewFromTwoByte(Isolate* isolate, const uint16_t* data, NewStringType type, int length);
 };
 
 class Integer {
@@ -163,7 +167,7 @@ void SetFatalFunction(void (*callback)(const char* file, int line, const char* m
 namespace {
 
 // The binding keeps its own data in the first indexes: 1, and with V8 15 also 2 and 3.
-const int kHookIndex = 16, kLazyIndex = 17;
+const int kHookIndex = 16, kLazyIndex = 17, kHolderIndex = 18;
 
 // layouts says where a getter's arguments have the isolate and the slot of the value, from a major version of V8 on.
 const struct {
@@ -395,6 +399,34 @@ extern "C" int jsr_lazy(const char* name, const char* names, int attributes) {
     at += strspn(at, " ");
   }
   return 1;
+}
+
+// jsr_holder takes the object that globalThis has under name as the one that jsr_hold gives strings to. It is called as jsr_hook.
+extern "C" int jsr_holder(const char* name) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, name, v8::NewStringType::kNormal, -1);
+  if (key.slot == nullptr) return 0;
+  v8::MaybeLocal<v8::Value> holder = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
+  if (holder.slot == nullptr || !raw(v8::Local<v8::Value>{holder.slot})->IsObject()) return 0;
+  raw(context)->SetEmbedderData(kHolderIndex, v8::Local<v8::Value>{holder.slot});
+  return 1;
+}
+
+// jsr_hold makes a string of so many bytes, or of so many 16-bit units where wide is set, the text of the holder: 0 where V8 makes none.
+// It is called as jsr_hook. V8 copies the data without looking at it, which UTF-8 would cost.
+extern "C" int jsr_hold(const void* data, int length, int wide) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::Local<v8::Value> holder = raw(context)->SlowGetEmbedderData(kHolderIndex);
+  if (holder.slot == nullptr || !raw(holder)->IsObject()) return 0;
+  v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, "text", v8::NewStringType::kInternalized, 4);
+  v8::MaybeLocal<v8::String> text =
+      wide ? v8::String::NewFromTwoByte(isolate, static_cast<const uint16_t*>(data), v8::NewStringType::kNormal, length)
+           : v8::String::NewFromOneByte(isolate, static_cast<const uint8_t*>(data), v8::NewStringType::kNormal, length);
+  if (key.slot == nullptr || text.slot == nullptr) return 0;
+  v8::Maybe<bool> done = raw(as<v8::Object>(holder))->Set(context, v8::Local<v8::Value>{key.slot}, v8::Local<v8::Value>{text.slot});
+  return done.has_value && done.value;
 }
 
 // jsr_collect frees what nothing refers to any more.

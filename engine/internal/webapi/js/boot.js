@@ -94,7 +94,7 @@
     STOPPING = 10, RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21,
     CONTEXT_LENGTH = 22, TEXT_LENGTH = 23, ENDED = 24;
   const IDLE = 0, RUNNING = 1, DONE = 2;
-  const REPLY_BYTES = 1, REPLY_ERROR = 2;
+  const REPLY_BYTES = 1, REPLY_ERROR = 2, REPLY_HELD = 3;
   const RESPONSE = 1, OUTPUT = 2, FAILURE = 3;
   const FETCH = 1, SCHEDULED = 2, EVENT = 3, RUN = 4;
 
@@ -271,6 +271,9 @@
     return exports;
   }
 
+  // holder is where native leaves a long text.
+  const holder = { __proto__: null, text: "" };
+
   function nativeOp(op, text, bytes) {
     putBytes(bytes);
     control[REPLY_KIND] = 0;
@@ -278,6 +281,11 @@
     switch (control[REPLY_KIND]) {
       case REPLY_BYTES: return takeBytes();
       case REPLY_ERROR: throw makeError(reply);
+      case REPLY_HELD: {
+        const text = holder.text;
+        holder.text = "";
+        return text;
+      }
       default: return reply;
     }
   }
@@ -1363,6 +1371,7 @@
     delete globalThis[name];
   }
   lend(onReject, "hook", "");
+  lend(holder, "holder", "");
 
   nextDue[0] = Infinity;
   control[ENDED] = 1;

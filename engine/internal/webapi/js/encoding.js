@@ -187,6 +187,11 @@
       if (core.primordials.TypedArrayPrototypeGetSymbolToStringTag(destination) !== "Uint8Array") {
         throw new TypeError("TextEncoder.encodeInto: the destination is not a Uint8Array");
       }
+      if (source.length >= nativeFrom && TypedArrayPrototypeGetLength(destination) >= source.length * 3) {
+        const bytes = utf8Encode(source);
+        TypedArrayPrototypeSet(destination, bytes, 0);
+        return { read: source.length, written: TypedArrayPrototypeGetLength(bytes) };
+      }
       const written = encodeInto(source, destination);
       return { read: lastRead, written };
     }
@@ -272,6 +277,7 @@
   function btoa(data) {
     required(arguments.length, 1, "btoa");
     const s = str(data), n = s.length;
+    if (n >= nativeFrom) return core.native("btoa", s);
     let out = "";
     for (let i = 0; i < n; i += 3) {
       const a = StringPrototypeCharCodeAt(s, i);
@@ -310,9 +316,14 @@
     return out;
   }
 
+  // identity is the table of text.single that changes nothing.
+  let identity = "0";
+  for (let i = 128; i < 256; i++) identity += StringFromCharCode(i);
+
   // latin1 makes a string with one character a byte.
   function latin1(bytes) {
     const n = TypedArrayPrototypeGetLength(bytes);
+    if (n >= nativeFrom) return core.native("text.single", identity, bytes);
     let out = "";
     for (let i = 0; i < n; i += 1024) {
       const part = [];
@@ -325,7 +336,9 @@
 
   function atob(data) {
     required(arguments.length, 1, "atob");
-    const bytes = forgivingDecode(str(data));
+    const s = str(data);
+    if (s.length >= nativeFrom) return core.native("atob", s);
+    const bytes = forgivingDecode(s);
     if (bytes === null) {
       const { DOMException } = core.use("domexception");
       throw new DOMException("atob: the string is not base64", "InvalidCharacterError");
@@ -334,6 +347,6 @@
   }
 
   return {
-    TextEncoder, TextDecoder, atob, btoa, utf8Encode, utf8Decode, utf8DecodeBOM, utf8Length, forgivingDecode, latin1, concat, alphabet,
+    TextEncoder, TextDecoder, atob, btoa, utf8Encode, utf8Decode, utf8DecodeBOM, utf8Length, forgivingDecode, latin1, concat, alphabet, nativeFrom,
   };
 });

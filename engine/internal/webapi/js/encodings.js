@@ -56,6 +56,7 @@
     for (let i = 0; i < list.length; i++) names[list[i]] = name;
   }
 
+  const { nativeFrom } = core.use("encoding");
   const none = new Uint8Array(0);
   const invalid = (encoding) => new TypeError(`The encoded data was not valid for encoding ${encoding}`);
 
@@ -98,8 +99,13 @@
     return t;
   }
 
+  function bigSingle(upper, bytes, fatal) {
+    return core.native("text.single", (fatal ? "1" : "0") + upper, bytes);
+  }
+
   function singleByte(encoding, bytes, fatal) {
     const t = tableOf(encoding), n = TypedArrayPrototypeGetLength(bytes);
+    if (n >= nativeFrom) return bigSingle(ReflectApply(StringFromCharCode, null, t), bytes, fatal);
     let text = "";
     for (let i = 0; i < n; i++) {
       const c = bytes[i] < 0x80 ? bytes[i] : t[bytes[i] - 0x80];
@@ -131,8 +137,21 @@
     return i > n ? n - (i - length) : 0;
   }
 
+  // bigUTF16 gives Go what ends at a whole character.
+  function bigUTF16(bytes, n, fatal, last, big) {
+    let whole = n - (n % 2);
+    const high = bytes[big ? whole - 2 : whole - 1];
+    if (high >= 0xd8 && high <= 0xdb) whole -= 2;
+    const partial = whole < n;
+    if (partial && last && fatal) throw invalid(big ? "utf-16be" : "utf-16le");
+    const text = core.native("text.utf16", (big ? "be" : "le") + (fatal ? " fatal" : ""), Uint8ArrayPrototypeSubarray(bytes, 0, whole));
+    if (last) return { text: partial ? text + "\ufffd" : text, rest: none };
+    return { text, rest: Uint8ArrayPrototypeSlice(bytes, whole) };
+  }
+
   function utf16(bytes, fatal, last, big) {
     const n = TypedArrayPrototypeGetLength(bytes);
+    if (n >= nativeFrom) return bigUTF16(bytes, n, fatal, last, big);
     let text = "", k = 0, i = 0, lead = 0;
     const units = [];
     const flush = () => {
@@ -171,6 +190,10 @@
   function userDefined(bytes) {
     const n = TypedArrayPrototypeGetLength(bytes);
     let text = "";
+    if (n >= nativeFrom) {
+      for (let i = 0; i < 128; i++) text += StringFromCharCode(0xf780 + i);
+      return bigSingle(text, bytes, false);
+    }
     for (let i = 0; i < n; i++) text += StringFromCharCode(bytes[i] < 0x80 ? bytes[i] : 0xf700 + bytes[i]);
     return text;
   }

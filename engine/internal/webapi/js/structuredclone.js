@@ -47,6 +47,28 @@
     ObjectDefineProperty(target, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
   }
 
+  // kinds has the prototypes of what may have internal slots. A value with none of them in its chain is taken for a plain object without
+  // asking for each slot: that would throw for each. The others are asked, first by what their prototype says.
+  const PLAIN = 1, DATE = 2, MAP = 3, SET = 4, ERROR = 5, OTHER = 6;
+  const kinds = new SafeMap();
+  const others = ["RegExp", "Boolean", "Number", "BigInt", "String", "Symbol", "WeakMap", "WeakSet", "WeakRef", "Promise", "Array", "ArrayBuffer", "DataView", "TypedArray"];
+  for (let i = 0; i < others.length; i++) kinds.set(P[others[i] + "Prototype"], OTHER);
+  kinds.set(P.DatePrototype, DATE);
+  kinds.set(P.MapPrototype, MAP);
+  kinds.set(P.SetPrototype, SET);
+  kinds.set(P.ErrorPrototype, ERROR);
+
+  function kindOf(v) {
+    let p = ObjectGetPrototypeOf(v);
+    if (p === P.ObjectPrototype || p === null) return kinds.has(v) ? OTHER : PLAIN;
+    for (let hops = 0; p !== null && p !== P.ObjectPrototype; p = ObjectGetPrototypeOf(p)) {
+      const kind = kinds.get(p);
+      if (kind !== undefined) return kind;
+      if (hops++ >= 50 || interfaces.has(p)) return OTHER;
+    }
+    return PLAIN;
+  }
+
   function walk(v, memory) {
     if (!isObject(v)) {
       if (typeof v === "symbol") refuse(P.SymbolPrototypeToString(v));
@@ -55,16 +77,31 @@
     const seen = memory.get(v);
     if (seen !== undefined) return seen;
     if (typeof v === "function") refuse(`The function ${v.name}`);
+    if (ArrayIsArray(v)) {
+      const out = [];
+      memory.set(v, out);
+      out.length = v.length;
+      return properties(v, out, memory);
+    }
+    const kind = kindOf(v);
+    if (kind === PLAIN) {
+      const out = {};
+      memory.set(v, out);
+      return properties(v, out, memory);
+    }
+    return slotted(v, kind, memory);
+  }
+
+  // slotted clones what may have internal slots.
+  function slotted(v, guess, memory) {
     let x;
     const remember = (copy) => {
       memory.set(v, copy);
       return copy;
     };
-    if (ArrayIsArray(v)) {
-      const out = remember([]);
-      out.length = v.length;
-      return properties(v, out, memory);
-    }
+    if (guess === ERROR && isNativeError(v) && !isDOMException(v)) return error(v, memory, remember);
+    if (guess === MAP && as(MapPrototypeGetSize, v) !== undefined) return cloneMap(v, remember(new Map()), memory);
+    if (guess === SET && as(SetPrototypeGetSize, v) !== undefined) return cloneSet(v, remember(new Set()), memory);
     if (ArrayBufferIsView(v)) {
       const tag = TypedArrayPrototypeGetSymbolToStringTag(v);
       if (tag === undefined) {
@@ -83,20 +120,8 @@
     }
     if (isArrayBuffer(v)) return remember(cloneBuffer(v));
     if ((x = as(DatePrototypeGetTime, v)) !== undefined) return remember(new Date(x));
-    if ((x = as(MapPrototypeGetSize, v)) !== undefined) {
-      const out = remember(new Map());
-      const list = [];
-      MapPrototypeForEach(v, (value, key) => ArrayPrototypePush(list, key, value));
-      for (let i = 0; i < list.length; i += 2) MapPrototypeSet(out, walk(list[i], memory), walk(list[i + 1], memory));
-      return out;
-    }
-    if ((x = as(SetPrototypeGetSize, v)) !== undefined) {
-      const out = remember(new Set());
-      const list = [];
-      SetPrototypeForEach(v, (value) => ArrayPrototypePush(list, value));
-      for (let i = 0; i < list.length; i++) SetPrototypeAdd(out, walk(list[i], memory));
-      return out;
-    }
+    if (as(MapPrototypeGetSize, v) !== undefined) return cloneMap(v, remember(new Map()), memory);
+    if (as(SetPrototypeGetSize, v) !== undefined) return cloneSet(v, remember(new Set()), memory);
     if (v !== P.RegExpPrototype && (x = as(RegExpPrototypeGetSource, v)) !== undefined) return remember(new RegExp(x, RegExpPrototypeGetFlags(v)));
     if ((x = as(BooleanPrototypeValueOf, v)) !== undefined) return remember(Object(x));
     if ((x = as(NumberPrototypeValueOf, v)) !== undefined) return remember(Object(x));
@@ -114,6 +139,20 @@
     if (isNativeError(v)) return error(v, memory, remember);
     if (isExotic(v)) refuse(ObjectPrototypeToString(v));
     return properties(v, remember({}), memory);
+  }
+
+  function cloneMap(v, out, memory) {
+    const list = [];
+    MapPrototypeForEach(v, (value, key) => ArrayPrototypePush(list, key, value));
+    for (let i = 0; i < list.length; i += 2) MapPrototypeSet(out, walk(list[i], memory), walk(list[i + 1], memory));
+    return out;
+  }
+
+  function cloneSet(v, out, memory) {
+    const list = [];
+    SetPrototypeForEach(v, (value) => ArrayPrototypePush(list, value));
+    for (let i = 0; i < list.length; i++) SetPrototypeAdd(out, walk(list[i], memory));
+    return out;
   }
 
   // ownInterface returns the prototype of ours that v is made with, for classes and what extends them.
@@ -167,7 +206,12 @@
     const keys = ObjectKeys(from);
     for (let i = 0; i < keys.length; i++) {
       // A getter may have deleted a later key.
-      if (ObjectHasOwn(from, keys[i])) set(to, keys[i], walk(from[keys[i]], memory));
+      const key = keys[i];
+      if (!ObjectHasOwn(from, key)) continue;
+      const value = walk(from[key], memory);
+      // A setter or a fixed property of a prototype must not catch it.
+      if (key in to) set(to, key, value);
+      else to[key] = value;
     }
     return to;
   }
