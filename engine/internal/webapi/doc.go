@@ -24,6 +24,9 @@
 //	                                   "utf8.decode" bytes; text = "fatal" or ""             → string
 //	                                   "utf8.encode" text                                    → Uint8Array
 //	                                   "text.decode" text = {label, fatal}; bytes            → string (legacy encodings)
+//	                                   "text.single" text = "1" where U+FFFD is an error, else "0", and the upper 128 characters; bytes → string
+//	                                   "text.utf16"  text = "le" or "be", and " fatal"; bytes, an even number → string
+//	                                   "btoa", "atob" text                                   → string
 //	                                   "codec.open"  text = "compress format" or "decompress format", and " force" → string: the
 //	                                                 codec's name, "" where too many are open. It ends with the execution.
 //	                                   "codec.write" text = name; bytes: at most 64 KiB      → Uint8Array

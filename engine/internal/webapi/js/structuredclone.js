@@ -101,6 +101,7 @@
     };
     if (guess === ERROR && isNativeError(v) && !isDOMException(v)) return error(v, memory, remember);
     if (guess === MAP && as(MapPrototypeGetSize, v) !== undefined) return cloneMap(v, remember(new Map()), memory);
+    if (guess === DATE && (x = as(DatePrototypeGetTime, v)) !== undefined) return remember(new Date(x));
     if (guess === SET && as(SetPrototypeGetSize, v) !== undefined) return cloneSet(v, remember(new Set()), memory);
     if (ArrayBufferIsView(v)) {
       const tag = TypedArrayPrototypeGetSymbolToStringTag(v);
