@@ -24,6 +24,8 @@
 //   - A script's row is locked before its version is numbered: versions have no gap and no duplicate, and If-Match is judged
 //     against the row that is then changed.
 //   - A script's endpoint, subscriptions and schedule are active exactly while the script is, in the same transaction.
+//   - Settings are typed and strict. What is misspelt is refused with the name that was meant, also in metadata, which is free and read by
+//     nothing: an endpoint never stays open because its lock was misspelt.
 //   - A 202 means that the row is committed.
 //   - A body is read after its key was looked up, in steps that are reserved in the node's memory budget (package bodies). It is judged
 //     on its bytes, as JSON and by the route's schema, before anything decodes it: what Postgres or V8 could not hold is a 422 that names

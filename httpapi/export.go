@@ -31,21 +31,24 @@ type Export struct {
 
 // ExportedScript is one script of an export.
 type ExportedScript struct {
-	Name           string          `json:"name" minLength:"1" maxLength:"255"`
-	Type           string          `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
-	Status         string          `json:"status" enum:"draft,active,paused,disabled,archived"`
-	Source         string          `json:"source" minLength:"1"`
-	Organization   string          `json:"organization,omitempty" maxLength:"255" doc:"Its organization's name; made where it is missing."`
-	Description    *string         `json:"description,omitempty" maxLength:"10000"`
-	ResourceLimits *ResourceLimits `json:"resource_limits,omitempty"`
-	CronExpression *string         `json:"cron_expression,omitempty" maxLength:"255"`
-	Timezone       *string         `json:"timezone,omitempty" maxLength:"100"`
-	HTTPPath       *string         `json:"http_path,omitempty" maxLength:"500"`
-	HTTPMethods    []string        `json:"http_methods,omitempty" nullable:"false" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
-	EventTypes     []string        `json:"event_types,omitempty" nullable:"false" maxItems:"100" maxLength:"255"`
-	Metadata       Object          `json:"metadata,omitempty"`
-	History        *HistoryGiven   `json:"history,omitempty"`
-	Tags           []string        `json:"tags,omitempty" nullable:"false" maxItems:"50" maxLength:"100"`
+	Name           string            `json:"name" minLength:"1" maxLength:"255"`
+	Type           string            `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
+	Status         string            `json:"status" enum:"draft,active,paused,disabled,archived"`
+	Source         string            `json:"source" minLength:"1"`
+	Organization   string            `json:"organization,omitempty" maxLength:"255" doc:"Its organization's name; made where it is missing."`
+	Description    *string           `json:"description,omitempty" maxLength:"10000"`
+	ResourceLimits *ResourceLimits   `json:"resource_limits,omitempty"`
+	CronExpression *string           `json:"cron_expression,omitempty" maxLength:"255"`
+	Timezone       *string           `json:"timezone,omitempty" maxLength:"100"`
+	HTTPPath       *string           `json:"http_path,omitempty" maxLength:"500"`
+	HTTPMethods    []string          `json:"http_methods,omitempty" nullable:"false" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
+	EventTypes     []string          `json:"event_types,omitempty" nullable:"false" maxItems:"100" maxLength:"255"`
+	Metadata       Object            `json:"metadata,omitempty"`
+	History        *HistoryGiven     `json:"history,omitempty"`
+	HTTP           *HTTPSettings     `json:"http,omitempty"`
+	Retry          *RetrySettings    `json:"retry,omitempty"`
+	Schedule       *ScheduleSettings `json:"schedule,omitempty"`
+	Tags           []string          `json:"tags,omitempty" nullable:"false" maxItems:"50" maxLength:"100"`
 }
 
 const exportFormat = "jsruntime.export.v1"
@@ -148,10 +151,8 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 	if s.Type == "scheduled" {
 		e.Timezone = &s.Timezone
 	}
-	var history HistoryGiven
-	if len(s.History) > 2 && json.Unmarshal(s.History, &history) == nil {
-		e.History = &history
-	}
+	e.History, e.HTTP = settingsGiven[HistoryGiven](s.History), settingsGiven[HTTPSettings](s.Http)
+	e.Retry, e.Schedule = settingsGiven[RetrySettings](s.Retry), settingsGiven[ScheduleSettings](s.Schedule)
 	var limits ResourceLimits
 	if json.Unmarshal(s.ResourceLimits, &limits) == nil {
 		e.ResourceLimits = &limits
@@ -227,7 +228,7 @@ func (s *ExportedScript) create() *ScriptCreate {
 	return &ScriptCreate{
 		Name: s.Name, Type: s.Type, Source: s.Source, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
-		Metadata: s.Metadata, History: s.History, Tags: s.Tags,
+		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, Tags: s.Tags,
 	}
 }
 

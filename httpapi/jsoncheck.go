@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -134,6 +135,28 @@ func (c *jsonChecker) resolve(s *huma.Schema) *huma.Schema {
 	return s
 }
 
+// alternative is the one schema of a oneOf that a value of the kind which begins with b may have, so that its members are judged, and
+// named, one by one. Where none or several may, it is the oneOf itself.
+func (c *jsonChecker) alternative(s *huma.Schema, b byte) *huma.Schema {
+	if s == nil || s.OneOf == nil || s.AnyOf != nil || s.AllOf != nil || s.Not != nil {
+		return s
+	}
+	kind := map[byte]string{'{': huma.TypeObject, '[': huma.TypeArray, '"': huma.TypeString, 't': huma.TypeBoolean, 'f': huma.TypeBoolean}[b]
+	var found *huma.Schema
+	for _, one := range s.OneOf {
+		if one = c.resolve(one); one.Type == kind && kind != "" {
+			if found != nil {
+				return s
+			}
+			found = one
+		}
+	}
+	if found == nil {
+		return s
+	}
+	return found
+}
+
 // fits compares a value that was decoded, or stands for one of its kind, with a schema.
 func (c *jsonChecker) fits(s *huma.Schema, v any) {
 	res := huma.ValidateResult{}
@@ -179,7 +202,7 @@ func (c *jsonChecker) value(depth int, s *huma.Schema) error {
 		c.fault(fmt.Sprintf("more than %d values", maxJSONValues))
 		return errTooMany
 	}
-	s = c.resolve(s)
+	s = c.alternative(c.resolve(s), c.data[c.at])
 	switch b := c.data[c.at]; {
 	case b == '{' || b == '[':
 		// The recursion ends here, whatever comes: what is deeper than this is refused as a whole.
@@ -366,7 +389,11 @@ func (c *jsonChecker) member(s *huma.Schema, name string) *huma.Schema {
 		return known
 	}
 	if free, ok := s.AdditionalProperties.(bool); ok && !free {
-		c.misfit(validation.MsgUnexpectedProperty, nil)
+		message := validation.MsgUnexpectedProperty
+		if known := nearest(name, slices.Collect(maps.Keys(s.Properties))); known != "" {
+			message += "; did you mean " + known + "?"
+		}
+		c.misfit(message, nil)
 		return nil
 	}
 	for known := range s.Properties {

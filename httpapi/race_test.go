@@ -390,7 +390,7 @@ func TestSchedules(t *testing.T) {
 	acme := n.tenant("acme")
 	id := acme.script("s", map[string]any{
 		"type": "scheduled", "source": "export default { scheduled() {} }", "cron_expression": "0 12 * * *", "timezone": "Europe/Berlin",
-		"metadata": map[string]any{"schedule": map[string]any{"overlap": "queue_one", "jitter_seconds": 3}},
+		"schedule": map[string]any{"overlap": "queue_one", "jitter_seconds": 3},
 	})
 	s := acme.get("/api/v1/scripts/" + id + "/schedule").is(200).json()
 	require.Nil(t, s["next_run_at"])
@@ -410,7 +410,7 @@ func TestSchedules(t *testing.T) {
 	require.Nil(t, acme.get("/api/v1/scripts/" + id + "/schedule").json()["next_run_at"])
 	require.Len(t, acme.get("/api/v1/schedules").items(), 1)
 	acme.patch("/api/v1/scripts/"+id, map[string]any{"cron_expression": nil}).refused(422, "validation_failed")
-	acme.patch("/api/v1/scripts/"+id, map[string]any{"metadata": map[string]any{"schedule": map[string]any{"overlap": "never"}}}).refused(422, "validation_failed")
+	acme.patch("/api/v1/scripts/"+id, map[string]any{"schedule": map[string]any{"overlap": "never"}}).refused(422, "validation_failed")
 }
 
 func TestSecretsUsersOrganizationsUsageNodes(t *testing.T) {

@@ -23,40 +23,45 @@ import (
 
 // Script is a script as the API shows it.
 type Script struct {
-	ID               uuid.UUID       `json:"id" format:"uuid"`
-	TenantID         uuid.UUID       `json:"tenant_id" format:"uuid"`
-	OrganizationID   uuid.UUID       `json:"organization_id" format:"uuid"`
-	Name             string          `json:"name"`
-	Description      *string         `json:"description"`
-	Type             string          `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
-	Status           string          `json:"status" enum:"draft,active,paused,disabled,archived"`
-	Source           string          `json:"source"`
-	Version          int32           `json:"version" doc:"The newest version's number."`
-	ResourceLimits   Object          `json:"resource_limits" doc:"What the author asked for."`
-	EffectiveLimits  EffectiveLimits `json:"effective_limits" doc:"What applies, with defaults and the server's ceiling."`
-	CronExpression   *string         `json:"cron_expression"`
-	Timezone         string          `json:"timezone"`
-	HTTPPath         *string         `json:"http_path"`
-	HTTPMethods      []string        `json:"http_methods"`
-	EventTypes       []string        `json:"event_types"`
-	Metadata         Object          `json:"metadata"`
-	History          History         `json:"history"`
-	Tags             []string        `json:"tags" nullable:"false"`
-	CreatedAt        time.Time       `json:"created_at"`
-	UpdatedAt        time.Time       `json:"updated_at"`
-	CreatedBy        *int32          `json:"created_by" doc:"The user on whose behalf it was made."`
-	QuarantinedUntil *time.Time      `json:"quarantined_until" doc:"Until when it is not run because it killed workers. A new version, a change of status or a release ends it."`
-	QuarantineReason *string         `json:"quarantine_reason"`
+	ID               uuid.UUID         `json:"id" format:"uuid"`
+	TenantID         uuid.UUID         `json:"tenant_id" format:"uuid"`
+	OrganizationID   uuid.UUID         `json:"organization_id" format:"uuid"`
+	Name             string            `json:"name"`
+	Description      *string           `json:"description"`
+	Type             string            `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
+	Status           string            `json:"status" enum:"draft,active,paused,disabled,archived"`
+	Source           string            `json:"source"`
+	Version          int32             `json:"version" doc:"The newest version's number."`
+	ResourceLimits   Object            `json:"resource_limits" doc:"What the author asked for."`
+	EffectiveLimits  EffectiveLimits   `json:"effective_limits" doc:"What applies, with defaults and the server's ceiling."`
+	CronExpression   *string           `json:"cron_expression"`
+	Timezone         string            `json:"timezone"`
+	HTTPPath         *string           `json:"http_path"`
+	HTTPMethods      []string          `json:"http_methods"`
+	EventTypes       []string          `json:"event_types"`
+	Metadata         Object            `json:"metadata"`
+	History          History           `json:"history"`
+	HTTP             *HTTPSettings     `json:"http,omitempty" doc:"Of scripts of type http."`
+	Retry            *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event and scheduled, where their author gave it."`
+	Schedule         *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
+	Tags             []string          `json:"tags" nullable:"false"`
+	CreatedAt        time.Time         `json:"created_at"`
+	UpdatedAt        time.Time         `json:"updated_at"`
+	CreatedBy        *int32            `json:"created_by" doc:"The user on whose behalf it was made."`
+	QuarantinedUntil *time.Time        `json:"quarantined_until" doc:"Until when it is not run because it killed workers. A new version, a change of status or a release ends it."`
+	QuarantineReason *string           `json:"quarantine_reason"`
 }
 
 func (a *API) scriptOfRow(s sqlc.Script) Script {
-	return Script{
+	script := Script{
 		ID: s.ID, TenantID: s.TenantID, OrganizationID: s.OrganizationID, Name: s.Name, Description: s.Description, Type: s.Type, Status: s.Status,
 		Source: s.Source, Version: s.Version, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: effectiveLimits(catalog.EffectiveLimits(s.ResourceLimits, a.cfg.Ceiling)),
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
 		Metadata: Object(s.Metadata), History: historyOf(s.History), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
 	}
+	script.settingsOf(s.Http, s.Retry, s.Schedule)
+	return script
 }
 
 // etag is the entity tag of a script: its revision, which every change of the row counts up.
@@ -75,42 +80,48 @@ type scriptCreated struct {
 
 // ScriptCreate is what a script is made of.
 type ScriptCreate struct {
-	Name              string          `json:"name" minLength:"1" maxLength:"255"`
-	Type              string          `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
-	Source            string          `json:"source" minLength:"1" doc:"TypeScript or JavaScript, one ES module, at most 1 MiB."`
-	Status            string          `json:"status,omitempty" enum:"draft,active,paused,disabled,archived" doc:"draft by default."`
-	Description       *string         `json:"description,omitempty" maxLength:"10000"`
-	OrganizationID    *uuid.UUID      `json:"organization_id,omitempty" format:"uuid" doc:"The tenant's default organization by default."`
-	ResourceLimits    *ResourceLimits `json:"resource_limits,omitempty"`
-	CronExpression    *string         `json:"cron_expression,omitempty" maxLength:"255" doc:"For scripts of type scheduled."`
-	Timezone          *string         `json:"timezone,omitempty" maxLength:"100" doc:"An IANA time zone; UTC by default. For scripts of type scheduled."`
-	HTTPPath          *string         `json:"http_path,omitempty" maxLength:"500" doc:"For scripts of type http. Begins with /; segments may be :name, the last one *rest."`
-	HTTPMethods       []string        `json:"http_methods,omitempty" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" doc:"For scripts of type http."`
-	EventTypes        []string        `json:"event_types,omitempty" maxItems:"100" maxLength:"255" doc:"For scripts of type event. order.* and * are patterns."`
-	Metadata          Object          `json:"metadata,omitempty"`
-	History           *HistoryGiven   `json:"history,omitempty"`
-	Tags              []string        `json:"tags,omitempty" maxItems:"50" maxLength:"100"`
-	ChangeDescription *string         `json:"change_description,omitempty" maxLength:"2000"`
+	Name              string            `json:"name" minLength:"1" maxLength:"255"`
+	Type              string            `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
+	Source            string            `json:"source" minLength:"1" doc:"TypeScript or JavaScript, one ES module, at most 1 MiB."`
+	Status            string            `json:"status,omitempty" enum:"draft,active,paused,disabled,archived" doc:"draft by default."`
+	Description       *string           `json:"description,omitempty" maxLength:"10000"`
+	OrganizationID    *uuid.UUID        `json:"organization_id,omitempty" format:"uuid" doc:"The tenant's default organization by default."`
+	ResourceLimits    *ResourceLimits   `json:"resource_limits,omitempty"`
+	CronExpression    *string           `json:"cron_expression,omitempty" maxLength:"255" doc:"For scripts of type scheduled."`
+	Timezone          *string           `json:"timezone,omitempty" maxLength:"100" doc:"An IANA time zone; UTC by default. For scripts of type scheduled."`
+	HTTPPath          *string           `json:"http_path,omitempty" maxLength:"500" doc:"For scripts of type http. Begins with /; segments may be :name, the last one *rest."`
+	HTTPMethods       []string          `json:"http_methods,omitempty" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" doc:"For scripts of type http."`
+	EventTypes        []string          `json:"event_types,omitempty" maxItems:"100" maxLength:"255" doc:"For scripts of type event. order.* and * are patterns."`
+	Metadata          Object            `json:"metadata,omitempty" doc:"Free, but for the names of settings in http, retry and schedule."`
+	History           *HistoryGiven     `json:"history,omitempty"`
+	HTTP              *HTTPSettings     `json:"http,omitempty" doc:"For scripts of type http."`
+	Retry             *RetrySettings    `json:"retry,omitempty" doc:"For scripts of type event, and of type scheduled, which are tried once without it."`
+	Schedule          *ScheduleSettings `json:"schedule,omitempty" doc:"For scripts of type scheduled."`
+	Tags              []string          `json:"tags,omitempty" maxItems:"50" maxLength:"100"`
+	ChangeDescription *string           `json:"change_description,omitempty" maxLength:"2000"`
 }
 
 // ScriptPatch is a merge patch of a script.
 type ScriptPatch struct {
-	Name              patch[string]         `json:"name,omitzero" minLength:"1" maxLength:"255"`
-	Type              patch[string]         `json:"type,omitzero" enum:"scheduled,http,event,oneoff,embedded" doc:"A script's type can't change; the same type is accepted."`
-	Source            patch[string]         `json:"source,omitzero" minLength:"1" doc:"A changed source makes a new version."`
-	Status            patch[string]         `json:"status,omitzero" enum:"draft,active,paused,disabled,archived"`
-	Description       patch[string]         `json:"description,omitzero" maxLength:"10000"`
-	OrganizationID    patch[uuid.UUID]      `json:"organization_id,omitzero" format:"uuid"`
-	ResourceLimits    patch[ResourceLimits] `json:"resource_limits,omitzero" doc:"Merged with what is there; null brings back the defaults."`
-	CronExpression    patch[string]         `json:"cron_expression,omitzero" maxLength:"255"`
-	Timezone          patch[string]         `json:"timezone,omitzero" maxLength:"100"`
-	HTTPPath          patch[string]         `json:"http_path,omitzero" maxLength:"500"`
-	HTTPMethods       patch[[]string]       `json:"http_methods,omitzero" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
-	EventTypes        patch[[]string]       `json:"event_types,omitzero" maxItems:"100" maxLength:"255"`
-	History           mergeOf[HistoryGiven] `json:"history,omitzero" doc:"Merged with what is there; null keeps everything again."`
-	Metadata          patch[Object]         `json:"metadata,omitzero" doc:"Merged with what is there; null empties it."`
-	Tags              patch[[]string]       `json:"tags,omitzero" maxItems:"50" maxLength:"100"`
-	ChangeDescription patch[string]         `json:"change_description,omitzero" maxLength:"2000"`
+	Name              patch[string]             `json:"name,omitzero" minLength:"1" maxLength:"255"`
+	Type              patch[string]             `json:"type,omitzero" enum:"scheduled,http,event,oneoff,embedded" doc:"A script's type can't change; the same type is accepted."`
+	Source            patch[string]             `json:"source,omitzero" minLength:"1" doc:"A changed source makes a new version."`
+	Status            patch[string]             `json:"status,omitzero" enum:"draft,active,paused,disabled,archived"`
+	Description       patch[string]             `json:"description,omitzero" maxLength:"10000"`
+	OrganizationID    patch[uuid.UUID]          `json:"organization_id,omitzero" format:"uuid"`
+	ResourceLimits    patch[ResourceLimits]     `json:"resource_limits,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	CronExpression    patch[string]             `json:"cron_expression,omitzero" maxLength:"255"`
+	Timezone          patch[string]             `json:"timezone,omitzero" maxLength:"100"`
+	HTTPPath          patch[string]             `json:"http_path,omitzero" maxLength:"500"`
+	HTTPMethods       patch[[]string]           `json:"http_methods,omitzero" maxItems:"7" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
+	EventTypes        patch[[]string]           `json:"event_types,omitzero" maxItems:"100" maxLength:"255"`
+	History           mergeOf[HistoryGiven]     `json:"history,omitzero" doc:"Merged with what is there; null keeps everything again."`
+	HTTP              mergeOf[HTTPSettings]     `json:"http,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	Retry             mergeOf[RetrySettings]    `json:"retry,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	Schedule          mergeOf[ScheduleSettings] `json:"schedule,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	Metadata          patch[Object]             `json:"metadata,omitzero" doc:"Merged with what is there; null empties it."`
+	Tags              patch[[]string]           `json:"tags,omitzero" maxItems:"50" maxLength:"100"`
+	ChangeDescription patch[string]             `json:"change_description,omitzero" maxLength:"2000"`
 }
 
 // draft is a script as it shall be, before it is stored.
@@ -118,7 +129,6 @@ type draft struct {
 	sqlc.Script
 	compiled    *compile.Output // nil where the source does not change
 	description *string         // of the version
-	schedule    schedulePolicy
 }
 
 // compileSource compiles a source for a script's type and refuses one that its author has to mend.
@@ -207,11 +217,10 @@ func (a *API) check(d *draft) error {
 	if err := checkSize("body.metadata", Object(d.Metadata)); err != nil {
 		return err
 	}
-	var err error
-	if d.schedule, err = checkMetadata(d.Metadata); err != nil {
+	if err := checkSettings(d); err != nil {
 		return err
 	}
-	_, err = a.ticks(d, time.Now(), 1)
+	_, err := a.ticks(d, time.Now(), 1)
 	return err
 }
 
@@ -252,11 +261,10 @@ func (a *API) uncompiled(b *ScriptCreate) (*draft, error) {
 	}
 	d.CronExpression, d.HttpPath, d.HttpMethods, d.EventTypes, d.Tags = b.CronExpression, b.HTTPPath, b.HTTPMethods, b.EventTypes, nonNil(b.Tags)
 	d.Metadata, d.ResourceLimits = b.Metadata.raw(), defaultResourceLimits()
-	d.History = json.RawMessage("{}")
-	if b.History != nil {
-		given, _ := json.Marshal(b.History)
-		d.History = mergePatch(nil, given)
+	if err := checkMetadata(b.Metadata); err != nil {
+		return nil, err
 	}
+	d.History, d.Http, d.Retry, d.Schedule = storedSettings(b.History), storedSettings(b.HTTP), storedSettings(b.Retry), storedSettings(b.Schedule)
 	if b.Timezone != nil {
 		if d.Timezone = *b.Timezone; d.Type != "scheduled" && d.Timezone != "UTC" {
 			return nil, invalid("body.timezone", "not for a script of type "+d.Type)
@@ -287,7 +295,7 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 	row, err := c.ScriptCreate(ctx, sqlc.ScriptCreateParams{
 		ID: d.ID, TenantID: d.TenantID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Type: d.Type,
 		Status: d.Status, ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath,
-		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Tags: d.Tags, CreatedBy: d.CreatedBy,
+		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Tags: d.Tags, CreatedBy: d.CreatedBy,
 	})
 	if err != nil {
 		return row, err
@@ -515,7 +523,10 @@ func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatc
 	}
 	d.Tags = nonNil(d.Tags)
 	var err error
-	d.History = b.History.apply(d.History)
+	d.History, d.Http, d.Retry, d.Schedule = b.History.apply(d.History), b.HTTP.apply(d.Http), b.Retry.apply(d.Retry), b.Schedule.apply(d.Schedule)
+	if err := checkMetadata(b.Metadata.Value); err != nil {
+		return err
+	}
 	if d.Metadata, err = mergeObject("body.metadata", d.Metadata, b.Metadata); err != nil {
 		return err
 	}
@@ -578,7 +589,7 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	after, err := c.ScriptUpdate(ctx, sqlc.ScriptUpdateParams{
 		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
 		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
-		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Tags: d.Tags, Version: d.Version,
+		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Tags: d.Tags, Version: d.Version,
 	})
 	if err != nil {
 		return after, err

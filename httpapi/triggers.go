@@ -2,83 +2,14 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/catalog"
 	"jsruntime/sqlc"
 )
-
-// schedulePolicy is metadata.schedule: what happens around a schedule's ticks.
-type schedulePolicy struct {
-	Overlap       string `json:"overlap"`        // skip, queue_one, allow
-	Missed        string `json:"missed"`         // run_once, skip, run_all
-	MissedWindow  *int32 `json:"missed_window"`  // seconds
-	JitterSeconds int32  `json:"jitter_seconds"` // at most 3600
-	RetryLost     bool   `json:"retry_lost"`
-}
-
-const maxMissedWindow = 30 * 24 * 3600
-
-// checkMetadata judges the parts of a script's metadata that we read ourselves: schedule, retry, http.
-func checkMetadata(metadata json.RawMessage) (schedulePolicy, error) {
-	p := schedulePolicy{Overlap: "skip", Missed: "run_once"}
-	var m struct {
-		Schedule json.RawMessage `json:"schedule"`
-		Retry    json.RawMessage `json:"retry"`
-	}
-	if err := json.Unmarshal(metadata, &m); err != nil {
-		return p, invalid("body.metadata", "not an object")
-	}
-	var retry struct {
-		MaxAttempts *int `json:"max_attempts"`
-		BackoffMS   *int `json:"backoff_ms"`
-	}
-	for _, part := range []struct {
-		name string
-		raw  json.RawMessage
-		into any
-	}{{"schedule", m.Schedule, &p}, {"retry", m.Retry, &retry}} {
-		if len(part.raw) == 0 || string(part.raw) == "null" {
-			continue
-		}
-		if err := json.Unmarshal(part.raw, part.into); err != nil {
-			return p, invalid("body.metadata."+part.name, "a member has the wrong type")
-		}
-	}
-	window := int32(3600)
-	if p.MissedWindow != nil {
-		window = *p.MissedWindow
-	}
-	p.MissedWindow = &window
-	switch {
-	case !oneOf(p.Overlap, "skip", "queue_one", "allow"):
-		return p, invalid("body.metadata.schedule.overlap", "must be skip, queue_one or allow")
-	case !oneOf(p.Missed, "run_once", "skip", "run_all"):
-		return p, invalid("body.metadata.schedule.missed", "must be run_once, skip or run_all")
-	case window < 0 || window > maxMissedWindow:
-		return p, invalid("body.metadata.schedule.missed_window", fmt.Sprintf("must be from 0 to %d seconds", maxMissedWindow))
-	case p.JitterSeconds < 0 || p.JitterSeconds > 3600:
-		return p, invalid("body.metadata.schedule.jitter_seconds", "must be from 0 to 3600")
-	case retry.MaxAttempts != nil && (*retry.MaxAttempts < 1 || *retry.MaxAttempts > 25):
-		return p, invalid("body.metadata.retry.max_attempts", "must be from 1 to 25")
-	case retry.BackoffMS != nil && (*retry.BackoffMS < 0 || *retry.BackoffMS > 3_600_000):
-		return p, invalid("body.metadata.retry.backoff_ms", "must be from 0 to 3600000")
-	}
-	if _, err := catalog.HTTPFromMetadata(metadata); err != nil {
-		field, message, _ := strings.Cut(err.Error(), ": ")
-		if strings.HasPrefix(message, "json: ") {
-			message = "a member has the wrong type"
-		}
-		return p, invalid("body."+field, clip(message, 200))
-	}
-	return p, nil
-}
 
 func oneOf(s string, values ...string) bool {
 	for _, v := range values {
@@ -136,10 +67,11 @@ func (a *API) setTriggers(ctx context.Context, c *change, d *draft, rearm bool) 
 }
 
 func (a *API) setSchedule(ctx context.Context, c *change, d *draft, active, rearm bool) error {
+	schedule := scheduleOf(d.Schedule)
 	p := sqlc.ScheduledJobUpsertParams{
 		ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, CronExpression: *d.CronExpression, Timezone: &d.Timezone, IsActive: active, Rearm: rearm,
-		OverlapPolicy: d.schedule.Overlap, MissedPolicy: d.schedule.Missed, MissedWindowSeconds: *d.schedule.MissedWindow,
-		JitterSeconds: d.schedule.JitterSeconds, RetryLost: d.schedule.RetryLost,
+		OverlapPolicy: *schedule.Overlap, MissedPolicy: *schedule.Missed, MissedWindowSeconds: *schedule.MissedWindowSeconds,
+		JitterSeconds: *schedule.JitterSeconds, RetryLost: *schedule.RetryLost,
 	}
 	if active {
 		// The database's clock decides what is next; ours may be ahead or behind.

@@ -164,9 +164,6 @@ func (a *API) versionRestore(ctx context.Context, in *versionRestoreIn) (*create
 			d.description = &text
 		}
 		d.Source = old.Source
-		if d.schedule, err = checkMetadata(d.Metadata); err != nil {
-			return err
-		}
 		after, err := a.updateScript(ctx, c, before, d)
 		if err != nil {
 			return err

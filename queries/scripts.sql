@@ -3,7 +3,7 @@
 -- name: ScriptHead :one
 -- Everything of a script but its source.
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.metadata, s.history, s.quarantined_until
+       s.history, s.quarantined_until
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = @id AND s.tenant_id = @tenant_id;
 
@@ -17,9 +17,9 @@ SELECT id FROM scripts WHERE id = ANY(@ids::uuid[]);
 
 -- name: ScriptCreate :one
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, tags, created_by)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, tags, created_by)
 VALUES (@id, @tenant_id, @organization_id, @name, sqlc.narg(description), @source, @type, @status, @resource_limits,
-    sqlc.narg(cron_expression), @timezone, sqlc.narg(http_path), sqlc.narg(http_methods)::text[], sqlc.narg(event_types)::text[], @metadata, @history, @tags,
+    sqlc.narg(cron_expression), @timezone, sqlc.narg(http_path), sqlc.narg(http_methods)::text[], sqlc.narg(event_types)::text[], @metadata, @history, @http, @retry, @schedule, @tags,
     sqlc.narg(created_by))
 RETURNING *;
 
@@ -51,7 +51,7 @@ SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
 -- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = @organization_id, name = @name, description = sqlc.narg(description), source = @source, status = @status,
     resource_limits = @resource_limits, cron_expression = sqlc.narg(cron_expression), timezone = @timezone, http_path = sqlc.narg(http_path),
-    http_methods = sqlc.narg(http_methods)::text[], event_types = sqlc.narg(event_types)::text[], metadata = @metadata, history = @history, tags = @tags,
+    http_methods = sqlc.narg(http_methods)::text[], event_types = sqlc.narg(event_types)::text[], metadata = @metadata, history = @history, http = @http, retry = @retry, schedule = @schedule, tags = @tags,
     version = @version, revision = revision + 1, updated_at = now()
 WHERE tenant_id = @tenant_id AND id = @id
 RETURNING *;
@@ -86,7 +86,7 @@ WHERE s.tenant_id = @tenant_id AND s.id IN (
 ORDER BY s.name;
 -- Scheduler: what happens after an execution failed, or was lost.
 -- name: ScriptRetryPolicies :many
-SELECT s.id, COALESCE(s.metadata->'retry', 'null')::jsonb AS retry,
+SELECT s.id, s.retry,
     COALESCE((SELECT j.retry_lost FROM script_scheduled_jobs j WHERE j.script_id = s.id), false)::boolean AS retry_lost
 FROM scripts s WHERE s.id = ANY(@ids::uuid[]);
 

@@ -147,19 +147,31 @@ func TestDecideTicksLosesNone(t *testing.T) {
 
 func TestPolicyOf(t *testing.T) {
 	t.Parallel()
+	usual := policyOf(nil, false)
+	require.Equal(t, policy{attempts: 4, backoff: 2 * time.Second, maxBackoff: time.Hour, jitter: 0.2}, usual)
+	with := func(change func(p *policy)) policy {
+		p := usual
+		p.explicit = true
+		change(&p)
+		return p
+	}
 	for raw, want := range map[string]policy{
-		`null`:                                   {attempts: 4, backoff: 2 * time.Second},
-		``:                                       {attempts: 4, backoff: 2 * time.Second},
-		`"x"`:                                    {attempts: 4, backoff: 2 * time.Second},
-		`{}`:                                     {attempts: 4, backoff: 2 * time.Second},
-		`{"max_attempts":0,"backoff_ms":-1}`:     {attempts: 4, backoff: 2 * time.Second},
-		`{"max_attempts":1}`:                     {attempts: 1, backoff: 2 * time.Second, explicit: true},
-		`{"max_attempts":1e9,"backoff_ms":1e30}`: {attempts: 25, backoff: time.Hour, explicit: true},
-		`{"max_attempts":"3","backoff_ms":5}`:    {attempts: 4, backoff: 2 * time.Second},
-		`{"backoff_ms":0}`:                       {attempts: 4, explicit: true},
+		`null`:                                   usual,
+		``:                                       usual,
+		`"x"`:                                    usual,
+		`{}`:                                     usual,
+		`{"max_attempts":0,"backoff_ms":-1}`:     usual,
+		`{"max_backoff_ms":-1,"jitter":2}`:       usual,
+		`{"max_attempts":"3","backoff_ms":5}`:    usual,
+		`{"max_attempts":1}`:                     with(func(p *policy) { p.attempts = 1 }),
+		`{"max_attempts":1e9,"backoff_ms":1e30}`: with(func(p *policy) { p.attempts, p.backoff = 25, time.Hour }),
+		`{"backoff_ms":0}`:                       with(func(p *policy) { p.backoff = 0 }),
+		`{"max_backoff_ms":3000,"jitter":0}`:     with(func(p *policy) { p.maxBackoff, p.jitter = 3*time.Second, 0 }),
 	} {
 		require.Equal(t, want, policyOf(json.RawMessage(raw), false), raw)
 	}
+	bounded := policyOf(json.RawMessage(`{"max_backoff_ms":3000,"jitter":0}`), false)
+	require.Equal(t, []time.Duration{2 * time.Second, 3 * time.Second, 3 * time.Second}, []time.Duration{bounded.delay(1), bounded.delay(2), bounded.delay(3)})
 	p := policyOf(nil, false)
 	for attempt, want := range map[int]time.Duration{1: 2 * time.Second, 2: 4 * time.Second, 3: 8 * time.Second, 1000: time.Hour} {
 		for range 100 {

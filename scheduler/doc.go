@@ -42,8 +42,8 @@
 //	worker lost under a run         again after half a second, lost_count + 1; a cron tick only with retry_lost
 //	no worker can be started        this node claims nothing, and its share of limits is the others' until it can again
 //	no worker free, limit reached   back into the queue for as long as the engine says
-//	script's own failure            events: the next attempt after 2, 4, 8 s or as metadata.retry says, then a dead letter;
-//	                                ticks: as metadata.retry says, if it says so; runs by hand: nothing
+//	script's own failure            events: the next attempt after 2, 4, 8 s or as the script's retry says, then a dead letter;
+//	                                ticks: as the script's retry says, if it says so; runs by hand: nothing
 //	script paused, tenant suspended its ticks that wait are cancelled, its events wait until it is active again, runs by hand go on
 //	ending that Postgres refuses    written without what the script made of it, as invalid_output
 //	shutdown                        claims nothing, waits DrainTimeout, gives the rest back; a tick that had begun is cancelled

@@ -252,7 +252,7 @@ func TestRetriesEndInOneDeadLetterAndARedriveRemovesIt(t *testing.T) {
 	tenant := w.tenant("a")
 	script := w.subscriber(tenant, "order.paid")
 	other := w.subscriber(tenant, "order.paid")
-	w.exec(`UPDATE scripts SET metadata = '{"retry": {"backoff_ms": 10}}'`)
+	w.exec(`UPDATE scripts SET retry = '{"backoff_ms": 10}'`)
 	var fixed atomic.Bool
 	var attempts []int
 	w.node(func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
@@ -292,7 +292,7 @@ func TestARetryBelongsToTheTraceOfTheFirstAttempt(t *testing.T) {
 	tenant := w.tenant("a")
 	w.subscriber(tenant, "traced")
 	w.subscriber(tenant, "plain")
-	w.exec(`UPDATE scripts SET metadata = '{"retry": {"backoff_ms": 10, "max_attempts": 2}}'`)
+	w.exec(`UPDATE scripts SET retry = '{"backoff_ms": 10, "max_attempts": 2}'`)
 	var mu sync.Mutex
 	traces := map[string][]string{}
 	w.node(func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
@@ -332,7 +332,7 @@ func TestALostWorkerSpendsNoAttempt(t *testing.T) {
 	w := newWorld(t)
 	tenant := w.tenant("a")
 	script := w.subscriber(tenant, "x")
-	w.exec(`UPDATE scripts SET metadata = '{"retry": {"max_attempts": 1}}'`)
+	w.exec(`UPDATE scripts SET retry = '{"max_attempts": 1}'`)
 	var starts atomic.Int32
 	lose := int32(3)
 	w.node(func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {

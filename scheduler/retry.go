@@ -10,28 +10,33 @@ import (
 	"jsruntime/engine"
 )
 
-// Bounds of a script's metadata.retry.
+// Bounds of a script's retry.
 const (
 	defaultAttempts = 4 // the first, and again after 2 s, 4 s and 8 s
 	maxAttempts     = 25
 	defaultBackoff  = 2 * time.Second
 	maxBackoff      = time.Hour
+	defaultJitter   = 0.2
 )
 
 // policy says how often a script's executions are tried, and how long after each other.
 type policy struct {
-	attempts  int
-	backoff   time.Duration // after the first attempt; doubles with each
-	explicit  bool          // the script names it
-	retryLost bool          // a tick whose worker was lost runs again
+	attempts   int
+	backoff    time.Duration // after the first attempt; doubles with each
+	maxBackoff time.Duration // of what has doubled
+	jitter     float64       // the share by which a delay is shorter or longer, so that what failed together does not come back together
+	explicit   bool          // the script names it
+	retryLost  bool          // a tick whose worker was lost runs again
 }
 
-// policyOf reads metadata.retry {max_attempts, backoff_ms}. What is missing or makes no sense has the default.
+// policyOf reads a stored scripts.retry {max_attempts, backoff_ms, max_backoff_ms, jitter}. What is missing or makes no sense has the default.
 func policyOf(retry json.RawMessage, retryLost bool) policy {
-	p := policy{attempts: defaultAttempts, backoff: defaultBackoff, retryLost: retryLost}
+	p := policy{attempts: defaultAttempts, backoff: defaultBackoff, maxBackoff: maxBackoff, jitter: defaultJitter, retryLost: retryLost}
 	var given struct {
-		MaxAttempts *float64 `json:"max_attempts"`
-		BackoffMs   *float64 `json:"backoff_ms"`
+		MaxAttempts  *float64 `json:"max_attempts"`
+		BackoffMs    *float64 `json:"backoff_ms"`
+		MaxBackoffMs *float64 `json:"max_backoff_ms"`
+		Jitter       *float64 `json:"jitter"`
 	}
 	if json.Unmarshal(retry, &given) != nil {
 		return p
@@ -44,15 +49,22 @@ func policyOf(retry json.RawMessage, retryLost bool) policy {
 		p.explicit = true
 		p.backoff = min(time.Duration(math.Min(*given.BackoffMs, 1e9))*time.Millisecond, maxBackoff)
 	}
+	if given.MaxBackoffMs != nil && *given.MaxBackoffMs >= 0 {
+		p.explicit = true
+		p.maxBackoff = min(time.Duration(math.Min(*given.MaxBackoffMs, 1e9))*time.Millisecond, maxBackoff)
+	}
+	if given.Jitter != nil && *given.Jitter >= 0 && *given.Jitter <= 1 {
+		p.explicit = true
+		p.jitter = *given.Jitter
+	}
 	return p
 }
 
-// delay is the time from the end of an attempt to the next: doubling, within 20 % around that, so that what failed together does
-// not come back together.
+// delay is the time from the end of an attempt to the next: doubling up to a bound, within the jitter around that.
 func (p policy) delay(attempt int) time.Duration {
 	d := float64(p.backoff) * math.Pow(2, float64(attempt-1))
-	d = math.Min(d, float64(maxBackoff))
-	return time.Duration(d * (0.8 + 0.4*rand.Float64()))
+	d = math.Min(d, float64(p.maxBackoff))
+	return time.Duration(d * (1 - p.jitter + 2*p.jitter*rand.Float64()))
 }
 
 // action is what becomes of an execution that came back from the Executor.

@@ -133,6 +133,9 @@ type Script struct {
 	QuarantinedUntil *time.Time
 	QuarantineReason *string
 	History          json.RawMessage
+	Http             json.RawMessage
+	Retry            json.RawMessage
+	Schedule         json.RawMessage
 }
 
 type ScriptEvent struct {

@@ -76,7 +76,7 @@ func (q *Queries) EndpointList(ctx context.Context, arg EndpointListParams) ([]E
 const endpointListLive = `-- name: EndpointListLive :many
 
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.metadata, s.quarantined_until
+       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM (
     SELECT id, script_id, tenant_id, http_path, http_methods, is_active, created_at, updated_at FROM script_http_endpoints e WHERE e.is_active AND e.id > $1 ORDER BY e.id LIMIT $2
 ) p JOIN scripts s ON s.id = p.script_id
@@ -100,7 +100,7 @@ type EndpointListLiveRow struct {
 	Version          int32
 	Status           string
 	ResourceLimits   json.RawMessage
-	Metadata         json.RawMessage
+	Http             json.RawMessage
 	QuarantinedUntil *time.Time
 }
 
@@ -128,7 +128,7 @@ func (q *Queries) EndpointListLive(ctx context.Context, arg EndpointListLivePara
 			&i.Version,
 			&i.Status,
 			&i.ResourceLimits,
-			&i.Metadata,
+			&i.Http,
 			&i.QuarantinedUntil,
 		); err != nil {
 			return nil, err
@@ -143,7 +143,7 @@ func (q *Queries) EndpointListLive(ctx context.Context, arg EndpointListLivePara
 
 const endpointListLiveOfScripts = `-- name: EndpointListLiveOfScripts :many
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.metadata, s.quarantined_until
+       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
 WHERE p.is_active AND p.tenant_id = $1 AND p.script_id = ANY($2::uuid[])
 `
@@ -165,7 +165,7 @@ type EndpointListLiveOfScriptsRow struct {
 	Version          int32
 	Status           string
 	ResourceLimits   json.RawMessage
-	Metadata         json.RawMessage
+	Http             json.RawMessage
 	QuarantinedUntil *time.Time
 }
 
@@ -191,7 +191,7 @@ func (q *Queries) EndpointListLiveOfScripts(ctx context.Context, arg EndpointLis
 			&i.Version,
 			&i.Status,
 			&i.ResourceLimits,
-			&i.Metadata,
+			&i.Http,
 			&i.QuarantinedUntil,
 		); err != nil {
 			return nil, err
@@ -206,7 +206,7 @@ func (q *Queries) EndpointListLiveOfScripts(ctx context.Context, arg EndpointLis
 
 const endpointListLiveOfTenant = `-- name: EndpointListLiveOfTenant :many
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.metadata, s.quarantined_until
+       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM (
     SELECT id, script_id, tenant_id, http_path, http_methods, is_active, created_at, updated_at FROM script_http_endpoints e WHERE e.is_active AND e.tenant_id = $1 AND e.id > $2 ORDER BY e.id LIMIT $3
 ) p JOIN scripts s ON s.id = p.script_id
@@ -231,7 +231,7 @@ type EndpointListLiveOfTenantRow struct {
 	Version          int32
 	Status           string
 	ResourceLimits   json.RawMessage
-	Metadata         json.RawMessage
+	Http             json.RawMessage
 	QuarantinedUntil *time.Time
 }
 
@@ -257,7 +257,7 @@ func (q *Queries) EndpointListLiveOfTenant(ctx context.Context, arg EndpointList
 			&i.Version,
 			&i.Status,
 			&i.ResourceLimits,
-			&i.Metadata,
+			&i.Http,
 			&i.QuarantinedUntil,
 		); err != nil {
 			return nil, err

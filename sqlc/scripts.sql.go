@@ -47,11 +47,11 @@ func (q *Queries) ScriptCount(ctx context.Context, tenantID uuid.UUID) (ScriptCo
 const scriptCreate = `-- name: ScriptCreate :one
 
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, tags, created_by)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, tags, created_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17,
-    $18)
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history
+    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20,
+    $21)
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
 `
 
 type ScriptCreateParams struct {
@@ -71,6 +71,9 @@ type ScriptCreateParams struct {
 	EventTypes     []string
 	Metadata       json.RawMessage
 	History        json.RawMessage
+	Http           json.RawMessage
+	Retry          json.RawMessage
+	Schedule       json.RawMessage
 	Tags           []string
 	CreatedBy      *int32
 }
@@ -94,6 +97,9 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		arg.EventTypes,
 		arg.Metadata,
 		arg.History,
+		arg.Http,
+		arg.Retry,
+		arg.Schedule,
 		arg.Tags,
 		arg.CreatedBy,
 	)
@@ -123,6 +129,9 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
 		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
 	)
 	return i, err
 }
@@ -145,7 +154,7 @@ func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int
 }
 
 const scriptExport = `-- name: ScriptExport :many
-SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
 WHERE s.tenant_id = $1 AND s.id IN (
     SELECT sized.id FROM (
@@ -188,6 +197,9 @@ type ScriptExportRow struct {
 	QuarantinedUntil *time.Time
 	QuarantineReason *string
 	History          json.RawMessage
+	Http             json.RawMessage
+	Retry            json.RawMessage
+	Schedule         json.RawMessage
 	OrganizationName string
 	CreatedByEmail   string
 }
@@ -232,6 +244,9 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 			&i.QuarantinedUntil,
 			&i.QuarantineReason,
 			&i.History,
+			&i.Http,
+			&i.Retry,
+			&i.Schedule,
 			&i.OrganizationName,
 			&i.CreatedByEmail,
 		); err != nil {
@@ -246,7 +261,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 }
 
 const scriptGet = `-- name: ScriptGet :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2
 `
 
 type ScriptGetParams struct {
@@ -282,12 +297,15 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
 		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
 	)
 	return i, err
 }
 
 const scriptGetByName = `-- name: ScriptGetByName :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND name = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND name = $2
 `
 
 type ScriptGetByNameParams struct {
@@ -323,12 +341,15 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
 		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
 	)
 	return i, err
 }
 
 const scriptGetForUpdate = `-- name: ScriptGetForUpdate :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type ScriptGetForUpdateParams struct {
@@ -366,12 +387,15 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
 		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
 	)
 	return i, err
 }
 
 const scriptGetMany = `-- name: ScriptGetMany :many
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history FROM scripts WHERE tenant_id = $1 AND id = ANY($2::uuid[])
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = ANY($2::uuid[])
 `
 
 type ScriptGetManyParams struct {
@@ -413,6 +437,9 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 			&i.QuarantinedUntil,
 			&i.QuarantineReason,
 			&i.History,
+			&i.Http,
+			&i.Retry,
+			&i.Schedule,
 		); err != nil {
 			return nil, err
 		}
@@ -427,7 +454,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 const scriptHead = `-- name: ScriptHead :one
 
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.metadata, s.history, s.quarantined_until
+       s.history, s.quarantined_until
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = $1 AND s.tenant_id = $2
 `
@@ -447,7 +474,6 @@ type ScriptHeadRow struct {
 	Status           string
 	Version          int32
 	ResourceLimits   json.RawMessage
-	Metadata         json.RawMessage
 	History          json.RawMessage
 	QuarantinedUntil *time.Time
 }
@@ -467,7 +493,6 @@ func (q *Queries) ScriptHead(ctx context.Context, arg ScriptHeadParams) (ScriptH
 		&i.Status,
 		&i.Version,
 		&i.ResourceLimits,
-		&i.Metadata,
 		&i.History,
 		&i.QuarantinedUntil,
 	)
@@ -602,7 +627,7 @@ func (q *Queries) ScriptQuarantine(ctx context.Context, arg ScriptQuarantinePara
 const scriptRelease = `-- name: ScriptRelease :one
 UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
 `
 
 type ScriptReleaseParams struct {
@@ -639,12 +664,15 @@ func (q *Queries) ScriptRelease(ctx context.Context, arg ScriptReleaseParams) (S
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
 		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
 	)
 	return i, err
 }
 
 const scriptRetryPolicies = `-- name: ScriptRetryPolicies :many
-SELECT s.id, COALESCE(s.metadata->'retry', 'null')::jsonb AS retry,
+SELECT s.id, s.retry,
     COALESCE((SELECT j.retry_lost FROM script_scheduled_jobs j WHERE j.script_id = s.id), false)::boolean AS retry_lost
 FROM scripts s WHERE s.id = ANY($1::uuid[])
 `
@@ -679,10 +707,10 @@ func (q *Queries) ScriptRetryPolicies(ctx context.Context, ids []uuid.UUID) ([]S
 const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
-    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, tags = $14,
-    version = $15, revision = revision + 1, updated_at = now()
-WHERE tenant_id = $16 AND id = $17
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history
+    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, tags = $17,
+    version = $18, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $19 AND id = $20
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
 `
 
 type ScriptUpdateParams struct {
@@ -699,6 +727,9 @@ type ScriptUpdateParams struct {
 	EventTypes     []string
 	Metadata       json.RawMessage
 	History        json.RawMessage
+	Http           json.RawMessage
+	Retry          json.RawMessage
+	Schedule       json.RawMessage
 	Tags           []string
 	Version        int32
 	TenantID       uuid.UUID
@@ -721,6 +752,9 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		arg.EventTypes,
 		arg.Metadata,
 		arg.History,
+		arg.Http,
+		arg.Retry,
+		arg.Schedule,
 		arg.Tags,
 		arg.Version,
 		arg.TenantID,
@@ -752,6 +786,9 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		&i.QuarantinedUntil,
 		&i.QuarantineReason,
 		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
 	)
 	return i, err
 }

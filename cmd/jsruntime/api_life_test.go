@@ -41,7 +41,7 @@ func TestWholeLifeOfATenant(t *testing.T) {
 	web := create(object{"name": "web", "type": "http", "http_path": "/hello/:who", "http_methods": []string{"GET"},
 		"source": "export default { fetch(r, env, ctx) { return new Response('hello ' + ctx.params.who) } }"})
 	failing := create(object{"name": "orders", "type": "event", "event_types": []string{"order.*"},
-		"source": "export default { event() { throw new Error('not yet') } }", "metadata": object{"retry": object{"max_attempts": 1}}})
+		"source": "export default { event() { throw new Error('not yet') } }", "retry": object{"max_attempts": 1}})
 	oneoff := create(object{"name": "once", "type": "oneoff", "source": "export default { run(input) { return input.n + 1 } }"})
 	create(object{"name": "twice", "type": "embedded", "source": "export default (input) => input * 2"})
 

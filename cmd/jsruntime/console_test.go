@@ -226,7 +226,7 @@ export default { async run(input) { console.log(text); console.error(text, { [te
 		n.must(201, "POST", "/api/v1/api-keys", key, map[string]any{"name": p, "role": "viewer"})
 	}
 	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{
-		"name": "listener", "type": "event", "source": source, "status": "active", "event_types": []string{"a.b"}, "metadata": map[string]any{"retry": map[string]any{"max_attempts": 1}},
+		"name": "listener", "type": "event", "source": source, "status": "active", "event_types": []string{"a.b"}, "retry": map[string]any{"max_attempts": 1},
 	})
 	n.must(202, "POST", "/api/v1/events", key, map[string]any{"type": "a.b", "data": map[string]any{all: all}})
 	var executions []string

@@ -152,7 +152,6 @@ type Head struct {
 	Status           string
 	Version          int // the newest
 	Limits           engine.Limits
-	Metadata         json.RawMessage
 	History          *engine.History // nil: everything is kept
 	QuarantinedUntil time.Time       // zero: not quarantined
 
@@ -372,7 +371,7 @@ func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
 	}
 	head := &Head{
 		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
-		Type: row.Type, Status: row.Status, Version: int(row.Version), Metadata: row.Metadata, History: HistoryOf(row.History),
+		Type: row.Type, Status: row.Status, Version: int(row.Version), History: HistoryOf(row.History),
 		Limits: EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), generation: c.generation.Add(1),
 	}
 	if row.QuarantinedUntil != nil {

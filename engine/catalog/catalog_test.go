@@ -152,7 +152,7 @@ func TestMethods(t *testing.T) {
 	acme := w.tenant("acme")
 	w.endpoint(acme, "/get", "GET")
 	cors := w.endpoint(acme, "/post", "post", "PUT")
-	w.exec(`UPDATE scripts SET metadata = '{"http": {"auth": "api_key", "cors": {"origins": "https://a.example", "max_age_seconds": 60}}}' WHERE id = $1`, cors)
+	w.exec(`UPDATE scripts SET http = '{"auth": {"type": "api_key"}, "cors": {"origins": "https://a.example", "max_age_seconds": 60}}' WHERE id = $1`, cors)
 	w.endpoint(acme, "/any", "*")
 	older := w.endpoint(acme, "/same/:a", "GET")
 	w.exec("UPDATE script_http_endpoints SET created_at = now() - interval '1 day' WHERE script_id = $1", older)
@@ -423,25 +423,28 @@ func TestLimitsFromJSON(t *testing.T) {
 	require.EqualValues(t, 32<<20, catalog.EffectiveLimits(nil, ceiling).MaxMemoryBytes)
 }
 
-func TestHTTPFromMetadata(t *testing.T) {
+func TestHTTPOf(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
-		`{"http": {"auth": "apikey"}}`:                        `metadata.http.auth: "apikey" is neither`,
-		`{"http": {"cors": {"origins": ["a,b"]}}}`:            "cannot stand in a header",
-		`{"http": {"cors": {"origins": ["https://a\r\nx"]}}}`: "cannot stand in a header",
-		`{"http": {"cors": {"credentials": true}}}`:           "need origins that are named",
-		`{"http": {"cors": {"max_age_seconds": -1}}}`:         "max_age_seconds",
-		`{"http": 5}`: "metadata.http",
+		`{"auth": {"type": "apikey"}}`:              `http.auth.type: "apikey" is neither`,
+		`{"auth": {}}`:                              `http.auth.type: "" is neither`,
+		`{"auth": "api_key"}`:                       "http: json",
+		`{"auht": {"type": "api_key"}}`:             `unknown field "auht"`,
+		`{"auth": {"typ": "api_key"}}`:              `unknown field "typ"`,
+		`{"cors": {"origin": "*"}}`:                 `http.cors: json: unknown field "origin"`,
+		`{"cors": {"origins": ["a,b"]}}`:            "cannot stand in a header",
+		`{"cors": {"origins": ["https://a\r\nx"]}}`: "cannot stand in a header",
+		`{"cors": {"credentials": true}}`:           "need origins that are named",
+		`{"cors": {"max_age_seconds": -1}}`:         "max_age_seconds",
+		`[5]`:                                       "http",
 	} {
-		options, err := catalog.HTTPFromMetadata(json.RawMessage(raw))
+		options, err := catalog.HTTPOf(json.RawMessage(raw))
 		require.ErrorContains(t, err, want, raw)
-		require.Nil(t, options.CORS)
+		require.Equal(t, catalog.HTTPOptions{Auth: catalog.AuthAPIKey}, options, "the stricter reading of %s", raw)
 	}
-	options, err := catalog.HTTPFromMetadata(json.RawMessage(`{"other": 1, "http": {"cors": true}}`))
+	options, err := catalog.HTTPOf(json.RawMessage(`{"cors": true}`))
 	require.NoError(t, err)
 	require.Equal(t, catalog.HTTPOptions{Auth: catalog.AuthNone, CORS: &catalog.CORS{Origins: []string{"*"}}}, options)
-	misspelt, _ := catalog.HTTPFromMetadata(json.RawMessage(`{"http": {"auth": "apikey"}}`))
-	require.Equal(t, catalog.AuthAPIKey, misspelt.Auth, "the stricter reading")
 }
 
 // many makes n endpoints of one tenant: static ones, and a hundredth with a parameter.

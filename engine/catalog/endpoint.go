@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -21,7 +22,7 @@ const (
 	AuthAPIKey Auth = "api_key" // whoever holds a key of the endpoint's tenant
 )
 
-// CORS is an endpoint's metadata.http.cors: which other origins a browser lets read its answers.
+// CORS is an endpoint's http.cors: which other origins a browser lets read its answers.
 type CORS struct {
 	Origins       []string // "*" stands for any
 	Methods       []string // empty: those of the endpoint
@@ -36,7 +37,7 @@ func (c *CORS) Allows(origin string) bool {
 	return slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, origin)
 }
 
-// HTTPOptions are a script's metadata.http.
+// HTTPOptions are a script's http.
 type HTTPOptions struct {
 	Auth Auth
 	CORS *CORS // nil: none
@@ -103,44 +104,43 @@ func (e *Endpoint) finish() {
 	}
 }
 
-// HTTPFromMetadata reads metadata.http of a script. It returns the defaults beside an error that names the field:
+// HTTPOf reads a stored scripts.http. An error names the member; the endpoint then asks for a key, because its author may have wanted a lock:
 //
-//	{"http": {"auth": "none" | "api_key",
-//	          "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
-//	                          "credentials": false, "max_age_seconds": 600}}}
-func HTTPFromMetadata(metadata json.RawMessage) (HTTPOptions, error) {
+//	{"auth": {"type": "none" | "api_key"},
+//	 "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
+//	                 "credentials": false, "max_age_seconds": 600}}
+func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
+	if len(stored) <= 2 {
+		return HTTPOptions{Auth: AuthNone}, nil
+	}
+	closed := HTTPOptions{Auth: AuthAPIKey}
+	var given struct {
+		Auth *struct {
+			Type Auth `json:"type"`
+		} `json:"auth"`
+		CORS json.RawMessage `json:"cors"`
+	}
+	if err := strictly(stored, &given); err != nil {
+		return closed, fmt.Errorf("http: %w", err)
+	}
 	options := HTTPOptions{Auth: AuthNone}
-	if len(metadata) == 0 {
-		return options, nil
-	}
-	var all struct {
-		HTTP *struct {
-			Auth *string         `json:"auth"`
-			CORS json.RawMessage `json:"cors"`
-		} `json:"http"`
-	}
-	if err := json.Unmarshal(metadata, &all); err != nil {
-		return options, fmt.Errorf("metadata.http: %w", err)
-	}
-	if all.HTTP == nil {
-		return options, nil
-	}
-	if all.HTTP.Auth != nil {
-		switch auth := Auth(*all.HTTP.Auth); auth {
-		case AuthNone, AuthAPIKey:
-			options.Auth = auth
-		default:
-			// Whoever misspells it wanted a lock: the safe reading is the stricter one.
-			options.Auth = AuthAPIKey
-			return options, fmt.Errorf("metadata.http.auth: %q is neither %q nor %q", auth, AuthNone, AuthAPIKey)
+	if given.Auth != nil {
+		if options.Auth = given.Auth.Type; options.Auth != AuthNone && options.Auth != AuthAPIKey {
+			return closed, fmt.Errorf("http.auth.type: %q is neither %q nor %q", options.Auth, AuthNone, AuthAPIKey)
 		}
 	}
-	cors, err := corsFrom(all.HTTP.CORS)
-	if err != nil {
-		return options, fmt.Errorf("metadata.http.cors: %w", err)
+	var err error
+	if options.CORS, err = corsFrom(given.CORS); err != nil {
+		return closed, fmt.Errorf("http.cors: %w", err)
 	}
-	options.CORS = cors
 	return options, nil
+}
+
+// strictly decodes JSON and refuses members that into does not have.
+func strictly(raw json.RawMessage, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }
 
 func corsFrom(raw json.RawMessage) (*CORS, error) {
@@ -158,7 +158,7 @@ func corsFrom(raw json.RawMessage) (*CORS, error) {
 		Credentials   bool         `json:"credentials"`
 		MaxAgeSeconds int64        `json:"max_age_seconds"`
 	}
-	if err := json.Unmarshal(raw, &given); err != nil {
+	if err := strictly(raw, &given); err != nil {
 		return nil, err
 	}
 	if given.MaxAgeSeconds < 0 || given.MaxAgeSeconds > 86400 {

@@ -316,9 +316,9 @@ func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]
 
 // endpointOf makes an endpoint of its row. The caller holds mu.
 func (c *Catalog) endpointOf(slug string, row sqlc.EndpointListLiveRow) *Endpoint {
-	options, err := HTTPFromMetadata(row.Metadata)
+	options, err := HTTPOf(row.Http)
 	if err != nil {
-		c.log.Warn("script has odd metadata", "tenant_id", row.TenantID, "script_id", row.ScriptID, "error", err)
+		c.log.Warn("the settings of an endpoint cannot be read; it asks for a key", "tenant_id", row.TenantID, "script_id", row.ScriptID, "error", err)
 	}
 	if raw := string(row.ResourceLimits); c.lastLimitsRaw == "" || raw != c.lastLimitsRaw {
 		c.lastLimits, c.lastLimitsRaw = EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), raw

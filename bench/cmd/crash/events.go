@@ -35,7 +35,7 @@ func events(ctx context.Context, w *world, chaotic bool) error {
 		err := w.must(ctx, "POST", "/api/v1/scripts", key, map[string]any{
 			"name": fmt.Sprintf("type-%d-subscriber-%d", kind, subscriber), "type": "event", "status": "active",
 			"event_types": []string{fmt.Sprintf("crash.type%d", kind)}, "resource_limits": limits,
-			"metadata": map[string]any{"retry": map[string]any{"max_attempts": attempts, "backoff_ms": 500}},
+			"retry": map[string]any{"max_attempts": attempts, "backoff_ms": 500},
 			"source": fmt.Sprintf(`export default { async event(e, env, ctx) {
 				const r = await fetch(%q + "/?s=%d&n=" + e.data.n + "&a=" + ctx.attempt);
 				if (r.status !== 204) throw new Error("sink: " + r.status);

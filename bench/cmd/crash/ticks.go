@@ -21,7 +21,7 @@ func ticks(ctx context.Context, w *world, chaotic bool) error {
 	for i := range w.schedules {
 		err := w.must(ctx, "POST", "/api/v1/scripts", keys[i%len(keys)], map[string]any{
 			"name": fmt.Sprintf("tick-%d", i), "type": "scheduled", "status": "active", "cron_expression": "0 0 1 1 *", "resource_limits": limits,
-			"metadata": map[string]any{"schedule": map[string]any{"overlap": "allow", "missed": "run_all"}},
+			"schedule": map[string]any{"overlap": "allow", "missed": "run_all"},
 			"source": fmt.Sprintf(`export default { async scheduled(c, env, ctx) {
 				const r = await fetch(%q + "/?s=%d&n=" + c.scheduledTime + "&a=" + ctx.attempt);
 				if (r.status !== 204) throw new Error("sink: " + r.status);

@@ -120,7 +120,7 @@ func newMix(ctx context.Context, n *node) (*mix, error) {
 			body["http_path"], body["http_methods"] = "/"+s.name, []string{"GET"}
 		case "event":
 			body["event_types"] = []string{"soak." + s.name}
-			body["metadata"] = map[string]any{"retry": map[string]any{"max_attempts": 2, "backoff_ms": 500}}
+			body["retry"] = map[string]any{"max_attempts": 2, "backoff_ms": 500}
 		case "scheduled":
 			body["cron_expression"] = "* * * * * *"
 		}

@@ -52,7 +52,7 @@ func summerTime(t *testing.T, w *world) {
 	w.stopLoad()
 	require.Empty(t, w.resolve(45*time.Second)) // while their keys are not of last year
 	clear(w.unsure)
-	berlin := map[string]any{"timezone": "Europe/Berlin", "metadata": map[string]any{"schedule": map[string]any{"missed": "skip"}}}
+	berlin := map[string]any{"timezone": "Europe/Berlin", "schedule": map[string]any{"missed": "skip"}}
 	source := ""
 	for _, s := range library {
 		if s.kind == "scheduled" {

@@ -726,7 +726,7 @@ func duplicateEvents(t *testing.T, w *world) {
 
 func poison(t *testing.T, w *world) {
 	w.addScript("poison", "oneoff", `export default { run() { "x".repeat(2**29 - 24).split(""); } }`, nil)
-	w.addScript("poisonevent", "event", `export default { event() { const a = []; for (;;) a.push(new Uint8Array(1e7).fill(7)); } }`, map[string]any{"metadata": map[string]any{"retry": map[string]any{"max_attempts": 3, "backoff_ms": 100}}})
+	w.addScript("poisonevent", "event", `export default { event() { const a = []; for (;;) a.push(new Uint8Array(1e7).fill(7)); } }`, map[string]any{"retry": map[string]any{"max_attempts": 3, "backoff_ms": 100}})
 	for range 4 { // five would put it in quarantine for five minutes
 		var made struct{ ID string }
 		w.must("POST", "/api/v1/scripts/"+w.script("poison")+"/executions", w.key, map[string]any{}, &made)
@@ -1022,7 +1022,7 @@ func notificationsLost(t *testing.T, w *world) {
 
 func retryStorm(t *testing.T, w *world) {
 	w.addScript("fetches", "event", `export default { async event() { const r = await fetch(sink + "/down"); if (!r.ok) throw new Error("downstream " + r.status); } }`,
-		map[string]any{"metadata": map[string]any{"retry": map[string]any{"max_attempts": 8, "backoff_ms": 500}}})
+		map[string]any{"retry": map[string]any{"max_attempts": 8, "backoff_ms": 500}})
 	w.sink.setFail(true)
 	for range 100 {
 		w.must("POST", "/api/v1/events", w.key, map[string]any{"type": "fault.fetches", "data": 1}, nil)

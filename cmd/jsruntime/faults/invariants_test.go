@@ -148,12 +148,12 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 	if !w.stepped {
 		for _, row := range rows(w, `SELECT format('%s: attempt %s may begin %s after the one before, and no sooner than %s ms', b.id, b.attempt, b.run_at - b.queued_at, backoff)
 			FROM script_executions a JOIN script_executions b ON b.script_id = a.script_id AND b.event_id = a.event_id AND b.attempt = a.attempt + 1 AND b.replay_of IS NOT DISTINCT FROM a.replay_of
-			JOIN scripts s ON s.id = a.script_id, LATERAL (SELECT 0.8 * coalesce((s.metadata->'retry'->>'backoff_ms')::float8, 2000) * 2 ^ (a.attempt - 1)) AS policy(backoff)
+			JOIN scripts s ON s.id = a.script_id, LATERAL (SELECT 0.8 * coalesce((s.retry->>'backoff_ms')::float8, 2000) * 2 ^ (a.attempt - 1)) AS policy(backoff)
 			WHERE a.dead_letter_id IS NULL AND b.dead_letter_id IS NULL AND extract(epoch FROM b.run_at - b.queued_at) * 1000 < backoff - 1`) {
 			fault("I5", "too early: %s", row)
 		}
 	}
-	for _, row := range rows(w, `SELECT e.id::text || ' attempt ' || e.attempt FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE e.attempt > coalesce((s.metadata->'retry'->>'max_attempts')::int, 4)`) {
+	for _, row := range rows(w, `SELECT e.id::text || ' attempt ' || e.attempt FROM script_executions e JOIN scripts s ON s.id = e.script_id WHERE e.attempt > coalesce((s.retry->>'max_attempts')::int, 4)`) {
 		fault("I5", "too many attempts: %s", row)
 	}
 	for _, row := range rows(w, `SELECT coalesce(event_id, execution_id::text) || ' ' || count(*) FROM script_event_dead_letters GROUP BY script_id, coalesce(event_id, execution_id::text) HAVING count(*) > 1`) {

@@ -1,0 +1,98 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A lock that is misspelt is refused, wherever it is misspelt; none opens silently.
+func TestSettingsAreTyped(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	type m = map[string]any
+	web := func(settings m) m {
+		body := m{"name": "web", "type": "http", "http_path": "/web", "http_methods": []string{"GET"}, "source": "export default { fetch() { return new Response() } }"}
+		for k, v := range settings {
+			body[k] = v
+		}
+		return body
+	}
+	cron := func(settings m) m {
+		body := m{"name": "cron", "type": "scheduled", "cron_expression": "0 0 * * *", "source": "export default { scheduled() {} }"}
+		for k, v := range settings {
+			body[k] = v
+		}
+		return body
+	}
+	for _, tc := range []struct {
+		body      m
+		field     string
+		suggested string
+	}{
+		{web(m{"metadata": m{"http": m{"auht": "api_key"}}}), "body.metadata.http.auht", "http.auth"},
+		{web(m{"metadata": m{"http": m{"auth": "api_key"}}}), "body.metadata.http.auth", "http.auth"},
+		{web(m{"metadata": m{"http": m{"cors": true}}}), "body.metadata.http.cors", "http.cors"},
+		{cron(m{"metadata": m{"schedule": m{"missed_window": 5}}}), "body.metadata.schedule.missed_window", "schedule.missed_window_seconds"},
+		{cron(m{"metadata": m{"retry": m{"max_attemps": 5}}}), "body.metadata.retry.max_attemps", "retry.max_attempts"},
+		{web(m{"http": m{"auht": m{"type": "api_key"}}}), "body.http.auht", "did you mean auth?"},
+		{web(m{"http": m{"authentication": m{"type": "api_key"}}}), "body.http.authentication", "did you mean auth?"},
+		{web(m{"htpp": m{"auth": m{"type": "api_key"}}}), "body.htpp", "did you mean http?"},
+		{web(m{"http": m{"Auth": m{"type": "api_key"}}}), "body.http.Auth", "did you mean auth?"},
+		{web(m{"http": m{"auth": m{"tpye": "api_key"}}}), "body.http.auth.tpye", "did you mean type?"},
+		{web(m{"http": m{"auth": m{}}}), "body.http.auth", "type"},
+		{web(m{"http": m{"auth": m{"type": nil}}}), "body.http.auth.type", "string"},
+		{web(m{"http": m{"auth": "api_key"}}), "body.http.auth", "object"},
+		{web(m{"http": m{"auth": m{"type": "apikey"}}}), "body.http.auth.type", "api_key"},
+		{web(m{"http": m{"auth": m{"type": "jwt"}}}), "body.http.auth.type", "none, api_key"},
+		{web(m{"http": m{"cors": m{"origin": "*"}}}), "body.http.cors.origin", "did you mean origins?"},
+		{web(m{"http": m{"cors": m{"credentials": "yes"}}}), "body.http.cors.credentials", "boolean"},
+		{web(m{"http": m{"cors": m{"credentials": true}}}), "body.http.cors", "origins"},
+		{web(m{"http": m{"cors": m{"max_age_seconds": 1e6}}}), "body.http.cors.max_age_seconds", "86400"},
+		{web(m{"retry": m{"max_attempts": 1}}), "body.retry", "not for a script of type http"},
+		{web(m{"schedule": m{"missed": "skip"}}), "body.schedule", "not for a script of type http"},
+		{cron(m{"http": m{"auth": m{"type": "api_key"}}}), "body.http", "not for a script of type scheduled"},
+		{cron(m{"retry": m{"max_attempt": 1}}), "body.retry.max_attempt", "did you mean max_attempts?"},
+		{cron(m{"retry": m{"max_attempts": "1"}}), "body.retry.max_attempts", "integer"},
+		{cron(m{"retry": m{"max_attempts": 0}}), "body.retry.max_attempts", "1"},
+		{cron(m{"retry": m{"jitter": 2}}), "body.retry.jitter", "1"},
+		{cron(m{"schedule": m{"overlaps": "skip"}}), "body.schedule.overlaps", "did you mean overlap?"},
+		{cron(m{"schedule": m{"overlap": "never"}}), "body.schedule.overlap", "queue_one"},
+		{cron(m{"schedule": m{"jitter_seconds": 1.5}}), "body.schedule.jitter_seconds", "integer"},
+	} {
+		detail := fmt.Sprint(acme.post("/api/v1/scripts", tc.body).refused(422, "validation_failed"))
+		require.Contains(t, detail, tc.field)
+		require.Contains(t, detail, tc.suggested)
+	}
+
+	// Other metadata is free.
+	id := acme.post("/api/v1/scripts", web(m{"metadata": m{"http": "yes", "retry": m{"note": 1}, "schedule": 5}, "http": m{"auth": m{"type": "api_key"}, "cors": m{"origins": "https://a.example"}}})).is(201).str("id")
+	at := "/api/v1/scripts/" + id
+	require.Equal(t, m{"auth": m{"type": "api_key"}, "cors": m{"origins": "https://a.example"}}, acme.get(at).json()["http"])
+	acme.patch(at, m{"metadata": m{"http": m{"auht": "api_key"}}}).refused(422, "validation_failed")
+	acme.patch(at, m{"http": m{"auht": m{"type": "api_key"}}}).refused(422, "validation_failed")
+	acme.patch(at, m{"http": m{"auth": m{"type": nil}}}).refused(422, "validation_failed")
+	// A patch of one member leaves the lock closed.
+	p := acme.patch(at, m{"http": m{"cors": m{"max_age_seconds": 5}}}).is(200).json()
+	require.Equal(t, m{"auth": m{"type": "api_key"}, "cors": m{"origins": "https://a.example", "max_age_seconds": 5.0}}, p["http"])
+	require.Equal(t, m{"auth": m{"type": "api_key"}}, acme.patch(at, m{"http": m{"cors": nil}}).is(200).json()["http"])
+
+	made := acme.post("/api/v1/scripts", cron(m{"schedule": m{"missed": "skip"}, "retry": m{"max_attempts": 2, "jitter": 0}})).is(201).json()
+	require.Equal(t, m{"overlap": "skip", "missed": "skip", "missed_window_seconds": 3600.0, "jitter_seconds": 0.0, "retry_lost": false}, made["schedule"])
+	require.Equal(t, m{"max_attempts": 2.0, "jitter": 0.0}, made["retry"])
+
+	// They travel with an export.
+	other := n.tenant("other")
+	exported := acme.get("/api/v1/export").is(200)
+	other.post("/api/v1/import", exported.json()).is(200)
+	for _, script := range other.get("/api/v1/scripts").items() {
+		if script["name"] == "web" {
+			require.Equal(t, m{"auth": m{"type": "api_key"}}, script["http"])
+		} else {
+			require.Equal(t, made["schedule"], script["schedule"])
+			require.Equal(t, made["retry"], script["retry"])
+		}
+	}
+}
