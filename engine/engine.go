@@ -495,13 +495,14 @@ func staticContext(s *Script) []byte {
 		"scriptType":     s.Type, // for the worker, which takes it out of ctx
 		"version":        s.Version,
 		"limits": map[string]any{
-			"maxExecutionTimeMs":   s.Limits.MaxExecutionTime.Milliseconds(),
-			"maxCpuTimeMs":         s.Limits.MaxCPUTime.Milliseconds(),
-			"maxMemoryBytes":       s.Limits.MaxMemoryBytes,
-			"maxConcurrentRuns":    s.Limits.MaxConcurrentRuns,
-			"maxApiCallsPerMinute": s.Limits.MaxAPICallsPerMinute,
-			"maxOutputSizeBytes":   s.Limits.MaxOutputSizeBytes,
-			"maxLogBytes":          s.Limits.MaxLogBytes,
+			"max_execution_time_ms":    s.Limits.MaxExecutionTime.Milliseconds(),
+			"max_cpu_time_ms":          s.Limits.MaxCPUTime.Milliseconds(),
+			"max_memory_bytes":         s.Limits.MaxMemoryBytes,
+			"max_concurrent_runs":      s.Limits.MaxConcurrentRuns,
+			"max_api_calls_per_minute": s.Limits.MaxAPICallsPerMinute,
+			"max_output_size_bytes":    s.Limits.MaxOutputSizeBytes,
+			"max_log_bytes":            s.Limits.MaxLogBytes,
+			"max_request_body_bytes":   s.Limits.MaxRequestBodyBytes,
 		},
 	})
 	if err != nil {

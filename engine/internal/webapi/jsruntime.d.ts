@@ -64,11 +64,13 @@ declare module "jsruntime" {
 
   export interface Limits {
     readonly max_execution_time_ms: number;
+    readonly max_cpu_time_ms: number;
     readonly max_memory_bytes: number;
     readonly max_concurrent_runs: number;
     readonly max_api_calls_per_minute: number;
     readonly max_output_size_bytes: number;
-    readonly [name: string]: number;
+    readonly max_log_bytes: number;
+    readonly max_request_body_bytes: number;
   }
 
   export interface ScheduledController {
