@@ -55,16 +55,25 @@ func samples() map[string]map[string]any {
 		"max_execution_time_ms": 1, "max_memory_bytes": 1 << 24, "max_concurrent_runs": 1, "max_api_calls_per_minute": 1, "max_output_size_bytes": 1,
 		"max_cpu_time_ms": 1, "max_log_bytes": 1, "max_request_body_bytes": 1,
 	}
+	plan := map[string]any{
+		"jit": "off", "max_concurrent_runs": 1, "max_history_bytes": 1 << 30, "max_kv_bytes": 1, "max_queue_depth": 1000, "max_scripts": 100,
+		"retention": map[string]any{"executions_days": 1, "failed_days": 1, "logs_days": 1},
+	}
 	return map[string]map[string]any{
-		"tenant-create": {"slug": "s", "name": "n", "settings": map[string]any{}}, "tenant-update": {"slug": "s", "name": "n", "status": "active", "settings": map[string]any{}},
+		"session-create": {"key": "k", "link": "l"},
+		"tenant-create":  {"slug": "s", "name": "n", "settings": map[string]any{}, "plan": plan}, "tenant-update": {"slug": "s", "name": "n", "status": "active", "settings": map[string]any{}, "plan": plan},
 		"tenant-key-create":   {"name": "k", "role": "viewer", "expires_at": "2100-01-01T00:00:00Z", "user_id": 1},
 		"key-create":          {"name": "k", "role": "viewer", "expires_at": "2100-01-01T00:00:00Z", "user_id": 1},
 		"organization-create": {"name": "o"}, "organization-update": {"name": "o"},
 		"user-create": {"name": "n", "email": "n@example.org", "role": "viewer", "organization_id": nil}, "user-update": {"name": "n", "email": "n@example.org", "role": "viewer", "organization_id": nil},
 		"script-create": {"name": "n", "type": "oneoff", "source": runSource, "status": "draft", "description": "d", "organization_id": nil, "resource_limits": limits,
-			"cron_expression": nil, "timezone": "UTC", "http_path": nil, "http_methods": nil, "event_types": nil, "metadata": map[string]any{}, "tags": []string{}, "change_description": "c"},
+			"cron_expression": nil, "timezone": "UTC", "http_path": nil, "http_methods": nil, "event_types": nil, "metadata": map[string]any{}, "tags": []string{}, "change_description": "c",
+			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
+			"schedule": nil},
 		"script-update": {"name": "job", "type": "scheduled", "source": "export default { scheduled() { } }", "status": "active", "description": "d", "organization_id": nil, "resource_limits": limits,
-			"cron_expression": "0 0 * * *", "timezone": "UTC", "http_path": nil, "http_methods": nil, "event_types": nil, "metadata": map[string]any{}, "tags": []string{}, "change_description": "c"},
+			"cron_expression": "0 0 * * *", "timezone": "UTC", "http_path": nil, "http_methods": nil, "event_types": nil, "metadata": map[string]any{}, "tags": []string{}, "change_description": "c",
+			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
+			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
 		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "scripts": []any{}},
 		"event-publish": {"type": "x.y", "data": 1, "id": "i", "deliver_at": "2026-12-01T00:00:00Z"}, "execution-create": {"input": 1}, "execution-replay": {"version": 1},
 		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v"},

@@ -2,7 +2,9 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/httpapi"
+	"jsruntime/httpapi/forwarded"
 )
 
 // apiRoute is a route of the OpenAPI document.
@@ -63,7 +66,7 @@ func fillTenant(t *testing.T, n *node, c caller) objects {
 	o := objects{}
 	o["scripts"] = c.script("job", map[string]any{"type": "scheduled", "source": "export default { scheduled() {} }", "cron_expression": "0 0 * * *", "status": "active"})
 	event := c.script("listener", map[string]any{"type": "event", "source": "export default { event() {} }", "event_types": []string{"a.b"}, "status": "active"})
-	c.script("callee", map[string]any{"type": "embedded"})
+	c.script("callee", map[string]any{"type": "embedded", "status": "active"})
 	o["executions"] = c.post("/api/v1/scripts/"+o["scripts"]+"/executions", map[string]any{}).is(202).str("id")
 	o["api-keys"] = c.post("/api/v1/api-keys", map[string]any{"name": "spare", "role": "viewer"}).is(201).str("id")
 	o["organizations"] = c.post("/api/v1/organizations", map[string]any{"name": "second"}).is(201).str("id")
@@ -130,9 +133,9 @@ func allowed(role, permission string) bool {
 func permissions() map[string]string {
 	return map[string]string{
 		"tenant-create": "operate", "tenant-list": "operate", "tenant-get": "operate", "tenant-update": "operate", "tenant-delete": "operate",
-		"tenant-key-create": "operate", "node-list": "operate", "whoami": "known",
+		"tenant-key-create": "operate", "node-list": "operate", "tenant-usage": "operate", "whoami": "known",
 		"session-create": "public", "session-get": "known", "session-delete": "known", "session-link-create": "manage",
-		"key-list": "admin", "key-create": "admin", "key-delete": "admin", "audit-list": "admin",
+		"key-list": "admin", "key-create": "admin", "key-delete": "admin", "audit-list": "manage",
 		"organization-list": "read", "organization-create": "write", "organization-get": "read", "organization-update": "write", "organization-delete": "admin",
 		"user-list": "read", "user-create": "admin", "user-get": "read", "user-update": "admin", "user-delete": "admin",
 		"script-create": "write", "script-list": "read", "script-get": "read", "script-update": "write", "script-delete": "admin",
@@ -147,7 +150,20 @@ func permissions() map[string]string {
 
 func TestEveryRouteRoleAndTenant(t *testing.T) {
 	t.Parallel()
-	n := startNode(t)
+	n := startNode(t, func(c *httpapi.Config) {
+		c.TrustedProxies = forwarded.Proxies{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	})
+	// Credentials that are none come from many clients: one may not try so many.
+	strangers := 0
+	stranger := func() (string, string) {
+		strangers++
+		return "X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", strangers/250, strangers%250+1)
+	}
+	refusedTo := func(do func(method, path string, body any, headers ...string) answer, r apiRoute, path string, body any) {
+		t.Helper()
+		name, client := stranger()
+		do(r.method, path, body, name, client).refused(401, "unauthorized")
+	}
 	mine, theirs := n.tenant("mine"), n.tenant("theirs")
 	ours, foreign := fillTenant(t, n, mine), fillTenant(t, n, theirs)
 	roles := map[string]caller{"admin": mine, "developer": n.key("mine", "developer"), "viewer": n.key("mine", "viewer")}
@@ -183,13 +199,13 @@ func TestEveryRouteRoleAndTenant(t *testing.T) {
 
 		if r.permission == "public" {
 			// Anyone may try to sign in, and who has a session already as well.
-			n.as("").do(r.method, path, body).refused(401, "unauthorized")
-			sessions["viewer"].do(r.method, path, body).refused(401, "unauthorized")
+			refusedTo(n.as("").do, r, path, body)
+			refusedTo(sessions["viewer"].do, r, path, body)
 			sessions["admin"].do(r.method, path, body, "Sec-Fetch-Site", "cross-site").refused(403, "cross_origin")
 			continue
 		}
-		n.as("").do(r.method, path, body).refused(401, "unauthorized")
-		n.as("jsr_AAAAAAAA_"+strings.Repeat("A", 43)).do(r.method, path, body).refused(401, "unauthorized")
+		refusedTo(n.as("").do, r, path, body)
+		refusedTo(n.as("jsr_AAAAAAAA_"+strings.Repeat("A", 43)).do, r, path, body)
 
 		// A session is let in as its key is, and only where the request is the console's own.
 		for _, role := range slices.Sorted(maps.Keys(roles)) {
@@ -213,7 +229,7 @@ func TestEveryRouteRoleAndTenant(t *testing.T) {
 				require.Less(t, s.do(r.method, path, body).status, 300, "%s %s", r.method, r.path)
 			}
 		}
-		dead.do(r.method, path, body).refused(401, "unauthorized")
+		refusedTo(dead.do, r, path, body)
 
 		// A neighbour's ids: the same bytes as for ids that nobody has.
 		if strings.Contains(r.path, "{id}") {

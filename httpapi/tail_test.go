@@ -36,8 +36,8 @@ func TestLogTail(t *testing.T) {
 		return &engine.Result{Began: true, StartedAt: time.Now(), EndedAt: time.Now()}, nil
 	})
 	acme, other := n.tenant("acme"), n.tenant("other")
-	mine := acme.script("mine", map[string]any{"type": "embedded"})
-	other.script("theirs", map[string]any{"type": "embedded"})
+	mine := acme.script("mine", map[string]any{"type": "embedded", "status": "active"})
+	other.script("theirs", map[string]any{"type": "embedded", "status": "active"})
 	other.get("/api/v1/logs/tail?script_id="+mine).refused(404, "not_found")
 	acme.get("/api/v1/logs/tail?script_id=x").refused(422, "validation_failed")
 
