@@ -36,7 +36,7 @@ func TestSettingsAreTyped(t *testing.T) {
 		{web(m{"metadata": m{"http": m{"auth": "api_key"}}}), "body.metadata.http.auth", "http.auth"},
 		{web(m{"metadata": m{"http": m{"cors": true}}}), "body.metadata.http.cors", "http.cors"},
 		{cron(m{"metadata": m{"schedule": m{"missed_window": 5}}}), "body.metadata.schedule.missed_window", "schedule.missed_window_seconds"},
-		{cron(m{"metadata": m{"retry": m{"max_attemps": 5}}}), "body.metadata.retry.max_attemps", "retry.max_attempts"},
+		{cron(m{"metadata": m{"retry": m{"max_atempts": 5}}}), "body.metadata.retry.max_atempts", "retry.max_attempts"},
 		{web(m{"http": m{"auht": m{"type": "api_key"}}}), "body.http.auht", "did you mean auth?"},
 		{web(m{"http": m{"authentication": m{"type": "api_key"}}}), "body.http.authentication", "did you mean auth?"},
 		{web(m{"htpp": m{"auth": m{"type": "api_key"}}}), "body.htpp", "did you mean http?"},
