@@ -162,8 +162,8 @@ func (c *jsonChecker) fits(s *huma.Schema, v any) {
 	res := huma.ValidateResult{}
 	huma.Validate(c.schemas, s, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, v, &res)
 	for _, err := range res.Errors {
-		detail, ok := err.(*huma.ErrorDetail)
-		if !ok {
+		var detail *huma.ErrorDetail
+		if !errors.As(err, &detail) {
 			c.misfit(err.Error(), nil)
 			continue
 		}

@@ -46,7 +46,8 @@ func TestJSONIsJudgedAsByItsSchema(t *testing.T) {
 				huma.Validate(schemas, schema, buffer, huma.ModeWriteToServer, v, &res)
 				var want []string
 				for _, err := range res.Errors {
-					detail := err.(*huma.ErrorDetail)
+					var detail *huma.ErrorDetail
+					require.ErrorAs(t, err, &detail)
 					want = append(want, detail.Location+": "+detail.Message)
 				}
 				faults, err := validateJSON([]byte(document), "body", schema, schemas, false)

@@ -26,7 +26,7 @@ func TestFunctionsPinTheirSearchPath(t *testing.T) {
 			definer      bool
 		)
 		require.NoError(t, rows.Scan(&name, &definer, &config))
-		require.Equal(t, "search_path=pg_catalog, public, pg_temp", config, name)
+		require.Equal(t, "search_path=public, pg_temp", config, name)
 		if definer {
 			definers++
 		}

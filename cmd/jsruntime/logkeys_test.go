@@ -21,6 +21,7 @@ var logKeys = strings.Fields(`
 	memory_bytes heap_limit_bytes memory_budget_bytes max_connections
 
 	attempts backlog binaries channel cut endpoints executions exit_code failures file host hop keys last_read layers line lines listen method network networks not_after
+	jit tzdata_version v8_age_days v8_version zones
 	panic pid port refused route schedules signal stage status tenants to unknown version
 `)
 
