@@ -105,7 +105,7 @@ func TestHostsAreKeptApart(t *testing.T) {
 	handler := &front{origins: origins, gateway: says("gateway"), console: says("console"), api: says("api"), draining: &draining}
 	paths := map[string]string{
 		"/console/": "console", "/console": "console", "/api/v1/tenants": "api", "/docs": "api", "/metrics": "api", "/openapi.json": "api", "/healthz": "api",
-		"/readyz": "api", "/jsruntime.d.ts": "api", "/": "api", "/t/acme/x": "gateway",
+		"/readyz": "api", "/jsruntime.d.ts": "api", "/": "<a href=\"/console/\">Found</a>.\n\n", "/t/acme/x": "gateway",
 	}
 	for path, operator := range paths {
 		for host, want := range map[string]string{

@@ -266,7 +266,7 @@ func collect(t *testing.T) (endpoint string, posted <-chan *collector.ExportTrac
 // Not parallel: the SDK has one error handler in a process.
 func TestTracesAreExported(t *testing.T) {
 	endpoint, posted := collect(t)
-	cfg := serveConfig{Worker: os.Args[0], DrainTimeout: time.Second, HistoryMiB: 64, APIRate: 1, APITenantRate: 1, OTLPEndpoint: endpoint}
+	cfg := serveConfig{Worker: os.Args[0], DrainTimeout: time.Second, HistoryMiB: 64, APIRate: 1, APITenantRate: 1, MaxHistory: 1 << 20, MaxKV: 1, MaxScripts: 1, OTLPEndpoint: endpoint}
 	require.NoError(t, cfg.validate())
 	var logged lockedBuffer
 	nodeID := uuid.New()
@@ -307,7 +307,7 @@ func TestOTLPEndpoint(t *testing.T) {
 		"https://collector/":              "https://collector/v1/traces",
 		"https://collector/own/v1/traces": "https://collector/own/v1/traces",
 	} {
-		cfg := serveConfig{Worker: os.Args[0], DrainTimeout: time.Second, HistoryMiB: 64, APIRate: 1, APITenantRate: 1, OTLPEndpoint: given}
+		cfg := serveConfig{Worker: os.Args[0], DrainTimeout: time.Second, HistoryMiB: 64, APIRate: 1, APITenantRate: 1, MaxHistory: 1 << 20, MaxKV: 1, MaxScripts: 1, OTLPEndpoint: given}
 		require.NoError(t, cfg.validate(), given)
 		require.Equal(t, want, cfg.OTLPEndpoint)
 	}

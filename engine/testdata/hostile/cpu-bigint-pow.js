@@ -1,6 +1,6 @@
 // expect: timeout exceeded_wall_time or failed exception or failed exceeded_memory, within 2 s
 export default {
   async run(input, env, ctx) {
-    return String(7n ** 3000000n).length;
+    return String(7n ** 9000000n).length;
   },
 };
