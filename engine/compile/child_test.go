@@ -102,7 +102,7 @@ func priority() int {
 
 func TestHijackedChildren(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
+	self, err := child()
 	require.NoError(t, err)
 	for how, says := range map[string]string{
 		"floods": "output exceeds", "lies": "cannot be read", "hides": "cannot be read",
@@ -121,7 +121,7 @@ func TestHijackedChildren(t *testing.T) {
 // A source that takes more CPU time than a child has is refused by that name, once: the second time nothing is started.
 func TestCPULimitIsNamedAndRemembered(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
+	self, err := child()
 	require.NoError(t, err)
 	c, err := compile.New(compile.Config{Command: []string{self, "compile-child"}})
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -146,6 +147,9 @@ func TestCompilerCaches(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 }
 
+// child is the program that plays the compiler's child: this one, without the race detector.
+var child = sync.OnceValues(executable)
+
 // TestMain lets the test binary be the compiler's child.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "compile-child" {
@@ -157,12 +161,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "fake-child" {
 		os.Exit(fakeChild(os.Args[2]))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	cleanUp()
+	os.Exit(code)
 }
 
 func TestHostileSourcesEndTheChildOnly(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
+	self, err := child()
 	require.NoError(t, err)
 	c, err := compile.New(compile.Config{Command: []string{self, "compile-child"}})
 	require.NoError(t, err)

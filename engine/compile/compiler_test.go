@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +25,7 @@ func heavy(i int) string {
 // the flooder was served with one at most that had not begun before.
 func TestFloodOfOneTenantCostsAnotherNoTurn(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
+	self, err := child()
 	require.NoError(t, err)
 	for _, places := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d places", places), func(t *testing.T) {
@@ -89,7 +88,7 @@ func TestFloodOfOneTenantCostsAnotherNoTurn(t *testing.T) {
 
 func TestRefusalsNameTheQueue(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
+	self, err := child()
 	require.NoError(t, err)
 	c, err := compile.New(compile.Config{Parallel: 1, TenantQueue: 1, Queue: 2, Command: []string{self, "compile-child"}})
 	require.NoError(t, err)
@@ -150,7 +149,7 @@ func TestRefusalsAreRemembered(t *testing.T) {
 
 func TestWhoStopsWaitingTakesNoTurn(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
+	self, err := child()
 	require.NoError(t, err)
 	c, err := compile.New(compile.Config{Parallel: 1, Command: []string{self, "compile-child"}})
 	require.NoError(t, err)

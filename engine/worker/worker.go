@@ -555,7 +555,10 @@ func (w *worker) settle(err error) error {
 			break
 		}
 		if code := w.stopCode(); code != "" {
-			w.notify(w.slot, code)
+			// A cancelled execution has had its grace, or is to have none.
+			if code != codeCancelled {
+				w.notify(w.slot, code)
+			}
 			break
 		}
 		n := w.cur.takeNotice()
