@@ -230,7 +230,7 @@ func killWorkers(t *testing.T, w *world) {
 }
 
 func hangWorkers(t *testing.T, w *world) {
-	w.addScript("short", "oneoff", `export default { async run(input, env, ctx) { const t = token(); await begin(ctx, t); await fetch(sink + "/slow?ms=1500").then((r) => r.text()); await end(ctx, t); return { token: t }; } }`,
+	w.addScript("short", "oneoff", `export default { async run(input, env, ctx) { const t = token(); await begin(ctx, t); await fetch(sink + "/slow?ms=1500").then((r) => r.text()); await end(ctx, t); return { mark: t }; } }`,
 		map[string]any{"resource_limits": map[string]any{"max_execution_time_ms": 3000, "max_api_calls_per_minute": 100000, "max_concurrent_runs": 100}})
 	work := w.script("work")
 	w.setScript("work", w.script("short"))
@@ -542,7 +542,7 @@ func drain(t *testing.T, w *world) {
 	w.setScript("work", w.addScript("long", "oneoff", `export default { async run(input, env, ctx) {
 		const t = token(); await begin(ctx, t);
 		for (let i = 0; i < 60; i++) await fetch(sink + "/slow?ms=1000").then((r) => r.text());
-		await end(ctx, t); return { token: t }; } }`,
+		await end(ctx, t); return { mark: t }; } }`,
 		map[string]any{"resource_limits": map[string]any{"max_execution_time_ms": 120_000, "max_api_calls_per_minute": 100_000, "max_concurrent_runs": 100}}))
 	long := w.busy(4, 0)
 	w.setScript("work", work)

@@ -89,7 +89,7 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 		fault("I2", "an ended execution changed: %s", row)
 	}
 	for _, row := range rows(w, `SELECT id::text || ' ' || greatest(attempt + lost_count,
-		1 + (SELECT count(*) FROM fault_transitions f WHERE f.id = script_executions.id AND f.old = 'running' AND f.new = 'pending'))::text || ' ' || coalesce(output->>'token', '') || ' ' || status FROM script_executions WHERE handler IN ('run', 'event')`) {
+		1 + (SELECT count(*) FROM fault_transitions f WHERE f.id = script_executions.id AND f.old = 'running' AND f.new = 'pending'))::text || ' ' || coalesce(output->>'mark', '') || ' ' || status FROM script_executions WHERE handler IN ('run', 'event')`) {
 		f := strings.Fields(row + " -")
 		var may int
 		fmt.Sscan(f[1], &may)

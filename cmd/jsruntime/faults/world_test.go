@@ -244,7 +244,7 @@ var library = []struct{ name, kind, source string }{
 		if (input?.ms) await fetch(sink + "/slow?ms=" + input.ms).then((r) => r.text());
 		if (input?.spin) { const until = Date.now() + input.spin; while (Date.now() < until) {} }
 		await end(ctx, t);
-		return { token: t, n: input?.n ?? null };
+		return { mark: t, n: input?.n ?? null };
 	} }`},
 	{"hello", "http", `export default { fetch(request, env, ctx) { return Response.json({ id: ctx.executionId }); } }`},
 	{"big", "http", `export default { fetch() { return new Response(new ReadableStream({ start(c) { this.n = 0; }, pull(c) {
@@ -255,7 +255,7 @@ var library = []struct{ name, kind, source string }{
 	{"onevent", "event", `export default { async event(event, env, ctx) {
 		const t = token(); await begin(ctx, t); await end(ctx, t);
 		if (event.data?.fail) throw new Error("as asked");
-		return { token: t, id: event.id };
+		return { mark: t, id: event.id };
 	} }`},
 	{"tick", "scheduled", `export default { async scheduled(c, env, ctx) {
 		await fetch(sink + "/tick?s=" + ctx.scriptId + "&at=" + c.scheduledTime + "&e=" + ctx.executionId).then((r) => r.text());
