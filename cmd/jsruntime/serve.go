@@ -412,9 +412,9 @@ func newLogger(cfg serveConfig, stderr io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // one of an enum
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && isTerminal(stderr) {
-		return slog.New(slog.NewTextHandler(stderr, options))
+		return slog.New(limitLog(slog.NewTextHandler(stderr, options), time.Now))
 	}
-	return slog.New(slog.NewJSONHandler(stderr, options))
+	return slog.New(limitLog(slog.NewJSONHandler(stderr, options), time.Now))
 }
 
 // isTerminal reports whether a person reads what is written.
