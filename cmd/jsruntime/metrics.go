@@ -305,7 +305,7 @@ func (m *metrics) watchLedger(stats func() ledger.Stats) {
 	}
 }
 
-// watchStorage registers how many tenants are near and over their storage quota. Which they are is in the log of the API, and in /usage.
+// watchStorage registers how many tenants are near and over their storage quota. Which they are is in /usage.
 func (m *metrics) watchStorage(over func() (lean, full int)) {
 	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota, of those that this node has seen in the last minute.", prometheus.Labels{"state": "lean"},
 		func() float64 { lean, _ := over(); return float64(lean) })
