@@ -64,7 +64,7 @@ type Config struct {
 	MaxMemoryCeiling int64
 	// KillGrace is how long after its Cancel a worker may take to end an execution before it is killed. 0 means 250 ms.
 	KillGrace time.Duration
-	// CancelGrace is how long a script may clean up once its execution was cancelled, or nobody waits for its answer any more. 0 means 1 s;
+	// CancelGrace is how long a script may clean up once its execution was cancelled, or its client has left. 0 means 1 s;
 	// less than 0 not at all.
 	CancelGrace time.Duration
 	// DrainGrace is how long Run lets executions end by themselves once its context is done. 0 means 10 s.
@@ -317,13 +317,11 @@ func (e *Engine) convicted(prog *pool.Program, cause, reason string) {
 
 // died counts a worker's death against a script.
 func (e *Engine) died(tenant, script uuid.UUID, version int) {
-	if e.quarantine.Death(tenant, script, version) {
+	if stay, put := e.quarantine.Death(tenant, script, version); put {
 		e.cfg.Logger.Warn("script quarantined", "tenant_id", tenant, "script_id", script, "version", version, "quarantine_ms", e.cfg.QuarantineFor.Milliseconds())
 		e.cfg.Observer.ScriptQuarantined(tenant, script)
 		if e.cfg.Quarantined != nil {
-			if stay, ok := e.quarantine.Check(script, version); ok {
-				e.cfg.Quarantined(stay)
-			}
+			e.cfg.Quarantined(stay)
 		}
 	}
 }

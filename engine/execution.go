@@ -35,7 +35,7 @@ type execution struct {
 
 	began  atomic.Int64 // when its worker began it, in nanoseconds since 1970; 0: not yet
 	goesOn bool         // Execute has returned; guarded by engine.mu
-	left   bool         // nobody waits for the answer; its waiter's only
+	left   bool         // the client has left; used by the goroutine of wait only
 	given  *Result      // what the handler gave, where it went out before the end; its waiter's only
 
 	mu        sync.Mutex
@@ -333,7 +333,7 @@ func (x *execution) wait(gone <-chan struct{}, early bool) bool {
 // maxReason bounds what of a cause a script is told.
 const maxReason = 1 << 10
 
-// leave says that nobody waits for the answer any more.
+// leave tells the worker that the client has left.
 func (x *execution) leave() {
 	if x.left {
 		return

@@ -235,7 +235,7 @@ type Executor interface {
 	// Execute runs inv to its end, or to its answer where inv.OnEnd is set. It returns an error only where the execution was not
 	// accepted: *RefusedError, or ctx's error before it was begun. A ctx that ends later cancels the execution, and the Result says so
 	// (CodeCancelled, with the message of context.Cause): its script is told and may clean up for a second, unless the cause is made
-	// by WithoutGrace. Where the ctx was cancelled without a cause, or by ErrClientGone, nobody waits for the answer: work of waitUntil goes on then.
+	// by WithoutGrace. Where the ctx was cancelled without a cause, or by ErrClientGone, the client has left: work of waitUntil goes on then.
 	Execute(ctx context.Context, inv *Invocation) (*Result, error)
 }
 
@@ -250,7 +250,7 @@ const (
 	ScopeLedger Scope = "ledger" // the history has no room
 )
 
-// ErrClientGone is the cause of a cancellation because nobody waits for the answer any more.
+// ErrClientGone is the cause of a cancellation because the client has left.
 var ErrClientGone = errors.New("client disconnected")
 
 // WithoutGrace makes err a cause that ends an execution at once: its script is not told, and nothing more of it runs.

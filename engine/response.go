@@ -16,7 +16,7 @@ const (
 
 // cleanHead makes of a status and headers that a script gave what may go to a client. raw is "name\nvalue\n…" as package wire has
 // it. It returns a message where the head is not one: a status outside 200 to 599, a name that is no token, a character that no
-// value may have, too many or too large headers. Which of them a client gets is decided by whoever sends them.
+// value may have, too many or too large headers. The gateway decides which of them a client gets.
 func cleanHead(status int, raw []byte) (int, []string, string) {
 	if status < 200 || status > 599 {
 		return 0, nil, fmt.Sprintf("a response's status must be between 200 and 599, not %d", status)

@@ -50,7 +50,7 @@ func hashOf(token string) []byte {
 	return sum[:]
 }
 
-// isToken reports whether a text looks like a token of that kind. Nobody asks the database about others.
+// isToken reports whether a text looks like a token of that kind. The database is not asked about other texts.
 func isToken(token, prefix string) bool {
 	return len(token) == len(prefix)+keySecretLen && strings.HasPrefix(token, prefix) && strings.Trim(token[len(prefix):], keyAlphabet) == ""
 }
@@ -332,7 +332,7 @@ func (a *API) sessionDelete(ctx context.Context, in *sessionDeleteIn) (*sessionO
 	}
 	p := &c.principal
 	tenant := p.TenantID
-	if p.Role == RoleSuperadmin { // X-Tenant names somebody else's audit log
+	if p.Role == RoleSuperadmin { // X-Tenant names the audit log of another tenant
 		tenant = uuid.Nil
 	}
 	err := a.operate(ctx, tenant, func(ch *change) error {

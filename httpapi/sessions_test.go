@@ -192,7 +192,7 @@ func TestSessionCookieWithTLS(t *testing.T) {
 	link := n.as(key).do("POST", "/api/v1/session-links", nil, tls...).is(201)
 	require.True(t, strings.HasPrefix(link.str("url"), "https://console.test/console/#link=jsl_"), link.str("url"))
 
-	// Nobody else's word counts.
+	// Only a trusted proxy's header counts.
 	plain := startNode(t)
 	a = plain.anyone().post("/api/v1/session", map[string]any{"key": plain.tenant("acme").key}, tls...).is(204)
 	require.True(t, strings.HasPrefix(a.header.Get("Set-Cookie"), "jsr_session="))
@@ -301,7 +301,7 @@ func TestSessionLinks(t *testing.T) {
 	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM console_session_links l WHERE l::text LIKE '%' || $1 || '%'", link[4:]).Scan(&found))
 	require.Zero(t, found)
 
-	// Once, on any node, whoever is first.
+	// The first use, on any node, is the only one.
 	var won atomic.Int32
 	var wait sync.WaitGroup
 	for i := range 8 {

@@ -2,7 +2,7 @@
 --
 -- Of a token only its SHA-256 is stored. Whose session it is: key_id names a key of the table api_keys, with which the session ends;
 -- operator_proof stands for a key that is in the nodes' environment only. It is an HMAC of the token's hash under that key, so that a
--- session of the operator ends when the key is taken out of use, and nobody makes one by writing to the database.
+-- session of the operator ends when the key is taken out of use, and a row that is written to the database by hand is none.
 -- expires_at is the absolute end; before it a session ends when it was not used for a while, which seen_at tells to the minute.
 
 -- +goose Up

@@ -1,6 +1,6 @@
 -- An event with a thousand subscribers is a thousand executions: the queue is asked whether all of them fit, and the event's data are
--- stored once. An execution of an event has {id, type, time} as its input; jsruntime_input adds the data of script_events for whoever
--- reads it. The event stays as long as one of its executions does. What runs without its event (a redrive of a dead letter, a replay)
+-- stored once. An execution of an event has {id, type, time} as its input; jsruntime_input adds the data of script_events for its
+-- readers. The event stays as long as one of its executions does. What runs without its event (a redrive of a dead letter, a replay)
 -- has its whole input.
 --
 -- The bound of a tenant's queue moves from its settings, which are the operator's own JSON, to its plan: see 00038.

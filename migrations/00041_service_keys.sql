@@ -1,4 +1,4 @@
--- Keys that all nodes of a database share and nobody else has: random, made by the first node that needs one.
+-- Secret keys that all nodes of a database share: random, made by the first node that needs one.
 
 -- +goose Up
 CREATE TABLE service_keys (

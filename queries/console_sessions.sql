@@ -35,7 +35,7 @@ DELETE FROM console_sessions WHERE id = @id;
 -- name: ConsoleSessionDeleteByToken :exec
 DELETE FROM console_sessions WHERE token_hash = @token_hash;
 
--- All sessions of a key and its links that nobody has used; those of the operator's keys where key_id is null.
+-- All sessions of a key and its unused links; those of the operator's keys where key_id is null.
 -- name: ConsoleSessionDeleteAll :execrows
 WITH links AS (
     DELETE FROM console_session_links l WHERE l.key_id = sqlc.narg(key_id) OR (l.key_id IS NULL AND sqlc.narg(key_id)::uuid IS NULL)

@@ -97,7 +97,7 @@ func (s *Scheduler) pausedLocked(p pair, now time.Time) (until time.Time, paused
 	return until, paused
 }
 
-// unblock counts a run among those that take a slot: what it was blocked by has ended.
+// unblock gives a run a slot, because the execution that it waited for has ended.
 func (s *Scheduler) unblock(h *held) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -201,7 +201,7 @@ type Scheduler struct {
 	mu      sync.Mutex
 	held    map[uuid.UUID]*held     // executions that this node has leases of
 	running map[uuid.UUID]int       // by script and by tenant: begun or about to begin, and not ended
-	blocked map[uuid.UUID]int       // by script and by tenant: of these, those that wait for an execution of their own script or tenant
+	blocked map[uuid.UUID]int       // by script and by tenant: how many of running wait for another execution of their script or tenant
 	slots   int                     // how many are running and not blocked
 	pauses  map[uuid.UUID]time.Time // by script and by tenant: until when nothing of it is claimed
 	took    time.Duration           // moving average of what an execution takes; 0: not known

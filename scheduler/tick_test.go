@@ -39,7 +39,7 @@ func TestEveryTickStartsOnce(t *testing.T) {
 		stops = append(stops, stop)
 	}
 	w.eventually(`SELECT count(*) >= $1 FROM script_schedule_ticks`, jobs*6)
-	// It locks the rows in another order than the nodes do, and may be the one that Postgres ends.
+	// It locks the rows in another order than the nodes do, and Postgres may end it as a deadlock's victim.
 	require.Eventually(t, func() bool {
 		_, err := w.db.Exec(t.Context(), `UPDATE script_scheduled_jobs SET is_active = false`)
 		return err == nil

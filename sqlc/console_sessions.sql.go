@@ -59,7 +59,7 @@ WITH links AS (
 DELETE FROM console_sessions s WHERE s.key_id = $1 OR (s.key_id IS NULL AND $1::uuid IS NULL)
 `
 
-// All sessions of a key and its links that nobody has used; those of the operator's keys where key_id is null.
+// All sessions of a key and its unused links; those of the operator's keys where key_id is null.
 func (q *Queries) ConsoleSessionDeleteAll(ctx context.Context, keyID *uuid.UUID) (int64, error) {
 	result, err := q.db.Exec(ctx, consoleSessionDeleteAll, keyID)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"jsruntime/migrations/dbtest"
 )
 
-// jobSource answers as its query says while a job goes on that ends only once somebody has opened its gate.
+// jobSource answers as its query says, while its job goes on until the test opens the gate.
 const jobSource = `import { kv } from "jsruntime";
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 export default { async fetch(request, env, ctx) {
@@ -170,7 +170,7 @@ func TestClientLeavesAndTheWorkGoesOn(t *testing.T) {
 		watcher.get("GET", "/t/acme/job?do=open&id=left"+do)
 		require.Eventually(t, func() bool { _, done := watcher.look("left" + do); return done }, time.Minute, 10*time.Millisecond)
 	}
-	// The handler of the second has nobody to answer, and nothing goes on any more.
+	// The client of the second handler has left, and no work of waitUntil is left.
 	require.Eventually(t, func() bool {
 		_, text := n.try("GET", "/api/v1/executions?status=cancelled", key, nil)
 		return strings.Contains(text, `"error":"client disconnected"`)

@@ -64,7 +64,7 @@ func status(t *testing.T, conn net.Conn) (int, string) {
 
 const get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
-// TestSlowClientsMakeRoom: who holds a body open, or never ends a request's head, loses its place to whoever comes next, and what
+// TestSlowClientsMakeRoom: a client that holds a body open, or never ends a request's head, loses its place to the next client, and what
 // waits for an answer keeps it.
 func TestSlowClientsMakeRoom(t *testing.T) {
 	t.Parallel()
@@ -89,7 +89,7 @@ func TestSlowClientsMakeRoom(t *testing.T) {
 	_, err := head.Read(make([]byte, 1))
 	require.Error(t, err, "a head that never ends has made room")
 
-	third := dial(t, address, get) // of those that are idle now, the first one goes
+	third := dial(t, address, get) // the connection that has been idle for longest is closed
 	code, _ = status(t, third)
 	require.Equal(t, 200, code)
 	_, err = first.Read(make([]byte, 1))

@@ -266,7 +266,7 @@ export default { async run(input) { console.log(text); console.error(text, { [te
 	}
 }
 
-// Buttons are those that the role may use; what cannot be taken back asks; nobody's change is written over unasked.
+// The page shows the buttons that the role may use. It asks before an act that cannot be undone, and before it overwrites another person's change.
 func TestConsoleAsksBeforeHarm(t *testing.T) {
 	t.Parallel()
 	browser := browsertest.Start(t)

@@ -42,7 +42,7 @@ func TestDataDirIsClosed(t *testing.T) {
 	require.Equal(t, os.FileMode(0o644), mode(t, outside), "what a link points to is not the node's")
 	require.NoError(t, closeDataDir(open))
 
-	// Somebody's home is left alone.
+	// A user's home directory is not changed.
 	home := filepath.Join(parent, "home")
 	require.NoError(t, os.MkdirAll(home, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(home, "letters"), nil, 0o600))
@@ -56,7 +56,7 @@ func TestDataDirIsClosed(t *testing.T) {
 	require.NoError(t, closeDataDir(home), "closed already")
 }
 
-// Nodes that start together agree on the key of cursors, which nobody can guess.
+// Nodes that start together agree on one random key of cursors.
 func TestCursorKeyIsTheDatabases(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.DB(t)

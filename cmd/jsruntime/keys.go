@@ -118,7 +118,7 @@ func cursorKey(ctx context.Context, db sqlc.DBTX) ([]byte, error) {
 var ownFiles = []string{"admin.key", "secret.key", "postgres", "postgres.lock", "postgres.password", "postgres.port", "demo.key"}
 
 // closeDataDir makes the data directory if it is missing, and takes it and its files from other users of the machine: directories 0700, files
-// 0600. A directory that is open to others and does not look like a node's is refused: it may be somebody's home.
+// 0600. A directory that is open to others and does not look like a node's is refused: it may be a user's home directory.
 func closeDataDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"jsruntime/migrations/dbtest"
 )
 
-// TestAQuarantineHoldsOnAllNodes: a script that kills workers is refused by every node, also after a restart, until somebody releases it on
+// TestAQuarantineHoldsOnAllNodes: a script that kills workers is refused by every node, also after a restart, until a user releases it on
 // any node, changes its status or uploads another version.
 func TestAQuarantineHoldsOnAllNodes(t *testing.T) {
 	t.Parallel()

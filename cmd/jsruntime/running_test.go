@@ -33,7 +33,7 @@ func (n *node) listed(key, query string, want int) (ids []string) {
 	return ids
 }
 
-// What runs for a second is seen and can be cancelled on any node, whoever waits for it; its row becomes its ending.
+// An execution that has run for a second is listed and can be cancelled on any node, for each trigger; its row becomes its ending.
 func TestRunningIsSeenAndCancelledOnAnyNode(t *testing.T) {
 	t.Parallel()
 	url := dbtest.URL(t)

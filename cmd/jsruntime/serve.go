@@ -206,12 +206,12 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		return fmt.Errorf("host: %w", err)
 	}
 	calls := traces.host(services)
-	held := newQuarantines(leases, library, log)
+	quarantines := newQuarantines(leases, library, log)
 	machine, err = engine.New(engine.Config{
 		WorkerPath: cfg.Worker, WorkerArgs: workerArgs(cfg.JIT), Sandbox: cfg.Sandbox, MaxWorkers: cfg.Workers, MaxWarm: cfg.Warm, Spares: cfg.Spares,
 		QueueWait: cfg.QueueWait, DrainGrace: time.Second, Members: members, TenantConcurrency: tenants.concurrency, TenantJIT: tenants.jit(cfg.JIT), Host: calls, Env: secrets.EnvJSON, MapStack: compile.MapStack,
 		Secrets: secrets.Known,
-		Budget:  budget, Observer: metrics, Quarantined: held.begun, Logger: log,
+		Budget:  budget, Observer: metrics, Quarantined: quarantines.begun, Logger: log,
 	})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
@@ -240,7 +240,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		}
 		endDeleted(ctx, library, machine, change)
 	})
-	library.OnChange(held.follow(ctx, machine))
+	library.OnChange(quarantines.follow(ctx, machine))
 	metrics.watchEngine(machine.Stats)
 	metrics.watchV8(worker)
 	metrics.watchPool("main", pool)
@@ -301,7 +301,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	parts.start("storage", stored.Run)
 	parts.start("ledger", book.Run)
 	parts.start("host", services.Run)
-	parts.start("quarantines", held.run)
+	parts.start("quarantines", quarantines.run)
 	parts.start("engine", machine.Run)
 	parts.start("log tail", tail.Run)
 	select {

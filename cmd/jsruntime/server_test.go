@@ -93,7 +93,7 @@ func TestHeadsAreJudgedBeforeTheServerReadsThem(t *testing.T) {
 }
 
 // Which part of the node answers is decided by the host first. The operator's part does not exist on tenants' hosts, nor at a name that
-// somebody made lead to this machine.
+// a stranger points at this machine.
 func TestHostsAreKeptApart(t *testing.T) {
 	t.Parallel()
 	var draining atomic.Bool

@@ -65,7 +65,7 @@ func TestServerWithTLS(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// A certificate is got for the operator's names and for tenants that exist, and not for a name that somebody points at the node.
+// A certificate is got for the operator's names and for tenants that exist, and not for a name that a stranger points at the node.
 func TestServedNames(t *testing.T) {
 	t.Parallel()
 	origins, err := origin.New(origin.Config{TenantDomains: []string{"apps.test"}, OperatorHosts: []string{"console.test"}})

@@ -89,13 +89,19 @@ func TestQuarantine(t *testing.T) {
 	tenant, script := uuid.New(), uuid.New()
 	in := func(version int) bool { _, ok := q.Check(script, version); return ok }
 
-	require.False(t, q.Death(tenant, script, 1))
+	dies := func(q *admission.Quarantine) bool {
+		stay, put := q.Death(tenant, script, 1)
+		held, ok := q.Check(script, 1)
+		require.Equal(t, put, put && ok && held == stay, "the stay that is returned is the one that holds")
+		return put
+	}
+	require.False(t, dies(q))
 	now = now.Add(40 * time.Second)
-	require.False(t, q.Death(tenant, script, 1))
+	require.False(t, dies(q))
 	now = now.Add(40 * time.Second)
-	require.False(t, q.Death(tenant, script, 1), "the first one is forgotten")
+	require.False(t, dies(q), "the first one is forgotten")
 	require.False(t, in(1))
-	require.True(t, q.Death(tenant, script, 1))
+	require.True(t, dies(q))
 	require.True(t, in(1))
 	require.False(t, in(2), "a new version may run")
 	require.Len(t, q.List(), 1)
@@ -104,7 +110,7 @@ func TestQuarantine(t *testing.T) {
 	now = now.Add(5 * time.Minute)
 	require.False(t, in(1), "its time is over")
 	require.Empty(t, q.List())
-	require.False(t, q.Death(tenant, script, 1), "and the count begins again")
+	require.False(t, dies(q), "and the count begins again")
 
 	for range 2 {
 		q.Death(tenant, script, 1)
@@ -115,6 +121,6 @@ func TestQuarantine(t *testing.T) {
 
 	never := admission.NewQuarantine(admission.QuarantineConfig{After: -1})
 	for range 100 {
-		require.False(t, never.Death(tenant, script, 1))
+		require.False(t, dies(never))
 	}
 }

@@ -69,10 +69,10 @@ func (q *Quarantine) Check(scriptID uuid.UUID, version int) (Stay, bool) {
 	return s.stay, true
 }
 
-// Death counts a worker that the script killed, and reports whether that put it in quarantine.
-func (q *Quarantine) Death(tenantID, scriptID uuid.UUID, version int) bool {
+// Death counts a worker that the script killed. Where that put the script in quarantine it returns the stay.
+func (q *Quarantine) Death(tenantID, scriptID uuid.UUID, version int) (stay Stay, put bool) {
 	if q.cfg.After < 1 {
-		return false
+		return Stay{}, false
 	}
 	now := q.cfg.Now()
 	q.mu.Lock()
@@ -84,17 +84,17 @@ func (q *Quarantine) Death(tenantID, scriptID uuid.UUID, version int) bool {
 		q.scripts[scriptID] = s
 	}
 	if now.Before(s.stay.Until) {
-		return false // what was still under way when it was put there
+		return Stay{}, false // what was still under way when it was put there
 	}
 	s.deaths = append(s.deaths, now)
 	if len(s.deaths) < q.cfg.After {
-		return false
+		return Stay{}, false
 	}
 	s.stay.Deaths, s.stay.Window = len(s.deaths), q.cfg.Window
 	s.deaths = nil
 	s.stay.Since, s.stay.Until = now, now.Add(q.cfg.For)
 	q.any.Store(true)
-	return true
+	return s.stay, true
 }
 
 // forget drops deaths before the window and scripts that have nothing left, so that the map follows the last minutes only.

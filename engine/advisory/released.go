@@ -18,7 +18,7 @@ var released = map[string]string{
 	"15.0": "2026-06-30", "15.1": "2026-07-28", "15.2": "2026-08-25", "15.3": "2026-09-08", "15.4": "2026-09-22",
 }
 
-// Released is the day on which a version of V8 came out, as "13.6.233.10" or with a suffix of whoever built it. False: it is not known.
+// Released is the day on which a version of V8 came out, as "13.6.233.10" or with the suffix of its builder. False: it is not known.
 func Released(version string) (time.Time, bool) {
 	version, _, _ = strings.Cut(version, "-")
 	text, ok := released[version]

@@ -64,7 +64,7 @@ func (f *fakeWorker) hijacked(name, parameter string, m *wire.Run, cancel <-chan
 		p := f.begin(m, "kv.get", `{}`, nil, true)
 		<-p.c
 		f.flood(&wire.Chunk{Seq: m.Seq, Stream: p.number})
-	case "flood-call": // calls that nobody answers
+	case "flood-call": // calls whose answers it does not wait for
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		for n := uint32(1); ; n++ {
@@ -75,7 +75,7 @@ func (f *fakeWorker) hijacked(name, parameter string, m *wire.Run, cancel <-chan
 		go f.flood(&wire.HostCancel{Seq: seq, Call: 1})
 		return ok([]byte("null"))
 	case "deaf": // asks for answers of which it reads none
-		f.mu.Lock() // the one that reads waits for it
+		f.mu.Lock() // the reader waits for it
 		for call := uint32(1); ; call++ {
 			f.send(&wire.HostCall{Seq: m.Seq, Call: call, Method: "kv.get", Args: []byte("{}")})
 			if call%wire.MaxOpenCalls == 0 {

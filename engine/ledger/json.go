@@ -274,7 +274,7 @@ type described struct {
 	res *engine.Result // nil: it has not run
 	// lean leaves input and output out: the tenant has reached its storage quota.
 	lean bool
-	// whole keeps JSON that is longer: of the queue, where nobody has been given the output yet.
+	// whole keeps JSON that is longer: of the queue, where the row is the only copy of the output.
 	whole bool
 
 	// What the input's writing found; the trigger data tell it.

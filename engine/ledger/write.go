@@ -98,7 +98,7 @@ func (l *Ledger) drop(r *row, err error) {
 	l.counts.waitingRows.Add(-1)
 	level := slog.LevelError
 	if errors.Is(err, errScriptDeleted) {
-		level = slog.LevelDebug // whoever deletes a script wants its history gone
+		level = slog.LevelDebug // a deleted script takes its history with it
 	}
 	l.log.Log(context.Background(), level, "execution dropped", "execution_id", r.id, "tenant_id", r.usage.tenant, "script_id", r.usage.script,
 		"error", err)

@@ -294,7 +294,7 @@ func (r Rules) Body(contentType string, body []byte) (masked []byte, names []str
 	case media == "multipart/form-data" && params["boundary"] != "":
 		return r.multipart(params["boundary"], body)
 	}
-	// Whoever sends JSON need not say so: a beacon is text/plain.
+	// JSON may come under another type: a beacon is text/plain.
 	start := bytes.TrimLeft(body, " \t\r\n\ufeff")
 	if len(start) > 0 && (start[0] == '{' || start[0] == '[' || strings.HasSuffix(media, "json") && start[0] == '"') {
 		return r.JSON(body)

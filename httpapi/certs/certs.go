@@ -27,7 +27,7 @@ const maxNewPerHour = 30
 
 // ACMEConfig configures certificates from an authority.
 type ACMEConfig struct {
-	// Email is whom the authority writes to; empty means nobody.
+	// Email is the address that the authority writes to; empty means none.
 	Email string
 	// Directory is the authority's URL; empty means Let's Encrypt.
 	Directory string

@@ -5,7 +5,7 @@
 //	                 judged strictly             └ parses what cannot be read in two ways
 //
 // net/http takes heads that other servers and proxies read otherwise: a Content-Length beside Transfer-Encoding, several lengths, lines
-// that end with a bare LF, folded lines. What two readers understand differently, somebody smuggles a request with. net/http also
+// that end with a bare LF, folded lines. A head that two readers understand differently can smuggle a request. net/http also
 // answers by itself, in plain text, what it does not understand; among that are paths that browsers send (/100%).
 //
 // # Rules

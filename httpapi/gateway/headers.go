@@ -212,7 +212,7 @@ func canonical(name string) string {
 	return textproto.CanonicalMIMEHeaderKey(name)
 }
 
-// sandbox is the policy of every answer below Prefix, whatever its status and type: a document there gets an origin that is nobody's.
+// sandbox is the policy of every answer below Prefix, whatever its status and type: a document there gets an opaque origin.
 // Which answers a browser takes for a document is not ours to guess, and a 304 replaces the policy of the answer that it confirms.
 const sandbox = "sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads allow-top-navigation-by-user-activation"
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A key of the admin API never reaches a script, and never its history: whoever sends one to an endpoint has mistaken the address,
+// A key of the admin API never reaches a script, and never its history: a client that sends one to an endpoint has mistaken the address,
 // or was led there. Keys begin with keyMark; only the operator may have chosen one that does not.
 
 const (

@@ -16,7 +16,7 @@ import (
 
 const ownHost = "acme.localhost"
 
-// Below /t/ every answer says that its document gets an origin that is nobody's: whatever the status, and whoever gives it.
+// Below /t/ every answer gives its document an opaque origin, for each status and each part of the node that answers.
 func TestEveryAnswerOnTheSharedHostIsSandboxed(t *testing.T) {
 	t.Parallel()
 	refused := &engine.RefusedError{Code: engine.CodeOverloaded, Detail: "because"}

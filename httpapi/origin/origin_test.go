@@ -78,7 +78,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// A name that somebody lets lead to a node on its user's machine does not reach console and API. Where the node is public and the
+// A name that a stranger points at a node on a user's machine does not reach console and API. Where the node is public and the
 // operator named no hosts, any name does.
 func TestWhichNamesAreTheOperators(t *testing.T) {
 	t.Parallel()

@@ -662,7 +662,7 @@ func (i *Isolate) Stop(name, message string) error {
 	return i.drain(err)
 }
 
-// Left tells the script that nobody waits for its answer any more, and why. That is Stop unless work of waitUntil is left: then it is
+// Left tells the script that its client has left, and why. That is Stop unless work of waitUntil is left: then it is
 // Stop once that work has settled and the handler has not.
 func (i *Isolate) Left(message string) error {
 	_, err := i.call(fnLeft, message)

@@ -92,7 +92,7 @@ type Stop struct {
 	Code   string        // the error code to report
 	Reason string        // what the script is told
 	Grace  time.Duration // how long the script may clean up before it is terminated; 0: not at all
-	Left   bool          // nobody waits for the answer: work of waitUntil goes on, see wire.Cancel
+	Left   bool          // the client has left: work of waitUntil goes on, see wire.Cancel
 }
 
 // Began is when the call began. Its Handler may ask.

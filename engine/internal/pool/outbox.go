@@ -34,7 +34,7 @@ const (
 var errNotReading = errors.New("the worker does not read")
 
 // outbox writes frames to a worker's socket. Whoever flushes first writes for all; what the socket does not take at once is left
-// to the outbox's own goroutine, so that nobody else ever waits for the worker. What is unread beyond outboxFree is taken from the node's
+// to the outbox's own goroutine, so that no other goroutine waits for the worker. What is unread beyond outboxFree is taken from the node's
 // budget of memory, on behalf of the worker's tenant.
 type outbox struct {
 	file   *os.File

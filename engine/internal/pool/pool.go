@@ -1579,7 +1579,7 @@ func (p *Pool) goesOn(w *worker, payload []byte) error {
 		return protocolError("GoesOn without a Cancel that asks")
 	}
 	c.mayGoOn = false
-	if c.left { // nobody has cancelled it for another reason meanwhile
+	if c.left { // it was not cancelled for another reason meanwhile
 		c.cancel, c.left = "", false
 		w.arm(c.began.Add(c.Wall))
 	}

@@ -330,7 +330,7 @@ type Cancel struct {
 	Code        string // the error_code to report
 	Reason      string // what the script's ctx.signal says
 	GraceMillis uint32 // 0: the Run is terminated at once
-	// Left says that nobody waits for the answer any more. It does not end a Run as long as work of waitUntil is registered: the
+	// Left says that the client has left. It does not end a Run as long as work of waitUntil is registered: the
 	// worker says GoesOn then, and ends the Run by the same grace if its handler has still not settled when that work has.
 	Left bool
 }

@@ -382,7 +382,7 @@ async function editScript(script, etag) {
   const wrong = t("div");
   const result = t("div");
   const mayWrite = session.may("write");
-  // A save changes the version that this page shows. Where somebody has saved another one since, it asks.
+  // A save changes the version that this page shows. Where another version was saved since, it asks.
   const save = async (ifMatch) => {
     wrong.replaceChildren();
     try {

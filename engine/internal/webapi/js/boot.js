@@ -717,7 +717,7 @@
     complete(ex);
   }
 
-  // discard cancels the stream of the response's body: nobody reads it any more.
+  // discard cancels the stream of the response's body: its reader has left.
   function discard(ex, reason) {
     const source = ex.source;
     if (source === undefined) return;
@@ -752,7 +752,7 @@
     waits = 0; background = "";
     answered = false; // the answer has left: what comes changes only how the execution ends
     stopReason = undefined; // once the execution is to end: nothing is answered any more
-    left = undefined; // why nobody waits for the answer
+    left = undefined; // why the client has left
   }
 
   // Context is ctx: what a handler gets beside its input and env. own is the parsed Run.Context. signal is a getter of the class:
@@ -998,7 +998,7 @@
   function settle(ex, value, error, threw) {
     if (execution !== ex || ex.settled) return;
     ex.settled = true;
-    if (ex.stopReason !== undefined) return; // nobody gets it
+    if (ex.stopReason !== undefined) return; // the client has left
     if (threw) {
       fail(ex, thrown("exception", "", error));
     } else {
@@ -1296,7 +1296,7 @@
     }
   }
 
-  // left says that nobody waits for the answer any more. While there is work of waitUntil, that changes nothing but the response's stream.
+  // left says that the client has left. While there is work of waitUntil, that changes nothing but the response's stream.
   function left(message) {
     const ex = execution;
     if (ex === undefined || ex.left !== undefined || control[STATE] !== RUNNING) return;
