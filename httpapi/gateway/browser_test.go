@@ -55,7 +55,7 @@ func newTown(t *testing.T, execute func(*engine.Request) engine.Response) *town 
 	require.NoError(t, err)
 	g, err := gateway.New(gateway.Config{Router: town, Executor: town, Recorder: town, Keys: town, Origins: origins})
 	require.NoError(t, err)
-	town.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	town.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := origins.Of(r)
 		if o.Kind != origin.Operator || strings.HasPrefix(r.URL.Path, gateway.Prefix) {
 			g.ServeHTTP(w, r)
@@ -65,7 +65,9 @@ func newTown(t *testing.T, execute func(*engine.Request) engine.Response) *town 
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = fmt.Fprintf(w, "<script>localStorage.key = %q; document.cookie = 'plain=secret'</script><p id=operator>operator: %s", secret, r.Header.Get("Cookie"))
 	}))
-	t.Cleanup(town.Server.Close)
+	town.Config.MaxHeaderBytes = 32 << 10 // as serve's; set before the server reads it
+	town.Start()
+	t.Cleanup(town.Close)
 	town.port = town.URL[strings.LastIndexByte(town.URL, ':'):]
 	return town
 }
@@ -339,7 +341,6 @@ func TestATenantsCookiesRefuseNobodysRequests(t *testing.T) {
 		}
 		return resp
 	})
-	town.Config.MaxHeaderBytes = 32 << 10
 	visitor := browsertest.Start(t).Visitor(t)
 	for n := range 6 {
 		visitor.Go("http://localhost" + town.port + "/t/a/x?n=" + strconv.Itoa(n))
