@@ -52,7 +52,7 @@ type wireConn struct {
 	r *bufio.Reader
 }
 
-func (n *node) dial() *wireConn {
+func (n *process) dial() *wireConn {
 	n.t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(n.base, "http://"))
 	require.NoError(n.t, err)
@@ -87,7 +87,7 @@ func (c *wireConn) look(id string) (begun, done bool) {
 }
 
 // ended waits until an execution is on record with an end.
-func (n *node) ended(key, id string) (e map[string]any) {
+func (n *process) ended(key, id string) (e map[string]any) {
 	n.t.Helper()
 	require.Eventually(n.t, func() bool {
 		status, text := n.try("GET", "/api/v1/executions/"+id, key, nil)

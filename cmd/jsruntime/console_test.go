@@ -25,7 +25,7 @@ type visitor struct {
 	base string
 }
 
-func visit(t *testing.T, b *browsertest.Browser, n *node) *visitor {
+func visit(t *testing.T, b *browsertest.Browser, n *process) *visitor {
 	t.Helper()
 	return &visitor{Visitor: b.Visitor(t), t: t, base: n.base}
 }
@@ -337,7 +337,7 @@ func TestConsoleListen(t *testing.T) {
 	t.Parallel()
 	console := freeAddress(t)
 	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: []string{"--console-listen", console, "--demo"}})
-	operator := &node{t: t, base: "http://" + console}
+	operator := &process{t: t, base: "http://" + console}
 	port := strings.TrimPrefix(n.base, "http://127.0.0.1:")
 	get := func(url, host string) int {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)

@@ -13,14 +13,14 @@ import (
 
 // contract checks the answers of a node against the OpenAPI document that the node serves.
 type contract struct {
-	node     *node
+	node     *process
 	compiler *jsonschema.Compiler
 	paths    map[string]map[string]json.RawMessage // by path template, then by method in small letters
 }
 
 const contractURL = "https://jsruntime.invalid/openapi.json"
 
-func contractOf(t *testing.T, n *node) *contract {
+func contractOf(t *testing.T, n *process) *contract {
 	t.Helper()
 	_, document, err := n.request("GET", "/openapi.json", "", nil)
 	require.NoError(t, err)

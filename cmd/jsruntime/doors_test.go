@@ -85,7 +85,7 @@ func cgroup(t *testing.T) (enter string, kills func() string) {
 }
 
 // flooded starts the node that is flooded.
-func flooded(t *testing.T) (*node, func() string) {
+func flooded(t *testing.T) (*process, func() string) {
 	t.Helper()
 	enter, kills := cgroup(t)
 	cfg := nodeConfig{databaseURL: dbtest.URL(t), enter: enter, args: []string{"--api-rate", "1000000", "--api-tenant-rate", "1000000"}}
@@ -101,7 +101,7 @@ func flooded(t *testing.T) (*node, func() string) {
 }
 
 // peak is the largest resident set that the node has had, in bytes.
-func (n *node) peak() int64 {
+func (n *process) peak() int64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
 	require.NoError(n.t, err)
 	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(b)
@@ -112,7 +112,7 @@ func (n *node) peak() int64 {
 }
 
 // doors makes a tenant with an endpoint at /echo, and returns keys by role.
-func (n *node) doors(slug string) map[string]string {
+func (n *process) doors(slug string) map[string]string {
 	n.t.Helper()
 	keys := map[string]string{"admin": n.tenant(slug)}
 	for _, role := range []string{"developer", "viewer"} {
@@ -350,7 +350,7 @@ func slowBodies(ctx context.Context, a *tally, base string, connections int) {
 }
 
 // metric returns the lines of a metric.
-func (n *node) metric(name string) []string {
+func (n *process) metric(name string) []string {
 	resp, err := http.Get(n.base + "/metrics")
 	if err != nil {
 		return nil
@@ -366,7 +366,7 @@ func (n *node) metric(name string) []string {
 }
 
 // used is what of the memory budget is reserved; -1 if the node does not say.
-func (n *node) used() float64 {
+func (n *process) used() float64 {
 	lines := n.metric("jsruntime_memory_budget_used_bytes")
 	if len(lines) == 0 {
 		return -1

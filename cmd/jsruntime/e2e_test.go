@@ -50,8 +50,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// node is a running jsruntime.
-type node struct {
+// process is a running jsruntime.
+type process struct {
 	t       *testing.T
 	base    string
 	dataDir string
@@ -96,7 +96,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func start(t *testing.T, cfg nodeConfig) *node {
+func start(t *testing.T, cfg nodeConfig) *process {
 	t.Helper()
 	bin, err := build()
 	require.NoError(t, err)
@@ -106,7 +106,7 @@ func start(t *testing.T, cfg nodeConfig) *node {
 	if cfg.dataDir == "" {
 		cfg.dataDir = t.TempDir()
 	}
-	n := &node{t: t, base: "http://" + cfg.listen, dataDir: cfg.dataDir, gone: make(chan struct{}), log: &lockedBuffer{}, out: &lockedBuffer{}}
+	n := &process{t: t, base: "http://" + cfg.listen, dataDir: cfg.dataDir, gone: make(chan struct{}), log: &lockedBuffer{}, out: &lockedBuffer{}}
 	n.cmd = exec.Command(filepath.Join(bin, "jsruntime"), append([]string{"serve", "--listen", cfg.listen, "--data-dir", cfg.dataDir}, cfg.args...)...)
 	if cfg.enter != "" {
 		n.cmd = exec.Command("/bin/sh", append([]string{"-c", `echo $$ > "$0" && exec "$@"`, cfg.enter}, n.cmd.Args...)...)
@@ -142,7 +142,7 @@ func start(t *testing.T, cfg nodeConfig) *node {
 }
 
 // stop sends a signal and waits for the end.
-func (n *node) stop(signal os.Signal) {
+func (n *process) stop(signal os.Signal) {
 	_ = n.cmd.Process.Signal(signal)
 	select {
 	case <-n.gone:
@@ -155,7 +155,7 @@ func (n *node) stop(signal os.Signal) {
 
 var e2eClient = &http.Client{Timeout: 120 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
-func (n *node) request(method, path, key string, body any) (*http.Response, []byte, error) {
+func (n *process) request(method, path, key string, body any) (*http.Response, []byte, error) {
 	var sent io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -186,7 +186,7 @@ func (n *node) request(method, path, key string, body any) (*http.Response, []by
 	return resp, text, err
 }
 
-func (n *node) try(method, path, key string, body any) (int, string) {
+func (n *process) try(method, path, key string, body any) (int, string) {
 	resp, text, err := n.request(method, path, key, body)
 	if err != nil {
 		return 0, err.Error()
@@ -195,7 +195,7 @@ func (n *node) try(method, path, key string, body any) (int, string) {
 }
 
 // must calls the API and expects a status; it returns the answer's object.
-func (n *node) must(status int, method, path, key string, body any) map[string]any {
+func (n *process) must(status int, method, path, key string, body any) map[string]any {
 	n.t.Helper()
 	got, text := n.try(method, path, key, body)
 	require.Equal(n.t, status, got, "%s %s: %s", method, path, text)
@@ -207,7 +207,7 @@ func (n *node) must(status int, method, path, key string, body any) map[string]a
 }
 
 // tenant makes a tenant and returns a key of it.
-func (n *node) tenant(slug string) string {
+func (n *process) tenant(slug string) string {
 	n.t.Helper()
 	n.must(201, "POST", "/api/v1/tenants", testAdminKey, map[string]any{"slug": slug, "name": slug})
 	key := n.must(201, "POST", "/api/v1/tenants/"+slug+"/api-keys", testAdminKey, map[string]any{"name": "test", "role": "admin"})
@@ -215,7 +215,7 @@ func (n *node) tenant(slug string) string {
 }
 
 // endpoint makes an active http script at path and returns its id.
-func (n *node) endpoint(key, path, source string, limits map[string]any) string {
+func (n *process) endpoint(key, path, source string, limits map[string]any) string {
 	n.t.Helper()
 	script := map[string]any{
 		"name": strings.Trim(path, "/"), "type": "http", "status": "active", "source": source, "http_path": path, "http_methods": []string{"GET", "POST"},
@@ -227,7 +227,7 @@ func (n *node) endpoint(key, path, source string, limits map[string]any) string 
 }
 
 // live waits until an endpoint is known to the node.
-func (n *node) live(path string) {
+func (n *process) live(path string) {
 	n.t.Helper()
 	require.Eventually(n.t, func() bool {
 		status, _ := n.try("GET", path, "", nil)
@@ -370,7 +370,7 @@ func TestChangedSourceIsLiveOnASecondNode(t *testing.T) {
 		want := fmt.Sprint(version)
 		first.must(200, "PATCH", "/api/v1/scripts/"+id, key, map[string]any{"source": `export default { fetch: () => new Response("` + want + `") }`})
 		changed := time.Now()
-		for _, n := range []*node{second, first} {
+		for _, n := range []*process{second, first} {
 			require.Eventually(t, func() bool {
 				status, text := n.try("GET", "/t/acme/v", "", nil)
 				return status == 200 && text == want
@@ -438,7 +438,7 @@ func keepsOverRestarts(t *testing.T, as *syscall.Credential) {
 	}
 }
 
-func (n *node) onRecord(key, execution string) {
+func (n *process) onRecord(key, execution string) {
 	n.t.Helper()
 	require.Eventually(n.t, func() bool {
 		status, text := n.try("GET", "/api/v1/executions/"+execution, key, nil)
@@ -447,7 +447,7 @@ func (n *node) onRecord(key, execution string) {
 }
 
 // running waits until so many executions are under way.
-func (n *node) running(count int) {
+func (n *process) running(count int) {
 	n.t.Helper()
 	require.Eventually(n.t, func() bool {
 		_, text := n.try("GET", "/metrics", "", nil)

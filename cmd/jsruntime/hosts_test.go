@@ -107,7 +107,7 @@ func TestTenantsHosts(t *testing.T) {
 }
 
 // raw sends bytes and returns the answer's status and the URL that the script saw.
-func (n *node) raw(t *testing.T, sent string) string {
+func (n *process) raw(t *testing.T, sent string) string {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(n.base, "http://"))
 	require.NoError(t, err)

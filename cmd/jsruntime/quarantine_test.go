@@ -21,7 +21,7 @@ func TestAQuarantineHoldsOnAllNodes(t *testing.T) {
 	const killer = `export default { fetch() { "x".repeat(2 ** 29 - 24).split(""); return new Response("alive") } }`
 	id := first.endpoint(key, "/kill", killer, nil)
 	first.live("/t/acme/kill")
-	refused := func(n *node) bool {
+	refused := func(n *process) bool {
 		status, text := n.try("GET", "/t/acme/kill", "", nil)
 		return status == 503 && code(t, text) == "quarantined"
 	}

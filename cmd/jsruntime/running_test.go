@@ -21,7 +21,7 @@ async function stuck(ctx) {
 export default { fetch(request, env, ctx) { return stuck(ctx) }, run(input, env, ctx) { return stuck(ctx) }, event(e, env, ctx) { return stuck(ctx) } }`
 
 // listed waits until as many executions as wanted are listed as running, and returns their ids.
-func (n *node) listed(key, query string, want int) (ids []string) {
+func (n *process) listed(key, query string, want int) (ids []string) {
 	n.t.Helper()
 	require.Eventually(n.t, func() bool {
 		ids = nil

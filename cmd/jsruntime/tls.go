@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"jsruntime/engine/catalog"
 	"jsruntime/httpapi/certs"
@@ -32,6 +29,13 @@ type tlsConfig struct {
 
 func (c *tlsConfig) enabled() bool { return c.ACME || len(c.TLSCert) > 0 }
 
+func (c *tlsConfig) scheme() string {
+	if c.enabled() {
+		return "https"
+	}
+	return "http"
+}
+
 func (c *tlsConfig) validate() error {
 	switch {
 	case len(c.TLSCert) != len(c.TLSKey):
@@ -47,7 +51,8 @@ func (c *tlsConfig) validate() error {
 }
 
 // certificates begins the stages that certificates need, and returns their source: nil without TLS.
-func certificates(cfg *serveConfig, parts *stages, db *pgxpool.Pool, secret string, origins *origin.Map, library *catalog.Catalog, log *slog.Logger) (*certs.Source, error) {
+func (n *node) certificates() (*certs.Source, error) {
+	cfg := &n.cfg
 	if !cfg.TLS.enabled() {
 		return nil, nil
 	}
@@ -58,10 +63,10 @@ func certificates(cfg *serveConfig, parts *stages, db *pgxpool.Pool, secret stri
 			pairs = append(pairs, certs.Pair{Cert: cert, Key: cfg.TLS.TLSKey[i]})
 		}
 		var err error
-		if files, err = certs.LoadFiles(pairs, log); err != nil {
+		if files, err = certs.LoadFiles(pairs, n.log); err != nil {
 			return nil, fmt.Errorf("tls-cert: %w", err)
 		}
-		parts.start("certificates", func(ctx context.Context) error {
+		n.stages.start("certificates", func(ctx context.Context) error {
 			hurry := make(chan os.Signal, 1)
 			signal.Notify(hurry, syscall.SIGHUP)
 			defer signal.Stop(hurry)
@@ -72,7 +77,8 @@ func certificates(cfg *serveConfig, parts *stages, db *pgxpool.Pool, secret stri
 		return certs.New(files, nil)
 	}
 	source, err := certs.New(files, &certs.ACMEConfig{
-		Email: cfg.TLS.ACMEEmail, Directory: cfg.TLS.ACMEDirectory, DB: db, Secret: secret, Serves: servedNames(cfg, origins, library.TenantBySlug),
+		Email: cfg.TLS.ACMEEmail, Directory: cfg.TLS.ACMEDirectory, DB: n.db, Secret: n.keepSecret,
+		Serves: servedNames(cfg, n.origins, n.catalog.TenantBySlug),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("acme: %w", err)

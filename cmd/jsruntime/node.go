@@ -1,0 +1,431 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"jsruntime/engine"
+	"jsruntime/engine/admission"
+	"jsruntime/engine/advisory"
+	"jsruntime/engine/catalog"
+	"jsruntime/engine/cluster"
+	"jsruntime/engine/compile"
+	"jsruntime/engine/host"
+	"jsruntime/engine/ledger"
+	"jsruntime/engine/logtail"
+	"jsruntime/engine/storage"
+	"jsruntime/httpapi"
+	"jsruntime/httpapi/gateway"
+	"jsruntime/httpapi/origin"
+	"jsruntime/migrations/postgres"
+	"jsruntime/scheduler"
+	"jsruntime/scheduler/cron"
+)
+
+// node is one jsruntime process. Its parts are made by the build steps, in the order in which they need each other, and started
+// afterwards:
+//
+//	the listener's address → Postgres → catalog → ledger → host, engine → scheduler → listener
+//
+// They stop in the reverse order: the listener takes no further connection and its requests end, the scheduler claims no more and its
+// executions end, the engine ends its workers, the ledger writes what it has, Postgres checkpoints.
+//
+// A part that calls one which is made after it (a script that calls another one goes from host to engine and back) does so through a
+// method of node: no script runs before every part is made.
+type node struct {
+	cfg     serveConfig
+	id      uuid.UUID
+	log     *slog.Logger
+	stdout  io.Writer
+	begun   time.Time
+	stages  *stages
+	metrics *metrics
+	traces  *tracing
+
+	memory          memoryPlan
+	budget          *admission.Budget
+	listener        *connLimit
+	consoleListener *connLimit // listener, unless the console has an address of its own
+	worker          *engine.WorkerInfo
+
+	embedded bool          // Postgres is the node's own
+	db       *pgxpool.Pool // of requests and of everything that has no pool of its own
+	leases   *pgxpool.Pool // of the scheduler: a lease must not wait for a connection behind requests
+	hostDB   *pgxpool.Pool // of scripts: a hundred of them may be in kv at one time, and requests must not wait behind these
+
+	admins      []string // the operator's keys
+	adminMade   bool     // the first of them was made by this start
+	keepSecret  string   // encrypts tenants' secrets; empty: there is none
+	cursorKey   []byte   // signs the cursors of lists
+	compiler    *compile.Compiler
+	tail        *logtail.Hub
+	catalog     *catalog.Catalog
+	tenants     *tenantLimits
+	storage     *storage.Meter
+	ledger      *ledger.Ledger
+	secrets     *host.Secrets
+	members     *cluster.Members
+	host        *host.Host
+	quarantines *quarantines
+	engine      *engine.Engine
+	queued      engine.Executor // runs what the scheduler claimed
+	direct      engine.Executor // runs requests: it refuses them while the ledger is full
+	scheduler   *scheduler.Scheduler
+
+	keys     *httpapi.Keys
+	origins  *origin.Map
+	gateway  http.Handler
+	api      *httpapi.API
+	router   http.Handler
+	draining atomic.Bool
+}
+
+// serve runs a node until ctx ends or a part of it fails.
+func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err error) {
+	n := &node{cfg: cfg, stdout: stdout, begun: time.Now(), metrics: newMetrics(), members: new(cluster.Members)}
+	// An id for each execution, but a system call for sixteen of them only. No id is a secret; keys are made of crypto/rand.
+	uuid.EnableRandPool()
+	if n.id, err = uuid.NewV7(); err != nil {
+		return fmt.Errorf("making a node id: %w", err)
+	}
+	n.log = newLogger(cfg, stderr).With("node_id", n.id)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	n.stages, ctx = newStages(ctx, n.log)
+	defer func() {
+		if stopErr := n.stages.stop(); err == nil {
+			err = stopErr
+		}
+		n.log.Info("stopped")
+	}()
+	for _, step := range []func(context.Context) error{
+		n.reserve, n.listen, n.inspect, n.connect, n.readKeys, n.buildCompiler,
+		n.buildCatalog, n.buildHistory, n.buildEngine, n.buildScheduler, n.buildAPI, n.buildGateway,
+		n.startParts, n.serveMetrics, n.serveRequests, n.welcome,
+	} {
+		if err := step(ctx); err != nil {
+			if ctx.Err() != nil {
+				return cause(ctx)
+			}
+			return err
+		}
+	}
+	<-ctx.Done()
+	n.draining.Store(true)
+	n.log.Info("draining", "cause", context.Cause(ctx).Error())
+	if cfg.DrainDelay > 0 {
+		time.Sleep(cfg.DrainDelay)
+	}
+	return cause(ctx)
+}
+
+// reserve takes the data directory and divides the memory.
+func (n *node) reserve(context.Context) (err error) {
+	if err := closeDataDir(n.cfg.DataDir); err != nil {
+		return fmt.Errorf("data-dir: %w", err)
+	}
+	n.embedded = n.cfg.DatabaseURL == ""
+	if n.memory, n.budget, err = nodeMemory(&n.cfg, n.embedded); err != nil {
+		return fmt.Errorf("memory-budget: %w", err)
+	}
+	n.metrics.watchBudget(n.budget.Stats)
+	return nil
+}
+
+// listen takes the addresses, before anything that takes long: that one is taken is said at once.
+func (n *node) listen(context.Context) (err error) {
+	if n.listener, err = n.address("listen", n.cfg.Listen); err != nil {
+		return err
+	}
+	n.metrics.watchConns(n.listener)
+	n.consoleListener = n.listener
+	if n.cfg.ConsoleListen != "" {
+		n.consoleListener, err = n.address("console-listen", n.cfg.ConsoleListen)
+	}
+	return err
+}
+
+// inspect starts a worker once, to learn what it runs scripts with.
+func (n *node) inspect(ctx context.Context) (err error) {
+	if n.worker, err = engine.Inspect(ctx, n.cfg.Worker, workerArgs(n.cfg.JIT), "", cron.Zones()); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	if len(n.worker.UnknownZones) > 0 {
+		n.log.Info("V8 does not know all time zones; scripts cannot be scheduled in these", "zones", n.worker.UnknownZones, "tzdata_version", n.worker.TZData)
+	}
+	n.metrics.watchV8(n.worker)
+	return nil
+}
+
+// connect opens the pools of connections, to a Postgres of the node's own where no other one is named.
+func (n *node) connect(ctx context.Context) (err error) {
+	databaseURL := n.cfg.DatabaseURL
+	if n.embedded {
+		server, err := postgres.Start(ctx, postgres.Config{DataDir: n.cfg.DataDir, Binaries: n.cfg.PostgresBin, Log: n.log})
+		if err != nil {
+			return fmt.Errorf("database-url is not set, and a Postgres of the node's own cannot be: %w", err)
+		}
+		n.stages.start("postgres", server.Run)
+		databaseURL = server.URL()
+	}
+	if err := awaitDatabase(ctx, databaseURL, n.log); err != nil {
+		return err
+	}
+	for _, pool := range []struct {
+		to     **pgxpool.Pool
+		metric string
+		name   string
+		conns  int
+	}{
+		{&n.db, "main", "jsruntime", cmp.Or(n.cfg.DatabaseConns, max(12, 4*runtime.GOMAXPROCS(0)))},
+		{&n.leases, "scheduler", "jsruntime scheduler", schedulerConns},
+		{&n.hostDB, "host_calls", "jsruntime host calls", hostConns},
+	} {
+		if *pool.to, err = openPool(ctx, databaseURL, pool.name, pool.conns); err != nil {
+			return err
+		}
+		n.stages.start(pool.name, closing(*pool.to))
+		n.metrics.watchPool(pool.metric, *pool.to)
+	}
+	return nil
+}
+
+// readKeys reads the node's own keys, and makes those that the data directory of an embedded Postgres lacks.
+func (n *node) readKeys(ctx context.Context) (err error) {
+	n.keepSecret = n.cfg.secretKey
+	if n.keepSecret == "" && n.embedded {
+		if n.keepSecret, err = secretKey("", n.cfg.DataDir); err != nil {
+			return err
+		}
+	}
+	if n.admins, n.adminMade, err = adminKeys(n.cfg.adminKey, n.cfg.DataDir); err != nil {
+		return err
+	}
+	if n.cursorKey, err = cursorKey(ctx, n.db); err != nil {
+		return err
+	}
+	if n.traces, err = newTracing(ctx, n.cfg.OTLPEndpoint, n.cfg.OTLPSample, tracedNode(n.id, version()), n.log); err != nil {
+		return err
+	}
+	n.stages.start("traces", n.traces.run)
+	return nil
+}
+
+func (n *node) buildCompiler(context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	command := []string{self, "compile-child"}
+	if n.cfg.Sandbox == "off" {
+		command = append(command, "--sandbox=off")
+	}
+	if n.compiler, err = compile.New(compile.Config{Command: command, Budget: n.budget}); err != nil {
+		return fmt.Errorf("compiler: %w", err)
+	}
+	n.metrics.watchCompiler(n.compiler.Stats)
+	return nil
+}
+
+func (n *node) buildCatalog(context.Context) (err error) {
+	if n.tail, err = logtail.New(logtail.Config{NodeID: n.id, DB: n.db, Log: n.log}); err != nil {
+		return fmt.Errorf("log tail: %w", err)
+	}
+	n.catalog, err = catalog.New(catalog.Config{Pool: n.db, Compile: compileRow(n.compiler), Log: n.log, Channels: map[string]func(string){
+		logtail.ChannelLines:  func(payload string) { n.tail.Notified(logtail.ChannelLines, payload) },
+		logtail.ChannelWanted: func(payload string) { n.tail.Notified(logtail.ChannelWanted, payload) },
+	}})
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	n.tenants = &tenantLimits{catalog: n.catalog}
+	n.metrics.watchTail(n.tail.DroppedLines)
+	n.metrics.watchCatalog(n.catalog.LastRead)
+	return nil
+}
+
+func (n *node) buildHistory(context.Context) (err error) {
+	if n.storage, err = storage.New(storage.Config{DB: n.db, Quota: n.tenants.historyBytes, MaxHistoryBytes: n.cfg.MaxHistory, Log: n.log}); err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	n.ledger, err = ledger.New(ledger.Config{
+		Pool: n.db, Storage: n.storage, NodeID: n.id, Log: n.log, BufferBytes: int64(n.cfg.HistoryMiB) << 20,
+		Long: n.longExecutions, Cancel: n.cancelExecution,
+	})
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	n.metrics.watchLedger(n.ledger.Stats)
+	n.metrics.watchStorage(n.storage.Over)
+	return nil
+}
+
+// longExecutions is ledger.Config.Long.
+func (n *node) longExecutions(min time.Duration, see func(*engine.Invocation, *engine.Result)) {
+	n.engine.Long(min, see)
+}
+
+// cancelExecution is ledger.Config.Cancel.
+func (n *node) cancelExecution(id uuid.UUID, cause error) bool { return n.engine.Cancel(id, cause) }
+
+// execute is host.Config.Execute: a script calls another one.
+func (n *node) execute(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
+	return n.direct.Execute(ctx, inv)
+}
+
+// wakeScheduler is host.Config.Wake: a script has published an event.
+func (n *node) wakeScheduler() { n.scheduler.Wake() }
+
+func (n *node) buildEngine(context.Context) (err error) {
+	if n.secrets, err = host.NewSecrets(n.db, n.keepSecret); err != nil {
+		return fmt.Errorf("JSRUNTIME_SECRET_KEY: %w", err)
+	}
+	n.host, err = host.New(host.Config{
+		DB: n.hostDB, Storage: n.storage, MaxKVBytes: n.cfg.MaxKV, Log: n.log, Scripts: host.FromCatalog(n.catalog), Recorder: n.ledger,
+		Execute: n.execute, Members: n.members, Wake: n.wakeScheduler, FetchAllow: n.cfg.FetchAllow, FetchDeny: n.cfg.FetchDeny,
+		FetchRefuse: []string{n.listener.Addr().String(), n.consoleListener.Addr().String(), databaseHost(n.db)},
+	})
+	if err != nil {
+		return fmt.Errorf("host: %w", err)
+	}
+	n.quarantines = newQuarantines(n.leases, n.catalog, n.log)
+	n.engine, err = engine.New(engine.Config{
+		WorkerPath: n.cfg.Worker, WorkerArgs: workerArgs(n.cfg.JIT), Sandbox: n.cfg.Sandbox,
+		MaxWorkers: n.cfg.Workers, MaxWarm: n.cfg.Warm, Spares: n.cfg.Spares, QueueWait: n.cfg.QueueWait, DrainGrace: time.Second,
+		Members: n.members, TenantConcurrency: n.tenants.concurrency, TenantJIT: n.tenants.jit(n.cfg.JIT),
+		Host: n.traces.host(n.host), Env: n.secrets.EnvJSON, Secrets: n.secrets.Known, MapStack: compile.MapStack,
+		Budget: n.budget, Observer: n.metrics, Quarantined: n.quarantines.begun, Logger: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	n.queued = n.tail.Executor(n.traces.executor(n.engine))
+	n.direct = &whileRoom{next: n.queued, full: n.ledger.Full, observer: n.metrics}
+	n.metrics.watchEngine(n.engine.Stats)
+	return nil
+}
+
+func (n *node) buildScheduler(context.Context) (err error) {
+	n.scheduler, err = scheduler.New(scheduler.Config{
+		Pool: n.leases, Executor: n.queued, Scripts: n.catalog, NodeID: n.id, Version: version(), DrainTimeout: n.cfg.DrainTimeout,
+		Retention: retention(n.cfg.HistoryDays), FailedRetention: shorter(n.cfg.FailedDays), LogRetention: shorter(n.cfg.LogDays),
+		AuditRetention: retention(n.cfg.AuditDays), DeadLetterRetention: retention(n.cfg.DeadLetterDays),
+		KeepVersions: cmp.Or(n.cfg.KeepVersions, -1), Storage: n.storage, MaxHistoryBytes: n.cfg.MaxHistory,
+		Members: n.members, Able: n.engine.Able, Cancel: n.engine.Cancel, Full: n.engine.Full, Load: n.load,
+		Observer: schedulerMetrics{metrics: n.metrics}, Logger: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	n.metrics.watchReady(func() bool {
+		return nodeReady(n.draining.Load(), n.engine.Able(), n.scheduler.Heartbeat(), time.Now())
+	})
+	return nil
+}
+
+// load is scheduler.Config.Load.
+func (n *node) load() scheduler.Load { return nodeLoad(n.worker, n.engine.Stats(), n.ledger.Stats()) }
+
+func (n *node) buildAPI(context.Context) (err error) {
+	if n.keys, err = httpapi.NewKeys(httpapi.KeysConfig{DB: n.db, AdminKeys: n.admins, Log: n.log}); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	n.metrics.watchGuesses(n.keys.Guesses)
+	n.api, err = httpapi.New(httpapi.Config{
+		Pool: n.db, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
+		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine,
+		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, MaxScripts: int64(n.cfg.MaxScripts),
+		Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
+		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
+		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,
+		Ping: n.leases.Ping, Able: n.engine.Able, TraceParent: n.traces.queued(), Budget: n.budget, Ready: n.ready,
+	})
+	if err != nil {
+		return fmt.Errorf("admin API: %w", err)
+	}
+	router := httpapi.NewRouter(n.log)
+	n.api.Mount(router)
+	n.router = router
+	return nil
+}
+
+// ready is httpapi.Config.Ready.
+func (n *node) ready(context.Context) error {
+	if n.draining.Load() {
+		return errStopping
+	}
+	return nil
+}
+
+func (n *node) buildGateway(ctx context.Context) (err error) {
+	if n.origins, err = n.originsAt(n.listener); err != nil {
+		return fmt.Errorf("tenant-domain, operator-host: %w", err)
+	}
+	if err := n.origins.CheckSites(); err != nil {
+		n.log.Warn("tenants' hosts share cookies", "error", err)
+	}
+	n.gateway, err = gateway.New(gateway.Config{
+		Router: n.catalog, Executor: n.direct, Recorder: n.ledger, Keys: tenantKeys{keys: n.keys, proxies: n.cfg.TrustedProxy},
+		Log: n.log, TrustedProxies: n.cfg.TrustedProxy, Origins: n.origins, OperatorKey: n.keys.IsOperators, Budget: n.budget,
+	})
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return nil
+}
+
+// startParts starts what has no listener, and waits for the catalog.
+func (n *node) startParts(ctx context.Context) error {
+	n.catalog.OnChange(func(change catalog.Change) {
+		if change.Table == "tenants" || change.Table == "script_secrets" {
+			n.secrets.Forget(change.TenantID)
+			n.engine.RetireTenant(change.TenantID)
+		}
+		endDeleted(ctx, n.catalog, n.engine, change)
+		n.api.Forget(change.Table, change.TenantID)
+	})
+	n.catalog.OnChange(n.quarantines.follow(ctx, n.engine))
+	n.stages.start("catalog", n.catalog.Run)
+	n.stages.start("storage", n.storage.Run)
+	n.stages.start("ledger", n.ledger.Run)
+	n.stages.start("host", n.host.Run)
+	n.stages.start("quarantines", n.quarantines.run)
+	n.stages.start("engine", n.engine.Run)
+	n.stages.start("log tail", n.tail.Run)
+	select {
+	case <-n.catalog.Ready():
+		return nil
+	case <-ctx.Done():
+		return cause(ctx)
+	}
+}
+
+// welcome says on the log that the node serves, and on stdout what a person does next.
+func (n *node) welcome(ctx context.Context) error {
+	base, operatorBase := baseURL(n.cfg.TLS.scheme(), n.listener.Addr()), baseURL(n.cfg.TLS.scheme(), n.consoleListener.Addr())
+	n.log.Info("serving", "listen", n.listener.Addr().String(), "version", version(), "v8_version", n.worker.V8,
+		"v8_age_days", advisory.AgeDays(n.worker.V8, time.Now()), "jit", n.worker.JIT, "took_ms", time.Since(n.begun).Milliseconds(),
+		"memory_bytes", n.memory.machine, "heap_limit_bytes", n.memory.heap, "memory_budget_bytes", n.memory.budget, "max_connections", n.memory.conns)
+	if n.adminMade {
+		fmt.Fprintf(n.stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", n.admins[0])
+	}
+	if n.cfg.Demo {
+		if err := demo(ctx, n.router, n.admins[0], n.cfg.DataDir, base, operatorBase, n.stdout); err != nil {
+			return err
+		}
+	}
+	return printConsole(ctx, n.router, n.admins[0], operatorBase, n.cfg, n.stdout)
+}
