@@ -262,7 +262,8 @@ type executionLogsIn struct {
 	ListQuery
 }
 
-// executionLogs lists a log in its own order: oldest first, as one reads it.
+// executionLogs lists a log in its own order: oldest first, as one reads it. The log of an execution that failed ends with its error. The
+// error is the row's: it stands there whatever ended the execution, where no log is kept, and when the log was deleted before its execution.
 func (a *API) executionLogs(ctx context.Context, in *executionLogsIn) (*found[Page[LogLine]], error) {
 	id, err := parseID(in.ID)
 	if err != nil {
@@ -279,19 +280,61 @@ func (a *API) executionLogs(ctx context.Context, in *executionLogsIn) (*found[Pa
 		after = int32(at.number)
 	}
 	var rows []sqlc.ExecutionLogListRow
+	var of sqlc.ScriptExecution
 	err = a.read(ctx, func(q *sqlc.Queries) error {
-		if _, err := q.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: tenantOf(ctx), ID: id}); err != nil {
+		row, err := q.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: tenantOf(ctx), ID: id})
+		if err != nil {
 			return err
 		}
+		of = row.ScriptExecution
 		rows, err = q.ExecutionLogList(ctx, sqlc.ExecutionLogListParams{TenantID: tenantOf(ctx), ExecutionID: id, AfterSeq: after, RowLimit: int32(in.Limit + 1)})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &found[Page[LogLine]]{pageOf(a.cursors, rows, in.Limit, bind, func(l sqlc.ExecutionLogListRow) LogLine {
+	where := func(l sqlc.ExecutionLogListRow) position { return position{number: int64(l.Seq)} }
+	page := pageOf(a.cursors, rows, in.Limit, bind, func(l sqlc.ExecutionLogListRow) LogLine {
 		return LogLine{Seq: l.Seq, Level: l.Level, Message: l.Message, At: utc(l.At)}
-	}, func(l sqlc.ExecutionLogListRow) position { return position{number: int64(l.Seq)} })}, nil
+	}, where)
+	if last := errorLine(of); last != nil && len(rows) <= in.Limit {
+		switch {
+		case len(rows) == in.Limit: // it has a page of its own
+			page.NextCursor = a.cursors.encode(where(rows[len(rows)-1]), bind)
+		default:
+			last.Seq = max(after, 0) + 1
+			if n := len(rows); n > 0 {
+				last.Seq = rows[n-1].Seq + 1
+			}
+			page.Items = append(page.Items, *last)
+		}
+	}
+	return &found[Page[LogLine]]{page}, nil
+}
+
+// errorLine is the line with which the log of an execution that failed ends, without its number; nil: it did not fail, or has not ended.
+func errorLine(e sqlc.ScriptExecution) *LogLine {
+	switch engine.Status(e.Status) {
+	case engine.StatusFailed, engine.StatusTimeout, engine.StatusCancelled:
+	default:
+		return nil
+	}
+	text := func(s *string, other string) string {
+		if s == nil {
+			return other
+		}
+		return *s
+	}
+	message, stack, at := text(e.Error, ""), text(e.ErrorStack, ""), e.QueuedAt
+	if strings.HasPrefix(stack, message) {
+		message = stack
+	} else if stack != "" {
+		message += "\n" + stack
+	}
+	if e.CompletedAt != nil {
+		at = *e.CompletedAt
+	}
+	return &LogLine{Level: "error", Message: text(e.ErrorCode, e.Status) + ": " + message, At: utc(at)}
 }
 
 type executionCreateIn struct {

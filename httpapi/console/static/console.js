@@ -142,7 +142,7 @@ const views = new Map(Object.entries({
       e.error && t("div.panel.error", t("pre", [errorText(e.error), e.error_stack].filter(Boolean).join("\n\n"))),
       t("div.columns",
         t("div",
-          t("div.panel", t("h2", "Log"), logs.items.length ? logLines(logs.items) : t("div.faint", "It wrote nothing.")),
+          t("div.panel", t("h2", "Log"), logs.items.length ? logLines(logs.items) : t("div.faint", open ? "It has written nothing yet." : "It wrote nothing.")),
           t("div.panel", t("h2", "Output"), t("pre", pretty(e.output))),
           t("div.panel", t("h2", "Input"), t("pre", pretty(e.input)))),
         t("div.panel", t("dl", Object.entries({
