@@ -24,8 +24,12 @@ const Module = "jsruntime"
 
 // The wrapper. It adds no line before the compiled text's own, and esbuild counts it in the source map.
 const (
-	wrapperPrefix = `(function(module,exports,require){"use strict";`
+	wrapperPrefix = `(function(module,exports,require,` + metaName + `,` + importName + `,` + requireName + `){"use strict";`
 	wrapperSuffix = `})`
+	// Parameters of the wrapper beside those of CommonJS: import.meta, and import() and require() of patterns.
+	metaName    = "__jsruntime_meta"
+	importName  = "__jsruntime_import"
+	requireName = "__jsruntime_require"
 )
 
 // sourceFile names the source inside of source maps and messages of esbuild. Scripts' names may hold anything, so they are kept
@@ -92,13 +96,7 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 	if err := check(in.Source); err != nil {
 		return nil, err
 	}
-	result, err := build(in.Source, api.LoaderTS)
-	if err != nil && strings.Contains(in.Source, "</") {
-		// JSX and TypeScript's <T>casts exclude each other; the latter are tried first, and their messages are the ones shown.
-		if tsx, tsxErr := build(in.Source, api.LoaderTSX); tsxErr == nil {
-			result, err = tsx, nil
-		}
-	}
+	result, err := build(in.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -144,14 +142,43 @@ func check(source string) error {
 	return nil
 }
 
-func build(source string, loader api.Loader) (*api.BuildResult, error) {
-	result := api.Build(api.BuildOptions{
+// build bundles a source.
+func build(source string) (*api.BuildResult, error) {
+	result := bundle(source, api.LoaderTS)
+	if len(result.Errors) > 0 && strings.Contains(source, "</") {
+		// JSX and TypeScript's <T>casts exclude each other; the latter are tried first, and their messages are the ones shown.
+		if tsx := bundle(source, api.LoaderTSX); len(tsx.Errors) == 0 {
+			result = tsx
+		}
+	}
+	if len(result.Errors) > 0 {
+		return nil, &Error{Diagnostics: diagnostics(result.Errors)}
+	}
+	return &result, nil
+}
+
+// bundle calls esbuild, more than once where the source has imports of patterns.
+func bundle(source string, loader api.Loader) api.BuildResult {
+	options := options(source, loader)
+	result := api.Build(options)
+	for range maxPatternRounds {
+		if !renamePatterns(&options, source, slices.Concat(result.Errors, result.Warnings)) {
+			break
+		}
+		result = api.Build(options)
+	}
+	return result
+}
+
+func options(source string, loader api.Loader) api.BuildOptions {
+	return api.BuildOptions{
 		Stdin:          &api.StdinOptions{Contents: source, Sourcefile: sourceFile, Loader: loader},
-		Bundle:         true, // so that every import passes through onlyModule, with its place
+		Bundle:         true, // so that every import passes through resolve, with its place
 		Format:         api.FormatCommonJS,
 		Platform:       api.PlatformNeutral,
 		Engines:        []api.Engine{{Name: api.EngineChrome, Version: "136"}}, // V8 13.6
 		Supported:      map[string]bool{"dynamic-import": false},               // import(name) becomes a call of require
+		Define:         map[string]string{"import.meta": metaName},
 		Sourcemap:      api.SourceMapExternal,
 		SourcesContent: api.SourcesContentExclude,
 		Banner:         map[string]string{"js": wrapperPrefix},
@@ -162,26 +189,8 @@ func build(source string, loader api.Loader) (*api.BuildResult, error) {
 		Charset:        api.CharsetUTF8,
 		LegalComments:  api.LegalCommentsNone,
 		LogLevel:       api.LogLevelSilent,
-		LogOverride:    map[string]api.LogLevel{"empty-import-meta": api.LogLevelError},
-		Plugins:        []api.Plugin{onlyModule()},
-	})
-	if len(result.Errors) > 0 {
-		return nil, &Error{Diagnostics: diagnostics(result.Errors)}
+		Plugins:        []api.Plugin{{Name: Module, Setup: resolve}},
 	}
-	return &result, nil
-}
-
-// onlyModule refuses every import but Module's, so that nothing is read from disk.
-func onlyModule() api.Plugin {
-	return api.Plugin{Name: Module, Setup: func(b api.PluginBuild) {
-		b.OnResolve(api.OnResolveOptions{Filter: ".*"}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
-			if args.Path == Module {
-				return api.OnResolveResult{Path: Module, External: true}, nil
-			}
-			text := fmt.Sprintf("cannot import %q: only %q can be imported; bundle npm packages and other files before upload", args.Path, Module)
-			return api.OnResolveResult{Errors: []api.Message{{Text: text}}}, nil
-		})
-	}}
 }
 
 func diagnostics(messages []api.Message) []Diagnostic {
@@ -195,8 +204,6 @@ func diagnostics(messages []api.Message) []Diagnostic {
 		}
 		if strings.HasPrefix(m.Text, "Top-level await") {
 			d.Message = "top-level await is not supported: await inside of a handler"
-		} else if strings.HasPrefix(m.Text, `"import.meta" is not available`) {
-			d.Message = "import.meta is not supported"
 		}
 		out = append(out, d)
 		if len(out) == maxDiagnostics {

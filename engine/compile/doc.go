@@ -5,12 +5,12 @@
 //
 // Output.Compiled is one expression whose value is a function:
 //
-//	(function(module,exports,require){"use strict";
+//	(function(module,exports,require,__jsruntime_meta,__jsruntime_import,__jsruntime_require){"use strict";
 //	…CommonJS made by esbuild…
 //	})
 //
-// The worker evaluates it, calls it with module = {exports: {}}, its exports, and a require that knows "jsruntime" and throws
-// for every other name. The handlers are then members of module.exports.default, or of module.exports where the source was
+// The worker evaluates it, calls it with module = {exports: {}}, its exports, a require that knows "jsruntime" and throws
+// for every other name, import.meta, and import() and require() for names that begin with a relative path and end in an expression. The handlers are then members of module.exports.default, or of module.exports where the source was
 // CommonJS. The source map already counts the wrapper, so that a position in Compiled needs no correction: nobody may put
 // anything before Compiled on its first line.
 //
@@ -18,12 +18,20 @@
 //
 //	source over MaxSourceBytes, NUL, invalid UTF-8    Diagnostics at the place
 //	syntax errors                                     esbuild's words, at the place
-//	an import of anything but "jsruntime"             at the import: npm packages are bundled before upload
+//	a static import of anything but "jsruntime"       at the import: npm packages are bundled before upload
 //	top-level await                                   a handler can await, a module cannot
 //	output over MaxCompiledBytes                      at 1:1
 //	a source that no compiler finishes                nesting or backtracking beyond the child's time, stack or memory
 //
 // All of these are *Error: the author's. Any other error is ours.
+//
+// Packages look for modules that may be there, and go on without. So what is not in the upload is no error of the source where it is
+// asked for at run time:
+//
+//	import("x")                     a rejection, code ERR_MODULE_NOT_FOUND (MODULE_NOT_FOUND where the name is no literal)
+//	import(`./${x}.js`)             a rejection, code ERR_MODULE_NOT_FOUND
+//	require("x"), require.resolve   an Error, code MODULE_NOT_FOUND
+//	import.meta                     an object with url
 //
 // # Handlers
 //

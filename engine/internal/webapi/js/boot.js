@@ -812,7 +812,7 @@
     env = ObjectFreeze(JSONParse(envJSON === "" ? "{}" : envJSON));
     const module = { exports: {} };
     try {
-      ReflectApply(define, undefined, [module, module.exports, require]);
+      ReflectApply(define, undefined, [module, module.exports, require, { __proto__: null, url: "file:///script.js" }, importPattern, require]);
       const exports = module.exports;
       app = isObject(exports) && exports.default !== undefined ? exports.default : exports;
       if (isObject(app) && typeof app !== "function" && ObjectHasOwn(app, "default") && isObject(app.default)) app = app.default;
@@ -828,9 +828,33 @@
     return takeRejection("boot_error") ?? "";
   }
 
+  // require knows the built-in module, and fails for what is not in the upload as Node does, so that a script can go on without it. A
+  // name that begins with "import:" comes from an import(): see package compile.
   function require(name) {
     if (name === "jsruntime") return use("module");
-    throw new ErrorCtor(`cannot find module ${typeof name === "string" ? JSONStringify(name) : ""}: only "jsruntime" is built in, bundle the others`);
+    throw notFound(`${name}`);
+  }
+  ObjectDefineProperty(require, "resolve", {
+    __proto__: null, writable: true, configurable: true,
+    value(name) {
+      if (name === "jsruntime") return name;
+      throw notFound(`${name}`);
+    },
+  });
+
+  // importPattern is an import() whose argument is put together at run time from a relative path.
+  async function importPattern(name) {
+    throw notFound("import:" + name);
+  }
+
+  function notFound(name) {
+    const imported = StringPrototypeStartsWith(name, "import:");
+    if (imported) name = StringPrototypeSlice(name, 7);
+    const error = new ErrorCtor(`Cannot find module '${cut(name, 256)}': only "jsruntime" is built in, bundle the others before upload`);
+    ObjectDefineProperty(error, "code", {
+      __proto__: null, value: imported ? "ERR_MODULE_NOT_FOUND" : "MODULE_NOT_FOUND", writable: true, enumerable: true, configurable: true,
+    });
+    return error;
   }
 
   function handlerOf(name) {
