@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -79,6 +80,7 @@ func TestSlowClientsMakeRoom(t *testing.T) {
 	first := dial(t, address, get)
 	code, _ := status(t, first)
 	require.Equal(t, 200, code)
+	require.Eventually(t, func() bool { return l.states()[connIdle] == 1 }, time.Minute, time.Millisecond, "the first is idle before the second is")
 	code, text := status(t, slow)
 	require.Equal(t, 503, code)
 	require.Contains(t, text, "max_connections", "the slow one is told")
@@ -88,12 +90,15 @@ func TestSlowClientsMakeRoom(t *testing.T) {
 	require.Equal(t, 200, code)
 	_, err := head.Read(make([]byte, 1))
 	require.Error(t, err, "a head that never ends has made room")
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Eventually(t, func() bool { return l.states()[connIdle] == 2 }, time.Minute, time.Millisecond)
 
 	third := dial(t, address, get) // the connection that has been idle for longest is closed
 	code, _ = status(t, third)
 	require.Equal(t, 200, code)
 	_, err = first.Read(make([]byte, 1))
 	require.Error(t, err)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 	close(wait)
 	code, _ = status(t, waiting)
 	require.Equal(t, 200, code)

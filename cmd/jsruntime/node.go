@@ -104,6 +104,9 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	if err := n.reserve(); err != nil {
+		return err
+	}
 	n.stages, ctx = newStages(ctx, n.log)
 	defer func() {
 		if stopErr := n.stages.stop(); err == nil {
@@ -112,7 +115,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 		n.log.Info("stopped")
 	}()
 	for _, step := range []func(context.Context) error{
-		n.reserve, n.listen, n.inspect, n.connect, n.readKeys, n.buildCompiler,
+		n.listen, n.inspect, n.connect, n.readKeys, n.buildCompiler,
 		n.buildCatalog, n.buildHistory, n.buildEngine, n.buildScheduler, n.buildAPI, n.buildGateway,
 		n.startParts, n.serveMetrics, n.serveRequests, n.welcome,
 	} {
@@ -133,7 +136,7 @@ func serve(ctx context.Context, cfg serveConfig, stdout, stderr io.Writer) (err 
 }
 
 // reserve takes the data directory and divides the memory.
-func (n *node) reserve(context.Context) (err error) {
+func (n *node) reserve() (err error) {
 	if err := closeDataDir(n.cfg.DataDir); err != nil {
 		return fmt.Errorf("data-dir: %w", err)
 	}
