@@ -15,6 +15,7 @@ import (
 
 	"jsruntime/engine/internal/pool"
 	"jsruntime/engine/internal/wire"
+	"jsruntime/engine/text"
 )
 
 // execution is one Execute. The pool's reader calls Begin and Frame; the caller's goroutine waits and delivers. It is used again
@@ -158,38 +159,12 @@ func clamp32(n int64) uint32 { return uint32(min(max(n, 0), 1<<32-1)) }
 // appendContext appends the part of ctx that is this execution's own.
 func appendContext(b []byte, inv *Invocation) []byte {
 	b = append(b, `{"executionId":"`...)
-	b = appendUUID(b, inv.ExecutionID)
+	b = text.AppendUUID(b, inv.ExecutionID)
 	b = append(b, `","trigger":`...)
-	b = appendJSONString(b, string(inv.Trigger))
+	b = text.AppendString(b, string(inv.Trigger))
 	b = append(b, `,"attempt":`...)
 	b = strconv.AppendInt(b, int64(max(inv.Attempt, 1)), 10)
 	return append(b, '}')
-}
-
-func appendUUID(b []byte, id [16]byte) []byte {
-	const hex = "0123456789abcdef"
-	for i, c := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			b = append(b, '-')
-		}
-		b = append(b, hex[c>>4], hex[c&15])
-	}
-	return b
-}
-
-func appendJSONString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			quoted, err := json.Marshal(s)
-			if err != nil {
-				return append(b, `""`...)
-			}
-			return append(b, quoted...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
 }
 
 // appendHead appends a request's head as wire.HeadFields says.
@@ -316,7 +291,7 @@ func (x *execution) wait(gone <-chan struct{}, early bool) bool {
 			x.mu.Lock()
 			code, cause := x.causeCode, x.cause
 			x.mu.Unlock()
-			s := pool.Stop{Code: string(code), Reason: cleanText(causeText(cause), maxReason)}
+			s := pool.Stop{Code: string(code), Reason: text.CleanTo(causeText(cause), maxReason)}
 			if now := (*withoutGrace)(nil); code == CodeCancelled && !errors.As(cause, &now) {
 				s.Grace = x.engine.cfg.CancelGrace
 			}
@@ -500,10 +475,10 @@ func (x *execution) log(m *wire.Log) {
 	if full {
 		return // what comes beyond the limit costs nothing
 	}
-	text := cleanText(x.engine.cfg.Secrets(x.inv.Script.TenantID).Text(m.Message), maxLogLine)
+	message := text.CleanTo(x.engine.cfg.Secrets(x.inv.Script.TenantID).Text(m.Message), maxLogLine)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.logBytes += int64(len(text))
+	x.logBytes += int64(len(message))
 	if x.logBytes > x.inv.Script.Limits.MaxLogBytes+maxLogLine || len(x.logs) >= maxLogLines {
 		return
 	}
@@ -511,7 +486,7 @@ func (x *execution) log(m *wire.Log) {
 	if b := x.call.Began(); !b.IsZero() {
 		at = b.Add(min(time.Duration(m.Micros)*time.Microsecond, x.call.Wall))
 	}
-	x.logs = append(x.logs, LogLine{Seq: len(x.logs) + 1, Level: logLevels[m.Level], Message: text, At: at})
+	x.logs = append(x.logs, LogLine{Seq: len(x.logs) + 1, Level: logLevels[m.Level], Message: message, At: at})
 	switch watcher := x.inv.Lines; {
 	case watcher == nil:
 	case watcher.Wants(x.inv):
@@ -634,14 +609,14 @@ func (x *execution) answerResult() *Result {
 func (x *execution) clean(res *Result) {
 	e := x.engine
 	res.Secrets = e.cfg.Secrets(x.inv.Script.TenantID)
-	res.Message = cleanText(res.Secrets.Text(res.Message), maxMessageBytes)
+	res.Message = text.CleanTo(res.Secrets.Text(res.Message), maxMessageBytes)
 	if res.Stack == "" {
 		return
 	}
 	if e.cfg.MapStack != nil && x.inv.Script.SourceMap != "" {
 		res.Stack = e.cfg.MapStack(x.inv.Script.SourceMap, res.Stack)
 	}
-	res.Stack = cleanText(res.Secrets.Text(res.Stack), maxStackBytes)
+	res.Stack = text.CleanTo(res.Secrets.Text(res.Stack), maxStackBytes)
 }
 
 // finish makes a Result of the call's Ending.
@@ -826,7 +801,10 @@ func (x *execution) judgeOutput(res *Result, r *wire.Result) {
 	var bad string
 	switch s := &x.stream; {
 	case x.inv.Handler != HandlerFetch:
-		res.Output, bad = cleanOutput(r.Body)
+		output, err := text.CleanJSON(r.Body)
+		if res.Output = output; err != nil {
+			bad = "the output " + err.Error()
+		}
 	case s.open:
 		bad = s.bad
 		switch {

@@ -13,6 +13,7 @@ import (
 
 	"jsruntime/engine/internal/pool"
 	"jsruntime/engine/internal/wire"
+	"jsruntime/engine/text"
 )
 
 const (
@@ -156,7 +157,7 @@ func errorPayload(err *HostError) []byte {
 		Message    string `json:"message"`
 		Code       string `json:"code,omitempty"`
 		RetryAfter int64  `json:"retryAfter,omitempty"`
-	}{err.Name, cleanText(err.Message, maxMessageBytes), err.Code, err.RetryAfter})
+	}{err.Name, text.CleanTo(err.Message, maxMessageBytes), err.Code, err.RetryAfter})
 	if failed != nil {
 		return []byte(`{"name":"Error","message":"internal error"}`)
 	}
@@ -269,7 +270,7 @@ func (h *hostCalls) download(ctx context.Context, number uint32, flow *outflow, 
 				chunk.Error = "the body could not be read"
 				var he *HostError
 				if errors.As(err, &he) {
-					chunk.Error = cleanText(he.Message, 1<<10)
+					chunk.Error = text.CleanTo(he.Message, 1<<10)
 				}
 			}
 		}

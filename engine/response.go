@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // Bounds of a response's head. Node's fetch refuses a head of more than 16 KiB, Python's http.client more than 100 headers, and the
@@ -87,23 +86,4 @@ func badValueByte(s string) int {
 		}
 	}
 	return -1
-}
-
-// cleanText makes text from a script fit for Postgres and JSON: valid UTF-8 without NUL, of at most limit bytes.
-func cleanText(s string, limit int) string {
-	if len(s) > limit {
-		const mark = "… (truncated)"
-		cut := limit - len(mark)
-		for cut > 0 && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + mark
-	}
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "\uFFFD")
-	}
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
-	}
-	return s
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"jsruntime/engine/internal/wire"
+	"jsruntime/engine/text"
 )
 
 var errOverrun = errors.New("a stream exceeds its window")
@@ -46,7 +47,7 @@ func (f *inflow) push(c *wire.Chunk) error {
 	if c.Last {
 		f.ended, f.err = true, io.EOF
 		if c.Error != "" {
-			f.err = errors.New(cleanText(c.Error, 1<<10))
+			f.err = errors.New(text.CleanTo(c.Error, 1<<10))
 		}
 	}
 	f.ready.Broadcast()

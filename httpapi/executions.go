@@ -18,6 +18,7 @@ import (
 	"jsruntime/engine/ledger"
 	"jsruntime/engine/redact"
 	"jsruntime/engine/storage"
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -110,7 +111,7 @@ func (a *API) secretValues(ctx context.Context) *redact.Values {
 // outputFor is a run's output as its caller gets it: JSON as it is, a response as it is kept.
 func outputFor(inv *engine.Invocation, res *engine.Result) json.RawMessage {
 	if res.Response == nil && !res.Streamed {
-		return ledger.SafeJSON(res.Output)
+		return text.StorableJSON(res.Output)
 	}
 	return ledger.OutputOf(inv, res)
 }
@@ -124,10 +125,10 @@ func executionOfResult(inv *engine.Invocation, res *engine.Result) Execution {
 		StartedAt: utcPtr(&res.StartedAt), CompletedAt: utcPtr(&res.EndedAt),
 	}
 	if res.Code != engine.CodeNone {
-		code, message := string(res.Code), ledger.SafeText(res.Message)
+		code, message := string(res.Code), text.Clean(res.Message)
 		out.ErrorCode, out.Error = &code, &message
 		if res.Stack != "" {
-			stack := ledger.SafeText(res.Stack)
+			stack := text.Clean(res.Stack)
 			out.ErrorStack = &stack
 		}
 	}
@@ -449,7 +450,7 @@ func manualInput(script sqlc.Script, h engine.Handler, input json.RawMessage) js
 func requestOf(input json.RawMessage) (*engine.Request, error) {
 	r, err := ledger.RequestOf(input, "http://localhost")
 	if err != nil {
-		return nil, invalid("body.input", strings.TrimPrefix(clip(err.Error(), 200), "input: "))
+		return nil, invalid("body.input", strings.TrimPrefix(text.Clip(err.Error(), 200), "input: "))
 	}
 	return r, nil
 }
@@ -586,7 +587,7 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error
 	if res.Code != engine.CodeNone {
 		return nil, failedProblem(inv, res)
 	}
-	return &invokeOut{ExecutionID: inv.ExecutionID.String(), Body: Invoked{ExecutionID: inv.ExecutionID, Output: rawOrNull(ledger.SafeJSON(res.Output))}}, nil
+	return &invokeOut{ExecutionID: inv.ExecutionID.String(), Body: Invoked{ExecutionID: inv.ExecutionID, Output: rawOrNull(text.StorableJSON(res.Output))}}, nil
 }
 
 // failedProblem tells a caller how a script failed: 422 where the script is at fault, else as tenant endpoints answer.
@@ -596,7 +597,7 @@ func failedProblem(inv *engine.Invocation, res *engine.Result) *Problem {
 	case engine.CodeException, engine.CodeUnsettled, engine.CodeInvalidOutput, engine.CodeHandlerMissing, engine.CodeBootError:
 		status = http.StatusUnprocessableEntity
 	}
-	p := newProblem(status, string(res.Code), ledger.SafeText(res.Message))
+	p := newProblem(status, string(res.Code), text.Clean(res.Message))
 	p.ExecutionID = &inv.ExecutionID
 	p.header.Set("X-Execution-Id", inv.ExecutionID.String())
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {

@@ -17,6 +17,7 @@ import (
 
 	"jsruntime/engine/admission"
 	"jsruntime/engine/compile"
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -276,7 +277,7 @@ func inScript(err error, index int, name string) error {
 		return err
 	}
 	q := *p
-	q.Detail = fmt.Sprintf("body.scripts[%d] (%s): %s", index, clip(name, 80), p.Detail)
+	q.Detail = fmt.Sprintf("body.scripts[%d] (%s): %s", index, text.Clip(name, 80), p.Detail)
 	q.Errors = append([]ProblemError{{Location: fmt.Sprintf("body.scripts[%d]", index), Message: "this script is refused"}}, p.Errors...)
 	return &q
 }

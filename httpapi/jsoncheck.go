@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,15 +13,17 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
+
+	"jsruntime/engine/text"
 )
 
 // Bounds of JSON that we accept. A document is judged before anything decodes it, because encoding/json, V8 and Postgres
 // differ in what they let pass: Postgres stores no NUL and no lone surrogate, its numbers end at 10^131072, encoding/json
 // replaces what it can't decode, all of them recurse, and decoded values take many times the memory of their text.
 const (
-	maxJSONDepth        = 100
-	maxJSONNumberLength = 400
-	maxJSONFaults       = 16
+	// maxJSONDepth bounds the nesting of what a schema describes. Values that may be any JSON have text.MaxDepth of their own.
+	maxJSONDepth  = 64
+	maxJSONFaults = 16
 	// maxJSONValues bounds the values of a document: a MiB of the shortest ones has half a million.
 	maxJSONValues = 1_000_000
 	// maxJSONMembers bounds the members of one object. Their names are remembered while the object is read, to find one twice.
@@ -75,6 +76,7 @@ type jsonChecker struct {
 	path       []byte
 	root       int // length of the path of the document itself
 	values     int
+	free       int            // depth at which a value that may be any JSON began, plus one; 0: outside of one
 	seed       maphash.Seed   // of the names in names
 	names      []nameSet      // one a level of nesting, used again
 	faults     []ProblemError // of the document
@@ -206,8 +208,16 @@ func (c *jsonChecker) value(depth int, s *huma.Schema) error {
 	switch b := c.data[c.at]; {
 	case b == '{' || b == '[':
 		// The recursion ends here, whatever comes: what is deeper than this is refused as a whole.
-		if depth >= maxJSONDepth {
-			c.fault(fmt.Sprintf("nested deeper than %d", maxJSONDepth))
+		if c.free == 0 && (s == nil || s.Type == "" && !composed(s)) {
+			c.free = depth + 1
+			defer func() { c.free = 0 }()
+		}
+		within, limit := depth, maxJSONDepth
+		if c.free > 0 {
+			within, limit = depth-c.free+1, text.MaxDepth
+		}
+		if within >= limit {
+			c.fault(fmt.Sprintf("nested deeper than %d", limit))
 			return c.skipDeep()
 		}
 		if b == '{' {
@@ -423,7 +433,7 @@ func (c *jsonChecker) members(depth int, s *huma.Schema) error {
 		if err != nil {
 			return err
 		}
-		c.path = append(append(c.path[:base], '.'), clip(name, 80)...)
+		c.path = append(append(c.path[:base], '.'), text.Clip(name, 80)...)
 		if count > maxJSONMembers {
 			c.path, c.faults = c.path[:base], nil
 			c.fault(fmt.Sprintf("an object of more than %d members", maxJSONMembers))
@@ -559,27 +569,10 @@ func (c *jsonChecker) number() error {
 			return c.fail("expected a digit")
 		}
 	}
-	literal := c.data[start:c.at]
-	if len(literal) > maxJSONNumberLength {
-		c.fault(fmt.Sprintf("a number of more than %d characters", maxJSONNumberLength))
-		return nil
-	}
-	// A double is what scripts see. An exponent far below its range is refused too: Postgres would not store it.
-	f, err := strconv.ParseFloat(string(literal), 64)
-	if (err != nil && math.IsInf(f, 0)) || farExponent(literal) {
+	if !text.Number(c.data[start:c.at]) {
 		c.fault("a number out of range")
 	}
 	return nil
-}
-
-func farExponent(literal []byte) bool {
-	for i, b := range literal {
-		if b == 'e' || b == 'E' {
-			n, err := strconv.Atoi(string(literal[i+1:]))
-			return err != nil || n < -400 || n > 400
-		}
-	}
-	return false
 }
 
 // skipText reads a string without decoding it, and returns its length in characters.
@@ -723,15 +716,4 @@ func (c *jsonChecker) unit() (rune, error) {
 	}
 	c.at += 6
 	return rune(n), nil
-}
-
-// clip shortens s to at most n bytes of whole characters.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }

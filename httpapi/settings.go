@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/text"
 )
 
 // HTTPSettings say whom the endpoint of a script admits, and which pages of other origins may read its answers.
@@ -133,7 +134,7 @@ func checkSettings(d *draft) error {
 	}
 	if _, err := catalog.HTTPOf(d.Http); err != nil {
 		field, message, _ := strings.Cut(err.Error(), ": ")
-		return invalid("body."+field, clip(message, 200))
+		return invalid("body."+field, text.Clip(message, 200))
 	}
 	return nil
 }
@@ -161,7 +162,7 @@ func checkMetadata(given Object) error {
 				if known == "missed_window" {
 					known = "missed_window_seconds"
 				}
-				return invalid("body.metadata."+field+"."+clip(name, 80), fmt.Sprintf("metadata is free and read by nothing; did you mean %s? It belongs into the script's own field: body.%s.%s", known, field, known))
+				return invalid("body.metadata."+field+"."+text.Clip(name, 80), fmt.Sprintf("metadata is free and read by nothing; did you mean %s? It belongs into the script's own field: body.%s.%s", known, field, known))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -142,17 +143,17 @@ func checkPath(path string) error {
 			return invalid(location, "must not have the segments //, . or ..")
 		case s[0] == ':' || s[0] == '*':
 			if !pathParameter.MatchString(s) {
-				return invalid(location, "a parameter's name has letters, digits and _ only: "+clip(s, 60))
+				return invalid(location, "a parameter's name has letters, digits and _ only: "+text.Clip(s, 60))
 			}
 			if s[0] == '*' && i != len(segments)-1 {
-				return invalid(location, "only the last segment may be "+clip(s, 60))
+				return invalid(location, "only the last segment may be "+text.Clip(s, 60))
 			}
 			if names[s[1:]] {
-				return invalid(location, "two parameters are named "+clip(s[1:], 60))
+				return invalid(location, "two parameters are named "+text.Clip(s[1:], 60))
 			}
 			names[s[1:]] = true
 		case !pathWord.MatchString(s):
-			return invalid(location, "a segment has characters that a path can't have: "+clip(s, 60))
+			return invalid(location, "a segment has characters that a path can't have: "+text.Clip(s, 60))
 		}
 	}
 	return nil

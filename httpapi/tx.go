@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"jsruntime/engine/text"
 	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
@@ -166,7 +167,7 @@ func auditJSON(v any) (json.RawMessage, error) {
 		return nil, nil
 	}
 	if s, ok := v.(Script); ok {
-		s.Source = clip(s.Source, auditSourceBytes)
+		s.Source = text.Clip(s.Source, auditSourceBytes)
 		v = s
 	}
 	return json.Marshal(v)

@@ -17,6 +17,7 @@ import (
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
 	"jsruntime/engine/storage"
+	"jsruntime/engine/text"
 	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
@@ -180,8 +181,8 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				finish.LeaseTokens = append(finish.LeaseTokens, e.token)
 				finish.Statuses = append(finish.Statuses, string(res.Code.Status()))
 				finish.ErrorCodes = append(finish.ErrorCodes, string(res.Code))
-				finish.Errors = append(finish.Errors, ledger.SafeText(res.Message))
-				finish.ErrorStacks = append(finish.ErrorStacks, ledger.SafeText(res.Stack))
+				finish.Errors = append(finish.Errors, text.Clean(res.Message))
+				finish.ErrorStacks = append(finish.ErrorStacks, text.Clean(res.Stack))
 				finish.Outputs = append(finish.Outputs, string(s.outputOf(e, res)))
 				finish.Metrics = append(finish.Metrics, string(ledger.MetricsJSON(res.Metrics)))
 			}
@@ -323,7 +324,7 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 				s.cfg.Storage.Add(row.TenantID, storage.Logs, ledger.LogBytes(line.Message))
 				logs = append(logs, sqlc.ExecutionLogRecordParams{
 					ExecutionID: id, Seq: int32(line.Seq), TenantID: row.TenantID, ScriptID: row.ScriptID,
-					Level: line.Level, Message: ledger.SafeText(line.Message), At: line.At,
+					Level: line.Level, Message: text.Clean(line.Message), At: line.At,
 				})
 			}
 		}

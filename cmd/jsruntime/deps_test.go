@@ -77,6 +77,8 @@ func TestImportsPointInward(t *testing.T) {
 				reason = "a worker is made of engine/internal alone"
 			case under(path, "jsruntime/engine/internal/wire") && strings.Contains(imported, "."):
 				reason = "wire is made of the standard library alone"
+			case under(path, "jsruntime/engine/text") && under(imported, "jsruntime"):
+				reason = "text is used by every package and knows none"
 			case under(path, "jsruntime/sqlc") && under(imported, "jsruntime"):
 				reason = "sqlc is generated and knows nobody"
 			case (under(imported, "github.com/stretchr/testify") || forTests(imported)) && !forTests(path) && !under(path, "jsruntime/bench"):

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"jsruntime/engine"
-	"jsruntime/engine/ledger"
 	"jsruntime/engine/storage"
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -65,6 +65,10 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 	if args.DelaySeconds < 0 || args.DelaySeconds > maxEventDelay.Seconds() {
 		return nil, typeError(call.Method, fmt.Sprintf("delaySeconds must be a number from 0 to %d", int64(maxEventDelay.Seconds())))
 	}
+	data, err := text.CleanJSON(args.Data)
+	if err != nil {
+		return nil, typeError(call.Method, "data "+err.Error())
+	}
 	var id *string
 	if args.ID != "" {
 		id = &args.ID
@@ -74,7 +78,7 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 		traceParent = &inv.TraceParent
 	}
 	row, err := h.queries.EventPublishAfter(ctx, sqlc.EventPublishAfterParams{
-		TenantID: inv.Script.TenantID, Type: args.Type, Data: ledger.SafeJSON(args.Data), ID: id,
+		TenantID: inv.Script.TenantID, Type: args.Type, Data: data, ID: id,
 		DelaySeconds: args.DelaySeconds, Depth: int32(inv.Depth + 1), Traceparent: traceParent,
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"jsruntime/engine"
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -84,6 +85,9 @@ func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 			Name: "RangeError", Code: "kv_value_too_large",
 			Message: fmt.Sprintf("kv.put: the value is %d bytes of JSON, the limit of a kv value is %d bytes", len(args.Value), h.cfg.MaxKVValueBytes),
 		}
+	}
+	if err := text.CheckJSON(args.Value); err != nil {
+		return nil, typeError(call.Method, "value "+err.Error())
 	}
 	tenant := call.Invocation.Script.TenantID
 	if err := h.reserveKV(ctx, call.Method, tenant, int64(len(args.Key)+len(args.Value))); err != nil {

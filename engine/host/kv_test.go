@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/text"
 	"jsruntime/migrations/dbtest"
 )
 
@@ -36,10 +37,13 @@ func tryCall(ctx context.Context, h *Host, inv *engine.Invocation, method, args 
 
 func call(t *testing.T, h *Host, inv *engine.Invocation, method, args string) string {
 	t.Helper()
-	text, err := tryCall(t.Context(), h, inv, method, args)
+	reply, err := tryCall(t.Context(), h, inv, method, args)
 	require.NoError(t, err, "%s %s", method, args)
-	return text
+	return reply
 }
+
+// nested is an array n levels deep.
+func nested(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
 func TestKV(t *testing.T) {
 	t.Parallel()
@@ -49,10 +53,23 @@ func TestKV(t *testing.T) {
 
 	require.JSONEq(t, `{"present":false,"value":null,"expiration":null}`, call(t, h, a, "kv.get", `{"key":"k"}`))
 	// Values come back byte for byte: order of members, NUL, lone surrogates, depth.
-	for _, value := range []string{`{"z":1,"a":[true,null]}`, `"\u0000\ud800"`, `""`, `null`, `1e400`, strings.Repeat("[", 9000) + strings.Repeat("]", 9000)} {
+	for _, value := range []string{`{"z":1,"a":[true,null]}`, `"\u0000\ud800"`, `""`, `null`, `1e308`, nested(text.MaxDepth)} {
 		require.Equal(t, `{}`, call(t, h, a, "kv.put", `{"key":"k","value":`+value+`}`))
 		require.Equal(t, `{"present":true,"value":`+value+`,"expiration":null}`, call(t, h, a, "kv.get", `{"key":"k"}`))
 	}
+	// One depth and one number rule, whoever makes the value.
+	for method, args := range map[string]string{
+		"kv.put": `{"key":"k","value":%s}`, "events.publish": `{"type":"a.b","data":%s}`, "scripts.invoke": `{"name":"n","input":%s}`,
+	} {
+		for value, why := range map[string]string{nested(text.MaxDepth + 1): text.TooDeep.Error(), `1e400`: text.NumberTooLarge.Error()} {
+			_, err := tryCall(t.Context(), h, a, method, fmt.Sprintf(args, value))
+			var refused *engine.HostError
+			require.ErrorAs(t, err, &refused, method)
+			require.Equal(t, "TypeError", refused.Name)
+			require.Contains(t, refused.Message, why, method)
+		}
+	}
+	require.Contains(t, call(t, h, a, "events.publish", `{"type":"a.b","data":`+nested(text.MaxDepth)+`}`), "eventId")
 	require.Contains(t, call(t, h, b, "kv.get", `{"key":"k"}`), `"present":false`, "another tenant's key")
 	require.Equal(t, `{"deleted":false}`, call(t, h, b, "kv.delete", `{"key":"k"}`))
 	require.Equal(t, `{"deleted":true}`, call(t, h, a, "kv.delete", `{"key":"k"}`))

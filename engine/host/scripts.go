@@ -12,6 +12,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/text"
 )
 
 const (
@@ -59,6 +60,9 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 	}
 	if len(args.Input) == 0 {
 		args.Input = json.RawMessage("null")
+	}
+	if err := text.CheckJSON(args.Input); err != nil {
+		return nil, typeError(call.Method, "input "+err.Error())
 	}
 	outer := call.Invocation
 	if err := checkDepth(outer); err != nil {

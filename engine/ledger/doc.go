@@ -14,7 +14,7 @@
 //     COMMIT got no answer is tried again; ids that are there by then are left out of the second try, with their usage.
 //   - No row can hold up the others for ever: a batch that Postgres refuses for what is in it is halved until the row is
 //     alone, which is then written without what a script could have put into it, or dropped with a log line and a count.
-//   - Everything a script or client made passes SafeJSON or SafeText: no NUL, no lone surrogates, no invalid UTF-8, no nesting
+//   - Everything a script or client made passes package text: no NUL, no lone surrogates, no invalid UTF-8, no nesting
 //     or number that jsonb cannot hold.
 //   - Bodies are cut to MaxBodyBytes, inputs as outputs. A record whose input was cut says so in its trigger data and is not replayed;
 //     a run of the queue has its whole input until it has ended for good.

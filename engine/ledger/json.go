@@ -14,185 +14,17 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/redact"
+	"jsruntime/engine/text"
 )
 
-const (
-	// MaxBodyBytes is how much of a body is kept in an execution's input and output: of a request, a response, and of what a run without
-	// a request got and gave, as JSON.
-	MaxBodyBytes = 64 << 10
-
-	// maxDepth is well below the nesting at which jsonb exceeds Postgres's default stack (it fails at 20,000), and more than any
-	// data has.
-	maxDepth = 2000
-
-	// maxNumber: no float64 needs more characters, and numeric ends at 131,072 digits.
-	maxNumber = 400
-)
-
-// SafeText returns text as Postgres can store it: NUL and invalid UTF-8 become U+FFFD.
-func SafeText(text string) string {
-	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
-		return text
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\x00", "\ufffd")
-}
-
-// SafeJSON returns raw as jsonb can store it. NUL, lone surrogates and invalid UTF-8 in strings become U+FFFD, numbers beyond
-// what numeric can hold become strings; what is no JSON, or nested deeper than 2000, becomes {"unstorable": why}. Nothing
-// becomes nil. The result shares memory with raw where nothing had to change.
-func SafeJSON(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 {
-		return nil
-	}
-	if !json.Valid(raw) {
-		return unstorable("not JSON: " + truncate(string(raw), 200))
-	}
-	var out []byte
-	kept := 0 // everything before it is in out, once out is needed
-	replace := func(from, to int, with string) {
-		out = append(append(out, raw[kept:from]...), with...)
-		kept = to
-	}
-	depth := 0
-	for i := 0; i < len(raw); {
-		switch c := raw[i]; {
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return unstorable("nested deeper than " + strconv.Itoa(maxDepth))
-			}
-			i++
-		case c == '}' || c == ']':
-			depth--
-			i++
-		case c == '"':
-			i = safeString(raw, i+1, replace)
-		case c == '-' || c >= '0' && c <= '9':
-			end := i + 1
-			for end < len(raw) && strings.IndexByte("+-.eE0123456789", raw[end]) >= 0 {
-				end++
-			}
-			if number := string(raw[i:end]); !storableNumber(number) {
-				replace(i, end, strconv.Quote(truncate(number, 100)))
-			}
-			i = end
-		default:
-			i++
-		}
-	}
-	if out == nil {
-		return raw
-	}
-	return append(out, raw[kept:]...)
-}
-
-// safeString walks a valid JSON string from behind its opening quote and returns the place behind its closing one.
-func safeString(raw []byte, i int, replace func(from, to int, with string)) int {
-	const replacement = `\ufffd`
-	for {
-		switch c := raw[i]; {
-		case c == '"':
-			return i + 1
-		case c == '\\' && raw[i+1] == 'u':
-			unit := hex4(raw[i+2:])
-			switch {
-			case unit == 0:
-				replace(i, i+6, replacement)
-			case unit >= 0xd800 && unit < 0xdc00 && raw[i+6] == '\\' && raw[i+7] == 'u' && hex4(raw[i+8:])>>10 == 0xdc00>>10:
-				i += 6 // a pair: over its first half
-			case unit >= 0xd800 && unit < 0xe000:
-				replace(i, i+6, replacement)
-			}
-			i += 6
-		case c == '\\':
-			i += 2
-		case c < utf8.RuneSelf:
-			i++
-		default:
-			r, size := utf8.DecodeRune(raw[i:])
-			if r == utf8.RuneError && size == 1 {
-				replace(i, i+1, replacement)
-			}
-			i += size
-		}
-	}
-}
-
-func hex4(raw []byte) rune {
-	n, _ := strconv.ParseUint(string(raw[:4]), 16, 32) // json.Valid has seen four hexadecimal digits
-	return rune(n)
-}
-
-func storableNumber(number string) bool {
-	if len(number) > maxNumber {
-		return false
-	}
-	if at := strings.IndexAny(number, "eE"); at >= 0 {
-		exponent := strings.TrimLeft(number[at+1:], "+-0")
-		return len(exponent) <= 3
-	}
-	return true
-}
-
-func unstorable(why string) json.RawMessage {
-	return append(appendString([]byte(`{"unstorable":`), why), '}')
-}
-
-// truncate cuts text to at most n bytes, on a rune's edge.
-func truncate(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends text as a JSON string that jsonb can store.
-func appendString(b []byte, text string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(text[i:])
-			if r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
-		}
-		b = append(b, text[start:i]...)
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c == '\n':
-			b = append(b, `\n`...)
-		case c == '\t':
-			b = append(b, `\t`...)
-		case c == '\r':
-			b = append(b, `\r`...)
-		case c == 0 || c >= utf8.RuneSelf:
-			b = append(b, `\ufffd`...)
-		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i++
-		start = i
-	}
-	b = append(b, text[start:]...)
-	return append(b, '"')
-}
+// MaxBodyBytes is how much of a body is kept in an execution's input and output: of a request, a response, and of what a run without
+// a request got and gave, as JSON.
+const MaxBodyBytes = 64 << 10
 
 // appendBody appends a body: text as a string, anything else as {"base64": …}.
 func appendBody(b []byte, body []byte) []byte {
 	if utf8.Valid(body) && !slices.Contains(body, 0) {
-		return appendString(b, string(body))
+		return text.AppendString(b, string(body))
 	}
 	b = append(b, `{"base64":"`...)
 	b = base64.StdEncoding.AppendEncode(b, body)
@@ -213,11 +45,11 @@ func appendHeaders(b []byte, headers []string, rules redact.Rules, hidden func(n
 			b = append(b, ',')
 		}
 		first = false
-		b = append(appendString(b, strings.ToLower(name)), ':')
+		b = append(text.AppendString(b, strings.ToLower(name)), ':')
 		_, named := rules.Below(name)
 		switch {
 		case named || redact.Header(name):
-			b = appendString(b, redact.Mask)
+			b = text.AppendString(b, redact.Mask)
 			hidden(strings.ToLower(name))
 		case repeats(headers[i+2:], name):
 			var values []string
@@ -293,7 +125,7 @@ func (d *described) secrets() *redact.Values {
 func (d *described) hide(where, name string) {
 	name = strings.TrimSuffix(where+"."+name, ".")
 	if len(d.hidden) < maxHidden && !slices.Contains(d.hidden, name) {
-		d.hidden = append(d.hidden, truncate(name, 200))
+		d.hidden = append(d.hidden, text.Cut(name, 200))
 	}
 }
 
@@ -336,12 +168,12 @@ func (d *described) appendInput(b []byte) []byte {
 		return b
 	}
 	path, query := splitURL(r.URL)
-	b = appendString(append(b, `{"method":`...), r.Method)
+	b = text.AppendString(append(b, `{"method":`...), r.Method)
 	if masked := rules.Values.Plain(path); masked != path {
 		path = masked
 		d.hide("path", "")
 	}
-	b = appendString(append(b, `,"path":`...), path)
+	b = text.AppendString(append(b, `,"path":`...), path)
 	below, _ := rules.Below("headers")
 	b = appendHeaders(append(b, `,"headers":`...), r.Headers, below, func(name string) { d.hide("headers", name) })
 	below, _ = rules.Below("query")
@@ -376,12 +208,12 @@ func bodyRules(rules redact.Rules) redact.Rules {
 // appendJSON appends JSON as it is kept.
 func appendJSON(b []byte, raw json.RawMessage, rules redact.Rules, whole bool) (out []byte, hidden []string, cut bool) {
 	if len(raw) <= MaxBodyBytes || whole {
-		masked, hidden := rules.JSON(SafeJSON(raw))
+		masked, hidden := rules.JSON(text.StorableJSON(raw))
 		return append(b, masked...), hidden, false
 	}
-	start, hidden := rules.JSON(cutBody(raw))
+	start, hidden := rules.JSON(text.Cut(raw, MaxBodyBytes))
 	b = strconv.AppendInt(append(b, `{"truncated":true,"bytes":`...), int64(len(raw)), 10)
-	b = appendString(append(b, `,"start":`...), string(start))
+	b = text.AppendString(append(b, `,"start":`...), string(start))
 	return append(b, '}'), hidden, true
 }
 
@@ -389,7 +221,7 @@ func appendJSON(b []byte, raw json.RawMessage, rules redact.Rules, whole bool) (
 func appendCutBody(b []byte, headers []string, body []byte, rules redact.Rules) (out []byte, hidden []string, cut bool) {
 	size := len(body)
 	if cut = size > MaxBodyBytes; cut {
-		body = cutBody(body)
+		body = text.Cut(body, MaxBodyBytes)
 	}
 	body, hidden = rules.Body(headerOf(headers, "content-type"), body)
 	b = appendBody(b, body)
@@ -421,7 +253,7 @@ func appendPlain(b []byte, name, value string, rules redact.Rules, hidden func(n
 	if masked != value {
 		hidden(strings.ToLower(name))
 	}
-	return appendString(b, masked)
+	return text.AppendString(b, masked)
 }
 
 // OutputOf is what is kept of what an execution gave: its output's JSON, or for a response {status, headers, body}. A body beyond
@@ -466,15 +298,6 @@ func (d *described) appendOutput(b []byte) []byte {
 	return append(b, '}')
 }
 
-// cutBody cuts to MaxBodyBytes, and back to a rune's edge: a text that is cut stays a text.
-func cutBody(body []byte) []byte {
-	n := MaxBodyBytes
-	for back := 0; back < utf8.UTFMax && n > 0 && !utf8.RuneStart(body[n]); back++ {
-		n--
-	}
-	return body[:n]
-}
-
 // TriggerDataOf says what started an execution: for HTTP {method, path}; the parent's id where one execution led to another. What of the
 // input was masked or cut is told too: "redacted" names the members, "input_truncated" and "input_bytes" mean that the record has only
 // the input's beginning.
@@ -511,9 +334,9 @@ func (d *described) appendTriggerData(b []byte) []byte {
 	if inv.Trigger == engine.TriggerHTTP && inv.Request != nil {
 		path, _ := splitURL(inv.Request.URL)
 		member("method")
-		b = appendString(b, inv.Request.Method)
+		b = text.AppendString(b, inv.Request.Method)
 		member("path")
-		b = appendString(b, d.secrets().Plain(path))
+		b = text.AppendString(b, d.secrets().Plain(path))
 	}
 	if inv.ParentID != [16]byte{} {
 		member("parent_id")
@@ -522,7 +345,7 @@ func (d *described) appendTriggerData(b []byte) []byte {
 	if len(d.hidden) > 0 {
 		member("redacted")
 		for i, name := range d.hidden {
-			b = appendString(append(b, "[,"[min(i, 1)]), name)
+			b = text.AppendString(append(b, "[,"[min(i, 1)]), name)
 		}
 		b = append(b, ']')
 	}

@@ -17,6 +17,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/storage"
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -412,7 +413,7 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 		}
 		r.logs = append(r.logs, sqlc.ExecutionLogRecordParams{
 			ExecutionID: inv.ExecutionID, Seq: int32(seq), TenantID: script.TenantID, ScriptID: script.ID,
-			Level: level, Message: SafeText(line.Message), At: at,
+			Level: level, Message: text.Clean(line.Message), At: at,
 		})
 		r.size += 128 + int64(len(line.Message))
 		logged += LogBytes(line.Message)

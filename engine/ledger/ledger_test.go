@@ -17,6 +17,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/engine/text"
 	"jsruntime/migrations/dbtest"
 )
 
@@ -338,46 +339,23 @@ func TestOutageLosesNothing(t *testing.T) {
 	require.False(t, l.Stats().Outage)
 }
 
-func TestSafeJSON(t *testing.T) {
-	t.Parallel()
-	deep := strings.Repeat("[", 3000) + strings.Repeat("]", 3000)
-	cases := map[string]string{
-		`{"a":"x\u0000y"}`:            `{"a":"x\ufffdy"}`,
-		`{"a\u0000":1}`:               `{"a\ufffd":1}`,
-		`"\ud800"`:                    `"\ufffd"`,
-		`"\udc00\ud800"`:              `"\ufffd\ufffd"`,
-		`"\ud83d\ude00"`:              `"\ud83d\ude00"`,
-		`"\ud83d\u0041"`:              `"\ufffd\u0041"`,
-		`"\\u0000"`:                   `"\\u0000"`,
-		"\"\xff\xc3\xa9\"":            "\"\\ufffd\xc3\xa9\"",
-		`[1e308,-5e-324,1e99999,0.5]`: `[1e308,-5e-324,"1e99999",0.5]`,
-		deep:                          `{"unstorable":"nested deeper than 2000"}`,
-		`{`:                           `{"unstorable":"not JSON: {"}`,
-		` [ true , null ] `:           ` [ true , null ] `,
-		``:                            ``,
-	}
-	for in, want := range cases {
-		require.Equal(t, want, string(ledger.SafeJSON(json.RawMessage(in))), "%.40q", in)
-	}
-}
-
-// FuzzSafeJSON asks Postgres itself whether everything that comes out can be stored.
-func FuzzSafeJSON(f *testing.F) {
+// FuzzStorableJSON asks Postgres itself whether everything that comes out can be stored.
+func FuzzStorableJSON(f *testing.F) {
 	for _, s := range []string{`{"a":"\u0000"}`, `"\ud800\ud800"`, `[1e400]`, `{"\udfff":[{}]}`, "\"\xed\xa0\x80\"", `-0`, `"\ud800x"`, `1E-9999`} {
 		f.Add(s)
 	}
 	db := dbtest.DB(f)
 	f.Fuzz(func(t *testing.T, in string) {
-		safe := ledger.SafeJSON(json.RawMessage(in))
+		safe := text.StorableJSON(json.RawMessage(in))
 		if safe == nil {
 			return
 		}
 		if _, err := db.Exec(context.Background(), "SELECT $1::jsonb", safe); err != nil {
 			t.Fatalf("%q became %q: %v", in, safe, err)
 		}
-		text := ledger.SafeText(in)
-		if _, err := db.Exec(context.Background(), "SELECT $1::text", text); err != nil {
-			t.Fatalf("%q became %q: %v", in, text, err)
+		plain := text.Clean(in)
+		if _, err := db.Exec(context.Background(), "SELECT $1::text", plain); err != nil {
+			t.Fatalf("%q became %q: %v", in, plain, err)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/redact"
+	"jsruntime/engine/text"
 )
 
 // appendQuery appends a query string as an object: a value that stands once as a string, one that is repeated as an array.
@@ -37,9 +38,9 @@ func appendQuery(b []byte, query string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, name), ':')
+		b = append(text.AppendString(b, name), ':')
 		if len(values[name]) == 1 {
-			b = appendString(b, values[name][0])
+			b = text.AppendString(b, values[name][0])
 			continue
 		}
 		b = append(b, '[')
@@ -47,7 +48,7 @@ func appendQuery(b []byte, query string) []byte {
 			if j > 0 {
 				b = append(b, ',')
 			}
-			b = appendString(b, value)
+			b = text.AppendString(b, value)
 		}
 		b = append(b, ']')
 	}
@@ -55,10 +56,10 @@ func appendQuery(b []byte, query string) []byte {
 }
 
 // formDecode leaves what is not encoded rightly as it stands, as URLSearchParams does.
-func formDecode(text string) string {
-	decoded, err := url.QueryUnescape(text)
+func formDecode(word string) string {
+	decoded, err := url.QueryUnescape(word)
 	if err != nil {
-		return text
+		return word
 	}
 	return decoded
 }
@@ -144,9 +145,9 @@ func bodyOf(raw json.RawMessage) (body []byte, isJSON bool, err error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, false, nil
 	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return []byte(text), false, nil
+	var plain string
+	if json.Unmarshal(raw, &plain) == nil {
+		return []byte(plain), false, nil
 	}
 	var binary map[string]json.RawMessage
 	if json.Unmarshal(raw, &binary) == nil && len(binary) == 1 && binary["base64"] != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"jsruntime/engine"
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -51,7 +52,7 @@ func (b tuple) textOrNull(s string) tuple {
 	if s == "" {
 		return b.null()
 	}
-	return b.text(SafeText(s))
+	return b.text(text.Clean(s))
 }
 
 func (b tuple) uuidOrNull(id uuid.UUID) tuple {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"jsruntime/engine/text"
 	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
@@ -105,7 +106,7 @@ func (l *Ledger) drop(r *row, err error) {
 }
 
 func (r *row) strip(err error) {
-	why := append([]byte{jsonbVersion}, unstorable(err.Error())...)
+	why := append([]byte{jsonbVersion}, text.Unstorable(err.Error())...)
 	null := func([]byte) []byte { return nil }
 	r.tuple = r.tuple.replace(map[string]func([]byte) []byte{
 		"trigger_data": null,
@@ -121,7 +122,7 @@ func (r *row) strip(err error) {
 					return '?'
 				}
 				return c
-			}, truncate(string(old), 1000)))
+			}, text.Cut(string(old), 1000)))
 		},
 	})
 	r.logs, r.stripped = nil, true

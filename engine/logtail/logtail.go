@@ -30,11 +30,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
 
@@ -291,7 +291,7 @@ func (h *Hub) Line(inv *engine.Invocation, l engine.LogLine) {
 	}
 	line := Line{
 		TenantID: inv.Script.TenantID, ScriptID: inv.Script.ID, ScriptName: inv.Script.Name, ExecutionID: inv.ExecutionID,
-		Seq: l.Seq, Level: l.Level, Message: bounded(l.Message), At: l.At,
+		Seq: l.Seq, Level: l.Level, Message: text.Clip(l.Message, maxMessage), At: l.At,
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -509,16 +509,4 @@ func (h *Hub) notify(ctx context.Context, channel, payload string) (sent bool) {
 		h.log.Debug("log lines not sent to other nodes", "channel", channel, "error", err)
 	}
 	return err == nil
-}
-
-// bounded cuts a message at a character's end.
-func bounded(text string) string {
-	if len(text) <= maxMessage {
-		return text
-	}
-	cut := maxMessage
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
 }

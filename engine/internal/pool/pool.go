@@ -18,6 +18,7 @@ import (
 	"jsruntime/engine/admission"
 	"jsruntime/engine/internal/sandbox"
 	"jsruntime/engine/internal/wire"
+	"jsruntime/engine/text"
 )
 
 const longRun = admission.Long
@@ -1923,14 +1924,4 @@ func (p *Pool) until(d time.Duration, done func() bool) {
 	p.watch(stop, done)
 }
 
-func keyText(k Key) string {
-	const hex = "0123456789abcdef"
-	b := make([]byte, 0, 36)
-	for i, c := range k {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			b = append(b, '-')
-		}
-		b = append(b, hex[c>>4], hex[c&15])
-	}
-	return string(b)
-}
+func keyText(k Key) string { return string(text.AppendUUID(nil, k)) }
