@@ -17,6 +17,7 @@ int jsr_probe_malloc(void);
 const char* jsr_icu(uint8_t* icu);
 int jsr_lazy(const char* name, const char* names, int attributes);
 int jsr_holder(const char* name);
+int jsr_continuation(const char* name);
 int jsr_hold(const void* data, int length, int wide);
 void jsr_collect(void);
 void jsr_entropy(void);
@@ -77,6 +78,14 @@ func takeHolder(name string) bool {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
 	return C.jsr_holder(c) == 1
+}
+
+// giveContinuation gives the object that globalThis has under name the functions get and set of what V8 keeps for the reactions of
+// promises. It must be called as hookRejections.
+func giveContinuation(name string) bool {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	return C.jsr_continuation(c) == 1
 }
 
 // holdBytes gives the holder a string with one character for each byte; holdUnits one of UTF-16 units. False means that V8 makes no such

@@ -93,6 +93,11 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 			return nil, errors.New("native: no holder")
 		}
 		return nil, nil
+	case "continuation":
+		if !giveContinuation(text) {
+			return nil, errors.New("native: V8 keeps nothing for the reactions of promises")
+		}
+		return nil, nil
 	case "text.single":
 		return i.single(text)
 	case "text.utf16":

@@ -15,6 +15,7 @@ import (
 //	a getter's arguments     the isolate is where the layout says, on every call; Check: a lazy global has its value
 //	the promise hook         Check: a rejection is seen, and its handler
 //	malloc and operator new  probeAllocator
+//	the value that reactions of promises keep    its functions are there, in every context; that they work: CheckDeep
 //	the heap limit, the message loop     CheckDeep
 
 // Check shows that V8 is as the hook assumes. i has no script yet.
@@ -62,8 +63,8 @@ func (i *Isolate) test(source string) (bool, error) {
 // checkHeap is the limit of the isolate in which CheckDeep reaches it.
 const checkHeap = 16 << 20
 
-// CheckDeep shows what takes some 30 ms to show: that the heap limit ends what runs and is told from any other end, and that V8's message
-// loop brings FinalizationRegistry's callbacks. The program's own check runs it (see package worker), not each worker.
+// CheckDeep shows what takes some 30 ms to show: that the heap limit ends what runs and is told from any other end, that a promise's
+// reaction sees the asynchronous context of its then, and that V8's message loop brings FinalizationRegistry's callbacks. The program's own check runs it (see package worker), not each worker.
 func (r *Runtime) CheckDeep(host Host) error {
 	i, err := r.New(checkHeap, host)
 	if err != nil {
@@ -76,6 +77,12 @@ func (r *Runtime) CheckDeep(host Host) error {
 	if _, err := i.test(`globalThis.probe = 0; globalThis.registry = new FinalizationRegistry((v) => { probe += v });
 		(() => { for (let n = 0; n < 10; n++) registry.register({}, 1) })(); true`); err != nil {
 		return err
+	}
+	if _, err := i.test(`globalThis.stores = new AsyncLocalStorage(); stores.run(1, () => Promise.resolve().then(() => { globalThis.kept = stores.getStore() })); true`); err != nil {
+		return err
+	}
+	if ok, err := i.test(`kept === 1 && stores.getStore() === undefined`); err != nil || !ok {
+		return errors.Join(errors.New("V8 keeps no asynchronous context for a promise's reaction"), err)
 	}
 	i.Relieve()
 	for range 10 {

@@ -131,6 +131,7 @@ class Object {
 class Context {
  public:
   Local<Object> Global();
+  Local<Object> GetExtrasBindingObject();
   void SetEmbedderData(int index, Local<Value> value);
   Local<Value> SlowGetEmbedderData(int index);
 };
@@ -427,6 +428,29 @@ extern "C" int jsr_hold(const void* data, int length, int wide) {
   if (key.slot == nullptr || text.slot == nullptr) return 0;
   v8::Maybe<bool> done = raw(as<v8::Object>(holder))->Set(context, v8::Local<v8::Value>{key.slot}, v8::Local<v8::Value>{text.slot});
   return done.has_value && done.value;
+}
+
+// jsr_continuation gives the object that globalThis has under name V8's functions get and set, for the value that V8 keeps for the
+// reactions of promises: 0 where this V8 has none. It is called as jsr_hook.
+extern "C" int jsr_continuation(const char* name) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, name, v8::NewStringType::kNormal, -1);
+  if (key.slot == nullptr) return 0;
+  v8::MaybeLocal<v8::Value> target = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
+  if (target.slot == nullptr || !raw(v8::Local<v8::Value>{target.slot})->IsObject()) return 0;
+  v8::Object* extras = raw(raw(context)->GetExtrasBindingObject());
+  const char* const names[2][2] = {{"get", "getContinuationPreservedEmbedderData"}, {"set", "setContinuationPreservedEmbedderData"}};
+  for (const auto& pair : names) {
+    v8::MaybeLocal<v8::String> ours = v8::String::NewFromUtf8(isolate, pair[0], v8::NewStringType::kInternalized, -1);
+    v8::MaybeLocal<v8::String> theirs = v8::String::NewFromUtf8(isolate, pair[1], v8::NewStringType::kInternalized, -1);
+    if (ours.slot == nullptr || theirs.slot == nullptr) return 0;
+    v8::MaybeLocal<v8::Value> fn = extras->Get(context, v8::Local<v8::Value>{theirs.slot});
+    if (fn.slot == nullptr || !raw(v8::Local<v8::Value>{fn.slot})->IsFunction()) return 0;
+    v8::Maybe<bool> done = raw(v8::Local<v8::Object>{target.slot})->Set(context, v8::Local<v8::Value>{ours.slot}, v8::Local<v8::Value>{fn.slot});
+    if (!done.has_value || !done.value) return 0;
+  }
+  return 1;
 }
 
 // jsr_collect frees what nothing refers to any more.

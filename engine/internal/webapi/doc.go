@@ -48,6 +48,9 @@
 //	setTimer(fn, ms, repeat)         runs fn in the worker's loop after ms milliseconds, every ms where repeat is true; returns a
 //	                                 positive number. Throws at load time, as hostCall does. fn is called without arguments.
 //	clearTimer(number)
+//	frames                           the asynchronous context: what the stores of AsyncLocalStorage are at a time. used is false until the
+//	                                 first of them. take() → the current frame, for what runs a function of the script later;
+//	                                 run(frame, fn, self, args) then. Reactions of promises need nothing: V8 keeps it for them
 //	lazy(make, hidden, shown)        defines globals whose values make(name) gives when they are first read: those that are not
 //	                                 enumerable and those that are, with spaces in between. Once only
 //	files                            the functions of all files by name
@@ -68,6 +71,7 @@
 //	                 is a stream or not known yet. Throws a TypeError where response is not a usable Response. A promise is
 //	                 awaited by the caller before.
 //	module       core.use("module") → the object that require("jsruntime") returns
+//	asynchooks   core.use("asynchooks") → the object that require("node:async_hooks") returns. boot.js's builtins lists such modules
 //	abort        core.use("abort").makeSignal() → {signal, abort(reason)} of ctx.signal
 //	domexception core.use("domexception").DOMException, the reason of ctx.signal (TimeoutError, AbortError)
 //	console      core.use("console").inspect(value, opts), behind core.inspect

@@ -257,6 +257,36 @@
     return failure(code, prefix + messageOf(v), stackOf(v), isObject(v) && property(v, "name") === "NonRetryableError");
   }
 
+  // ---- asynchronous context ----
+
+  // A frame is what the stores of all AsyncLocalStorages are at a time: undefined for none of them, else a list that does not change (see
+  // asynchooks.js). V8 keeps the current one for the reactions of promises. What runs a function of the script later for another reason
+  // keeps it itself: take() then, and run() later. used is set by the first AsyncLocalStorage: before, nothing of this costs anything.
+  const frames = {
+    __proto__: null,
+    used: false,
+    outside: false, // while the worker, and not the script, aborts a signal: a listener then runs in the frame in which it was added
+    get: undefined,
+    set: undefined,
+    take() {
+      return frames.used ? frames.get() : undefined;
+    },
+    run(frame, fn, self, args) {
+      if (!frames.used) return ReflectApply(fn, self, args);
+      const before = frames.get();
+      frames.set(frame);
+      try {
+        return ReflectApply(fn, self, args);
+      } finally {
+        frames.set(before);
+      }
+    },
+    // clear is called where the worker's call ends: a script may have changed the frame for good (enterWith).
+    clear() {
+      if (frames.used) frames.set(undefined);
+    },
+  };
+
   // ---- core ----
 
   const used = { __proto__: null };
@@ -317,6 +347,7 @@
     report: reportError,
     setTimer,
     clearTimer,
+    frames,
     lazy(make, hidden, shown) {
       lend(make, "lazy", `\n${hidden}\n${shown}`);
     },
@@ -395,7 +426,8 @@
     if (execution === undefined) notWhileLoading("a timer");
     if (timers.length >= maxTimers) throw new RangeErrorCtor(`too many timers (limit ${maxTimers})`);
     if (!(ms > 0)) ms = 0;
-    const t = { __proto__: null, id: ++lastTimer, due: now() + ms, order: ++lastOrder, fn, every: repeat === true ? MathMax(ms, 1) : 0, index: 0 };
+    const t = { __proto__: null, id: ++lastTimer, due: now() + ms, order: ++lastOrder, fn, every: repeat === true ? MathMax(ms, 1) : 0, index: 0,
+      frame: frames.take() };
     MapPrototypeSet(timerById, t.id, t);
     heapPush(t);
     return t.id;
@@ -418,7 +450,7 @@
     if (t.every === 0) MapPrototypeDelete(timerById, t.id);
     const running = execution;
     try {
-      ReflectApply(t.fn, undefined, []);
+      frames.run(t.frame, t.fn, undefined, []);
     } catch (e) {
       if (execution === running) reportError(e);
     }
@@ -726,7 +758,7 @@
     creditWaiter = undefined;
     setPending();
     try {
-      source.cancel(reason);
+      frames.run(source.frame, source.cancel, source, [reason]);
     } catch {
       // what the stream's own code throws is no answer's any more
     }
@@ -818,6 +850,8 @@
       if (isObject(app) && typeof app !== "function" && ObjectHasOwn(app, "default") && isObject(app.default)) app = app.default;
     } catch (e) {
       return thrown("boot_error", "", e);
+    } finally {
+      frames.clear();
     }
     if (!isObject(app)) return failure("boot_error", "the script has no default export", "", false);
     return "";
@@ -828,16 +862,19 @@
     return takeRejection("boot_error") ?? "";
   }
 
-  // require knows the built-in module, and fails for what is not in the upload as Node does, so that a script can go on without it. A
+  // builtins has the modules that are not bundled, and the files that make them.
+  const builtins = { __proto__: null, jsruntime: "module", "node:async_hooks": "asynchooks", async_hooks: "asynchooks" };
+
+  // require knows the built-in modules, and fails for what is not in the upload as Node does, so that a script can go on without it. A
   // name that begins with "import:" comes from an import(): see package compile.
   function require(name) {
-    if (name === "jsruntime") return use("module");
+    if (typeof name === "string" && builtins[name] !== undefined) return use(builtins[name]);
     throw notFound(`${name}`);
   }
   ObjectDefineProperty(require, "resolve", {
     __proto__: null, writable: true, configurable: true,
     value(name) {
-      if (name === "jsruntime") return name;
+      if (typeof name === "string" && builtins[name] !== undefined) return name;
       throw notFound(`${name}`);
     },
   });
@@ -902,10 +939,13 @@
     try {
       value = invoke(ex, context, head, body);
     } catch (e) {
+      frames.clear();
       settle(ex, undefined, e, true);
       return;
     }
+    frames.clear();
     wait(ex, value);
+    frames.clear();
   }
 
   function wait(ex, value) {
@@ -1114,7 +1154,7 @@
       return;
     }
     if (ex.left !== undefined) {
-      body.cancel(leftReason(ex));
+      frames.run(body.frame, body.cancel, body, [leftReason(ex)]);
       ex.text = headers;
       control[RESULT] = RESPONSE;
       control[BYTES] = -1;
@@ -1124,7 +1164,7 @@
     ex.streamed = true;
     ex.source = body;
     ex.bodyPending = true;
-    PromisePrototypeThen(pump(ex, body), undefined, (e) => {
+    PromisePrototypeThen(frames.run(body.frame, pump, undefined, [ex, body]), undefined, (e) => {
       if (execution !== ex || ex.source !== body) return;
       ex.source = undefined;
       ex.bodyPending = false;
@@ -1313,11 +1353,14 @@
     control[STOPPING] = 1;
     discard(ex, ex.stopReason);
     if (ex.abort === undefined) return;
+    frames.outside = true;
     try {
       ex.abort(ex.stopReason);
     } catch {
       // a listener's error changes nothing any more
     }
+    frames.outside = false;
+    frames.clear();
   }
 
   // left says that the client has left. While there is work of waitUntil, that changes nothing but the response's stream.
@@ -1396,6 +1439,8 @@
   }
   lend(onReject, "hook", "");
   lend(holder, "holder", "");
+  lend(frames, "continuation", "");
+  frames.set(undefined); // the isolate's context before may have left one
 
   nextDue[0] = Infinity;
   control[ENDED] = 1;

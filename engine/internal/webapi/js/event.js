@@ -6,6 +6,7 @@
   } = core.primordials;
   const { str, usv, isObject, required, dictionary, define, constants, integer } = core.use("webidl");
   const { DOMException } = core.use("domexception");
+  const { frames } = core;
 
   let setTarget, dispatch, markTrusted, isTrusted;
   class Event {
@@ -76,16 +77,8 @@
               if (l.once) remove(list, l, listeners, event.#type);
               if (l.passive) event.#passive = true;
               try {
-                const cb = l.callback;
-                if (l.handler) {
-                  const r = ReflectApply(cb, target, l.errorArgs?.(event) ?? [event]);
-                  if (r === false) event.preventDefault();
-                } else if (typeof cb === "function") ReflectApply(cb, target, [event]);
-                else {
-                  const fn = cb.handleEvent;
-                  if (typeof fn !== "function") throw new TypeError("The listener has no handleEvent function");
-                  ReflectApply(fn, cb, [event]);
-                }
+                if (frames.outside) callFromOutside(l, target, event);
+                else call(l, target, event);
               } catch (e) {
                 core.reportError(e);
               }
@@ -100,6 +93,26 @@
         event.#dispatching = false;
         event.#stop = event.#stopNow = false;
         return !event.#canceled;
+      };
+      const call = (l, target, event) => {
+        const cb = l.callback;
+        if (l.handler) {
+          const r = ReflectApply(cb, target, l.errorArgs?.(event) ?? [event]);
+          if (r === false) event.preventDefault();
+        } else if (typeof cb === "function") ReflectApply(cb, target, [event]);
+        else {
+          const fn = cb.handleEvent;
+          if (typeof fn !== "function") throw new TypeError("The listener has no handleEvent function");
+          ReflectApply(fn, cb, [event]);
+        }
+      };
+      const callFromOutside = (l, target, event) => {
+        frames.outside = false;
+        try {
+          frames.run(l.frame, call, undefined, [l, target, event]);
+        } finally {
+          frames.outside = true;
+        }
       };
       setTarget = (e) => {
         if (!isObject(e) || !(#type in e)) throw new TypeError("dispatchEvent: parameter 1 is not an Event");
@@ -148,7 +161,7 @@
       let list = self.#listeners.get(type);
       if (list === undefined) self.#listeners.set(type, (list = []));
       for (let i = 0; i < list.length; i++) if (list[i].callback === callback && list[i].capture === capture && !list[i].handler) return;
-      const l = { callback, capture, once, passive, removed: false, handler: false, errorArgs: undefined };
+      const l = { callback, capture, once, passive, removed: false, handler: false, errorArgs: undefined, frame: frames.take() };
       ArrayPrototypePush(list, l);
       if (signal !== undefined) {
         core.use("abort").addAlgorithm(signal, () => {
@@ -202,9 +215,10 @@
         }
         if (old !== undefined) {
           old.callback = fn;
+          old.frame = frames.take();
           return;
         }
-        const l = { callback: fn, capture: false, once: false, passive: false, removed: false, handler: true, errorArgs };
+        const l = { callback: fn, capture: false, once: false, passive: false, removed: false, handler: true, errorArgs, frame: frames.take() };
         t.#handlers.set(type, l);
         t.#listeners ??= new SafeMap();
         let list = t.#listeners.get(type);

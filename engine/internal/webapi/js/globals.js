@@ -35,6 +35,7 @@
     performance: "misc", Performance: "misc", navigator: "misc", Navigator: "misc", reportError: "misc", addEventListener: "misc",
     removeEventListener: "misc", dispatchEvent: "misc",
     console: "console",
+    AsyncLocalStorage: "asynchooks",
   };
 
   // Interfaces and namespaces are not enumerable, functions and objects are.
@@ -43,7 +44,8 @@
       "File FormData ReadableStream ReadableStreamDefaultReader ReadableStreamBYOBReader ReadableStreamDefaultController " +
       "ReadableByteStreamController ReadableStreamBYOBRequest WritableStream WritableStreamDefaultWriter " +
       "WritableStreamDefaultController TransformStream TransformStreamDefaultController ByteLengthQueuingStrategy " +
-      "CountQueuingStrategy CompressionStream DecompressionStream Crypto CryptoKey SubtleCrypto Performance Navigator console";
+      "CountQueuingStrategy CompressionStream DecompressionStream Crypto CryptoKey SubtleCrypto Performance Navigator console " +
+      "AsyncLocalStorage";
   const shown = "atob btoa setTimeout setInterval setImmediate clearTimeout clearInterval clearImmediate queueMicrotask fetch " +
       "structuredClone crypto performance navigator reportError addEventListener removeEventListener dispatchEvent";
   core.lazy((name) => core.use(files[name])[name], hidden, shown);

@@ -147,7 +147,8 @@
   // ---- readable streams
 
   function newRS() {
-    return { __proto__: null, face: undefined, state: "readable", reader: null, error: undefined, disturbed: false, controller: null, whole: undefined };
+    return { __proto__: null, face: undefined, state: "readable", reader: null, error: undefined, disturbed: false, controller: null, whole: undefined,
+      frame: core.frames.take() };
   }
 
   function rsLocked(s) { return s.reader !== null; }
@@ -2252,11 +2253,12 @@
     read();
   }
 
-  // pullSource hands a stream of bytes over to the worker.
+  // pullSource hands a stream of bytes over to the worker, which reads and cancels it in frame, the one in which it was made.
   function pullSource(face) {
     const s = rsOf(face);
     const r = acquire(s, false);
     return {
+      frame: s.frame,
       read() {
         return new Promise((resolve, reject) => {
           rrRead(r, {
