@@ -239,12 +239,13 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 			log.ErrorContext(c.Request.Context(), "handler panicked", "request_id", c.Writer.Header().Get("X-Request-Id"),
 				"method", c.Request.Method, "route", c.FullPath(), "panic", fmt.Sprint(v))
 			if !c.Writer.Written() {
+				c.Writer.Header().Del("Content-Encoding") // of the answer that was begun
 				writeProblem(c, newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side."))
 			}
 			c.Abort()
 		}()
 		c.Next()
-	})
+	}, answering(newEncoders()))
 	r.NoRoute(func(c *gin.Context) { writeProblem(c, notFound()) })
 	r.NoMethod(func(c *gin.Context) {
 		writeProblem(c, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path has no such method."))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -255,9 +256,9 @@ func problemOfModel(m *huma.ErrorModel, hideValues bool) *Problem {
 		return p
 	}
 	for _, e := range m.Errors {
-		fault := faultOfDecoding(ProblemError{Location: e.Location, Message: e.Message})
-		if !hideValues {
-			fault.Value = shortValue(e.Value)
+		fault := faultOfDecoding(ProblemError{Location: e.Location, Message: e.Message, Value: shortValue(e.Value)})
+		if hideValues {
+			fault.Value = nil
 		}
 		p.Errors = append(p.Errors, fault)
 		if len(p.Errors) == 32 {
@@ -270,9 +271,35 @@ func problemOfModel(m *huma.ErrorModel, hideValues bool) *Problem {
 	return p
 }
 
+// What is expected of times and dates, in words: what Go's packages say has the layouts of Go.
+const (
+	notATime = "not a time: RFC 3339 is expected, with seconds and a zone, such as 2026-11-30T08:15:00Z"
+	notADate = "not a date: year, month and day are expected, such as 2026-11-30"
+)
+
+// inWords replaces what packages say of times and dates.
+func inWords(message string) string {
+	switch {
+	case message == validation.MsgExpectedRFC3339Date:
+		return notADate
+	case message == validation.MsgExpectedRFC3339DateTime, strings.HasPrefix(message, "invalid date/time"), strings.Contains(message, "parsing time"),
+		strings.Contains(message, "Time.UnmarshalJSON"):
+		return notATime
+	default:
+		return message
+	}
+}
+
 // faultOfDecoding makes a fault of encoding/json's that validation let pass (1.0 or 1e3 for a whole number) one that names the
 // field instead of our types.
 func faultOfDecoding(f ProblemError) ProblemError {
+	if words := inWords(f.Message); words != f.Message {
+		f.Message = words
+		if value, _ := f.Value.(string); strings.Contains(value, " ") && strings.HasPrefix(f.Location, "query.") {
+			f.Message += "; a + in a query is written %2B"
+		}
+		return f
+	}
 	text, ok := strings.CutPrefix(f.Message, "json: ")
 	if !ok {
 		return f

@@ -96,6 +96,9 @@ func mergePatch(stored json.RawMessage, p json.RawMessage) json.RawMessage {
 	return merged
 }
 
+// sameJSON reports whether two stored objects are the same, however they are written.
+func sameJSON(a, b json.RawMessage) bool { return bytes.Equal(mergePatch(nil, a), mergePatch(nil, b)) }
+
 // decodeNumbers decodes JSON and keeps numbers as they were written.
 func decodeNumbers(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))

@@ -122,7 +122,7 @@ func (c *jsonChecker) misfit(message string, value any) {
 	if len(c.misfits) >= maxJSONFaults {
 		return
 	}
-	fault := ProblemError{Location: string(c.path), Message: message}
+	fault := ProblemError{Location: string(c.path), Message: inWords(message)}
 	if !c.hideValues {
 		fault.Value = shortValue(value)
 	}

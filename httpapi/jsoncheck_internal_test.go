@@ -48,7 +48,7 @@ func TestJSONIsJudgedAsByItsSchema(t *testing.T) {
 				for _, err := range res.Errors {
 					var detail *huma.ErrorDetail
 					require.ErrorAs(t, err, &detail)
-					want = append(want, detail.Location+": "+detail.Message)
+					want = append(want, detail.Location+": "+inWords(detail.Message))
 				}
 				faults, err := validateJSON([]byte(document), "body", schema, schemas, false)
 				require.NoError(t, err)

@@ -58,32 +58,34 @@ type organizationCreateIn struct {
 	}
 }
 
-func (a *API) organizationCreate(ctx context.Context, in *organizationCreateIn) (*created[Organization], error) {
+func (a *API) organizationCreate(ctx context.Context, in *organizationCreateIn) (*createdTagged[Organization], error) {
 	if err := checkName("body.name", in.Body.Name); err != nil {
 		return nil, err
 	}
-	out := &created[Organization]{}
+	out := &createdTagged[Organization]{}
 	err := a.change(ctx, func(c *change) error {
 		row, err := c.OrganizationCreate(ctx, sqlc.OrganizationCreateParams{ID: newID(), TenantID: c.tenant, Name: in.Body.Name})
 		if err != nil {
 			return err
 		}
 		out.Body = organizationOfRow(row)
+		out.ETag = tagOf(out.Body)
 		out.Location = "/api/v1/organizations/" + row.ID.String()
 		return c.audit("organization.create", "organization", row.ID.String(), nil, out.Body)
 	})
 	return out, err
 }
 
-func (a *API) organizationGet(ctx context.Context, in *IDPath) (*found[Organization], error) {
+func (a *API) organizationGet(ctx context.Context, in *IDPath) (*tagged[Organization], error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &found[Organization]{}
+	out := &tagged[Organization]{}
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		row, err := q.OrganizationGet(ctx, sqlc.OrganizationGetParams{TenantID: tenantOf(ctx), ID: id})
 		out.Body = organizationOfRow(row)
+		out.ETag = tagOf(out.Body)
 		return err
 	})
 	return out, err
@@ -96,7 +98,7 @@ type organizationUpdateIn struct {
 	}
 }
 
-func (a *API) organizationUpdate(ctx context.Context, in *organizationUpdateIn) (*found[Organization], error) {
+func (a *API) organizationUpdate(ctx context.Context, in *organizationUpdateIn) (*tagged[Organization], error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
@@ -109,19 +111,26 @@ func (a *API) organizationUpdate(ctx context.Context, in *organizationUpdateIn) 
 			return nil, err
 		}
 	}
-	out := &found[Organization]{}
+	out := &tagged[Organization]{}
 	err = a.change(ctx, func(c *change) error {
-		before, err := c.OrganizationGet(ctx, sqlc.OrganizationGetParams{TenantID: c.tenant, ID: id})
+		before, err := c.OrganizationGetForUpdate(ctx, sqlc.OrganizationGetForUpdateParams{TenantID: c.tenant, ID: id})
 		if err != nil {
 			return err
 		}
-		name := before.Name
-		setIf(&name, in.Body.Name)
-		after, err := c.OrganizationUpdate(ctx, sqlc.OrganizationUpdateParams{TenantID: c.tenant, ID: id, Name: name})
+		out.Body = organizationOfRow(before)
+		out.ETag = tagOf(out.Body)
+		if err := precondition(ctx, out.ETag); err != nil {
+			return err
+		}
+		if !in.Body.Name.Set || in.Body.Name.Value == before.Name {
+			return nil
+		}
+		after, err := c.OrganizationUpdate(ctx, sqlc.OrganizationUpdateParams{TenantID: c.tenant, ID: id, Name: in.Body.Name.Value})
 		if err != nil {
 			return err
 		}
 		out.Body = organizationOfRow(after)
+		out.ETag = tagOf(out.Body)
 		return c.audit("organization.update", "organization", id.String(), organizationOfRow(before), out.Body)
 	})
 	return out, err
@@ -133,8 +142,11 @@ func (a *API) organizationDelete(ctx context.Context, in *IDPath) (*none, error)
 		return nil, err
 	}
 	return nil, a.change(ctx, func(c *change) error {
-		before, err := c.OrganizationGet(ctx, sqlc.OrganizationGetParams{TenantID: c.tenant, ID: id})
+		before, err := c.OrganizationGetForUpdate(ctx, sqlc.OrganizationGetForUpdateParams{TenantID: c.tenant, ID: id})
 		if err != nil {
+			return err
+		}
+		if err := precondition(ctx, tagOf(organizationOfRow(before))); err != nil {
 			return err
 		}
 		if before.IsDefault {

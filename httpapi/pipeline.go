@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -74,6 +73,7 @@ type call struct {
 	cookie    string                   // of a sign-in: the session cookie that the browser had, if any
 	secure    bool                     // the client uses TLS
 	host      string                   // the host that the client asked for
+	ifMatch   string                   // all its If-Match headers
 	held      *held                    // of a request with an Idempotency-Key
 	reserved  []*admission.Reservation // released when the request has been answered
 }
@@ -131,6 +131,9 @@ type routeInfo struct {
 	unmetered  bool // not counted against the key's admin rate: it is bounded by concurrency and queue depth instead
 	streamed   bool // the handler decodes the body itself, piece by piece
 	secretBody bool
+	// secretAnswer keeps the answer from being compressed.
+	secretAnswer bool
+	conditional  bool // honours If-Match
 }
 
 const routeKey = "route"
@@ -140,10 +143,10 @@ func infoOf(op *huma.Operation) routeInfo {
 	return info
 }
 
-// pipeline is what every request of the API passes, in this order: identity of the request, key, role, rate, body,
+// pipeline is what every request of the API passes, in this order: identity of the request, key, role, rate, URL, body,
 // idempotency. Each step may answer and end it.
 func (a *API) pipeline() huma.Middlewares {
-	return huma.Middlewares{a.identify, a.authenticate, a.meter, a.readBody, a.idempotent}
+	return huma.Middlewares{a.identify, a.authenticate, a.meter, a.judgeURL, a.readBody, a.idempotent}
 }
 
 // refuse answers a request from within the pipeline.
@@ -158,43 +161,27 @@ func (a *API) identify(ctx huma.Context, next func(huma.Context)) {
 	r := humagin.Unwrap(ctx).Request
 	c := &call{
 		requestID: id.String(), client: a.cfg.TrustedProxies.Client(r), secure: a.cfg.TrustedProxies.Secure(r), host: a.cfg.TrustedProxies.Host(r),
+		ifMatch: strings.Join(r.Header.Values("If-Match"), ", "),
 	}
 	ctx.SetHeader("X-Request-Id", c.requestID)
 	ctx = huma.WithValue(ctx, callKey{}, c)
 	defer c.release()
 	g := humagin.Unwrap(ctx)
+	if w, ok := g.Writer.(*answerWriter); ok {
+		w.plain = infoOf(ctx.Operation()).secretAnswer
+	}
 	g.Writer = &pacedWriter{g.Writer}
-	if err := checkText(g); err != nil {
+	next(ctx)
+}
+
+// judgeURL refuses what the path and the query say that no operation could take.
+func (a *API) judgeURL(ctx huma.Context, next func(huma.Context)) {
+	if err := checkText(humagin.Unwrap(ctx), ctx.Operation()); err != nil {
 		a.refuse(ctx, err)
 		return
 	}
 	next(ctx)
 }
-
-// maxQueryParameters bounds the parameters of a query, before anything decodes them.
-const maxQueryParameters = 100
-
-// checkText refuses paths and queries that are not text: Postgres stores neither NUL nor broken UTF-8.
-func checkText(c *gin.Context) error {
-	if strings.Count(c.Request.URL.RawQuery, "&") >= maxQueryParameters {
-		return newProblem(http.StatusBadRequest, "bad_request", "The query has more than "+strconv.Itoa(maxQueryParameters)+" parameters.")
-	}
-	for _, p := range c.Params {
-		if !isText(p.Value) {
-			return notFound()
-		}
-	}
-	for name, values := range c.Request.URL.Query() {
-		for _, v := range values {
-			if !isText(name) || !isText(v) {
-				return invalid("query."+strconv.QuoteToASCII(name), "not text: NUL or invalid UTF-8")
-			}
-		}
-	}
-	return nil
-}
-
-func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func unauthorized(detail string) *Problem {
 	p := newProblem(http.StatusUnauthorized, "unauthorized", detail)

@@ -27,44 +27,44 @@ func (a *API) routes(r *router) {
 	post(r, "/tenants", operate, "tenant-create", "Create a tenant", a.tenantCreate)
 	list(r, "/tenants", operate, "tenant-list", "List tenants", a.tenantList)
 	get(r, "/tenants/{tenant}", operate, "tenant-get", "Get a tenant", a.tenantGet)
-	patchRoute(r, "/tenants/{tenant}", operate, "tenant-update", "Change, suspend or resume a tenant", a.tenantUpdate)
-	del(r, "/tenants/{tenant}", operate, "tenant-delete", "Delete a tenant with everything it has", a.tenantDelete)
-	post(r, "/tenants/{tenant}/api-keys", operate, "tenant-key-create", "Create a key of a tenant", a.tenantKeyCreate)
+	patchRoute(r, "/tenants/{tenant}", operate, "tenant-update", "Change, suspend or resume a tenant", a.tenantUpdate, conditional)
+	del(r, "/tenants/{tenant}", operate, "tenant-delete", "Delete a tenant with everything it has", a.tenantDelete, conditional)
+	post(r, "/tenants/{tenant}/api-keys", operate, "tenant-key-create", "Create a key of a tenant", a.tenantKeyCreate, secretAnswer)
 	get(r, "/tenants/usage", operate, "tenant-usage", "Usage of all tenants in a month", a.tenantsUsage)
 	list(r, "/nodes", operate, "node-list", "List nodes", a.nodeList)
 
 	r.tag("Access", "Keys, organizations and users of a tenant, and who did what.")
 	get(r, "/whoami", known, "whoami", "Say who calls", a.whoami)
 	list(r, "/api-keys", admin, "key-list", "List keys", a.keyList)
-	post(r, "/api-keys", admin, "key-create", "Create a key", a.keyCreate)
+	post(r, "/api-keys", admin, "key-create", "Create a key", a.keyCreate, secretAnswer)
 	del(r, "/api-keys/{id}", admin, "key-delete", "Delete a key", a.keyDelete)
 	list(r, "/organizations", read, "organization-list", "List organizations", a.organizationList)
 	post(r, "/organizations", write, "organization-create", "Create an organization", a.organizationCreate)
 	get(r, "/organizations/{id}", read, "organization-get", "Get an organization", a.organizationGet)
-	patchRoute(r, "/organizations/{id}", write, "organization-update", "Change an organization", a.organizationUpdate)
-	del(r, "/organizations/{id}", admin, "organization-delete", "Delete an organization", a.organizationDelete)
+	patchRoute(r, "/organizations/{id}", write, "organization-update", "Change an organization", a.organizationUpdate, conditional)
+	del(r, "/organizations/{id}", admin, "organization-delete", "Delete an organization", a.organizationDelete, conditional)
 	list(r, "/users", read, "user-list", "List users", a.userList)
 	post(r, "/users", admin, "user-create", "Create a user", a.userCreate)
 	get(r, "/users/{id}", read, "user-get", "Get a user", a.userGet)
-	patchRoute(r, "/users/{id}", admin, "user-update", "Change a user", a.userUpdate)
-	del(r, "/users/{id}", admin, "user-delete", "Delete a user", a.userDelete)
+	patchRoute(r, "/users/{id}", admin, "user-update", "Change a user", a.userUpdate, conditional)
+	del(r, "/users/{id}", admin, "user-delete", "Delete a user", a.userDelete, conditional)
 	add(r, http.MethodPost, "/session", http.StatusNoContent, public, "session-create", "Sign in to the console with a key or a one-time link", a.sessionCreate, []option{body(signInBody), secretBody})
-	get(r, "/session", known, "session-get", "Say whose session it is", a.sessionGet)
+	get(r, "/session", known, "session-get", "Say whose session it is", a.sessionGet, secretAnswer)
 	del(r, "/session", known, "session-delete", "Sign out, of one browser or of all", a.sessionDelete)
-	post(r, "/session-links", manage, "session-link-create", "Make a one-time link that signs in to the console", a.sessionLinkCreate, optional)
+	post(r, "/session-links", manage, "session-link-create", "Make a one-time link that signs in to the console", a.sessionLinkCreate, optional, secretAnswer)
 	list(r, "/audit-log", manage, "audit-list", "List changes", a.auditList)
 
 	r.tag("Scripts", "Scripts and their versions.")
 	post(r, "/scripts", write, "script-create", "Create a script", a.scriptCreate, body(scriptBody))
 	list(r, "/scripts", read, "script-list", "List scripts", a.scriptList)
 	get(r, "/scripts/{id}", read, "script-get", "Get a script", a.scriptGet)
-	patchRoute(r, "/scripts/{id}", write, "script-update", "Change a script", a.scriptUpdate, body(scriptBody))
-	del(r, "/scripts/{id}", admin, "script-delete", "Delete a script with its history", a.scriptDelete)
-	act(r, "/scripts/{id}/release", write, "script-release", "End a script's quarantine", a.scriptRelease)
+	patchRoute(r, "/scripts/{id}", write, "script-update", "Change a script", a.scriptUpdate, body(scriptBody), conditional)
+	del(r, "/scripts/{id}", admin, "script-delete", "Delete a script with its history", a.scriptDelete, conditional)
+	act(r, "/scripts/{id}/release", write, "script-release", "End a script's quarantine", a.scriptRelease, conditional)
 	list(r, "/scripts/{id}/versions", read, "version-list", "List versions", a.versionList)
 	get(r, "/scripts/{id}/versions/{version}", read, "version-get", "Get a version", a.versionGet)
 	get(r, "/scripts/{id}/versions/{version}/diff", read, "version-diff", "Compare two versions", a.versionDiff)
-	post(r, "/scripts/{id}/versions/{version}/restore", write, "version-restore", "Make a new version of an old one", a.versionRestore, optional)
+	post(r, "/scripts/{id}/versions/{version}/restore", write, "version-restore", "Make a new version of an old one", a.versionRestore, optional, conditional)
 	get(r, "/export", read, "script-export", "Export all scripts", a.scriptExport)
 	act(r, "/import", write, "script-import", "Import scripts", a.scriptImport, body(importBody), streamed)
 
@@ -103,8 +103,8 @@ func (a *API) routes(r *router) {
 
 // serviceRoutes are those that anyone may call. They are not part of the versioned API.
 func (a *API) serviceRoutes(g *gin.Engine) {
-	g.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", a.healthz)
-	g.Match([]string{http.MethodGet, http.MethodHead}, "/readyz", a.readyz)
+	g.GET("/healthz", a.healthz)
+	g.GET("/readyz", a.readyz)
 	g.GET("/openapi.json", a.openAPI)
 	g.GET("/docs", a.docsPage)
 	g.GET("/jsruntime.d.ts", a.types)
@@ -121,7 +121,9 @@ func (a *API) Mount(g *gin.Engine) {
 			Info: &huma.Info{
 				Title: "jsruntime admin API", Version: "1.0.0",
 				Description: "Tenants, scripts, executions, events and dead letters of a jsruntime. Errors are application/problem+json; " +
-					"lists are paged by cursor, newest first; every POST honours Idempotency-Key for 24 hours.",
+					"lists are paged by cursor, newest first; every POST honours Idempotency-Key for 24 hours. Every path with GET answers HEAD. " +
+					"Objects that can be changed carry an ETag: If-Match with a stale one is 412, If-None-Match with the present one 304. " +
+					"Answers are compressed for clients that accept gzip. A query parameter that is unknown, or given twice, is a 422.",
 				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
 			Servers:  []*huma.Server{{URL: "/", Description: "This node"}},
@@ -144,6 +146,7 @@ func (a *API) Mount(g *gin.Engine) {
 	a.huma.UseMiddleware(a.pipeline()...)
 	a.routes(&router{api: a})
 	a.serviceRoutes(g)
+	mountHead(g)
 	a.document()
 }
 
@@ -168,6 +171,12 @@ func unmetered(i *routeInfo)  { i.unmetered = true }
 func anyBody(i *routeInfo)    { i.anyBody = true }
 func optional(i *routeInfo)   { i.optional = true }
 func secretBody(i *routeInfo) { i.secretBody = true }
+
+// secretAnswer is of routes whose answer has a key, a link or a CSRF token: it is never compressed.
+func secretAnswer(i *routeInfo) { i.secretAnswer = true }
+
+// conditional is of routes that change an object which has an ETag: they honour If-Match.
+func conditional(i *routeInfo) { i.conditional = true }
 
 type handler[I, O any] func(context.Context, *I) (*O, error)
 

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -64,18 +64,10 @@ func (a *API) scriptOfRow(s sqlc.Script) Script {
 	return script
 }
 
-// etag is the entity tag of a script: its revision, which every change of the row counts up.
-func etag(s sqlc.Script) string { return strconv.Quote(strconv.FormatInt(s.Revision, 10)) }
-
-type scriptOut struct {
-	ETag string `header:"ETag"`
-	Body Script
-}
-
-type scriptCreated struct {
-	Location string `header:"Location"`
-	ETag     string `header:"ETag"`
-	Body     Script
+// scriptTagged shows a script with its tag.
+func (a *API) scriptTagged(row sqlc.Script) *tagged[Script] {
+	shown := a.scriptOfRow(row)
+	return &tagged[Script]{ETag: etag(row, shown.EffectiveLimits), Body: shown}
 }
 
 // ScriptCreate is what a script is made of.
@@ -224,18 +216,19 @@ func (a *API) check(d *draft) error {
 	return err
 }
 
-func (a *API) scriptCreate(ctx context.Context, in *struct{ Body ScriptCreate }) (*scriptCreated, error) {
+func (a *API) scriptCreate(ctx context.Context, in *struct{ Body ScriptCreate }) (*createdTagged[Script], error) {
 	d, err := a.draftOf(ctx, &in.Body)
 	if err != nil {
 		return nil, err
 	}
-	out := &scriptCreated{}
+	out := &createdTagged[Script]{}
 	err = a.change(ctx, func(c *change) error {
 		row, err := a.insertScript(ctx, c, d, in.Body.OrganizationID)
 		if err != nil {
 			return err
 		}
-		out.Body, out.ETag, out.Location = a.scriptOfRow(row), etag(row), "/api/v1/scripts/"+row.ID.String()
+		shown := a.scriptTagged(row)
+		out.Body, out.ETag, out.Location = shown.Body, shown.ETag, "/api/v1/scripts/"+row.ID.String()
 		return c.audit("script.create", "script", row.ID.String(), nil, out.Body)
 	})
 	return out, err
@@ -391,46 +384,32 @@ func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Scr
 	return out, err
 }
 
-func (a *API) scriptGet(ctx context.Context, in *IDPath) (*scriptOut, error) {
+func (a *API) scriptGet(ctx context.Context, in *IDPath) (out *tagged[Script], err error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &scriptOut{}
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		row, err := q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id})
-		if err != nil {
-			return err
+		if err == nil {
+			out = a.scriptTagged(row)
 		}
-		out.Body, out.ETag = a.scriptOfRow(row), etag(row)
-		return nil
+		return err
 	})
 	return out, err
 }
 
-// matches judges If-Match against a script.
-func matches(header string, s sqlc.Script) error {
-	if header == "" {
-		return nil
-	}
-	for tag := range strings.SplitSeq(header, ",") {
-		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
-		if tag == "*" || tag == etag(s) {
-			return nil
-		}
-	}
-	p := newProblem(http.StatusPreconditionFailed, "precondition_failed", "The script has changed since it was read; its ETag is now "+etag(s)+".")
-	p.header.Set("ETag", etag(s))
-	return p
+// unchangedSince judges If-Match against a script.
+func (a *API) unchangedSince(ctx context.Context, s sqlc.Script) error {
+	return precondition(ctx, a.scriptTagged(s).ETag)
 }
 
 type scriptUpdateIn struct {
 	IDPath
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"Change it only if its ETag is still this one."`
-	Body    ScriptPatch
+	Body ScriptPatch
 }
 
-func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (*scriptOut, error) {
+func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged[Script], err error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
@@ -439,13 +418,12 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (*scriptOut,
 	if err != nil {
 		return nil, err
 	}
-	out := &scriptOut{}
 	err = a.change(ctx, func(c *change) error {
 		before, err := c.ScriptGetForUpdate(ctx, sqlc.ScriptGetForUpdateParams{TenantID: c.tenant, ID: id})
 		if err != nil {
 			return err
 		}
-		if err := matches(in.IfMatch, before); err != nil {
+		if err := a.unchangedSince(ctx, before); err != nil {
 			return err
 		}
 		d := &draft{Script: before}
@@ -455,11 +433,15 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (*scriptOut,
 		if d.Source != before.Source {
 			d.compiled = compiled
 		}
+		if sameScript(before, d.Script) {
+			out = a.scriptTagged(before)
+			return nil
+		}
 		after, err := a.updateScript(ctx, c, before, d)
 		if err != nil {
 			return err
 		}
-		out.Body, out.ETag = a.scriptOfRow(after), etag(after)
+		out = a.scriptTagged(after)
 		return c.audit("script.update", "script", id.String(), a.scriptOfRow(before), out.Body)
 	})
 	return out, err
@@ -477,7 +459,7 @@ func (a *API) compileAhead(ctx context.Context, id uuid.UUID, in *scriptUpdateIn
 			return err
 		}
 		scriptType = row.Type
-		return matches(in.IfMatch, row)
+		return a.unchangedSince(ctx, row)
 	})
 	if err != nil {
 		return nil, err
@@ -598,6 +580,17 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	return after, a.setTriggers(ctx, c, d, rearm)
 }
 
+// sameScript reports whether a patch leaves the row as it is.
+func sameScript(before, after sqlc.Script) bool {
+	for _, s := range []*sqlc.Script{&before, &after} {
+		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule} {
+			*object = mergePatch(nil, *object) // one spelling
+		}
+		s.HttpMethods, s.EventTypes, s.Tags = nonNil(s.HttpMethods), nonNil(s.EventTypes), nonNil(s.Tags)
+	}
+	return reflect.DeepEqual(before, after)
+}
+
 func equalText(a, b *string) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -605,10 +598,7 @@ func equalText(a, b *string) bool {
 	return *a == *b
 }
 
-func (a *API) scriptDelete(ctx context.Context, in *struct {
-	IDPath
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"Delete it only if its ETag is still this one."`
-}) (*none, error) {
+func (a *API) scriptDelete(ctx context.Context, in *IDPath) (*none, error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
@@ -618,7 +608,7 @@ func (a *API) scriptDelete(ctx context.Context, in *struct {
 		if err != nil {
 			return err
 		}
-		if err := matches(in.IfMatch, before); err != nil {
+		if err := a.unchangedSince(ctx, before); err != nil {
 			return err
 		}
 		if _, err := c.ScriptDelete(ctx, sqlc.ScriptDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
@@ -629,15 +619,17 @@ func (a *API) scriptDelete(ctx context.Context, in *struct {
 }
 
 // scriptRelease ends a quarantine before its time. A script that is in none stays as it is.
-func (a *API) scriptRelease(ctx context.Context, in *struct{ IDPath }) (*scriptOut, error) {
+func (a *API) scriptRelease(ctx context.Context, in *struct{ IDPath }) (out *tagged[Script], err error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &scriptOut{}
 	err = a.change(ctx, func(c *change) error {
 		before, err := c.ScriptGetForUpdate(ctx, sqlc.ScriptGetForUpdateParams{TenantID: c.tenant, ID: id})
 		if err != nil {
+			return err
+		}
+		if err := a.unchangedSince(ctx, before); err != nil {
 			return err
 		}
 		after := before
@@ -646,7 +638,7 @@ func (a *API) scriptRelease(ctx context.Context, in *struct{ IDPath }) (*scriptO
 				return err
 			}
 		}
-		out.ETag, out.Body = etag(after), a.scriptOfRow(after)
+		out = a.scriptTagged(after)
 		return c.audit("script.release", "script", id.String(), a.scriptOfRow(before), a.scriptOfRow(after))
 	})
 	return out, err

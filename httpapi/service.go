@@ -149,6 +149,18 @@ func (a *API) completeOperation(path string, op *huma.Operation) {
 			Schema: &huma.Schema{Type: huma.TypeString},
 		})
 	}
+	if infoOf(op).conditional {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "If-Match", In: "header", Description: "Do it only if the object's ETag is still one of these; else 412. A list of tags, or *.",
+			Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"17.5f0c2a91"`}},
+		})
+	}
+	if r := op.Responses["200"]; op.Method == http.MethodGet && r != nil && r.Headers["ETag"] != nil {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "If-None-Match", In: "header", Description: "ETags of answers that the caller has: 304 if the answer would be one of them.", Schema: &huma.Schema{Type: huma.TypeString},
+		})
+		op.Responses["304"] = &huma.Response{Description: "The caller has the answer already"}
+	}
 	if info := infoOf(op); info.permission != operate {
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: "X-Tenant", In: "header", Description: "With a superadmin key: the slug or id of the tenant that is meant.",

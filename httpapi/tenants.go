@@ -27,6 +27,11 @@ type Tenant struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+func tenantTagged(row sqlc.Tenant) *tagged[Tenant] {
+	shown := tenantOfRow(row)
+	return &tagged[Tenant]{ETag: tagOf(shown), Body: shown}
+}
+
 func tenantOfRow(t sqlc.Tenant) Tenant {
 	return Tenant{
 		ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: planOf(t.Plan), Settings: Object(t.Settings), CreatedAt: utc(t.CreatedAt), UpdatedAt: utc(t.UpdatedAt),
@@ -51,14 +56,14 @@ type tenantCreateIn struct {
 	}
 }
 
-func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*created[Tenant], error) {
+func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*createdTagged[Tenant], error) {
 	if err := checkName("body.name", in.Body.Name); err != nil {
 		return nil, err
 	}
 	if err := checkSize("body.settings", in.Body.Settings); err != nil {
 		return nil, err
 	}
-	out := &created[Tenant]{}
+	out := &createdTagged[Tenant]{}
 	id := newID()
 	plan := json.RawMessage("{}")
 	if in.Body.Plan != nil {
@@ -73,7 +78,8 @@ func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*created[Te
 		if _, err := c.OrganizationCreate(ctx, sqlc.OrganizationCreateParams{ID: newID(), TenantID: id, Name: "default", IsDefault: true}); err != nil {
 			return err
 		}
-		out.Body = tenantOfRow(t)
+		shown := tenantTagged(t)
+		out.Body, out.ETag = shown.Body, shown.ETag
 		out.Location = "/api/v1/tenants/" + id.String()
 		return c.audit("tenant.create", "tenant", id.String(), nil, out.Body)
 	})
@@ -106,12 +112,12 @@ type TenantPath struct {
 	Tenant string `path:"tenant" maxLength:"63" doc:"Its id or slug."`
 }
 
-func (a *API) tenantGet(ctx context.Context, in *TenantPath) (*found[Tenant], error) {
+func (a *API) tenantGet(ctx context.Context, in *TenantPath) (*tagged[Tenant], error) {
 	t, err := a.readTenantByRef(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	return &found[Tenant]{tenantOfRow(*t)}, nil
+	return tenantTagged(*t), nil
 }
 
 type tenantUpdateIn struct {
@@ -125,7 +131,7 @@ type tenantUpdateIn struct {
 	}
 }
 
-func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*found[Tenant], error) {
+func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*tagged[Tenant], error) {
 	for _, f := range []struct {
 		name string
 		p    patch[string]
@@ -143,10 +149,14 @@ func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*found[Tena
 	if err != nil {
 		return nil, err
 	}
-	out := &found[Tenant]{}
+	var out *tagged[Tenant]
 	err = a.operate(ctx, ref.ID, func(c *change) error {
 		t, err := c.TenantGetForUpdate(ctx, ref.ID)
 		if err != nil {
+			return err
+		}
+		out = tenantTagged(t)
+		if err := precondition(ctx, out.ETag); err != nil {
 			return err
 		}
 		p := sqlc.TenantUpdateParams{ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: in.Body.Plan.apply(t.Plan), Settings: t.Settings}
@@ -156,11 +166,14 @@ func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*found[Tena
 		if p.Settings, err = mergeObject("body.settings", t.Settings, in.Body.Settings); err != nil {
 			return err
 		}
+		if p.Slug == t.Slug && p.Name == t.Name && p.Status == t.Status && sameJSON(p.Plan, t.Plan) && sameJSON(p.Settings, t.Settings) {
+			return nil
+		}
 		after, err := c.TenantUpdate(ctx, p)
 		if err != nil {
 			return err
 		}
-		out.Body = tenantOfRow(after)
+		out = tenantTagged(after)
 		return c.audit("tenant.update", "tenant", t.ID.String(), tenantOfRow(t), out.Body)
 	})
 	a.Forget("tenants", ref.ID)
@@ -176,6 +189,9 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 	err = a.operate(ctx, ref.ID, func(c *change) error {
 		t, err := c.TenantGetForUpdate(ctx, ref.ID)
 		if err != nil {
+			return err
+		}
+		if err := precondition(ctx, tenantTagged(t).ETag); err != nil {
 			return err
 		}
 		if err := c.TenantDeleteScripts(ctx, t.ID); err != nil {

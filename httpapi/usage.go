@@ -68,13 +68,13 @@ func (a *API) usage(ctx context.Context, in *usageIn) (*found[Usage], error) {
 	var err error
 	if in.To != "" {
 		if to, err = time.Parse(time.DateOnly, in.To); err != nil {
-			return nil, invalid("query.to", "not a date")
+			return nil, invalid("query.to", notADate)
 		}
 	}
 	from := to.AddDate(0, 0, -30)
 	if in.From != "" {
 		if from, err = time.Parse(time.DateOnly, in.From); err != nil {
-			return nil, invalid("query.from", "not a date")
+			return nil, invalid("query.from", notADate)
 		}
 	}
 	if from.After(to) || to.Sub(from) > maxUsageDays*24*time.Hour {

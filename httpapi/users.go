@@ -91,14 +91,14 @@ type userCreateIn struct {
 	}
 }
 
-func (a *API) userCreate(ctx context.Context, in *userCreateIn) (*created[User], error) {
+func (a *API) userCreate(ctx context.Context, in *userCreateIn) (*createdTagged[User], error) {
 	if err := checkEmail(in.Body.Email); err != nil {
 		return nil, err
 	}
 	if err := checkName("body.name", in.Body.Name); err != nil {
 		return nil, err
 	}
-	out := &created[User]{}
+	out := &createdTagged[User]{}
 	err := a.change(ctx, func(c *change) error {
 		organization, err := organizationFor(ctx, c.Queries, c.tenant, in.Body.OrganizationID)
 		if err != nil {
@@ -111,21 +111,23 @@ func (a *API) userCreate(ctx context.Context, in *userCreateIn) (*created[User],
 			return err
 		}
 		out.Body = userOfRow(row)
+		out.ETag = tagOf(out.Body)
 		out.Location = "/api/v1/users/" + strconv.Itoa(int(row.ID))
 		return c.audit("user.create", "user", strconv.Itoa(int(row.ID)), nil, out.Body)
 	})
 	return out, err
 }
 
-func (a *API) userGet(ctx context.Context, in *UserPath) (*found[User], error) {
+func (a *API) userGet(ctx context.Context, in *UserPath) (*tagged[User], error) {
 	id, err := parseUserID(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &found[User]{}
+	out := &tagged[User]{}
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		row, err := q.UserGet(ctx, sqlc.UserGetParams{TenantID: tenantOf(ctx), ID: id})
 		out.Body = userOfRow(row)
+		out.ETag = tagOf(out.Body)
 		return err
 	})
 	return out, err
@@ -141,7 +143,7 @@ type userUpdateIn struct {
 	}
 }
 
-func (a *API) userUpdate(ctx context.Context, in *userUpdateIn) (*found[User], error) {
+func (a *API) userUpdate(ctx context.Context, in *userUpdateIn) (*tagged[User], error) {
 	id, err := parseUserID(in.ID)
 	if err != nil {
 		return nil, err
@@ -162,10 +164,15 @@ func (a *API) userUpdate(ctx context.Context, in *userUpdateIn) (*found[User], e
 			return nil, err
 		}
 	}
-	out := &found[User]{}
+	out := &tagged[User]{}
 	err = a.change(ctx, func(c *change) error {
 		before, err := c.UserGetForUpdate(ctx, sqlc.UserGetForUpdateParams{TenantID: c.tenant, ID: id})
 		if err != nil {
+			return err
+		}
+		out.Body = userOfRow(before)
+		out.ETag = tagOf(out.Body)
+		if err := precondition(ctx, out.ETag); err != nil {
 			return err
 		}
 		p := sqlc.UserUpdateParams{TenantID: c.tenant, ID: id, Email: before.Email, Name: before.Name, Role: before.Role, OrganizationID: before.OrganizationID}
@@ -177,11 +184,15 @@ func (a *API) userUpdate(ctx context.Context, in *userUpdateIn) (*found[User], e
 				return err
 			}
 		}
+		if p == (sqlc.UserUpdateParams{TenantID: c.tenant, ID: id, Email: before.Email, Name: before.Name, Role: before.Role, OrganizationID: before.OrganizationID}) {
+			return nil
+		}
 		after, err := c.UserUpdate(ctx, p)
 		if err != nil {
 			return err
 		}
 		out.Body = userOfRow(after)
+		out.ETag = tagOf(out.Body)
 		return c.audit("user.update", "user", in.ID, userOfRow(before), out.Body)
 	})
 	return out, err
@@ -195,6 +206,9 @@ func (a *API) userDelete(ctx context.Context, in *UserPath) (*none, error) {
 	return nil, a.change(ctx, func(c *change) error {
 		before, err := c.UserGetForUpdate(ctx, sqlc.UserGetForUpdateParams{TenantID: c.tenant, ID: id})
 		if err != nil {
+			return err
+		}
+		if err := precondition(ctx, tagOf(userOfRow(before))); err != nil {
 			return err
 		}
 		if err := c.UserForgetScripts(ctx, sqlc.UserForgetScriptsParams{TenantID: c.tenant, ID: &id}); err != nil {

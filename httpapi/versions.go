@@ -158,6 +158,9 @@ func (a *API) versionRestore(ctx context.Context, in *versionRestoreIn) (*create
 		if err != nil {
 			return err
 		}
+		if err := a.unchangedSince(ctx, before); err != nil {
+			return err
+		}
 		d := &draft{Script: before, compiled: compiled, description: in.Body.ChangeDescription}
 		if d.description == nil {
 			text := fmt.Sprintf("Restored from version %d", n)

@@ -6,6 +6,10 @@ INSERT INTO organizations (id, tenant_id, name, is_default) VALUES (@id, @tenant
 -- name: OrganizationGet :one
 SELECT * FROM organizations WHERE tenant_id = @tenant_id AND id = @id;
 
+-- Locks the organization's row alone, so that an If-Match is judged against the row that is then changed.
+-- name: OrganizationGetForUpdate :one
+SELECT * FROM organizations WHERE tenant_id = @tenant_id AND id = @id FOR UPDATE;
+
 -- name: OrganizationGetDefault :one
 SELECT * FROM organizations WHERE tenant_id = @tenant_id AND is_default;
 

@@ -121,6 +121,29 @@ func (q *Queries) OrganizationGetDefault(ctx context.Context, tenantID uuid.UUID
 	return i, err
 }
 
+const organizationGetForUpdate = `-- name: OrganizationGetForUpdate :one
+SELECT id, tenant_id, name, is_default, created_at FROM organizations WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+`
+
+type OrganizationGetForUpdateParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+// Locks the organization's row alone, so that an If-Match is judged against the row that is then changed.
+func (q *Queries) OrganizationGetForUpdate(ctx context.Context, arg OrganizationGetForUpdateParams) (Organization, error) {
+	row := q.db.QueryRow(ctx, organizationGetForUpdate, arg.TenantID, arg.ID)
+	var i Organization
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Name,
+		&i.IsDefault,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const organizationList = `-- name: OrganizationList :many
 SELECT id, tenant_id, name, is_default, created_at FROM organizations
 WHERE tenant_id = $1 AND (created_at, id) < ($2::timestamptz, $3::uuid)

@@ -100,7 +100,8 @@ async function request(method, where, body, more) {
   let value = text;
   try { value = text ? JSON.parse(text) : null; } catch { /* a diff is plain text */ }
   if (!resp.ok) throw new APIError(resp.status, typeof value === "object" && value ? value : { detail: text });
-  return { value, etag: resp.headers.get("ETag") };
+  // A proxy that compresses answers may have made the tag a weak one, which matches nothing.
+  return { value, etag: resp.headers.get("ETag")?.replace(/^W\//, "") ?? null };
 }
 
 export const api = async (method, where, body, more) => (await request(method, where, body, more)).value;
