@@ -22,19 +22,18 @@ const (
 // Module is the one name that a script may import.
 const Module = "jsruntime"
 
-// The wrapper. It adds no line before the compiled text's own, and esbuild counts it in the source map.
+// The wrapper, of an async function where the source has a top-level await. It adds no line before the compiled text's own, and esbuild
+// counts it in the source map.
 const (
-	wrapperPrefix = `(function(module,exports,require,` + metaName + `,` + importName + `,` + requireName + `){"use strict";`
+	wrapperPrefix = `(function` + wrapperHead
+	asyncPrefix   = `(async function` + wrapperHead
+	wrapperHead   = `(module,exports,require,` + metaName + `,` + importName + `,` + requireName + `){"use strict";`
 	wrapperSuffix = `})`
 	// Parameters of the wrapper beside those of CommonJS: import.meta, and import() and require() of patterns.
 	metaName    = "__jsruntime_meta"
 	importName  = "__jsruntime_import"
 	requireName = "__jsruntime_require"
 )
-
-// sourceFile names the source inside of source maps and messages of esbuild. Scripts' names may hold anything, so they are kept
-// out of the compiled text.
-const sourceFile = "source.ts"
 
 // Input is what is compiled.
 type Input struct {
@@ -96,9 +95,9 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 	if err := check(in.Source); err != nil {
 		return nil, err
 	}
-	result, err := build(in.Source)
-	if err != nil {
-		return nil, err
+	result := build(in.Source)
+	if len(result.Errors) > 0 {
+		return nil, &Error{Diagnostics: diagnostics(result.Errors)}
 	}
 	out := &Output{SHA256: in.hash()}
 	for _, f := range result.OutputFiles {
@@ -142,57 +141,6 @@ func check(source string) error {
 	return nil
 }
 
-// build bundles a source.
-func build(source string) (*api.BuildResult, error) {
-	result := bundle(source, api.LoaderTS)
-	if len(result.Errors) > 0 && strings.Contains(source, "</") {
-		// JSX and TypeScript's <T>casts exclude each other; the latter are tried first, and their messages are the ones shown.
-		if tsx := bundle(source, api.LoaderTSX); len(tsx.Errors) == 0 {
-			result = tsx
-		}
-	}
-	if len(result.Errors) > 0 {
-		return nil, &Error{Diagnostics: diagnostics(result.Errors)}
-	}
-	return &result, nil
-}
-
-// bundle calls esbuild, more than once where the source has imports of patterns.
-func bundle(source string, loader api.Loader) api.BuildResult {
-	options := options(source, loader)
-	result := api.Build(options)
-	for range maxPatternRounds {
-		if !renamePatterns(&options, source, slices.Concat(result.Errors, result.Warnings)) {
-			break
-		}
-		result = api.Build(options)
-	}
-	return result
-}
-
-func options(source string, loader api.Loader) api.BuildOptions {
-	return api.BuildOptions{
-		Stdin:          &api.StdinOptions{Contents: source, Sourcefile: sourceFile, Loader: loader},
-		Bundle:         true, // so that every import passes through resolve, with its place
-		Format:         api.FormatCommonJS,
-		Platform:       api.PlatformNeutral,
-		Engines:        []api.Engine{{Name: api.EngineChrome, Version: "136"}}, // V8 13.6
-		Supported:      map[string]bool{"dynamic-import": false},               // import(name) becomes a call of require
-		Define:         map[string]string{"import.meta": metaName},
-		Sourcemap:      api.SourceMapExternal,
-		SourcesContent: api.SourcesContentExclude,
-		Banner:         map[string]string{"js": wrapperPrefix},
-		Footer:         map[string]string{"js": wrapperSuffix},
-		Outfile:        "/script.js",
-		TsconfigRaw:    "{}", // none is looked for on disk
-		AbsWorkingDir:  "/",  // nor is a working directory
-		Charset:        api.CharsetUTF8,
-		LegalComments:  api.LegalCommentsNone,
-		LogLevel:       api.LogLevelSilent,
-		Plugins:        []api.Plugin{{Name: Module, Setup: resolve}},
-	}
-}
-
 func diagnostics(messages []api.Message) []Diagnostic {
 	var out []Diagnostic
 	for _, m := range messages {
@@ -201,9 +149,6 @@ func diagnostics(messages []api.Message) []Diagnostic {
 			// esbuild's column counts bytes of the line from 0.
 			d.Line = l.Line
 			d.Column = utf8.RuneCountInString(l.LineText[:min(l.Column, len(l.LineText))]) + 1
-		}
-		if strings.HasPrefix(m.Text, "Top-level await") {
-			d.Message = "top-level await is not supported: await inside of a handler"
 		}
 		out = append(out, d)
 		if len(out) == maxDiagnostics {

@@ -40,7 +40,7 @@ func TestCompileRefuses(t *testing.T) {
 		"node module":     {"import 'fs';", [2]int{1, 8}, "bundle npm packages"},
 		"relative file":   {"export * from './x.js'", [2]int{1, 15}, "bundle npm packages"},
 		"file URL":        {"import 'file:///etc/passwd'", [2]int{1, 8}, "bundle npm packages"},
-		"top-level await": {"\n\nawait 1;\nexport default {}", [2]int{3, 1}, "top-level await"},
+		"after an await":  {"\n\nawait 1;\nimport 'x'", [2]int{4, 8}, "bundle npm packages"},
 		"beside patterns": {"import 'x'; import(`./${1}.js`)", [2]int{1, 8}, "bundle npm packages"},
 		"NUL":             {"a\n\"b\x00\"", [2]int{2, 3}, "NUL"},
 		"UTF-8":           {"'é\xff'", [2]int{1, 3}, "UTF-8"},
@@ -81,6 +81,15 @@ func TestHandlers(t *testing.T) {
 		"const h = {}; h.fetch = () => 1; export default h":                                                         "open",
 		"export default Object.assign({}, { run() {} })":                                                            "open",
 		"export default {\n  // run() {}\n  /* event() {}, */\n  fetch: (r) => new Response(\"run: }\"),\n} as any": "fetch",
+		// With a top-level await:
+		"await 1; export default { run() {} }":                                                "run",
+		"for await (const x of []) {}\nconst app = { fetch() {} }; export { app as default }": "fetch",
+		"await 1; export default function () {}":                                              "fetch",
+		"export const run = await 1":                                                          "",
+		"await 1":                                                                             "",
+		"module.exports = { run() {} }; await 1":                                              "run",
+		"exports.run = await 1":                                                               "open",
+		"import app from 'jsruntime'; await 1; export default app.kv":                         "open",
 	} {
 		out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "fetch"})
 		require.NoError(t, err, source)

@@ -9,17 +9,18 @@
 //	…CommonJS made by esbuild…
 //	})
 //
-// The worker evaluates it, calls it with module = {exports: {}}, its exports, a require that knows "jsruntime" and throws
-// for every other name, import.meta, and import() and require() for names that begin with a relative path and end in an expression. The handlers are then members of module.exports.default, or of module.exports where the source was
-// CommonJS. The source map already counts the wrapper, so that a position in Compiled needs no correction: nobody may put
-// anything before Compiled on its first line.
+// The worker evaluates it, and calls it with module = {exports: {}}, its exports, a require that knows "jsruntime" and throws for every
+// other name, import.meta, and functions for the import() and require() of patterns (patterns.go). The handlers are then members of
+// module.exports.default, or of module.exports where the source was CommonJS. The source map already counts the wrapper, so that a
+// position in Compiled needs no correction: nothing may be put before Compiled on its first line.
+//
+// With a top-level await the function is async, and the worker calls it within the script's first execution.
 //
 // # What is refused
 //
 //	source over MaxSourceBytes, NUL, invalid UTF-8    Diagnostics at the place
 //	syntax errors                                     esbuild's words, at the place
 //	a static import of anything but "jsruntime"       at the import: npm packages are bundled before upload
-//	top-level await                                   a handler can await, a module cannot
 //	output over MaxCompiledBytes                      at 1:1
 //	a source that no compiler finishes                nesting or backtracking beyond the child's time, stack or memory
 //

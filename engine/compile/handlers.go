@@ -23,7 +23,8 @@ func handlers(compiled, required string) (names []string, open bool) {
 	} else if !strings.Contains(compiled, "\nmodule.exports = __toCommonJS(") {
 		i := strings.Index(compiled, "\nmodule.exports = {")
 		if i < 0 || strings.Contains(compiled, "exports.default") {
-			return nil, true
+			// With a top-level await it has the syntax of an ES module. The wrapper and the entry name exports once each.
+			return nil, !strings.HasPrefix(compiled, asyncPrefix) || strings.Count(compiled, "exports") > strings.Count(compiled, "source_exports")+2
 		}
 		expr = compiled[i+len("\nmodule.exports = "):]
 	} else {

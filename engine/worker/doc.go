@@ -14,11 +14,13 @@
 //   - An answer is held back only while whole frames wait in memory and the next execution is expected to be short, and for two
 //     ticks of the watchdog at most.
 //   - The watchdog terminates what is beyond its wall or CPU time, and repeats it until the call returns.
+//   - A Load evaluates a script's top level within 5 s. One that awaits is evaluated within the script's first execution, under its
+//     limits; where that execution ends before, the next one evaluates it again.
 //   - Between executions, once the answers are written, V8 does what it put off in the isolates in which something ran (tidy): under the
 //     watchdog, with limits of its own, and charged to the next execution of the same script.
 //   - A worker whose data segment grows beyond what V8's heap explains collects garbage, then drops the isolate, then asks to be replaced
 //     (Result.Exiting), each before its limit bites.
-//   - An isolate that was terminated, or that came near its memory limit, is dropped (Result.Condemned).
+//   - An isolate that was terminated, that came near its memory limit, or whose script's top level failed, is dropped (Result.Condemned).
 //   - The worker ends when fd 3 does.
 //
 // # Failures

@@ -670,6 +670,8 @@ func (w *worker) conclude(err error) error {
 		condemned = true
 	default:
 		fill(r, &w.outcome, outputLimit)
+		// What a top level has done before it failed must not be there when it is loaded again.
+		condemned = condemned || r.Code == codeBoot
 	}
 	if condemned {
 		r.Condemned = true

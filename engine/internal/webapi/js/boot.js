@@ -772,12 +772,13 @@
 
   // The script.
   let app;
+  let define; // its function, while its top level, which awaits, has not settled
   let scriptType = "";
   let statics;
   let env;
 
   class Execution {
-    handler; context; settled = false; failed = false; abort = undefined; text = ""; kind = 0;
+    handler; context; loading = false; settled = false; failed = false; abort = undefined; text = ""; kind = 0;
     // Of a streamed response: whether there is one, its stream while it is read, and whether that has an end to come.
     streamed = false; source = undefined; bodyPending = false;
     // Of waitUntil: the promises that have not settled, and the failure of the first that was rejected.
@@ -833,8 +834,8 @@
     if (ex.background === "") ex.background = thrown("background_error", prefix, e);
   }
 
-  // load evaluates a script. define is the CommonJS function around it. Returns "" or a failure's text.
-  function load(define, staticJSON, envJSON, tenantId, tenantSlug) {
+  // load evaluates a script, the CommonJS function around it. Returns "" or a failure's text.
+  function load(script, staticJSON, envJSON, tenantId, tenantSlug) {
     statics = JSONParse(staticJSON);
     scriptType = statics.scriptType ?? "";
     delete statics.scriptType;
@@ -842,19 +843,58 @@
     statics.tenantSlug = tenantSlug;
     if (isObject(statics.limits)) ObjectFreeze(statics.limits);
     env = ObjectFreeze(JSONParse(envJSON === "" ? "{}" : envJSON));
+    if (getPrototypeOf(script) === primordials.AsyncFunctionPrototype) {
+      define = script;
+      return "";
+    }
     const module = { exports: {} };
     try {
-      ReflectApply(define, undefined, [module, module.exports, require, { __proto__: null, url: "file:///script.js" }, importPattern, require]);
-      const exports = module.exports;
-      app = isObject(exports) && exports.default !== undefined ? exports.default : exports;
-      if (isObject(app) && typeof app !== "function" && ObjectHasOwn(app, "default") && isObject(app.default)) app = app.default;
+      evaluate(script, module);
+      return adopt(module);
     } catch (e) {
       return thrown("boot_error", "", e);
     } finally {
       frames.clear();
     }
-    if (!isObject(app)) return failure("boot_error", "the script has no default export", "", false);
-    return "";
+  }
+
+  function evaluate(script, module) {
+    return ReflectApply(script, undefined, [module, module.exports, require, { __proto__: null, url: "file:///script.js" }, importPattern, require]);
+  }
+
+  // adopt takes what the script exports. Returns "" or a failure's text.
+  function adopt(module) {
+    const exports = module.exports;
+    app = isObject(exports) && exports.default !== undefined ? exports.default : exports;
+    if (isObject(app) && typeof app !== "function" && ObjectHasOwn(app, "default") && isObject(app.default)) app = app.default;
+    return isObject(app) ? "" : failure("boot_error", "the script has no default export", "", false);
+  }
+
+  // loadThen loads a script with a top-level await, and goes on. That is within its first execution, which has limits and may call the
+  // node. Where the execution ends before, the next one loads the script again.
+  function loadThen(ex, next) {
+    const module = { exports: {} };
+    ex.loading = true;
+    return PromisePrototypeThen(evaluate(define, module), () => {
+      if (execution !== ex || ex.settled || ex.stopReason !== undefined) return undefined;
+      let text;
+      try {
+        text = adopt(module);
+      } catch (e) {
+        text = thrown("boot_error", "", e);
+      }
+      if (text !== "") return failLoad(ex, text);
+      ex.loading = false;
+      define = undefined;
+      return next();
+    }, (e) => failLoad(ex, thrown("boot_error", "", e)));
+  }
+
+  function failLoad(ex, text) {
+    if (execution !== ex || ex.settled) return;
+    fail(ex, text);
+    ex.settled = true;
+    complete(ex);
   }
 
   // loaded says whether the load left a rejection behind.
@@ -935,9 +975,11 @@
     const ex = new Execution();
     execution = ex;
     core.execution = undefined;
+    const bytes = control[HANDLER] === FETCH && control[BODY_MODE] === 2 ? takeBytes() : null;
     let value;
     try {
-      value = invoke(ex, context, head, body);
+      if (define === undefined) value = invoke(ex, context, head, body, bytes);
+      else value = loadThen(ex, () => invoke(ex, context, head, body, bytes));
     } catch (e) {
       frames.clear();
       settle(ex, undefined, e, true);
@@ -974,7 +1016,7 @@
     }
   }
 
-  function invoke(ex, contextJSON, head, body) {
+  function invoke(ex, contextJSON, head, body, bytes) {
     let number = control[HANDLER];
     let name = names[number];
     let handler = handlerOf(name);
@@ -1013,7 +1055,7 @@
     switch (number) {
       case FETCH: {
         const mode = control[BODY_MODE];
-        input = use("fetchEvent").makeRequest(head, mode === 2 ? takeBytes() : null, mode === 1 ? body : null);
+        input = use("fetchEvent").makeRequest(head, mode === 2 ? bytes : null, mode === 1 ? body : null);
         break;
       }
       case EVENT:
@@ -1335,7 +1377,9 @@
       ex.stopReason = undefined;
       ex.answered = true;
     }
-    if (!ex.settled || ex.bodyPending) {
+    if (ex.loading) {
+      fail(ex, failure("boot_error", "a top-level await of the script can never settle: no timer, host call or stream is left that could settle it", "", false));
+    } else if (!ex.settled || ex.bodyPending) {
       fail(ex, failure("unsettled", "the handler's promise can never settle: no timer, host call or stream is left that could settle it", "", false));
     }
     ex.settled = true;
@@ -1407,7 +1451,7 @@
   // rejected fails the execution for a rejection that nobody handled by the end of the microtasks.
   function rejected() {
     const ex = execution;
-    const text = takeRejection(ex !== undefined && ex.answered ? "background_error" : "exception");
+    const text = takeRejection(ex === undefined ? "exception" : ex.answered ? "background_error" : ex.loading ? "boot_error" : "exception");
     if (text === undefined || ex === undefined) return;
     if (ex.answered && control[STATE] !== DONE) {
       log(3, JSONParse(text)[1]);

@@ -1,0 +1,138 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// sourceFile names the source inside of source maps and messages of esbuild. Scripts' names may hold anything, so they are kept
+// out of the compiled text.
+const sourceFile = "source.ts"
+
+// ours is the namespace of the files that are ours and not the author's.
+const ours = "jsruntime"
+
+// Files of ours in a bundle with a top-level await. esbuild makes no CommonJS of it, and an ES module cannot be a function's body: the
+// entry hands over what the source exports, and Module is required where it is first needed.
+const (
+	entryFile  = "entry"
+	entryText  = `export {}; import * as script from "` + sourceFile + `"; for (const name in script) { module.exports = script; break; }` + noMap
+	moduleText = `module.exports = require("` + Module + `");` + noMap
+	// noMap keeps the positions of a file out of the source map: it maps the millionth column of the first line, and nothing else.
+	noMap = "\n//# sourceMappingURL=data:application/json,{\"version\":3,\"sources\":[\"\"],\"mappings\":\"gkh9BAAA\"}"
+)
+
+// nowhere is a folder that does not exist, at any depth that a path with ".." may come out at: esbuild looks there for files of patterns.
+var nowhere = strings.Repeat("/jsruntime", 64)
+
+// dynamicPrefix marks what an import() asks for that is not in the upload: esbuild makes a call of require of it, and the worker's
+// require then fails as an import() does.
+const dynamicPrefix = "import:"
+
+// bundle is one way to read a source.
+type bundle struct {
+	original string // the author's
+	source   string // with other names for the functions of patterns: see patterns.go
+	loader   api.Loader
+	awaits   bool // it has a top-level await
+	define   map[string]string
+	result   api.BuildResult
+}
+
+// build bundles a source as TypeScript, or as TypeScript with JSX.
+func build(source string) *api.BuildResult {
+	ts := bundled(source, api.LoaderTS)
+	if len(ts.Errors) > 0 && strings.Contains(source, "</") {
+		// JSX and TypeScript's <T>casts exclude each other; the latter are tried first, and their messages are the ones shown.
+		if tsx := bundled(source, api.LoaderTSX); len(tsx.Errors) == 0 {
+			return tsx
+		}
+	}
+	return ts
+}
+
+// bundled calls esbuild, more than once where the source has a top-level await or imports of patterns.
+func bundled(source string, loader api.Loader) *api.BuildResult {
+	b := bundle{original: source, source: source, loader: loader, define: map[string]string{"import.meta": metaName}}
+	for range maxPatternRounds {
+		b.result = api.Build(b.options())
+		renamed := b.renamePatterns()
+		awaits := !b.awaits && slices.ContainsFunc(b.result.Errors, func(m api.Message) bool { return strings.HasPrefix(m.Text, "Top-level await") })
+		b.awaits = b.awaits || awaits
+		if !renamed && !awaits {
+			break
+		}
+	}
+	return &b.result
+}
+
+func (b *bundle) options() api.BuildOptions {
+	o := api.BuildOptions{
+		EntryPoints:    []string{sourceFile},
+		Bundle:         true, // so that every import passes through resolve, with its place
+		Format:         api.FormatCommonJS,
+		Platform:       api.PlatformNeutral,
+		Engines:        []api.Engine{{Name: api.EngineChrome, Version: "136"}}, // V8 13.6
+		Supported:      map[string]bool{"dynamic-import": false},               // import(name) becomes a call of require
+		Define:         b.define,
+		Sourcemap:      api.SourceMapExternal,
+		SourcesContent: api.SourcesContentExclude,
+		Banner:         map[string]string{"js": wrapperPrefix},
+		Footer:         map[string]string{"js": wrapperSuffix},
+		Outfile:        "/script.js",
+		TsconfigRaw:    "{}", // none is looked for on disk
+		AbsWorkingDir:  "/",  // nor is a working directory
+		Charset:        api.CharsetUTF8,
+		LegalComments:  api.LegalCommentsNone,
+		LogLevel:       api.LogLevelSilent,
+		LogOverride:    map[string]api.LogLevel{"commonjs-variable-in-esm": api.LogLevelSilent}, // the entry's, and an author knows
+		Plugins:        []api.Plugin{{Name: Module, Setup: b.setup}},
+	}
+	if b.awaits {
+		o.EntryPoints, o.Format, o.Banner = []string{entryFile}, api.FormatESModule, map[string]string{"js": asyncPrefix}
+	}
+	return o
+}
+
+// setup answers esbuild for files: nothing is read from disk.
+func (b *bundle) setup(p api.PluginBuild) {
+	p.OnResolve(api.OnResolveOptions{Filter: ".*"}, b.resolve)
+	p.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: ours}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+		text := moduleText
+		if args.Path == entryFile {
+			text = entryText
+		}
+		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
+	})
+	p.OnLoad(api.OnLoadOptions{Filter: ".*"}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+		if args.Path == "/"+sourceFile {
+			return api.OnLoadResult{Contents: &b.source, Loader: b.loader, ResolveDir: nowhere}, nil
+		}
+		return api.OnLoadResult{}, errors.New("files of the machine cannot be imported")
+	})
+}
+
+// resolve lets a script import Module. What import() and require ask for beside it fails where it runs, and the script can catch it; a
+// static import is refused.
+func (b *bundle) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
+	switch {
+	case args.Kind == api.ResolveEntryPoint && args.Path == entryFile:
+		return api.OnResolveResult{Path: entryFile, Namespace: ours}, nil
+	case args.Kind == api.ResolveEntryPoint, args.Namespace == ours && args.Path == sourceFile:
+		return api.OnResolveResult{Path: "/" + sourceFile}, nil
+	case args.Path == Module && b.awaits && args.Kind == api.ResolveJSImportStatement && args.Namespace != ours:
+		return api.OnResolveResult{Path: Module, Namespace: ours}, nil
+	case args.Path == Module:
+		return api.OnResolveResult{Path: Module, External: true}, nil
+	case args.Kind == api.ResolveJSDynamicImport:
+		return api.OnResolveResult{Path: dynamicPrefix + args.Path, External: true}, nil
+	case args.Kind == api.ResolveJSRequireCall, args.Kind == api.ResolveJSRequireResolve:
+		return api.OnResolveResult{Path: args.Path, External: true}, nil
+	}
+	text := fmt.Sprintf("cannot import %q: only %q can be imported; bundle npm packages and other files before upload", args.Path, Module)
+	return api.OnResolveResult{Errors: []api.Message{{Text: text}}}, nil
+}
