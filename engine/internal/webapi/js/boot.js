@@ -422,8 +422,8 @@
 
   let lastOrder = 0;
 
-  function setTimer(fn, ms, repeat) {
-    if (execution === undefined) notWhileLoading("a timer");
+  function setTimer(fn, ms, repeat, what) {
+    if (execution === undefined) notWhileLoading(what ?? "a timer");
     if (timers.length >= maxTimers) throw new RangeErrorCtor(`too many timers (limit ${maxTimers})`);
     if (!(ms > 0)) ms = 0;
     const t = { __proto__: null, id: ++lastTimer, due: now() + ms, order: ++lastOrder, fn, every: repeat === true ? MathMax(ms, 1) : 0, index: 0,

@@ -2,9 +2,9 @@
 (function (core) {
   "use strict";
   const {
-    ArrayPrototypePush, ArrayPrototypeSlice, ArrayPrototypeSplice, FunctionPrototypeCall, ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ReflectApply, SafeMap, TypeError,
+    ArrayPrototypePush, ArrayPrototypeSlice, ArrayPrototypeSplice, FunctionPrototypeCall, ObjectDefineProperty, ObjectFreeze, ObjectGetOwnPropertyDescriptor, ReflectApply, SafeMap, TypeError,
   } = core.primordials;
-  const { str, usv, isObject, required, dictionary, define, constants, integer } = core.use("webidl");
+  const { str, usv, isObject, required, dictionary, define, constants, integer, sequence } = core.use("webidl");
   const { DOMException } = core.use("domexception");
   const { frames } = core;
 
@@ -229,12 +229,15 @@
   }
   define(EventTarget, "EventTarget");
 
-  // handlerAttribute defines an event handler attribute such as onabort on Class.
-  function handlerAttribute(Class, type) {
+  // handlerAttribute defines an event handler attribute such as onabort on Class. after is called with the target that got a handler.
+  function handlerAttribute(Class, type, after) {
     const name = "on" + type;
     const d = core.primordials.ObjectGetOwnPropertyDescriptor({
       get [name]() { return getHandler(this, type); },
-      set [name](v) { setHandler(this, type, v); },
+      set [name](v) {
+        setHandler(this, type, v);
+        after?.(this);
+      },
     }, name);
     ObjectDefineProperty(Class.prototype, name, { __proto__: null, get: d.get, set: d.set, enumerable: true, configurable: true });
   }
@@ -289,8 +292,16 @@
   }
   define(PromiseRejectionEvent, "PromiseRejectionEvent");
 
+  const noPorts = ObjectFreeze([]);
+
+  function port(v, what) {
+    if (!core.use("messaging").isPort(v)) throw new TypeError(`${what} is not a MessagePort`);
+    return v;
+  }
+
+  let messageOf;
   class MessageEvent extends Event {
-    #data = null; #origin = ""; #lastEventId = ""; #source = null; #ports = core.primordials.ObjectFreeze([]);
+    #data = null; #origin = ""; #lastEventId = ""; #source = null; #ports = noPorts;
     constructor(type, init = undefined) {
       required(arguments.length, 1, "MessageEvent");
       super(type, init);
@@ -298,15 +309,34 @@
       if (init.data !== undefined) this.#data = init.data;
       if (init.origin !== undefined) this.#origin = usv(init.origin);
       if (init.lastEventId !== undefined) this.#lastEventId = str(init.lastEventId);
-      if (init.source !== undefined) this.#source = init.source;
+      if (init.source !== undefined && init.source !== null) this.#source = port(init.source, "MessageEvent: source");
+      if (init.ports !== undefined) this.#ports = ObjectFreeze(sequence(init.ports, (p) => port(p, "MessageEvent: a member of ports"), "MessageEvent: ports"));
     }
     get data() { return this.#data; }
     get origin() { return this.#origin; }
     get lastEventId() { return this.#lastEventId; }
     get source() { return this.#source; }
     get ports() { return this.#ports; }
+    initMessageEvent(type, bubbles = false, cancelable = false, data = null, origin = "", lastEventId = "", source = null, ports = noPorts) {
+      required(arguments.length, 1, "initMessageEvent");
+      if (this.eventPhase !== 0) return;
+      this.#data = data;
+      this.#origin = usv(origin);
+      this.#lastEventId = str(lastEventId);
+      this.#source = source === null ? null : port(source, "initMessageEvent: source");
+      this.#ports = ObjectFreeze(sequence(ports, (p) => port(p, "initMessageEvent: a member of ports"), "initMessageEvent: ports"));
+      this.initEvent(type, bubbles, cancelable);
+    }
+    static {
+      messageOf = (data, ports) => {
+        const e = new MessageEvent("message");
+        e.#data = data;
+        if (ports.length > 0) e.#ports = ObjectFreeze(ports);
+        return e;
+      };
+    }
   }
   define(MessageEvent, "MessageEvent");
 
-  return { Event, EventTarget, CustomEvent, ErrorEvent, PromiseRejectionEvent, MessageEvent, fire, handlerAttribute, listenersOf };
+  return { Event, EventTarget, CustomEvent, ErrorEvent, PromiseRejectionEvent, MessageEvent, messageOf, fire, handlerAttribute, listenersOf };
 });

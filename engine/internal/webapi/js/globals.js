@@ -36,6 +36,8 @@
     removeEventListener: "misc", dispatchEvent: "misc",
     console: "console",
     AsyncLocalStorage: "asynchooks",
+    MessageChannel: "messaging", MessagePort: "messaging",
+    WebSocket: "websocket",
   };
 
   // Interfaces and namespaces are not enumerable, functions and objects are.
@@ -45,7 +47,7 @@
       "ReadableByteStreamController ReadableStreamBYOBRequest WritableStream WritableStreamDefaultWriter " +
       "WritableStreamDefaultController TransformStream TransformStreamDefaultController ByteLengthQueuingStrategy " +
       "CountQueuingStrategy CompressionStream DecompressionStream Crypto CryptoKey SubtleCrypto Performance Navigator console " +
-      "AsyncLocalStorage";
+      "AsyncLocalStorage MessageChannel MessagePort WebSocket";
   const shown = "atob btoa setTimeout setInterval setImmediate clearTimeout clearInterval clearImmediate queueMicrotask fetch " +
       "structuredClone crypto performance navigator reportError addEventListener removeEventListener dispatchEvent";
   core.lazy((name) => core.use(files[name])[name], hidden, shown);

@@ -220,13 +220,23 @@
   function structuredClone(value, options = undefined) {
     required(arguments.length, 1, "structuredClone");
     const o = dictionary(options, "structuredClone: the options");
-    const list = o?.transfer === undefined ? [] : sequence(o.transfer, undefined, "structuredClone: transfer");
-    const memory = new SafeMap(), unique = new SafeSet();
+    return cloneWith(value, o?.transfer === undefined ? [] : sequence(o.transfer, undefined, "structuredClone: transfer")).copy;
+  }
+
+  // cloneWith clones value and transfers what is in list: array buffers and ports. It returns the new ports in list's order too.
+  function cloneWith(value, list) {
+    const ports = [];
+    if (list.length === 0) return { copy: walk(value, new SafeMap()), ports };
+    const unique = new SafeSet(), messaging = loaded.messaging;
     for (let i = 0; i < list.length; i++) {
       const t = list[i];
       if (unique.has(t)) refuse("A value that is transferred twice");
       unique.add(t);
       if (!isObject(t)) throw new TypeError("structuredClone: a member of transfer is not an object");
+      if (messaging?.isPort(t)) {
+        if (messaging.isDetached(t)) refuse("A MessagePort that was closed or transferred");
+        continue;
+      }
       if (!isArrayBuffer(t)) {
         const s = loaded.streams;
         if (s === undefined || !(s.isReadableStream(t) || s.isWritableStream(t) || s.isTransformStream(t))) refuse(`${ObjectPrototypeToString(t)} in transfer`);
@@ -234,18 +244,28 @@
       }
       if (ArrayBufferPrototypeGetDetached(t)) refuse("A detached ArrayBuffer");
     }
-    if (list.length === 0) return walk(value, memory);
-    // The walk puts new buffers in the place of those that are transferred, so that a failure detaches nothing.
+    // The walk puts new objects in the place of those that are transferred, so that a failure detaches nothing.
     const trial = new SafeMap();
-    for (let i = 0; i < list.length; i++) trial.set(list[i], new P.ArrayBuffer(ArrayBufferPrototypeGetByteLength(list[i])));
+    for (let i = 0; i < list.length; i++) {
+      trial.set(list[i], messaging?.isPort(list[i]) ? messaging.blank() : new P.ArrayBuffer(ArrayBufferPrototypeGetByteLength(list[i])));
+    }
     const copy = walk(value, trial);
     for (let i = 0; i < list.length; i++) {
+      // A getter that the walk called may have transferred it.
+      if (messaging?.isPort(list[i]) ? messaging.isDetached(list[i]) : ArrayBufferPrototypeGetDetached(list[i])) refuse("A value that was transferred meanwhile");
+    }
+    for (let i = 0; i < list.length; i++) {
       const to = trial.get(list[i]);
+      if (messaging?.isPort(to)) {
+        messaging.move(list[i], to);
+        ArrayPrototypePush(ports, to);
+        continue;
+      }
       const moved = ArrayBufferPrototypeTransfer(list[i]);
       P.TypedArrayPrototypeSet(new P.Uint8Array(to), new P.Uint8Array(moved));
     }
-    return copy;
+    return { copy, ports };
   }
 
-  return { structuredClone, clone: (v) => walk(v, new SafeMap()) };
+  return { structuredClone, cloneWith, clone: (v) => walk(v, new SafeMap()) };
 });

@@ -5,7 +5,7 @@
   const {
     ArrayIsArray, ArrayPrototypeIncludes, ArrayPrototypeJoin, ArrayPrototypePush, ArrayPrototypeSlice, JSONParse, JSONStringify, MathCeil, ObjectFreeze, PromiseReject,
     PromiseResolve, ReflectApply, StringPrototypeReplaceAll, StringPrototypeToUpperCase, StringPrototypeStartsWith, StringPrototypeSlice, TypeError, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength,
-    TypedArrayPrototypeSet, TypedArrayPrototypeGetSymbolToStringTag, Uint8Array, Uint8ArrayPrototypeSlice, RegExpPrototypeExec, Promise, PromisePrototypeThen,
+    TypedArrayPrototypeGetLength, TypedArrayPrototypeSet, TypedArrayPrototypeGetSymbolToStringTag, Uint8Array, Uint8ArrayPrototypeSlice, RegExpPrototypeExec, Promise, PromisePrototypeThen,
   } = core.primordials;
   const { bytesOf, copyBytes, define, dictionary, enumeration, illegal, integer, isBufferSource, isObject, required, sequence, str } = core.use("webidl");
   const { DOMException } = core.use("domexception");
@@ -541,6 +541,17 @@
     #brand = true;
     constructor(token) {
       if (token !== illegal) throw new TypeError("Illegal constructor");
+    }
+    // timingSafeEqual is Cloudflare's: whether two buffers of one length hold the same bytes, in a time that their content does not change.
+    timingSafeEqual(a, b) {
+      this.#brand;
+      required(arguments.length, 2, "timingSafeEqual");
+      const x = bytesOf(a), y = bytesOf(b);
+      const n = TypedArrayPrototypeGetLength(x);
+      if (n !== TypedArrayPrototypeGetLength(y)) throw new TypeError("timingSafeEqual: the buffers have different lengths");
+      let different = 0;
+      for (let i = 0; i < n; i++) different |= x[i] ^ y[i];
+      return different === 0;
     }
     encrypt(algorithm, k, input) {
       return later(this, 3, arguments.length, "encrypt", () => {
