@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"golang.org/x/net/idna"
@@ -98,16 +97,6 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 			return nil, errors.New("native: V8 keeps nothing for the reactions of promises")
 		}
 		return nil, nil
-	case "text.single":
-		return i.single(text)
-	case "text.utf16":
-		return i.utf16(text)
-	case "atob":
-		b, err := forgivingBase64(text)
-		if err != nil {
-			return i.answer("", nil, err)
-		}
-		return i.inHolder(holdBytes(b))
 	case "lazy":
 		if !lazyGlobals(text) {
 			return nil, errors.New("native: the globals cannot be defined")
@@ -252,24 +241,6 @@ func op1(op, text string, bytes func() []byte) (string, []byte, error) {
 			return "", nil, err
 		}
 		return id.String(), nil, nil
-	case "utf8.decode":
-		b := bytes()
-		if !utf8.Valid(b) {
-			if text == "fatal" {
-				return "", nil, &webapi.OpError{Name: "TypeError", Message: "The encoded data was not valid utf-8"}
-			}
-			return decodeUTF8(b), nil, nil
-		}
-		return string(b), nil, nil
-	case "utf8.encode":
-		b := []byte(text)
-		if b == nil {
-			b = []byte{}
-		}
-		return "", b, nil
-	case "btoa":
-		s, err := base64OfText(text)
-		return s, nil, err
 	case "text.decode":
 		s, err := decodeText(text, bytes())
 		return s, nil, err

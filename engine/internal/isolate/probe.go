@@ -36,6 +36,12 @@ func (r *Runtime) Check(i *Isolate) error {
 	if !ok {
 		return errors.New("a lazy property does not have the value that its getter returned")
 	}
+	if ok, err = i.test(`(() => { const s = "aé".repeat(500); return atob(btoa(s)) === s && new TextDecoder().decode(new TextEncoder().encode(s)) === s })()`); err != nil {
+		return err
+	}
+	if !ok {
+		return errors.New("a getter of the web API's texts does not give what it should")
+	}
 	if _, err = i.test(`globalThis.probe = Promise.reject(0); false`); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package isolate
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"strings"
@@ -9,57 +8,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/text/encoding/htmlindex"
-	v8 "rogchap.com/v8go"
 
 	"jsruntime/engine/internal/webapi"
 )
-
-// decodeUTF8 replaces what is not UTF-8 as the Encoding standard does: one U+FFFD for each maximal part of a sequence.
-func decodeUTF8(b []byte) string {
-	var out strings.Builder
-	out.Grow(len(b) + len(b)/8)
-	for len(b) > 0 {
-		r, size := utf8.DecodeRune(b)
-		if r != utf8.RuneError || size > 1 {
-			out.Write(b[:size])
-			b = b[size:]
-			continue
-		}
-		out.WriteString("\uFFFD")
-		b = b[maximalPart(b):]
-	}
-	return out.String()
-}
-
-// maximalPart is the length of the longest beginning of b, which is not a character, that could have become one.
-func maximalPart(b []byte) int {
-	need, low, high := 0, byte(0x80), byte(0xBF)
-	switch c := b[0]; {
-	case c >= 0xC2 && c <= 0xDF:
-		need = 1
-	case c >= 0xE0 && c <= 0xEF:
-		need = 2
-		switch c {
-		case 0xE0:
-			low = 0xA0
-		case 0xED:
-			high = 0x9F
-		}
-	case c >= 0xF0 && c <= 0xF4:
-		need = 3
-		switch c {
-		case 0xF0:
-			low = 0x90
-		case 0xF4:
-			high = 0x8F
-		}
-	}
-	n := 1
-	for ; n <= need && n < len(b) && b[n] >= low && b[n] <= high; n++ {
-		low, high = 0x80, 0xBF
-	}
-	return n
-}
 
 // decodeText decodes bytes of a legacy encoding. request is JSON {label, fatal}.
 func decodeText(request string, b []byte) (string, error) {
@@ -143,97 +94,4 @@ func holdText(s string) bool {
 		narrow[k] = byte(u)
 	}
 	return holdBytes(narrow)
-}
-
-// single decodes bytes by a table of the upper 128 characters, which text has after a mark: 1 where U+FFFD is an error.
-func (i *Isolate) single(text string) (*v8.Value, error) {
-	upper := []rune(text)
-	if len(upper) != 129 {
-		return i.answer("", nil, &webapi.OpError{Name: "TypeError", Message: "text.single: no table of 128 characters"})
-	}
-	var table [256]uint16
-	for c := range 128 {
-		table[c], table[128+c] = uint16(c), uint16(upper[1+c])
-	}
-	b := i.bytes()
-	fatal, same, at := text[0] == '1', true, asciiLength(b)
-	for _, c := range b[at:] {
-		u := table[c]
-		if u == 0xFFFD && fatal {
-			return i.answer("", nil, &webapi.OpError{Name: "TypeError", Message: "The encoded data was not valid"})
-		}
-		if u != uint16(c) {
-			same = false
-			if !fatal {
-				break
-			}
-		}
-	}
-	if same {
-		return i.inHolder(holdBytes(b))
-	}
-	units := make([]uint16, len(b))
-	for k, c := range b {
-		units[k] = table[c]
-	}
-	return i.inHolder(holdUnits(units))
-}
-
-// utf16 decodes an even number of bytes. text is "be" or "le", and " fatal" where half a surrogate pair is an error.
-func (i *Isolate) utf16(text string) (*v8.Value, error) {
-	order, fatal := strings.CutSuffix(text, " fatal")
-	b := i.bytes()
-	units := make([]uint16, len(b)/2)
-	for k := range units {
-		if order == "be" {
-			units[k] = binary.BigEndian.Uint16(b[2*k:])
-		} else {
-			units[k] = binary.LittleEndian.Uint16(b[2*k:])
-		}
-	}
-	for k := 0; k < len(units); k++ {
-		switch u := units[k]; {
-		case u&0xF800 != 0xD800:
-		case u < 0xDC00 && k+1 < len(units) && units[k+1]&0xFC00 == 0xDC00:
-			k++
-		case fatal:
-			return i.answer("", nil, &webapi.OpError{Name: "TypeError", Message: "The encoded data was not valid for encoding utf-16" + order})
-		default:
-			units[k] = utf8.RuneError
-		}
-	}
-	return i.inHolder(holdUnits(units))
-}
-
-// base64OfText is btoa: each character is a byte.
-func base64OfText(s string) (string, error) {
-	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	if asciiLength(b) < len(b) {
-		b = make([]byte, 0, len(s))
-		for _, r := range s {
-			if r > 0xFF {
-				return "", &webapi.OpError{Name: "InvalidCharacterError", Message: "btoa: the string has a character above U+00FF"}
-			}
-			b = append(b, byte(r))
-		}
-	}
-	return base64.StdEncoding.EncodeToString(b), nil
-}
-
-// forgivingBase64 is the standard's forgiving-base64 decode.
-func forgivingBase64(s string) ([]byte, error) {
-	bad := &webapi.OpError{Name: "InvalidCharacterError", Message: "atob: the string is not base64"}
-	if strings.ContainsAny(s, "\t\n\f\r ") {
-		s = strings.NewReplacer("\t", "", "\n", "", "\f", "", "\r", "", " ", "").Replace(s)
-	}
-	if len(s)%4 == 0 {
-		for range 2 {
-			s = strings.TrimSuffix(s, "=")
-		}
-	}
-	b, err := base64.RawStdEncoding.DecodeString(s)
-	if err != nil {
-		return nil, bad
-	}
-	return b, nil
 }

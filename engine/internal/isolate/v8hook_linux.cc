@@ -1,6 +1,6 @@
 // V8 functions that the Go binding does not reach: the promise reject hook, lazy properties, garbage collection, the message loop, and
-// what happens when V8 runs out of memory. Only what is called is declared here, as V8's headers have it. A change of V8's signatures
-// fails at link time. What this file assumes about the layout of V8's data is probed when a worker starts: see probe.go.
+// what happens when V8 runs out of memory. What this file assumes about the layout of V8's data is probed when a worker starts: see
+// probe.go.
 #include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,170 +12,17 @@
 
 #include <new>
 
-namespace v8 {
+#include "v8abi_linux.h"
 
-class Context;
-class Isolate;
-class Name;
-class Promise;
-class String;
-class Value;
-class Function;
-enum class NewStringType { kNormal, kInternalized };
-enum class SideEffectType { kHasSideEffect, kHasNoSideEffect, kHasSideEffectToReceiver };
-enum class MemoryPressureLevel { kNone, kModerate, kCritical };
-enum PropertyAttribute { None = 0, DontEnum = 2 };
-
-template <class T>
-class Local {
- public:
-  uintptr_t* slot;
-};
-
-template <class T>
-class MaybeLocal {
- public:
-  uintptr_t* slot;
-};
-
-class PromiseRejectMessage {
- public:
-  Local<Promise> promise;
-  int event;
-  Local<Value> value;
-};
-
-template <class T>
-class Maybe {
- public:
-  bool has_value;
-  T value;
-};
-
-// What a getter is called with. Where the isolate is and where the value goes depends on V8's version: see layouts.
-template <class T>
-class PropertyCallbackInfo {
- public:
-  mutable uintptr_t args[8];
-};
-
-struct OOMDetails {
-  bool is_heap_oom;
-  const char* detail;
-};
-
-class TryCatch {
- public:
-  explicit TryCatch(Isolate* isolate);
-  ~TryCatch();
-
- private:
-  void* space_[32];
-};
-
-class Isolate {
- public:
-  static Isolate* GetCurrent();
-  Local<Context> GetCurrentContext();
-  void SetPromiseRejectCallback(void (*callback)(PromiseRejectMessage));
-  void SetOOMErrorHandler(void (*callback)(const char*, const OOMDetails&));
-  void MemoryPressureNotification(MemoryPressureLevel level);
-  void AddNearHeapLimitCallback(size_t (*callback)(void* data, size_t current, size_t initial), void* data);
-  void TerminateExecution();
-  void PerformMicrotaskCheckpoint();
-  void Enter();
-  void Exit();
-};
-
-class Locker {
- public:
-  explicit Locker(Isolate* isolate) { Initialize(isolate); }
-  ~Locker();
-
- private:
-  void Initialize(Isolate* isolate);
-  void* space_[8];
-};
-
-class Platform;
-
-namespace platform {
-enum class MessageLoopBehavior : bool { kDoNotWait = false, kWaitForWork = true };
-bool PumpMessageLoop(Platform* platform, Isolate* isolate, MessageLoopBehavior behavior);
-}  // namespace platform
-
-namespace internal {
-class V8 {
- public:
-  static Platform* GetCurrentPlatform();
-};
-class FlagList {
- public:
-  static int SetFlagsFromString(const char* text, size_t length);
-};
-}  // namespace internal
-
-class V8 {
- public:
-  static void SetEntropySource(bool (*source)(unsigned char* buffer, size_t length));
-};
-
-class Object {
- public:
-  MaybeLocal<Value> Get(Local<Context> context, Local<Value> key);
-  Maybe<bool> Set(Local<Context> context, Local<Value> key, Local<Value> value);
-  Maybe<bool> SetLazyDataProperty(Local<Context> context, Local<Name> name, void (*getter)(Local<Name>, const PropertyCallbackInfo<Value>&),
-                                  Local<Value> data, PropertyAttribute attributes, SideEffectType getting, SideEffectType setting);
-};
-
-class Context {
- public:
-  Local<Object> Global();
-  Local<Object> GetExtrasBindingObject();
-  void SetEmbedderData(int index, Local<Value> value);
-  Local<Value> SlowGetEmbedderData(int index);
-};
-
-class Value {
- public:
-  bool IsFunction() const;
-  bool IsObject() const;
-};
-
-class String {
- public:
-  static MaybeLocal<String> NewFromUtf8(Isolate* isolate, const char* data, NewStringType type, int length);
-  static MaybeLocal<String> NewFromOneByte(Isolate* isolate, const uint8_t* data, NewStringType type, int length);
-  static MaybeLocal<String> NewFromTwoByte(Isolate* isolate, const uint16_t* data, NewStringType type, int length);
-};
-
-class Integer {
- public:
-  static Local<Integer> New(Isolate* isolate, int value);
-};
-
-class Function {
- public:
-  MaybeLocal<Value> Call(Isolate* isolate, Local<Context> context, Local<Value> recv, int argc, Local<Value> argv[]);
-};
-
-namespace base {
-void SetFatalFunction(void (*callback)(const char* file, int line, const char* message));
-}
-
-}  // namespace v8
+int isolateIndex, valueIndex;
 
 namespace {
-
-// The binding keeps its own data in the first indexes: 1, and with V8 15 also 2 and 3.
-const int kHookIndex = 16, kLazyIndex = 17, kHolderIndex = 18;
 
 // layouts says where a getter's arguments have the isolate and the slot of the value, from a major version of V8 on.
 const struct {
   int major, isolate, value;
 } layouts[] = {{13, 3, 5}, {15, 5, 6}};
 
-int isolateIndex, valueIndex;
 
 // Hook is what this file keeps of an isolate. The Go side has its address from jsr_hook until jsr_forget.
 struct Hook {
@@ -183,19 +30,10 @@ struct Hook {
   int limitHits;  // how often the heap limit was reached
 };
 
-template <class T, class U>
-v8::Local<T> as(v8::Local<U> v) {
-  return v8::Local<T>{v.slot};
-}
-
-// A Local points at a slot that holds the object's address; V8's methods take that slot as this.
-template <class T>
-T* raw(v8::Local<T> v) {
-  return reinterpret_cast<T*>(v.slot);
-}
-
 // The exit statuses are those of package wire.
 const int kExitMemory = 87, kExitCrash = 88;
+
+}  // namespace
 
 void complain(const char* message) {
   ssize_t ignored = write(2, "worker: V8: ", 12);
@@ -203,6 +41,17 @@ void complain(const char* message) {
   ignored = write(2, "\n", 1);
   (void)ignored;
 }
+
+v8::Isolate* isolateOf(const v8::PropertyCallbackInfo<v8::Value>& info) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  if (info.args[isolateIndex] != reinterpret_cast<uintptr_t>(isolate)) {
+    complain("a getter's arguments are not laid out as this build assumes");
+    _exit(kExitCrash);
+  }
+  return isolate;
+}
+
+namespace {
 
 void onReject(v8::PromiseRejectMessage message) {
   if (message.event > 1) return;
@@ -223,12 +72,7 @@ void onReject(v8::PromiseRejectMessage message) {
 
 // onLazy makes the value of a lazy property. V8 puts it in the property's place; where the call throws, the property stays lazy.
 void onLazy(v8::Local<v8::Name> name, const v8::PropertyCallbackInfo<v8::Value>& info) {
-  v8::Isolate* isolate = v8::Isolate::GetCurrent();
-  // A write to a slot that is not the value's would corrupt memory, which a script could use.
-  if (info.args[isolateIndex] != reinterpret_cast<uintptr_t>(isolate)) {
-    complain("a getter's arguments are not laid out as this build assumes");
-    _exit(kExitCrash);
-  }
+  v8::Isolate* isolate = isolateOf(info);
   v8::Local<v8::Context> context = isolate->GetCurrentContext();
   v8::Local<v8::Value> make = raw(context)->SlowGetEmbedderData(kLazyIndex);
   v8::Local<v8::Value> args[1] = {as<v8::Value>(name)};
@@ -411,7 +255,7 @@ extern "C" int jsr_holder(const char* name) {
   v8::MaybeLocal<v8::Value> holder = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
   if (holder.slot == nullptr || !raw(v8::Local<v8::Value>{holder.slot})->IsObject()) return 0;
   raw(context)->SetEmbedderData(kHolderIndex, v8::Local<v8::Value>{holder.slot});
-  return 1;
+  return addTextGetters(isolate, context, v8::Local<v8::Value>{holder.slot});
 }
 
 // jsr_hold makes a string of so many bytes, or of so many 16-bit units where wide is set, the text of the holder: 0 where V8 makes none.

@@ -21,12 +21,7 @@
 //	                                 that are documented to. Throws {name, message} as an Error of that name. Ops:
 //	                                   "random"      text = byte count                       → Uint8Array
 //	                                   "uuid"                                                → string (v4)
-//	                                   "utf8.decode" bytes; text = "fatal" or ""             → string
-//	                                   "utf8.encode" text                                    → Uint8Array
 //	                                   "text.decode" text = {label, fatal}; bytes            → string (legacy encodings)
-//	                                   "text.single" text = "1" where U+FFFD is an error, else "0", and the upper 128 characters; bytes → string
-//	                                   "text.utf16"  text = "le" or "be", and " fatal"; bytes, an even number → string
-//	                                   "btoa", "atob" text                                   → string
 //	                                   "codec.open"  text = "compress format" or "decompress format", and " force" → string: the
 //	                                                 codec's name, "" where too many are open. It ends with the execution.
 //	                                   "codec.write" text = name; bytes: at most 64 KiB      → Uint8Array
@@ -35,6 +30,8 @@
 //	                                   "codec.drop"  text = name
 //	                                   "url.toASCII" text = domain                           → string (IDNA, "" if invalid)
 //	                                   "crypto"      text = JSON {op, …}; bytes = the inputs → Uint8Array or JSON string
+//	texts                            an object whose getters convert its text and bytes in C++: see v8text_linux.cc of package isolate.
+//	                                 encoding.js alone uses them
 //	hostCall(method, args, bytes?)   asynchronous call of the node. args is JSON-able. Resolves to {value, bytes, stream}: the
 //	                                 JSON payload, a Uint8Array or null, and for streamed bodies a pull source
 //	                                 {read(): Promise<Uint8Array|null>, cancel()}. Rejects with an Error of the node's name,

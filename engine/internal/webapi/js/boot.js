@@ -301,8 +301,8 @@
     return exports;
   }
 
-  // holder is where native leaves a long text.
-  const holder = { __proto__: null, text: "" };
+  // holder is where native leaves a long text. It also has the getters of v8text_linux.cc, which work on what is put here: core.texts.
+  const holder = { text: "", bytes: undefined, table: undefined, read: 0 };
 
   function nativeOp(op, text, bytes) {
     putBytes(bytes);
@@ -336,6 +336,7 @@
     files,
     use,
     native: nativeOp,
+    texts: holder,
     hostCall,
     now,
     execution: undefined,
@@ -1241,11 +1242,13 @@
       isBytes = false;
     }
     if (isBytes) {
-      finish(nativeOp("utf8.decode", "", r.body));
+      finish(use("encoding").utf8Decode(r.body, false));
       return;
     }
     ex.bodyPending = true;
     (async () => {
+      const { newDecoder } = use("encoding");
+      const decode = newDecoder();
       let text = "", total = 0;
       for (;;) {
         const part = await r.body.read();
@@ -1256,8 +1259,9 @@
           r.body.cancel();
           break;
         }
-        text += nativeOp("utf8.decode", "", part);
+        text += decode(part, true);
       }
+      text += decode(undefined, false);
       ex.bodyPending = false;
       if (execution === ex && !ex.failed) finish(text);
       complete(ex);

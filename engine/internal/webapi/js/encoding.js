@@ -3,7 +3,7 @@
   "use strict";
   const {
     ArrayPrototypeJoin, ArrayPrototypePush, Error, RangeError, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, String, StringFromCharCode,
-    StringPrototypeCharCodeAt, StringPrototypeSlice, StringPrototypeToLowerCase, SafeMap, TypeError, Uint8Array,
+    StringPrototypeCharCodeAt, StringPrototypeSlice, StringPrototypeToLowerCase, SafeMap, TypeError, Uint16Array, Uint8Array,
     TypedArrayPrototypeSet, TypedArrayPrototypeSubarray, TypedArrayPrototypeGetLength, Uint8ArrayPrototypeSlice, JSONStringify, ReflectApply,
     Uint8ArrayPrototypeSubarray, TypedArrayPrototypeGetByteLength,
   } = core.primordials;
@@ -69,10 +69,49 @@
     return at;
   }
 
-  // utf8Encode returns s as UTF-8. Above nativeFrom characters Go is faster.
-  const nativeFrom = 4096;
+  // From these lengths on the getters of core.texts are faster than a loop here.
+  const nativeFrom = 48, writeFrom = 96;
+  const texts = core.texts;
+
+  // onText and onBytes ask a getter of core.texts. What it gives is a string, or a number.
+  function onText(getter, s) {
+    texts.text = s;
+    const r = texts[getter];
+    texts.text = "";
+    return r;
+  }
+
+  function onBytes(getter, bytes) {
+    texts.bytes = bytes;
+    const r = texts[getter];
+    texts.bytes = undefined;
+    return r;
+  }
+
+  // made returns the string that a getter gave; undefined where the input was malformed.
+  function made(r) {
+    if (typeof r === "string") return r;
+    if (r === -1) return undefined;
+    throw new RangeError(r === -2 ? "Invalid string length" : "There is no memory for the string");
+  }
+
+  // write has text written into bytes, and returns how many bytes that are; -1 where it cannot be done.
+  function write(s, bytes) {
+    texts.text = s;
+    texts.bytes = bytes;
+    const n = texts.utf8Write;
+    texts.text = "";
+    texts.bytes = undefined;
+    return n;
+  }
+
+  // utf8Encode returns s as UTF-8.
   function utf8Encode(s) {
-    if (s.length >= nativeFrom) return core.native("utf8.encode", core.primordials.StringPrototypeToWellFormed(s));
+    if (s.length >= writeFrom) {
+      const out = new Uint8Array(onText("utf8Length", s));
+      write(s, out);
+      return out;
+    }
     const out = new Uint8Array(utf8Length(s));
     encodeInto(s, out);
     return out;
@@ -82,7 +121,12 @@
   function utf8Decode(bytes, fatal) {
     const n = TypedArrayPrototypeGetLength(bytes);
     if (n === 0) return "";
-    if (n >= nativeFrom) return core.native("utf8.decode", fatal ? "fatal" : "", bytes);
+    if (n >= nativeFrom) {
+      let s = made(onBytes("utf8", bytes));
+      if (s === undefined && !fatal) s = made(onBytes("utf8Replace", bytes));
+      if (s !== undefined) return s;
+      if (fatal) throw new TypeError("The encoded data was not valid for encoding utf-8");
+    }
     return decodeSmall(bytes, n, fatal);
   }
 
@@ -187,10 +231,9 @@
       if (core.primordials.TypedArrayPrototypeGetSymbolToStringTag(destination) !== "Uint8Array") {
         throw new TypeError("TextEncoder.encodeInto: the destination is not a Uint8Array");
       }
-      if (source.length >= nativeFrom && TypedArrayPrototypeGetLength(destination) >= source.length * 3) {
-        const bytes = utf8Encode(source);
-        TypedArrayPrototypeSet(destination, bytes, 0);
-        return { read: source.length, written: TypedArrayPrototypeGetLength(bytes) };
+      if (source.length >= nativeFrom) {
+        const written = write(source, destination);
+        if (written >= 0) return { read: texts.read, written };
       }
       const written = encodeInto(source, destination);
       return { read: lastRead, written };
@@ -268,25 +311,28 @@
     }
   }
   define(TextDecoder, "TextDecoder");
+  const TextDecoderPrototypeDecode = core.primordials.uncurryThis(TextDecoder.prototype.decode);
 
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const values = new Uint8Array(128);
   for (let i = 0; i < 128; i++) values[i] = 255;
   for (let i = 0; i < 64; i++) values[StringPrototypeCharCodeAt(alphabet, i)] = i;
 
+  function refuse(message) {
+    const { DOMException } = core.use("domexception");
+    throw new DOMException(message, "InvalidCharacterError");
+  }
+
   function btoa(data) {
     required(arguments.length, 1, "btoa");
     const s = str(data), n = s.length;
-    if (n >= nativeFrom) return core.native("btoa", s);
+    if (n >= nativeFrom) return made(onText("btoa", s)) ?? refuse("btoa: the string has a character above U+00FF");
     let out = "";
     for (let i = 0; i < n; i += 3) {
       const a = StringPrototypeCharCodeAt(s, i);
       const b = i + 1 < n ? StringPrototypeCharCodeAt(s, i + 1) : 0;
       const c = i + 2 < n ? StringPrototypeCharCodeAt(s, i + 2) : 0;
-      if (a > 255 || b > 255 || c > 255) {
-        const { DOMException } = core.use("domexception");
-        throw new DOMException("btoa: the string has a character above U+00FF", "InvalidCharacterError");
-      }
+      if (a > 255 || b > 255 || c > 255) refuse("btoa: the string has a character above U+00FF");
       out += alphabet[a >> 2] + alphabet[((a & 3) << 4) | (b >> 4)] +
         (i + 1 < n ? alphabet[((b & 15) << 2) | (c >> 6)] : "=") + (i + 2 < n ? alphabet[c & 63] : "=");
     }
@@ -316,37 +362,47 @@
     return out;
   }
 
-  // identity is the table of text.single that changes nothing.
-  let identity = "0";
-  for (let i = 128; i < 256; i++) identity += StringFromCharCode(i);
+  // single decodes bytes by a table of 256 characters, a Uint16Array.
+  function single(table, bytes) {
+    texts.table = table;
+    const s = made(onBytes("single", bytes));
+    texts.table = undefined;
+    return s;
+  }
+
+  let identity;
 
   // latin1 makes a string with one character a byte.
   function latin1(bytes) {
     const n = TypedArrayPrototypeGetLength(bytes);
-    if (n >= nativeFrom) return core.native("text.single", identity, bytes);
-    let out = "";
-    for (let i = 0; i < n; i += 1024) {
-      const part = [];
-      const end = i + 1024 < n ? i + 1024 : n;
-      for (let j = i; j < end; j++) part[j - i] = bytes[j];
-      out += ReflectApply(StringFromCharCode, null, part);
+    if (n >= nativeFrom) {
+      if (identity === undefined) {
+        identity = new Uint16Array(256);
+        for (let i = 0; i < 256; i++) identity[i] = i;
+      }
+      return single(identity, bytes);
     }
-    return out;
+    const part = [];
+    for (let i = 0; i < n; i++) part[i] = bytes[i];
+    return ReflectApply(StringFromCharCode, null, part);
   }
 
   function atob(data) {
     required(arguments.length, 1, "atob");
     const s = str(data);
-    if (s.length >= nativeFrom) return core.native("atob", s);
+    if (s.length >= nativeFrom) return made(onText("atob", s)) ?? refuse("atob: the string is not base64");
     const bytes = forgivingDecode(s);
-    if (bytes === null) {
-      const { DOMException } = core.use("domexception");
-      throw new DOMException("atob: the string is not base64", "InvalidCharacterError");
-    }
-    return latin1(bytes);
+    return bytes === null ? refuse("atob: the string is not base64") : latin1(bytes);
+  }
+
+  // newDecoder returns a decoder of UTF-8 that leaves a byte order mark where it is.
+  function newDecoder() {
+    const d = new TextDecoder("utf-8", { ignoreBOM: true });
+    return (bytes, stream) => TextDecoderPrototypeDecode(d, bytes, { stream });
   }
 
   return {
     TextEncoder, TextDecoder, atob, btoa, utf8Encode, utf8Decode, utf8DecodeBOM, utf8Length, forgivingDecode, latin1, concat, alphabet, nativeFrom,
+    onBytes, made, single, newDecoder,
   };
 });

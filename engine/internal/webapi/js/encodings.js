@@ -1,7 +1,10 @@
-// Encodings other than UTF-8: their labels, UTF-16 and x-user-defined in place, the rest in Go.
+// Encodings other than UTF-8: their labels, those of one byte a character and UTF-16; the rest is decoded in Go.
 (function (core) {
   "use strict";
-  const { ReflectApply, StringFromCharCode, StringPrototypeCharCodeAt, StringPrototypeSplit, TypeError, TypedArrayPrototypeGetLength, Uint8Array, Uint8ArrayPrototypeSlice, Uint8ArrayPrototypeSubarray, JSONStringify } = core.primordials;
+  const {
+    ReflectApply, StringFromCharCode, StringPrototypeCharCodeAt, StringPrototypeIncludes, StringPrototypeIsWellFormed, StringPrototypeSplit, StringPrototypeToWellFormed, TypeError,
+    TypedArrayPrototypeGetLength, Uint16Array, Uint8Array, Uint8ArrayPrototypeSlice, Uint8ArrayPrototypeSubarray, JSONStringify,
+  } = core.primordials;
 
   // Each encoding with its other labels, as in the Encoding standard.
   const labels = {
@@ -56,7 +59,7 @@
     for (let i = 0; i < list.length; i++) names[list[i]] = name;
   }
 
-  const { nativeFrom } = core.use("encoding");
+  const { nativeFrom, onBytes, made, single } = core.use("encoding");
   const none = new Uint8Array(0);
   const invalid = (encoding) => new TypeError(`The encoded data was not valid for encoding ${encoding}`);
 
@@ -65,7 +68,6 @@
     switch (encoding) {
       case "utf-16le": return utf16(bytes, fatal, last, false);
       case "utf-16be": return utf16(bytes, fatal, last, true);
-      case "x-user-defined": return { text: userDefined(bytes), rest: none };
     }
     if (!(encoding in multi)) return { text: singleByte(encoding, bytes, fatal), rest: none };
     let rest = none;
@@ -80,38 +82,35 @@
 
   const multi = { __proto__: null, shift_jis: 1, "euc-jp": 1, "iso-2022-jp": 1, "euc-kr": 1, big5: 1, gbk: 1, gb18030: 1 };
 
-  // tables has the characters of the bytes from 0x80 on; U+FFFD stands for none.
+  // tables has the characters of all bytes; U+FFFD stands for none.
   const tables = { __proto__: null };
   function tableOf(encoding) {
     let t = tables[encoding];
     if (t === undefined) {
-      t = [];
+      t = new Uint16Array(256);
       const one = new Uint8Array(1);
-      for (let i = 0; i < 128; i++) {
-        one[0] = 128 + i;
-        let c = StringPrototypeCharCodeAt(core.native("text.decode", JSONStringify({ label: encoding, fatal: false }), one), 0);
+      for (let i = 0; i < 128; i++) t[i] = i;
+      for (let i = 128; i < 256; i++) {
+        if (encoding === "x-user-defined") {
+          t[i] = 0xf700 + i;
+          continue;
+        }
+        one[0] = i;
+        const c = StringPrototypeCharCodeAt(core.native("text.decode", JSONStringify({ label: encoding, fatal: false }), one), 0);
         // The standard fills the holes among the control characters.
-        if (c === 0xfffd && i < 32) c = 128 + i;
-        t[i] = c;
+        t[i] = c === 0xfffd && i < 160 ? i : c;
       }
       tables[encoding] = t;
     }
     return t;
   }
 
-  function bigSingle(upper, bytes, fatal) {
-    return core.native("text.single", (fatal ? "1" : "0") + upper, bytes);
-  }
-
   function singleByte(encoding, bytes, fatal) {
     const t = tableOf(encoding), n = TypedArrayPrototypeGetLength(bytes);
-    if (n >= nativeFrom) return bigSingle(ReflectApply(StringFromCharCode, null, t), bytes, fatal);
     let text = "";
-    for (let i = 0; i < n; i++) {
-      const c = bytes[i] < 0x80 ? bytes[i] : t[bytes[i] - 0x80];
-      if (c === 0xfffd && fatal) throw invalid(encoding);
-      text += StringFromCharCode(c);
-    }
+    if (n >= nativeFrom) text = single(t, bytes);
+    else for (let i = 0; i < n; i++) text += StringFromCharCode(t[bytes[i]]);
+    if (fatal && StringPrototypeIncludes(text, "\ufffd")) throw invalid(encoding);
     return text;
   }
 
@@ -137,16 +136,17 @@
     return i > n ? n - (i - length) : 0;
   }
 
-  // bigUTF16 gives Go what ends at a whole character.
+  // bigUTF16 takes what ends at a whole character.
   function bigUTF16(bytes, n, fatal, last, big) {
     let whole = n - (n % 2);
     const high = bytes[big ? whole - 2 : whole - 1];
     if (high >= 0xd8 && high <= 0xdb) whole -= 2;
     const partial = whole < n;
-    if (partial && last && fatal) throw invalid(big ? "utf-16be" : "utf-16le");
-    const text = core.native("text.utf16", (big ? "be" : "le") + (fatal ? " fatal" : ""), Uint8ArrayPrototypeSubarray(bytes, 0, whole));
-    if (last) return { text: partial ? text + "\ufffd" : text, rest: none };
-    return { text, rest: Uint8ArrayPrototypeSlice(bytes, whole) };
+    const text = made(onBytes(big ? "utf16be" : "utf16le", Uint8ArrayPrototypeSubarray(bytes, 0, whole)));
+    if (fatal && ((partial && last) || !StringPrototypeIsWellFormed(text))) throw invalid(big ? "utf-16be" : "utf-16le");
+    const clean = fatal ? text : StringPrototypeToWellFormed(text);
+    if (last) return { text: partial ? clean + "\ufffd" : clean, rest: none };
+    return { text: clean, rest: Uint8ArrayPrototypeSlice(bytes, whole) };
   }
 
   function utf16(bytes, fatal, last, big) {
@@ -185,17 +185,6 @@
     else if (lead !== 0 || i < n) bad();
     if (k > 0) flush();
     return { text, rest };
-  }
-
-  function userDefined(bytes) {
-    const n = TypedArrayPrototypeGetLength(bytes);
-    let text = "";
-    if (n >= nativeFrom) {
-      for (let i = 0; i < 128; i++) text += StringFromCharCode(0xf780 + i);
-      return bigSingle(text, bytes, false);
-    }
-    for (let i = 0; i < n; i++) text += StringFromCharCode(bytes[i] < 0x80 ? bytes[i] : 0xf700 + bytes[i]);
-    return text;
   }
 
   return { nameOf: (label) => names[label], decode };
