@@ -199,8 +199,11 @@ func TestCancelWithGrace(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, body string }{
 		{"signal", `ctx.signal.addEventListener("abort", async () => { await sleep(5); await kv.put("why", [ctx.signal.reason.name, ctx.signal.reason.message]) }); await kv.get("begun"); await sleep(50_000)`},
-		{"handler returns", `setInterval(() => {}, 1000); const s = ctx.signal; await kv.get("begun"); await new Promise((r) => s.addEventListener("abort", r)); await kv.put("why", [s.reason.name, s.reason.message]); return new Response("too late")`},
-		{"handler throws", `setInterval(() => {}, 1000); await kv.get("begun"); try { await new Promise((_, no) => ctx.signal.addEventListener("abort", () => no(ctx.signal.reason))) } catch (e) { await kv.put("why", [e.name, e.message]); throw e }`},
+		{"handler returns", `const t = setInterval(() => {}, 1000); const s = ctx.signal; await kv.get("begun"); await new Promise((r) => s.addEventListener("abort", r)); clearInterval(t); await kv.put("why", [s.reason.name, s.reason.message]); return new Response("too late")`},
+		{"handler throws", `const t = setInterval(() => {}, 1000); await kv.get("begun"); try { await new Promise((_, no) => ctx.signal.addEventListener("abort", () => no(ctx.signal.reason))) } catch (e) { clearInterval(t); await kv.put("why", [e.name, e.message]); throw e }`},
+		{"signal of the request", `const clone = request.clone(), other = new Request(request), own = new AbortController(), any = AbortSignal.any([request.signal, own.signal]); let n = 0;
+			const seen = async (s) => { await sleep(5); if (++n === 4) await kv.put("why", [s.reason.name, s.reason.message]) }; for (const s of [request.signal, clone.signal, other.signal, any]) s.addEventListener("abort", () => seen(s)); await kv.get("begun"); await sleep(50_000)`},
+		{"signal of a fetch", `await kv.get("begun"); try { await fetch("http://b.test", { signal: request.signal }) } catch (e) { await kv.put("why", [e.name, e.message]); throw e }`},
 		{"signal of later", `await kv.get("begun"); await kv.get("more"); await kv.put("why", [ctx.signal.reason.name, ctx.signal.reason.message]); await sleep(50_000)`},
 		{"stream", `let timer; return new Response(new ReadableStream({
 			start(c) { c.enqueue(new Uint8Array(1)); timer = setInterval(() => c.enqueue(new Uint8Array(1)), 10); kv.get("begun") },

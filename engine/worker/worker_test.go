@@ -243,6 +243,19 @@ func TestFailures(t *testing.T) {
 		{"null", `throw null`, "exception", "null"},
 		{"symbol", `throw Symbol("s")`, "exception", "Symbol(s)"},
 		{"object", `throw {a: 1}`, "exception", `{"a":1}`},
+		{"response", `throw new Response("no such page", {status: 404})`, "exception", "Response 404"},
+		{"response with a text", `throw new Response(null, {status: 403, statusText: "Not yours"})`, "exception", "Response 403 Not yours"},
+		{"response of a rejection", `Promise.reject(Response.json({}, {status: 500})); return 1`, "exception", "Unhandled rejection: Response 500"},
+		{"object with a name", `throw {name: "n", code: 7}`, "exception", `{"name":"n","code":7}`},
+		{"array", `throw [1, {a: 2}]`, "exception", `[1,{"a":2}]`},
+		{"instance", `class Refused { constructor() { this.code = 7 } } throw new Refused()`, "exception", "Refused { code: 7 }"},
+		{"map", `throw new Map([["a", 1]])`, "exception", "Map(1) { 'a' => 1 }"},
+		{"promise", `return Promise.reject(Promise.resolve(3))`, "exception", "Promise {"},
+		{"event", `throw new Event("closed")`, "exception", "Event {"},
+		{"a BigInt", `throw 12n`, "exception", "12n"},
+		{"a function", `throw function named() {}`, "exception", "[Function: named]"},
+		{"circular object", `const a = {b: 1}; a.a = a; throw a`, "exception", "<ref *1> { b: 1, a: [Circular *1] }"},
+		{"large object", `throw {a: "x".repeat(100_000)}`, "exception", `{"a":"xxx`},
 		{"proxy", `throw new Proxy({}, {get() { throw 1 }})`, "exception", "an object"},
 		{"cycle", `const a = {}; a.a = a; return a`, "invalid_output", "circular"},
 		{"bigint", `return 1n`, "invalid_output", "BigInt"},
@@ -259,6 +272,7 @@ func TestFailures(t *testing.T) {
 		r := n.run(1, `{}`)
 		require.Equal(t, c.code, r.Code, "%s: %s %s", c.name, r.Message, r.Body)
 		require.Contains(t, r.Message, c.message, c.name)
+		require.LessOrEqual(t, len(r.Message), 8<<10, c.name)
 		require.Equal(t, c.name == "no retry", r.NoRetry)
 		require.False(t, r.Condemned, c.name)
 	}

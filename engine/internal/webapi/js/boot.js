@@ -74,7 +74,7 @@
   primordials.SafeSet = safe(Set);
 
   const {
-    Array: ArrayCtor, ArrayPrototypePush, ArrayPrototypeShift, ArrayPrototypeJoin, DateNow, Error: ErrorCtor, Float64Array: F64, Int32Array: I32, JSONParse,
+    Array: ArrayCtor, ArrayIsArray, ArrayPrototypePush, ArrayPrototypeShift, ArrayPrototypeJoin, DateNow, Error: ErrorCtor, Float64Array: F64, Int32Array: I32, JSONParse,
     JSONStringify, MathMax, MathMin, Number: NumberCtor, ObjectAssign, ObjectDefineProperty, ObjectFreeze, ObjectHasOwn, ObjectKeys,
     ObjectPrototypeToString, Promise: PromiseCtor, PromisePrototypeThen, RangeError: RangeErrorCtor, ReflectApply, SafeMap,
     MapPrototypeGet, MapPrototypeSet, MapPrototypeDelete, MapPrototypeHas, MapPrototypeClear, MapPrototypeGetSize, MapPrototypeForEach,
@@ -202,16 +202,16 @@
     }
   }
 
-  // messageOf says what was thrown, whatever it is.
+  // messageOf says what was thrown, whatever it is: an Error's name and message, a plain object as JSON, a Response by its status, and
+  // anything else as the console prints it.
   function messageOf(v) {
     try {
       switch (typeof v) {
         case "string": return cut(v, maxMessage) || "(empty string)";
         case "symbol": return cut(SymbolPrototypeToString(v), maxMessage);
         case "undefined": return "undefined";
-        case "bigint": return "a BigInt";
+        case "bigint": return v > -maxShown && v < maxShown ? `${v}n` : "a BigInt";
         case "number": case "boolean": return `${v}`;
-        case "function": return "a function";
       }
       if (v === null) return "null";
       const message = property(v, "message"), name = property(v, "name");
@@ -219,18 +219,25 @@
         if (typeof name !== "string" || name === "") return cut(message, maxMessage) || "(no message)";
         return message === "" ? cut(name, maxMessage) : cut(name, 256) + ": " + cut(message, maxMessage);
       }
-      if (typeof name === "string" && name !== "") return cut(name, maxMessage);
-      let text;
-      try {
-        text = JSONStringify(v);
-      } catch {
-        text = undefined;
+      const proto = getPrototypeOf(v);
+      if (proto === null || proto === primordials.ObjectPrototype || ArrayIsArray(v)) {
+        let text;
+        try {
+          text = JSONStringify(v);
+        } catch {
+          text = undefined;
+        }
+        if (typeof text === "string") return cut(text, maxMessage);
+      } else if (use("response").isResponse(v)) {
+        const text = property(v, "statusText");
+        return `Response ${use("response").responseParts(v).status}${typeof text === "string" && text !== "" ? " " + cut(text, 256) : ""}`;
       }
-      return typeof text === "string" ? cut(text, maxMessage) : "an object";
+      return cut(core.inspect(v, { depth: 2, breakLength: Infinity }), maxMessage);
     } catch {
-      return "a value that cannot be shown";
+      return typeof v === "object" ? "an object" : "a value that cannot be shown";
     }
   }
+  const maxShown = 2n ** 256n;
 
   function stackOf(v) {
     let stack = "";

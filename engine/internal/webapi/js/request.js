@@ -49,6 +49,7 @@
     #head = null;
     #body = null;
     #signal = null;
+    #execution = null; // ctx of the one that an incoming request is of: its signal is the request's
     #sourceSignal = null;
     #more = plain;
     constructor(input, init = undefined) {
@@ -158,9 +159,7 @@
     get isHistoryNavigation() { this.#method; return false; }
     get signal() {
       if (this.#signal === null) {
-        // An incoming request is aborted with its execution.
-        const parent = this.#head !== null && core.execution !== undefined ? core.execution.signal : null;
-        this.#signal = parent ?? core.use("abort").newSignal();
+        this.#signal = this.#execution?.signal ?? core.use("abort").newSignal();
       }
       return this.#signal;
     }
@@ -186,6 +185,7 @@
         r.#url = url;
         r.#head = head;
         r.#body = body;
+        r.#execution = core.execution ?? null;
         return r;
       };
     }
