@@ -370,6 +370,9 @@ func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if inv.Handler == HandlerFetch && inv.Request == nil {
+		return nil, errors.New("Request is required for a fetch handler")
+	}
 	until := inv.Script.QuarantinedUntil
 	if stay, ok := e.quarantine.Check(inv.Script.ID, inv.Script.Version); ok && stay.Until.After(until) {
 		until = stay.Until

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,9 +103,6 @@ func (e *Engine) newExecution(ctx context.Context, inv *Invocation) *execution {
 	c.Run.Context = x.context
 	if inv.Handler == HandlerFetch {
 		req := inv.Request
-		if req == nil {
-			req = requestOf(inv)
-		}
 		x.head = appendHead(x.head[:0], req)
 		c.Run.Head, c.Run.Body, c.Run.HasBody = x.head, req.Body, req.HasBody
 	} else if len(inv.Input) == 0 {
@@ -191,51 +187,6 @@ func appendLine(b []byte, s string) []byte {
 		return append(b, s...)
 	}
 	return append(b, strings.NewReplacer("\r", " ", "\n", " ").Replace(s)...)
-}
-
-// requestOf makes a request of a manual run's input: {method, path, headers, query, body}.
-func requestOf(inv *Invocation) *Request {
-	var in struct {
-		Method  string            `json:"method"`
-		Path    string            `json:"path"`
-		URL     string            `json:"url"`
-		Headers map[string]string `json:"headers"`
-		Query   map[string]string `json:"query"`
-		Params  map[string]string `json:"params"`
-		Body    json.RawMessage   `json:"body"`
-	}
-	_ = json.Unmarshal(inv.Input, &in) // what does not fit is left out
-	r := &Request{Method: strings.ToUpper(in.Method), URL: in.URL, Params: in.Params}
-	if r.Method == "" {
-		r.Method = "GET"
-	}
-	if r.URL == "" {
-		u := url.URL{Scheme: "http", Host: "localhost", Path: "/" + strings.TrimPrefix(in.Path, "/")}
-		q := url.Values{}
-		for k, v := range in.Query {
-			q.Set(k, v)
-		}
-		u.RawQuery = q.Encode()
-		r.URL = u.String()
-	}
-	names := make([]string, 0, len(in.Headers))
-	for name := range in.Headers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		r.Headers = append(r.Headers, strings.ToLower(name), in.Headers[name])
-	}
-	if len(in.Body) > 0 && string(in.Body) != "null" {
-		r.HasBody = true
-		var text string
-		if json.Unmarshal(in.Body, &text) == nil {
-			r.Body = []byte(text)
-		} else {
-			r.Body = in.Body
-		}
-	}
-	return r
 }
 
 // Begin implements pool.Handler.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/record"
 	"jsruntime/engine/redact"
 	"jsruntime/sqlc"
 )
@@ -163,10 +164,7 @@ func (a *API) redrive(ctx context.Context, c *change, d sqlc.DeadLetterTakeForRe
 	if letter.EventID != nil {
 		eventID = *letter.EventID
 	}
-	input, err := json.Marshal(map[string]any{"id": eventID, "type": letter.EventType, "time": orZero(letter.CreatedAt), "data": rawOrNull(letter.EventData)})
-	if err != nil {
-		return uuid.Nil, err
-	}
+	input := record.EventInput(eventID, letter.EventType, orZero(letter.CreatedAt), rawOrNull(letter.EventData))
 	trigger, err := json.Marshal(map[string]any{"event_id": eventID, "event_type": letter.EventType, "dead_letter_id": letter.ID})
 	if err != nil {
 		return uuid.Nil, err

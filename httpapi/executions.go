@@ -15,7 +15,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
-	"jsruntime/engine/ledger"
+	"jsruntime/engine/record"
 	"jsruntime/engine/redact"
 	"jsruntime/engine/storage"
 	"jsruntime/engine/text"
@@ -47,6 +47,8 @@ type Execution struct {
 	ReplayOf     *uuid.UUID      `json:"replay_of" format:"uuid" nullable:"true"`
 	ParentID     *uuid.UUID      `json:"parent_id" format:"uuid" nullable:"true" doc:"The execution that caused it."`
 	BodiesHidden bool            `json:"bodies_hidden" doc:"Input and output are null because the caller's role may not read them."`
+
+	handler string
 }
 
 // Metrics are what an execution cost.
@@ -74,6 +76,7 @@ func executionOfRow(e sqlc.ScriptExecution, scriptName string) Execution {
 		TriggerData: rawOrNull(e.TriggerData), Input: rawOrNull(e.Input), Output: rawOrNull(e.Output), Error: e.Error, ErrorCode: e.ErrorCode,
 		ErrorStack: e.ErrorStack, Attempt: e.Attempt, Metrics: metricsOf(e.Metrics), QueuedAt: utc(e.QueuedAt), StartedAt: utcPtr(e.StartedAt),
 		CompletedAt: utcPtr(e.CompletedAt), EventID: e.EventID, ScheduledFor: utcPtr(e.ScheduledFor), ReplayOf: e.ReplayOf, ParentID: e.ParentID,
+		handler: e.Handler,
 	}
 	if e.Status == string(engine.StatusPending) {
 		out.RunAt = utcPtr(&e.RunAt)
@@ -92,7 +95,7 @@ func (a *API) shown(ctx context.Context, e Execution, history json.RawMessage, v
 		e.Input, e.Output, e.BodiesHidden = json.RawMessage("null"), json.RawMessage("null"), true
 		return e
 	}
-	e.Input, _ = catalog.HistoryOf(history).Rules("input", values).JSON(e.Input)
+	e.Input = record.Shown(e.handler, e.Input, catalog.HistoryOf(history).Rules("input", values))
 	return e
 }
 
@@ -113,15 +116,15 @@ func outputFor(inv *engine.Invocation, res *engine.Result) json.RawMessage {
 	if res.Response == nil && !res.Streamed {
 		return text.StorableJSON(res.Output)
 	}
-	return ledger.OutputOf(inv, res)
+	return record.Output(inv, res)
 }
 
 // executionOfResult shows a synchronous run as it will be on record, with the output whole.
 func executionOfResult(inv *engine.Invocation, res *engine.Result) Execution {
 	out := Execution{
 		ID: inv.ExecutionID, ScriptID: inv.Script.ID, ScriptName: inv.Script.Name, Version: int32(inv.Script.Version), Status: string(res.Code.Status()),
-		TriggerType: string(inv.Trigger), TriggerData: rawOrNull(ledger.TriggerDataOf(inv, res)), Input: rawOrNull(ledger.InputOf(inv, res)),
-		Output: rawOrNull(outputFor(inv, res)), Attempt: int32(inv.Attempt), Metrics: metricsOf(ledger.MetricsJSON(res.Metrics)), QueuedAt: utc(inv.QueuedAt),
+		TriggerType: string(inv.Trigger), TriggerData: rawOrNull(record.TriggerData(inv, res)), Input: rawOrNull(record.Input(inv, res)),
+		Output: rawOrNull(outputFor(inv, res)), Attempt: int32(inv.Attempt), Metrics: metricsOf(record.Metrics(res.Metrics)), QueuedAt: utc(inv.QueuedAt),
 		StartedAt: utcPtr(&res.StartedAt), CompletedAt: utcPtr(&res.EndedAt),
 	}
 	if res.Code != engine.CodeNone {
@@ -386,7 +389,10 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*exec
 		return nil, err
 	}
 	h := manualHandler(script.Type, handlers)
-	input := manualInput(script, h, in.Body.Input)
+	input, err := manualInput(script, h, in.Body.Input)
+	if err != nil {
+		return nil, err
+	}
 	if in.Wait {
 		inv, res, err := a.runNow(ctx, script.ID, int(script.Version), engine.TriggerManual, h, input, false)
 		if err != nil {
@@ -394,11 +400,6 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*exec
 		}
 		out := executionOfResult(inv, res)
 		return &executionOut{Status: http.StatusOK, Location: "/api/v1/executions/" + out.ID.String(), ExecutionID: out.ID.String(), Body: out}, nil
-	}
-	if h == engine.HandlerFetch {
-		if _, err := requestOf(input); err != nil {
-			return nil, err
-		}
 	}
 	return a.enqueue(ctx, "execution.create", script, sqlc.ExecutionEnqueueParams{
 		TriggerType: string(engine.TriggerManual), TriggerData: json.RawMessage(`{}`), Input: rawOrNull(input), Version: script.Version, Handler: string(h),
@@ -418,39 +419,45 @@ func manualHandler(scriptType string, handlers []string) engine.Handler {
 }
 
 // manualInput completes what the caller left out of an input that is shaped as a trigger's: {cron, scheduledTime, timezone} of
-// a scheduled handler, {id, type, time, data} of an event handler.
-func manualInput(script sqlc.Script, h engine.Handler, input json.RawMessage) json.RawMessage {
+// a scheduled handler, {id, type, time, data} of an event handler, a request of a fetch handler, whose path is that of the script and gives
+// its parameters.
+func manualInput(script sqlc.Script, h engine.Handler, input json.RawMessage) (json.RawMessage, error) {
 	now := time.Now().UTC()
-	var defaults map[string]any
 	switch h {
 	case engine.HandlerScheduled:
-		defaults = map[string]any{"cron": script.CronExpression, "scheduledTime": now.UnixMilli(), "timezone": script.Timezone}
+		return record.Completed(input, record.ScheduledInput(script.CronExpression, script.Timezone, now)), nil
 	case engine.HandlerEvent:
-		defaults = map[string]any{"id": newID(), "type": "manual", "time": now, "data": nil}
+		return record.Completed(input, record.EventInput(newID().String(), "manual", now, nil)), nil
+	case engine.HandlerFetch:
+		var given struct {
+			Params map[string]string `json:"params"`
+		}
+		_ = json.Unmarshal(input, &given) // requestOf says what is wrong with it
+		path := ""
+		if script.HttpPath != nil {
+			path, _ = catalog.Path(*script.HttpPath, given.Params)
+		}
+		r, err := requestOf(input, path)
+		if err != nil {
+			return nil, err
+		}
+		if script.HttpPath != nil {
+			if params, ok := catalog.Params(*script.HttpPath, record.PathOf(r)); ok {
+				r.Params = params
+			}
+		}
+		return record.RequestJSON(r), nil
 	default:
-		return input
+		return input, nil
 	}
-	if len(input) > 0 && string(input) != "null" {
-		var given map[string]json.RawMessage
-		if json.Unmarshal(input, &given) != nil {
-			return input
-		}
-		for name, v := range given {
-			defaults[name] = v
-		}
-	}
-	completed, err := json.Marshal(defaults)
-	if err != nil {
-		return input
-	}
-	return completed
 }
 
-// requestOf makes the request that a fetch handler gets on a run by hand.
-func requestOf(input json.RawMessage) (*engine.Request, error) {
-	r, err := ledger.RequestOf(input, "http://localhost")
+// requestOf reads the request that a fetch handler gets on a run by hand.
+func requestOf(input json.RawMessage, path string) (*engine.Request, error) {
+	r, err := record.Request(input, path)
 	if err != nil {
-		return nil, invalid("body.input", strings.TrimPrefix(text.Clip(err.Error(), 200), "input: "))
+		location, message, _ := strings.Cut(text.Clip(err.Error(), 200), ": ")
+		return nil, invalid("body."+location, message)
 	}
 	return r, nil
 }
@@ -518,12 +525,12 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 		ExecutionID: newID(), Script: script, Trigger: trigger, Handler: h, Attempt: 1, QueuedAt: time.Now(), Input: rawOrNull(input),
 	}
 	if h == engine.HandlerFetch {
-		if inv.Request, err = requestOf(input); err != nil {
+		if inv.Request, err = requestOf(input, ""); err != nil {
 			return nil, nil, err
 		}
 		inv.Input = nil
 	}
-	record := func(inv *engine.Invocation, res *engine.Result) error {
+	keep := func(inv *engine.Invocation, res *engine.Result) error {
 		ctx, cancel := lasting(ctx, 10*time.Second)
 		defer cancel()
 		err := a.cfg.Ledger.Record(ctx, inv, res)
@@ -533,7 +540,7 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 		return err
 	}
 	if early {
-		inv.OnEnd = func(inv *engine.Invocation, res *engine.Result) { _ = record(inv, res) } // it has logged what went wrong
+		inv.OnEnd = func(inv *engine.Invocation, res *engine.Result) { _ = keep(inv, res) } // it has logged what went wrong
 	}
 	run, cancel := context.WithTimeout(ctx, script.Limits.MaxExecutionTime+a.cfg.WaitTimeout)
 	defer cancel()
@@ -544,7 +551,7 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 	if err != nil {
 		return nil, nil, fmt.Errorf("execute: %w", err)
 	}
-	if !res.GoesOn && record(inv, res) != nil {
+	if !res.GoesOn && keep(inv, res) != nil {
 		return nil, nil, newProblem(http.StatusServiceUnavailable, "overloaded", "The execution ran, but could not be recorded.").retryAfter(time.Second)
 	}
 	return inv, res, nil
@@ -657,25 +664,6 @@ type executionReplayIn struct {
 	}
 }
 
-// replayable refuses to replay an execution whose record has not all of its input: what would run is something else.
-func replayable(triggerData json.RawMessage) error {
-	var data struct {
-		Truncated bool  `json:"input_truncated"`
-		Bytes     int64 `json:"input_bytes"`
-		Bodies    *bool `json:"bodies"`
-		Redacted  []string
-	}
-	_ = json.Unmarshal(triggerData, &data) // what is no object says nothing
-	switch {
-	case data.Truncated:
-		return conflict("input_truncated", fmt.Sprintf("The execution's input was %d bytes, of which the record has the first %d: it cannot be replayed.",
-			data.Bytes, ledger.MaxBodyBytes))
-	case data.Bodies != nil && !*data.Bodies, slices.Contains(data.Redacted, "path"):
-		return conflict("input_not_kept", "The execution's input is not on record as it was: it cannot be replayed.")
-	}
-	return nil
-}
-
 func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*executionOut, error) {
 	id, err := parseID(in.ID)
 	if err != nil {
@@ -690,20 +678,26 @@ func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*exec
 			return err
 		}
 		e := row.ScriptExecution
-		if err := replayable(e.TriggerData); err != nil {
-			return err
+		input, redacted, err := record.Replay(e.Handler, row.FullInput, e.TriggerData)
+		var notWhole *record.NotWholeError
+		if errors.As(err, &notWhole) {
+			return conflict(notWhole.Code, notWhole.Detail)
 		}
 		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: e.ScriptID}); err != nil {
 			return err
 		}
-		p.Version, p.Handler, p.Input = e.Version, e.Handler, rawOrNull(row.FullInput)
+		p.Version, p.Handler, p.Input = e.Version, e.Handler, rawOrNull(input)
 		if in.Body.Version != nil {
 			p.Version = *in.Body.Version
 		}
 		if _, err := q.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: tenantOf(ctx), ScriptID: e.ScriptID, VersionNumber: p.Version}); err != nil {
 			return missing(err, "body.version", "the script has no such version")
 		}
-		p.TriggerData, err = json.Marshal(map[string]any{"replay_of": id, "trigger_type": e.TriggerType})
+		data := map[string]any{"replay_of": id, "trigger_type": e.TriggerType}
+		if len(redacted) > 0 {
+			data["redacted"] = redacted
+		}
+		p.TriggerData, err = json.Marshal(data)
 		return err
 	})
 	if err != nil {

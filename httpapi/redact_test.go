@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/ledger"
+	"jsruntime/engine/record"
 )
 
 // TestBodiesAreForDevelopers: a viewer sees that an execution and a dead letter exist, and neither what they got nor what they gave.
@@ -49,12 +49,12 @@ func TestReplayOfACutInputIsRefused(t *testing.T) {
 	n := startNode(t)
 	acme := n.tenant("acme")
 	id := acme.script("echo", map[string]any{"type": "embedded", "status": "active"})
-	long := strings.Repeat("x", 2*ledger.MaxBodyBytes)
+	long := strings.Repeat("x", 2*record.MaxBodyBytes)
 	ran := acme.post("/api/v1/scripts/"+id+"/executions?wait=true", map[string]any{"input": long}).is(200)
 	require.Contains(t, string(ran.body), long, "the caller gets its output whole")
 	require.NoError(t, n.ledger.Flush(context.Background()))
 	stored := acme.get("/api/v1/executions/" + ran.str("id")).is(200)
-	require.Less(t, len(stored.body), 3*ledger.MaxBodyBytes)
+	require.Less(t, len(stored.body), 3*record.MaxBodyBytes)
 	p := acme.post("/api/v1/executions/"+ran.str("id")+"/replay", nil).refused(409, "input_truncated")
 	require.Contains(t, p["detail"], "131074 bytes")
 	out := acme.post("/api/v1/invoke/echo", `"`+long+`"`).is(200)

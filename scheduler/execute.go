@@ -11,7 +11,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
-	"jsruntime/engine/ledger"
+	"jsruntime/engine/record"
 	"jsruntime/sqlc"
 )
 
@@ -23,9 +23,6 @@ const (
 	// maxLost is how often an execution may lose its worker or node; then it fails.
 	maxLost = 5
 )
-
-// manualOrigin is the origin of the URL that a fetch handler sees when it is run from the queue.
-const manualOrigin = "http://localhost"
 
 // execute runs one claimed execution to its end, and hands the ending over for writing.
 func (s *Scheduler) execute(ctx context.Context, h *held) {
@@ -154,8 +151,8 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 		inv.ParentID = *row.ParentID
 	}
 	if inv.Handler == engine.HandlerFetch {
-		if inv.Request, err = ledger.RequestOf(row.Input, manualOrigin); err != nil {
-			return e.ended(&engine.Result{Code: engine.CodeException, NoRetry: true, Message: "input: " + err.Error()})
+		if inv.Request, err = record.Request(row.Input, ""); err != nil {
+			return e.ended(&engine.Result{Code: engine.CodeException, NoRetry: true, Message: err.Error()})
 		}
 		inv.Input = nil
 	}

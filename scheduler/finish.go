@@ -16,6 +16,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/engine/record"
 	"jsruntime/engine/storage"
 	"jsruntime/engine/text"
 	"jsruntime/migrations/tenantdb"
@@ -184,7 +185,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 				finish.Errors = append(finish.Errors, text.Clean(res.Message))
 				finish.ErrorStacks = append(finish.ErrorStacks, text.Clean(res.Stack))
 				finish.Outputs = append(finish.Outputs, string(s.outputOf(e, res)))
-				finish.Metrics = append(finish.Metrics, string(ledger.MetricsJSON(res.Metrics)))
+				finish.Metrics = append(finish.Metrics, string(record.Metrics(res.Metrics)))
 			}
 		}
 		// The lock waits for a claim in doubt to be committed or not: the update looks after that.
@@ -241,7 +242,7 @@ func (s *Scheduler) outputOf(e *ending, res *engine.Result) json.RawMessage {
 	if e.inv == nil || s.lean(e) || !e.keeps() {
 		return nil
 	}
-	return ledger.OutputOf(e.inv, res)
+	return record.Output(e.inv, res)
 }
 
 // lean reports whether an ending is kept without output and log.
@@ -291,8 +292,8 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 			followed = "dead_letter"
 			kept = append(kept, id)
 		}
-		if next == uuid.Nil && e.inv != nil && len(row.Input) > ledger.MaxBodyBytes {
-			if input, data, ok := ledger.CutInput(e.inv, res); ok {
+		if next == uuid.Nil && e.inv != nil && len(row.Input) > record.MaxBodyBytes {
+			if input, data, ok := record.CutInput(e.inv, res); ok {
 				cuts.Ids = append(cuts.Ids, id)
 				cuts.Inputs = append(cuts.Inputs, string(input))
 				cuts.TriggerDatas = append(cuts.TriggerDatas, string(data))
@@ -349,7 +350,7 @@ func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID,
 	}
 	// After the dead letters, which are made of the whole input.
 	if len(cuts.Ids) > 0 {
-		cuts.MaxBytes = ledger.MaxBodyBytes
+		cuts.MaxBytes = record.MaxBodyBytes
 		if err := queries.ExecutionCutInputs(ctx, cuts); err != nil {
 			return err
 		}

@@ -528,3 +528,27 @@ func BenchmarkScript(b *testing.B) {
 		}
 	}
 }
+
+func TestParamsAndPath(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, path string
+		params        map[string]string
+	}{
+		{"/users/:id/*rest", "/users/42/a/b", map[string]string{"id": "42", "rest": "a/b"}},
+		{"/users/:id/*rest", "/users/a%2Fb%20c/d%20e/f", map[string]string{"id": "a/b c", "rest": "d e/f"}},
+		{"/static", "/static", nil},
+		{"/:a", "/100%25", map[string]string{"a": "100%"}},
+	} {
+		params, ok := catalog.Params(c.pattern, c.path)
+		require.True(t, ok, c.pattern)
+		require.Equal(t, c.params, params, c.pattern)
+		path, ok := catalog.Path(c.pattern, c.params)
+		require.True(t, ok, c.pattern)
+		require.Equal(t, c.path, path)
+	}
+	_, ok := catalog.Params("/users/:id", "/users")
+	require.False(t, ok)
+	_, ok = catalog.Path("/users/:id", map[string]string{"name": "x"})
+	require.False(t, ok)
+}

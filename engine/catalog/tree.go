@@ -233,3 +233,37 @@ func choose(endpoints []*Endpoint, method string) *Endpoint {
 	}
 	return nil
 }
+
+// Params are the values of a pattern's parameters in a path, which is percent-encoded. ok is false where the pattern does not match it.
+func Params(pattern, path string) (params map[string]string, ok bool) {
+	e := &Endpoint{Pattern: pattern, Methods: []string{"*"}}
+	e.finish()
+	r := routes{static: newStaticPaths(1)}
+	if isStatic(pattern) {
+		r.static.put(pattern, e)
+	} else {
+		r.tree = newTree([]*Endpoint{e})
+	}
+	found, params := r.find("GET", path)
+	return params, found != nil
+}
+
+// Path is the path that a pattern makes of the values of its parameters. ok is false where one is missing.
+func Path(pattern string, params map[string]string) (path string, ok bool) {
+	segments := strings.Split(pattern, "/")
+	for i, segment := range segments {
+		if !strings.HasPrefix(segment, ":") && !strings.HasPrefix(segment, "*") {
+			continue
+		}
+		value, given := params[segment[1:]]
+		if !given {
+			return "", false
+		}
+		if segment[0] == '*' { // its slashes are the path's
+			segments[i] = (&url.URL{Path: value}).EscapedPath()
+			continue
+		}
+		segments[i] = url.PathEscape(value)
+	}
+	return strings.Join(segments, "/"), true
+}

@@ -1,5 +1,5 @@
 // Package ledger writes synchronous executions down: what ran for an HTTP request, an invoke or a manual run that was waited for.
-// (Queued executions are rows before they run; the scheduler ends those itself, with the JSON that this package makes.)
+// (Queued executions are rows before they run; the scheduler ends those itself, with the JSON of package record.)
 //
 //	Record ──► buffer (bounded by bytes) ──► batch ──► one transaction: COPY executions, COPY logs, add to the day's usage
 //	  │            │                           every FlushInterval, or at BatchRows, or when Flush asks
@@ -16,7 +16,7 @@
 //     alone, which is then written without what a script could have put into it, or dropped with a log line and a count.
 //   - Everything a script or client made passes package text: no NUL, no lone surrogates, no invalid UTF-8, no nesting
 //     or number that jsonb cannot hold.
-//   - Bodies are cut to MaxBodyBytes, inputs as outputs. A record whose input was cut says so in its trigger data and is not replayed;
+//   - Bodies are cut to record.MaxBodyBytes, inputs as outputs. A record whose input was cut says so in its trigger data and is not replayed;
 //     a run of the queue has its whole input until it has ended for good.
 //   - Credentials of callers and secrets of the tenant stay out: package redact says what they are. Trigger data name what was masked.
 //   - An execution that has run for a second has an attended row with status running, which its node keeps alive by a lease and in which

@@ -35,7 +35,7 @@ var ErrClosed = errors.New("ledger: closed")
 // rowOverhead is what a row costs beside its tuple and logs: its struct, 260 bytes, rounded up for slices and allocator.
 const rowOverhead = 512
 
-// maxScratch is the largest scratch that is kept: with bodies up to MaxBodyBytes a tuple is rarely larger.
+// maxScratch is the largest scratch that is kept: with bodies up to record.MaxBodyBytes a tuple is rarely larger.
 const maxScratch = 256 << 10
 
 // Config says where a Ledger writes and how much it holds.

@@ -102,7 +102,7 @@ func TestRecordWritesEverything(t *testing.T) {
 	require.Equal(t, []any{"completed", "http", "fetch", 3, 1, node, inv.ParentID},
 		[]any{status, trigger, handler, version, attempt, gotNode, parent})
 	require.JSONEq(t, `{"method":"POST","path":"/orders/7","parent_id":"`+inv.ParentID.String()+`","redacted":["headers.authorization"]}`, string(triggerData))
-	require.JSONEq(t, `{"method":"POST","path":"/orders/7","headers":{"authorization":"[redacted]","accept":"*/*"},
+	require.JSONEq(t, `{"method":"POST","path":"/orders/7","url":"https://api.example.org/orders/7?a=1&b=2&a=%C3%A9","params":{},"headers":{"authorization":"[redacted]","accept":"*/*"},
 		"query":{"a":["1","é"],"b":"2"},"body":"{\"n\":1}"}`, string(input))
 	require.JSONEq(t, `{"status":201,"headers":{"content-type":"text/plain","set-cookie":"[redacted]"},"body":"made"}`, string(output))
 	require.JSONEq(t, `{"duration_ms":1.5,"cpu_ms":1,"queue_ms":1,"cold_start":true,"peak_memory_bytes":1000,"api_calls":2,
@@ -358,45 +358,6 @@ func FuzzStorableJSON(f *testing.F) {
 			t.Fatalf("%q became %q: %v", in, plain, err)
 		}
 	})
-}
-
-func TestOutputIsCutWithAMark(t *testing.T) {
-	t.Parallel()
-	inv, res := httpRun(&engine.Script{})
-	res.Response.Body = []byte(strings.Repeat("é", ledger.MaxBodyBytes))
-	var out struct {
-		Body          string `json:"body"`
-		BodyTruncated bool   `json:"body_truncated"`
-		BodyBytes     int    `json:"body_bytes"`
-	}
-	require.NoError(t, json.Unmarshal(ledger.OutputOf(inv, res), &out))
-	require.True(t, out.BodyTruncated)
-	require.Equal(t, 2*ledger.MaxBodyBytes, out.BodyBytes)
-	require.Equal(t, strings.Repeat("é", ledger.MaxBodyBytes/2), out.Body)
-}
-
-func TestRequestOfIsTheReverseOfInputOf(t *testing.T) {
-	t.Parallel()
-	for _, body := range [][]byte{nil, []byte("text"), {0, 1, 0xff}, []byte(`{"json":true}`)} {
-		inv, _ := httpRun(&engine.Script{})
-		inv.Request.Body, inv.Request.HasBody = body, body != nil
-		got, err := ledger.RequestOf(ledger.InputOf(inv, nil), "https://api.example.org")
-		require.NoError(t, err)
-		require.Equal(t, body, got.Body)
-		require.Equal(t, body != nil, got.HasBody)
-		require.Equal(t, "POST", got.Method)
-		require.Equal(t, "https://api.example.org/orders/7?a=1&a=%C3%A9&b=2", got.URL)
-		require.Equal(t, []string{"accept", "*/*"}, got.Headers) // what was redacted is not sent as such
-	}
-	got, err := ledger.RequestOf(json.RawMessage(`{"body":{"a":1},"query":{"n":5}}`), "http://localhost")
-	require.NoError(t, err)
-	require.Equal(t, &engine.Request{
-		Method: "GET", URL: "http://localhost/?n=5", Headers: []string{"content-type", "application/json"}, Body: []byte(`{"a":1}`), HasBody: true,
-	}, got)
-	for _, bad := range []string{`[]`, `{"path":"x"}`, `{"query":{"a":{}}}`, `{"body":{"base64":"*"}}`} {
-		_, err := ledger.RequestOf(json.RawMessage(bad), "http://localhost")
-		require.ErrorContains(t, err, "input", bad)
-	}
 }
 
 func BenchmarkRecord(b *testing.B) {

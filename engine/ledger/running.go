@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/record"
 	"jsruntime/sqlc"
 )
 
@@ -85,8 +86,8 @@ func (l *Ledger) show(ctx context.Context) []uuid.UUID {
 		p.ScriptIds = append(p.ScriptIds, inv.Script.ID)
 		p.TenantIds = append(p.TenantIds, inv.Script.TenantID)
 		p.TriggerTypes = append(p.TriggerTypes, string(inv.Trigger))
-		p.Inputs = append(p.Inputs, string(InputOf(inv, res)))
-		p.TriggerDatas = append(p.TriggerDatas, string(TriggerDataOf(inv, res)))
+		p.Inputs = append(p.Inputs, string(record.Input(inv, res)))
+		p.TriggerDatas = append(p.TriggerDatas, string(record.TriggerData(inv, res)))
 		p.Versions = append(p.Versions, int32(inv.Script.Version))
 		p.Handlers = append(p.Handlers, string(inv.Handler))
 		p.Depths = append(p.Depths, int32(inv.Depth))

@@ -13,6 +13,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/ledger"
+	"jsruntime/engine/record"
 	"jsruntime/engine/storage"
 	"jsruntime/migrations/dbtest"
 )
@@ -84,5 +85,5 @@ func TestFloodOfBodies(t *testing.T) {
 		return fmt.Sprintf("%.1f GB an hour", float64(bytes)/took.Seconds()*3600/1e9)
 	}
 	t.Logf("%d posts of 1 MiB in %v: %d bytes kept, %.2f %% of what was posted; at this rate whole bodies would be %s, bodies cut at 64 KiB %s, and rows beyond the quota are %s before they are pruned",
-		posts, took.Round(time.Millisecond), kept, 100*float64(kept)/float64(posts*len(body)), perHour(posts<<20), perHour(posts*ledger.MaxBodyBytes), perHour(posts*storage.RowBytes))
+		posts, took.Round(time.Millisecond), kept, 100*float64(kept)/float64(posts*len(body)), perHour(posts<<20), perHour(posts*record.MaxBodyBytes), perHour(posts*storage.RowBytes))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"jsruntime/engine"
+	"jsruntime/engine/record"
 	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
@@ -77,12 +78,12 @@ func appendTuple(b []byte, inv *engine.Invocation, res *engine.Result, lean bool
 	script := inv.Script
 	t := tuple(binary.BigEndian.AppendUint16(b, uint16(len(tupleColumns))))
 	t = t.uuid(inv.ExecutionID).uuid(script.ID).uuid(script.TenantID).text(string(res.Code.Status())).text(string(inv.Trigger))
-	d := described{inv: inv, res: res, lean: lean}
-	t = t.jsonb(d.appendInput)
-	t = t.jsonb(d.appendTriggerData) // which tells what the input's writing found
-	t = t.jsonb(d.appendOutput)
+	kept := record.Kept{Invocation: inv, Result: res, Lean: lean}
+	t = t.jsonb(kept.AppendInput)
+	t = t.jsonb(kept.AppendTriggerData)
+	t = t.jsonb(kept.AppendOutput)
 	t = t.textOrNull(res.Message)
-	t = t.jsonb(func(b []byte) []byte { return appendMetrics(b, res.Metrics) })
+	t = t.jsonb(func(b []byte) []byte { return record.AppendMetrics(b, res.Metrics) })
 	t = t.time(startedAt).time(endedAt).int32(script.Version).int32(max(inv.Attempt, 1))
 	t = t.textOrNull(string(res.Code)).textOrNull(res.Stack)
 	t = t.time(queuedAt).time(queuedAt).text(string(inv.Handler)).int32(inv.Depth)

@@ -130,7 +130,7 @@ func (r Rules) JSON(raw []byte) ([]byte, []string) {
 		switch c := raw[i]; {
 		case c == '{' || c == '[':
 			masked, below := valueRules()
-			stack = append(stack, level{object: c == '{', masked: masked, below: below})
+			stack = append(stack, level{object: c == '{', masked: masked, below: below, name: top.name}) // an element is named after its array
 			i++
 		case c == '}' || c == ']':
 			if len(stack) > 1 {

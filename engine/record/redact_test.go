@@ -1,4 +1,4 @@
-package ledger_test
+package record_test
 
 import (
 	"encoding/json"
@@ -8,33 +8,33 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
-	"jsruntime/engine/ledger"
+	"jsruntime/engine/record"
 	"jsruntime/engine/redact"
 )
 
 func TestInputsAreCutAsOutputs(t *testing.T) {
 	t.Parallel()
 	inv, res := httpRun(&engine.Script{})
-	inv.Request.Body = []byte(strings.Repeat("é", ledger.MaxBodyBytes))
+	inv.Request.Body = []byte(strings.Repeat("é", record.MaxBodyBytes))
 	var in struct {
 		Body      string `json:"body"`
 		Truncated bool   `json:"body_truncated"`
 		Bytes     int    `json:"body_bytes"`
 	}
-	require.NoError(t, json.Unmarshal(ledger.InputOf(inv, res), &in))
+	require.NoError(t, json.Unmarshal(record.Input(inv, res), &in))
 	require.True(t, in.Truncated)
-	require.Equal(t, 2*ledger.MaxBodyBytes, in.Bytes)
-	require.Equal(t, strings.Repeat("é", ledger.MaxBodyBytes/2), in.Body)
+	require.Equal(t, 2*record.MaxBodyBytes, in.Bytes)
+	require.Equal(t, strings.Repeat("é", record.MaxBodyBytes/2), in.Body)
 	require.JSONEq(t, `{"method":"POST","path":"/orders/7","redacted":["headers.authorization"],"input_truncated":true,"input_bytes":131072}`,
-		string(ledger.TriggerDataOf(inv, res)))
+		string(record.TriggerData(inv, res)))
 
 	// A run without a request.
-	inv.Request, inv.Trigger, inv.Input = nil, engine.TriggerAPI, json.RawMessage(`{"password":"x","a":"`+strings.Repeat("y", 3*ledger.MaxBodyBytes)+`"}`)
-	kept := ledger.InputOf(inv, res)
-	require.Less(t, len(kept), ledger.MaxBodyBytes+200)
+	inv.Request, inv.Trigger, inv.Input = nil, engine.TriggerAPI, json.RawMessage(`{"password":"x","a":"`+strings.Repeat("y", 3*record.MaxBodyBytes)+`"}`)
+	kept := record.Input(inv, res)
+	require.Less(t, len(kept), record.MaxBodyBytes+200)
 	require.NotContains(t, string(kept), `\"x\"`)
-	require.Contains(t, string(ledger.TriggerDataOf(inv, res)), `"input_truncated":true`)
-	input, data, ok := ledger.CutInput(inv, res)
+	require.Contains(t, string(record.TriggerData(inv, res)), `"input_truncated":true`)
+	input, data, ok := record.CutInput(inv, res)
 	require.True(t, ok)
 	require.Equal(t, kept, input)
 	require.JSONEq(t, `{"redacted":["input.password"],"input_truncated":true,"input_bytes":196631}`, string(data))
@@ -54,7 +54,7 @@ func TestCredentialsStayOut(t *testing.T) {
 	res.Secrets = redact.NewValues([]string{secret})
 	res.Response.Headers = []string{"set-cookie", "c00kie1", "location", "https://b.example/?sig=s1g2"}
 	res.Response.Body = []byte(`{"access_token":"t0ken2","iban":"DE1","text":"` + secret + `"}`)
-	input, output, data := string(ledger.InputOf(inv, res)), string(ledger.OutputOf(inv, res)), string(ledger.TriggerDataOf(inv, res))
+	input, output, data := string(record.Input(inv, res)), string(record.Output(inv, res)), string(record.TriggerData(inv, res))
 	for _, credential := range []string{
 		secret, "c0de1", "t0ken1", "b3arer1", "s1gn1", "amz1", "0rder1", "ref3rer1", "pa55w0rd1", "4111", "k3y1", "c00kie1", "s1g2", "t0ken2", "DE1",
 	} {
@@ -69,10 +69,10 @@ func TestCredentialsStayOut(t *testing.T) {
 		"headers.referer", "headers.x-note", "query.code", "query.access_token", "query.note", "body.password", "body.number", "body.apiKey", "body.note"}, told.Redacted)
 	require.Equal(t, []byte(`{"access_token":"t0ken2","iban":"DE1","text":"`+secret+`"}`), res.Response.Body, "the client's response is not touched")
 
-	got, err := ledger.RequestOf(json.RawMessage(input), "https://api.example.org")
-	require.NoError(t, err)
-	require.NotContains(t, got.Headers, redact.Mask)
-	require.Equal(t, "https://api.example.org/cb/[redacted]?x=1", got.URL)
+	_, _, err := record.Replay("fetch", json.RawMessage(input), json.RawMessage(data))
+	var notWhole *record.NotWholeError
+	require.ErrorAs(t, err, &notWhole, "the path held a secret, and another path is another request")
+	require.Equal(t, "input_not_kept", notWhole.Code)
 }
 
 func paths(t *testing.T, texts ...string) (out []redact.Path) {
