@@ -112,7 +112,7 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	keys := newKeys(t, pool, adminKey)
 	compiler, err := compile.New(compile.Config{})
 	require.NoError(t, err)
-	cat, err := catalog.New(catalog.Config{Pool: pool, Log: log, PollOnly: true})
+	cat, err := catalog.New(catalog.Config{Pool: pool, Log: log})
 	require.NoError(t, err)
 	n.ledger, err = ledger.New(ledger.Config{Pool: pool, Log: log})
 	require.NoError(t, err)

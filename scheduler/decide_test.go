@@ -245,7 +245,7 @@ func TestARefusalPausesWhatItIsAbout(t *testing.T) {
 		{engine.ScopeNode, []int{1, 1, 1}, true},
 	} {
 		d := &dispatcher{Scheduler: &Scheduler{
-			cfg: Config{Members: new(cluster.Members), Concurrency: 8}, running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{},
+			cfg: Config{Concurrency: 8}, members: new(cluster.Members), running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{},
 			pauses: map[uuid.UUID]time.Time{}, held: map[uuid.UUID]*held{},
 		}}
 		until := time.Now().Add(time.Hour)
@@ -267,7 +267,7 @@ func TestARefusalPausesWhatItIsAbout(t *testing.T) {
 func TestShareIsFair(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		d := &dispatcher{Scheduler: &Scheduler{cfg: Config{Members: new(cluster.Members), Concurrency: rapid.IntRange(1, 64).Draw(t, "slots")}, running: map[uuid.UUID]int{}, held: map[uuid.UUID]*held{}}}
+		d := &dispatcher{Scheduler: &Scheduler{cfg: Config{Concurrency: rapid.IntRange(1, 64).Draw(t, "slots")}, members: new(cluster.Members), running: map[uuid.UUID]int{}, held: map[uuid.UUID]*held{}}}
 		var pairs []pair
 		var known []*queued
 		tenants := rapid.IntRange(1, 10).Draw(t, "tenants")

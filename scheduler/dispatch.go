@@ -110,7 +110,7 @@ func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error
 	if until := d.paused.Load(); until != nil && time.Until(*until) > 0 {
 		return time.Until(*until), nil
 	}
-	if !d.takesWork() {
+	if !d.cfg.Node.TakesWork() {
 		return min(d.cfg.Poll, unableWait), nil
 	}
 	claimed, err := d.claimKnown(ctx, woken)
@@ -357,8 +357,8 @@ func (d *dispatcher) shareFull(pairs []pair, known []*queued, counts []int) map[
 			continue
 		}
 		of := byTenant[p.tenant]
-		if d.Scheduler.blocked[p.tenant]+of >= max(1, d.cfg.Concurrency/4) || d.cfg.Members.Share(q.tenantLimit, p.tenant)-d.running[p.tenant]-of <= 0 ||
-			d.cfg.Members.Share(q.scriptLimit, p.script)-d.running[p.script] <= 0 {
+		if d.Scheduler.blocked[p.tenant]+of >= max(1, d.cfg.Concurrency/4) || d.members.Share(q.tenantLimit, p.tenant)-d.running[p.tenant]-of <= 0 ||
+			d.members.Share(q.scriptLimit, p.script)-d.running[p.script] <= 0 {
 			continue
 		}
 		if full == nil {
@@ -372,7 +372,7 @@ func (d *dispatcher) shareFull(pairs []pair, known []*queued, counts []int) map[
 
 // claim claims count[i] executions of pairs[i] at most, starts them, and moves the floors. Those of blocked take no slot until they begin.
 func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, counts []int, blocked map[pair]bool) (int, error) {
-	params := sqlc.ExecutionClaimParams{NodeID: d.cfg.NodeID, LeaseToken: uuid.Must(uuid.NewV7()), LeaseSeconds: d.cfg.Lease.Seconds()}
+	params := sqlc.ExecutionClaimParams{NodeID: d.cfg.Node.ID(), LeaseToken: uuid.Must(uuid.NewV7()), LeaseSeconds: d.cfg.Node.Lease().Seconds()}
 	asked := map[pair]int{}
 	byPair := map[pair]*queued{}
 	for i, p := range pairs {
@@ -475,11 +475,11 @@ func (d *dispatcher) share(pairs []pair, known []*queued) []int {
 		t := byTenant[p.tenant]
 		if t == nil {
 			running := d.running[p.tenant]
-			t = &tenantShare{running: running, order: len(byTenant), room: d.cfg.Members.Share(known[i].tenantLimit, p.tenant) - running}
+			t = &tenantShare{running: running, order: len(byTenant), room: d.members.Share(known[i].tenantLimit, p.tenant) - running}
 			byTenant[p.tenant] = t
 			tenants = append(tenants, t)
 		}
-		if room := d.cfg.Members.Share(known[i].scriptLimit, p.script) - d.running[p.script]; room > 0 {
+		if room := d.members.Share(known[i].scriptLimit, p.script) - d.running[p.script]; room > 0 {
 			t.scripts = append(t.scripts, scriptShare{index: i, room: room})
 		}
 	}

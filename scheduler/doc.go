@@ -13,10 +13,11 @@
 // # Rules
 //
 //   - Postgres decides, by its own clock, in single statements: what is due, what is claimed, what has expired. Go's clock only
-//     waits. Notifications are hints; everything is found by polling too (the queue within a second).
-//   - Whoever runs an execution holds a lease with a token, and every later write names the token. What a node writes after it lost
+//     waits. Notifications, which engine/cluster listens to, are hints; everything is found by polling too (the queue within
+//     a second).
+//   - The node that runs an execution has a lease of it with a token, and every later write names the token. What a node writes after it lost
 //     a lease changes nothing, and nothing follows from it.
-//   - A node that could not renew a lease for two thirds of it ends the run itself, before somebody else may begin it.
+//   - A node that could not renew a lease for two thirds of it ends the run itself, before another node may begin it.
 //   - A tick starts at most once: its row in script_schedule_ticks, whose key it is, its execution and the schedule's next tick are
 //     written in one transaction. The row outlives the execution.
 //   - is_running of a schedule stands for one execution, which waits or runs under a live lease. The sweeps keep it so.

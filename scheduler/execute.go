@@ -182,7 +182,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 // keepLeases renews what this node holds, and ends what it could not renew for two thirds of a lease: after a whole one somebody
 // else runs it.
 func (s *Scheduler) keepLeases(ctx context.Context) {
-	for pause(ctx, s.cfg.Lease/3) {
+	for pause(ctx, s.cfg.Node.Lease()/3) {
 		for {
 			err := s.renew(ctx)
 			if err == nil || ctx.Err() != nil {
@@ -190,7 +190,7 @@ func (s *Scheduler) keepLeases(ctx context.Context) {
 			}
 			s.complain(ctx, "leases not renewed", err)
 			s.dropStale()
-			if !pause(ctx, s.cfg.Lease/30) {
+			if !pause(ctx, s.cfg.Node.Lease()/30) {
 				return
 			}
 		}
@@ -210,9 +210,9 @@ func (s *Scheduler) renew(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(databaseTimeout, s.cfg.Lease/3))
+	ctx, cancel := context.WithTimeout(ctx, min(databaseTimeout, s.cfg.Node.Lease()/3))
 	defer cancel()
-	rows, err := s.queries.ExecutionRenew(ctx, renewParams(ids, tokens, s.cfg.Lease))
+	rows, err := s.queries.ExecutionRenew(ctx, renewParams(ids, tokens, s.cfg.Node.Lease()))
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (s *Scheduler) live(h *held) bool {
 }
 
 // stale says whether a lease may expire before it can be renewed. s.mu is held.
-func (s *Scheduler) stale(h *held) bool { return time.Since(h.since) > s.cfg.Lease*2/3 }
+func (s *Scheduler) stale(h *held) bool { return time.Since(h.since) > s.cfg.Node.Lease()*2/3 }
 
 // dropStale ends the runs whose lease may expire before it can be renewed.
 func (s *Scheduler) dropStale() {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/scheduler"
 	"jsruntime/sqlc"
 )
@@ -59,15 +60,17 @@ func TestEndingsOfLostNodesAreTold(t *testing.T) {
 
 func TestTheLoadIsTheNodesRow(t *testing.T) {
 	w := newWorld(t)
-	s, _ := w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil }, func(c *scheduler.Config) {
-		c.Load = func() scheduler.Load {
-			return scheduler.Load{Workers: scheduler.WorkersLoad{Busy: 2}, Executions: scheduler.ExecutionsLoad{Running: 3}, History: scheduler.HistoryLoad{BacklogRows: 4}}
-		}
+	var node *cluster.Node
+	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil }, func(c *scheduler.Config) {
+		node = w.member(c.Pool, cluster.Config{Load: func() any {
+			return cluster.Load{Concurrency: 64, Workers: cluster.WorkersLoad{Busy: 2}, Executions: cluster.ExecutionsLoad{Running: 3}, History: cluster.HistoryLoad{BacklogRows: 4}}
+		}})
+		c.Node = node
 	})
 	w.eventually(`SELECT count(*) = 1 FROM nodes`)
 	require.Equal(t, `[0, 64, 2, 3, 4]`, one[string](w, `SELECT jsonb_build_array(load->'running', load->'concurrency', load->'workers'->'busy',
 		load->'executions'->'running', load->'history'->'backlog_rows')::text FROM nodes`))
-	require.Eventually(t, func() bool { return !s.Heartbeat().IsZero() }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return !node.Heartbeat().IsZero() }, 30*time.Second, 10*time.Millisecond)
 }
 
 func (w *world) backlog(tenantLimit, limit int64) int64 {

@@ -22,6 +22,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/cluster"
 	"jsruntime/migrations/dbtest"
 	"jsruntime/scheduler"
 )
@@ -51,8 +52,16 @@ func villain(url string) error {
 		return err
 	}
 	defer pool.Close()
+	node, err := cluster.New(cluster.Config{DB: pool, Lease: 3 * time.Second, Heartbeat: 500 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	listener, err := cluster.NewListener(pool, nil)
+	if err != nil {
+		return err
+	}
 	s, err := scheduler.New(scheduler.Config{
-		Pool: pool, Scripts: anyScript{}, Lease: 3 * time.Second, Heartbeat: 500 * time.Millisecond, ScriptConcurrency: 100, TenantConcurrency: 1000,
+		Pool: pool, Scripts: anyScript{}, Node: node, Listener: listener, ScriptConcurrency: 100, TenantConcurrency: 1000,
 		Executor: executor(func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
 			if err := recordStart(ctx, pool, inv); err != nil {
 				return nil, err
@@ -69,7 +78,29 @@ func villain(url string) error {
 	if err != nil {
 		return err
 	}
+	defer besides(node, listener)()
 	return s.Run(ctx)
+}
+
+// besides runs a node and its listener; the returned function stops them.
+func besides(node *cluster.Node, listener *cluster.Listener) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = node.Run(ctx) })
+	running.Go(func() { _ = listener.Run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// member returns a node with a quick heartbeat.
+func (w *world) member(pool *pgxpool.Pool, cfg cluster.Config) *cluster.Node {
+	w.Helper()
+	cfg.DB, cfg.Heartbeat, cfg.Log = pool, 200*time.Millisecond, slog.New(slog.NewTextHandler(w.Output(), nil))
+	node, err := cluster.New(cfg)
+	require.NoError(w, err)
+	return node
 }
 
 const startsTable = `CREATE TABLE IF NOT EXISTS test_starts (execution_id uuid NOT NULL, script_id uuid NOT NULL, tick text, at timestamptz NOT NULL DEFAULT clock_timestamp())`
@@ -255,12 +286,18 @@ func (w *world) nodeWith(run engine.Executor, change ...func(*scheduler.Config))
 	w.Helper()
 	pool, err := pgxpool.NewWithConfig(w.Context(), w.db.Config())
 	require.NoError(w, err)
-	cfg := scheduler.Config{Pool: pool, Executor: run, Scripts: anyScript{}, Heartbeat: 200 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(w.Output(), nil))}
+	cfg := scheduler.Config{Pool: pool, Executor: run, Scripts: anyScript{}, Logger: slog.New(slog.NewTextHandler(w.Output(), nil))}
 	for _, c := range change {
 		c(&cfg)
 	}
+	if cfg.Node == nil {
+		cfg.Node = w.member(pool, cluster.Config{})
+	}
+	cfg.Listener, err = cluster.NewListener(pool, cfg.Logger)
+	require.NoError(w, err)
 	s, err := scheduler.New(cfg)
 	require.NoError(w, err)
+	leave := besides(cfg.Node, cfg.Listener)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	ended := make(chan struct{})
 	go func() {
@@ -272,6 +309,7 @@ func (w *world) nodeWith(run engine.Executor, change ...func(*scheduler.Config))
 	stop := sync.OnceFunc(func() {
 		cancel()
 		<-ended
+		leave()
 		pool.Close()
 	})
 	w.Cleanup(stop)

@@ -31,8 +31,6 @@ type Observer interface {
 	Backlog(executions, schedules int)
 	// Pruned is called after rows of a table were deleted.
 	Pruned(table string, rows int64)
-	// Nodes is called when the number of live nodes was read.
-	Nodes(live int)
 }
 
 // NopObserver ignores everything.
@@ -66,6 +64,3 @@ func (NopObserver) Backlog(int, int) {}
 
 // Pruned implements Observer.
 func (NopObserver) Pruned(string, int64) {}
-
-// Nodes implements Observer.
-func (NopObserver) Nodes(int) {}

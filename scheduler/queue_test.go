@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/scheduler"
 )
 
@@ -62,9 +63,11 @@ func TestLimitsHoldAcrossNodes(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 		return done(nil), nil
 	}
-	first, _ := w.node(run)
-	second, _ := w.node(run)
-	require.Eventually(t, func() bool { return first.LiveNodes() == 2 && second.LiveNodes() == 2 }, 10*time.Second, 10*time.Millisecond)
+	var members [2]cluster.Members
+	for i := range members {
+		w.node(run, func(c *scheduler.Config) { c.Node = w.member(c.Pool, cluster.Config{Members: &members[i]}) })
+	}
+	require.Eventually(t, func() bool { return members[0].Count() == 2 && members[1].Count() == 2 }, 10*time.Second, 10*time.Millisecond)
 	w.publish(a, "x", 100)
 	w.publish(b, "x", 100)
 	w.eventually(nothingLeft)
@@ -84,14 +87,16 @@ func TestANodeThatCannotRunLeavesTheWork(t *testing.T) {
 	var ran [2]atomic.Int64
 	var unable [2]atomic.Bool
 	unable[0].Store(true)
-	var nodes []*scheduler.Scheduler
+	var nodes [2]*cluster.Node
 	for i := range ran {
-		s, _ := w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) {
+		w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) {
 			ran[i].Add(1)
 			time.Sleep(2 * time.Millisecond)
 			return done(nil), nil
-		}, func(c *scheduler.Config) { c.Able = func() bool { return !unable[i].Load() } })
-		nodes = append(nodes, s)
+		}, func(c *scheduler.Config) {
+			nodes[i] = w.member(c.Pool, cluster.Config{Able: func() bool { return !unable[i].Load() }})
+			c.Node = nodes[i]
+		})
 	}
 	ask := func() {
 		for range 20 {
@@ -101,7 +106,7 @@ func TestANodeThatCannotRunLeavesTheWork(t *testing.T) {
 	}
 	alone := func(i int) func() bool {
 		return func() bool {
-			return one[int](w, `SELECT count(*) FROM nodes WHERE can_run`) == 1 && one[bool](w, `SELECT can_run FROM nodes WHERE id = $1`, nodes[i].NodeID())
+			return one[int](w, `SELECT count(*) FROM nodes WHERE can_run`) == 1 && one[bool](w, `SELECT can_run FROM nodes WHERE id = $1`, nodes[i].ID())
 		}
 	}
 	require.Eventually(t, func() bool { return one[int](w, `SELECT count(*) FROM nodes`) == 2 && alone(1)() }, 20*time.Second, 10*time.Millisecond)
@@ -402,7 +407,7 @@ func TestADeletedScriptsRunIsEnded(t *testing.T) {
 		<-ctx.Done()
 		ended <- context.Cause(ctx)
 		return failed(engine.CodeCancelled, "gone"), nil
-	}, func(c *scheduler.Config) { c.Lease = 600 * time.Millisecond })
+	}, func(c *scheduler.Config) { c.Node = w.member(c.Pool, cluster.Config{Lease: 600 * time.Millisecond}) })
 	w.enqueue(tenant, script, "")
 	<-began
 	w.exec(`DELETE FROM scripts WHERE id = $1`, script)

@@ -25,7 +25,7 @@ func (s *Scheduler) rescue(ctx context.Context) {
 	for {
 		err := s.rescueOnce(ctx)
 		s.complain(ctx, "rescue failed", err)
-		if !pause(ctx, s.cfg.Lease/3) {
+		if !pause(ctx, s.cfg.Node.Lease()/3) {
 			return
 		}
 	}
@@ -62,7 +62,7 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 	}
 	err := within(ctx, func(ctx context.Context) error {
 		for {
-			renewed, err := s.queries.ScheduledJobRenew(ctx, sqlc.ScheduledJobRenewParams{LeaseSeconds: s.cfg.Lease.Seconds(), NodeID: s.cfg.NodeID, RowLimit: sweepBatch})
+			renewed, err := s.queries.ScheduledJobRenew(ctx, sqlc.ScheduledJobRenewParams{LeaseSeconds: s.cfg.Node.Lease().Seconds(), NodeID: s.cfg.Node.ID(), RowLimit: sweepBatch})
 			if err != nil || renewed < sweepBatch {
 				return err
 			}

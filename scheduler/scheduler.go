@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,12 +35,10 @@ type Config struct {
 	// Scripts gives it their scripts. It must be set.
 	Scripts Scripts
 
-	// NodeID names this process; it must be new with every start. Zero: one is made.
-	NodeID uuid.UUID
-	// Hostname is shown with the node. Empty: the machine's.
-	Hostname string
-	// Version is shown with the node. Empty: "unknown".
-	Version string
+	// Node is this process among the others. It must be set, and its Run called by the caller: before the Scheduler's, and until after it.
+	Node *cluster.Node
+	// Listener brings notifications; its Run is the caller's. Nil: everything is found by polling.
+	Listener *cluster.Listener
 
 	// Concurrency is how many queued executions this node runs at one time. 0 means 64.
 	Concurrency int
@@ -51,11 +48,6 @@ type Config struct {
 	// one time across all nodes. 0 means 100.
 	TenantConcurrency int
 
-	// Lease is how long an execution stays ours without a sign of life. It is renewed three times as often; a node that could not
-	// renew for two thirds of it ends its own runs. 0 means 15 s, with which what a dead node ran is rescued within 30 s.
-	Lease time.Duration
-	// Heartbeat is the interval in which the node says that it is alive. 0 means 2 s.
-	Heartbeat time.Duration
 	// Poll is how often the queue is looked at when no notification comes. 0 means 1 s.
 	Poll time.Duration
 	// MissedGrace is how late a tick may be and still count as on time; later ones go by their schedule's policy for missed ticks.
@@ -85,18 +77,11 @@ type Config struct {
 	// PruneInterval is how often what is older is looked for. 0 means 10 min.
 	PruneInterval time.Duration
 
-	// Members is told with every heartbeat which nodes take work; claims are bounded by its Shares. Nil: one that only the Scheduler uses.
-	Members *cluster.Members
-	// Able says whether the Executor can run scripts at all: while it cannot, nothing is claimed, and the other nodes have the work
-	// and this one's share of limits. Nil: it always can.
-	Able func() bool
 	// Full reports whether a script or its tenant has as many executions on this node, requests included, as it may have at one time here.
 	// One execution of such a script is claimed, waits for its turn and takes none of Concurrency meanwhile. Nil: none is full.
 	Full func(scriptID uuid.UUID) bool
-	// Load is what the node does beside its queued executions, to be shown with it; it is asked with every heartbeat. Nil: nothing.
-	Load func() Load
 	// Cancel ends an execution of this node that is not of the queue, and reports whether there is one: requests to cancel come by the
-	// notifications that the Scheduler listens to. Nil: there are none.
+	// Listener's notifications. Nil: there are none.
 	Cancel func(executionID uuid.UUID, cause error) bool
 	// Observer is told what happens. Nil means nobody.
 	Observer Observer
@@ -107,19 +92,14 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Pool == nil:
-		return c, errors.New("Pool must be set")
+		return c, errors.New("Pool is required")
 	case c.Executor == nil:
-		return c, errors.New("Executor must be set")
+		return c, errors.New("Executor is required")
 	case c.Scripts == nil:
-		return c, errors.New("Scripts must be set")
+		return c, errors.New("Scripts is required")
+	case c.Node == nil:
+		return c, errors.New("Node is required")
 	}
-	if c.NodeID == uuid.Nil {
-		c.NodeID = uuid.Must(uuid.NewV7())
-	}
-	if c.Hostname == "" {
-		c.Hostname, _ = os.Hostname()
-	}
-	c.Version = cmp.Or(c.Version, "unknown")
 	c.Concurrency = cmp.Or(c.Concurrency, 64)
 	c.ScriptConcurrency = cmp.Or(c.ScriptConcurrency, engine.DefaultLimits().MaxConcurrentRuns)
 	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, 100)
@@ -130,11 +110,6 @@ func (c Config) withDefaults() (Config, error) {
 		if positive.value < 1 {
 			return c, fmt.Errorf("%s must be at least 1, not %d", positive.name, positive.value)
 		}
-	}
-	c.Lease = cmp.Or(c.Lease, 15*time.Second)
-	c.Heartbeat = cmp.Or(c.Heartbeat, 2*time.Second)
-	if c.Heartbeat > c.Lease/2 {
-		return c, fmt.Errorf("Heartbeat must be at most half of Lease (%s), not %s", c.Lease, c.Heartbeat)
 	}
 	c.Poll = cmp.Or(c.Poll, time.Second)
 	c.MissedGrace = cmp.Or(c.MissedGrace, 10*time.Second)
@@ -147,17 +122,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.KeepVersions = cmp.Or(c.KeepVersions, 50)
 	c.MaxHistoryBytes = cmp.Or(c.MaxHistoryBytes, storage.DefaultHistoryBytes)
 	c.PruneInterval = cmp.Or(c.PruneInterval, 10*time.Minute)
-	if c.Members == nil {
-		c.Members = new(cluster.Members)
-	}
-	if c.Able == nil {
-		c.Able = func() bool { return true }
-	}
 	if c.Full == nil {
 		c.Full = func(uuid.UUID) bool { return false }
-	}
-	if c.Load == nil {
-		c.Load = func() Load { return Load{} }
 	}
 	if c.Cancel == nil {
 		c.Cancel = func(uuid.UUID, error) bool { return false }
@@ -192,6 +158,7 @@ var (
 type Scheduler struct {
 	cfg     Config
 	queries *sqlc.Queries
+	members *cluster.Members // Config.Node's
 
 	queueWake signal // the queue may have something
 	tickWake  signal // a schedule may be due
@@ -208,10 +175,6 @@ type Scheduler struct {
 
 	endings chan *ending
 	paused  atomic.Pointer[time.Time] // until when the Executor wants nothing; nil: it does
-	beaten  atomic.Pointer[time.Time] // the last heartbeat that the database took; nil: none yet
-	// counted is when a heartbeat first said, as all have since without a pause as long as a lease, that this node takes work, and
-	// who else does was read; nil: the last one said that it does not, or was not answered.
-	counted atomic.Pointer[time.Time]
 }
 
 // held is an execution that this node has leased.
@@ -235,18 +198,21 @@ func New(cfg Config) (*Scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Scheduler{
-		cfg: cfg, queries: sqlc.New(cfg.Pool),
+	s := &Scheduler{
+		cfg: cfg, queries: sqlc.New(cfg.Pool), members: cfg.Node.Members(),
 		queueWake: newSignal(), tickWake: newSignal(), armWake: newSignal(), notify: newSignal(),
 		held: map[uuid.UUID]*held{}, running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{}, pauses: map[uuid.UUID]time.Time{}, endings: make(chan *ending, endingsPerSlot*cfg.Concurrency),
-	}, nil
+	}
+	if cfg.Listener != nil {
+		cfg.Listener.Subscribe(channelQueue, func(string) { s.queueWake.set() })
+		cfg.Listener.Subscribe(channelCancel, s.heardCancel)
+		cfg.Listener.Subscribe(channelChanged, s.heardChange)
+	}
+	return s, nil
 }
 
-// NodeID names this process in the database.
-func (s *Scheduler) NodeID() uuid.UUID { return s.cfg.NodeID }
-
-// LiveNodes is how many nodes are alive and take work, this one included: at least 1.
-func (s *Scheduler) LiveNodes() int { return s.cfg.Members.Count() }
+// Concurrency is Config.Concurrency.
+func (s *Scheduler) Concurrency() int { return s.cfg.Concurrency }
 
 // Wake says that executions were put into the queue, by a transaction that is committed: this node looks at once, the others are
 // notified at most every 50 ms.
@@ -269,13 +235,14 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 
-	if err := s.join(ctx); err != nil {
-		return nil // ctx ended before there was a database
+	select {
+	case <-s.cfg.Node.Joined():
+	case <-ctx.Done():
+		return nil // there was no database yet
 	}
 
 	var claiming, working sync.WaitGroup
 	var runs sync.WaitGroup
-	working.Go(func() { s.beat(ctx, work) })
 	working.Go(func() { s.keepLeases(work) })
 	working.Go(func() { s.watchCancels(work) })
 	writing := make(chan struct{})
@@ -288,7 +255,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		writers.Wait()
 	}()
 
-	claiming.Go(func() { s.listen(ctx) })
 	claiming.Go(func() { s.notifyOthers(ctx) })
 	claiming.Go(func() { s.dispatch(ctx, work, &runs) })
 	claiming.Go(func() { s.tick(ctx) })
@@ -298,6 +264,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	claiming.Go(func() { s.pruneOver(ctx) })
 
 	<-ctx.Done()
+	s.cfg.Node.Drain()
 	claiming.Wait()
 	s.drain(&runs)
 	close(s.endings)
@@ -309,12 +276,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	stopWork()
 	<-writing
 	working.Wait()
-
-	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if err := s.queries.NodeRemove(leaving, s.cfg.NodeID); err != nil {
-		s.cfg.Logger.Warn("node not signed off", "error", err)
-	}
 	return nil
 }
 

@@ -235,7 +235,7 @@ func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, sta
 		}
 		var ticks sqlc.ScheduleTickInsertParams
 		var executions sqlc.ExecutionInsertTicksParams
-		advance := sqlc.ScheduledJobAdvanceParams{NodeID: s.cfg.NodeID, LeaseSeconds: s.cfg.Lease.Seconds()}
+		advance := sqlc.ScheduledJobAdvanceParams{NodeID: s.cfg.Node.ID(), LeaseSeconds: s.cfg.Node.Lease().Seconds()}
 		type start struct {
 			tick tickKey
 			id   uuid.UUID

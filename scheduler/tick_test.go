@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/scheduler"
 )
 
@@ -168,7 +169,7 @@ func TestAScheduleThatSaysItRunsIsFreed(t *testing.T) {
 	w := newWorld(t)
 	tenant := w.tenant("a")
 	w.job(tenant, "* * * * * *", `is_running = true, execution_id = gen_random_uuid()`)
-	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil }, func(c *scheduler.Config) { c.Lease = 3 * time.Second })
+	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil }, func(c *scheduler.Config) { c.Node = w.member(c.Pool, cluster.Config{Lease: 3 * time.Second}) })
 	w.eventually(`SELECT count(*) > 0 FROM script_executions WHERE status = 'completed'`)
 }
 

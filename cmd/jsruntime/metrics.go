@@ -442,5 +442,5 @@ func (m schedulerMetrics) Pruned(table string, rows int64) {
 	m.metrics.pruned.WithLabelValues(table).Add(float64(rows))
 }
 
-// Nodes implements scheduler.Observer.
-func (m schedulerMetrics) Nodes(live int) { m.metrics.liveNodes.Set(float64(live)) }
+// nodesCounted is cluster.Config.Counted.
+func (m *metrics) nodesCounted(nodes int) { m.liveNodes.Set(float64(nodes)) }

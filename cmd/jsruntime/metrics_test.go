@@ -54,7 +54,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	s.Rescued("execution")
 	s.Backlog(1, 1)
 	s.Pruned("script_executions", 1)
-	s.Nodes(2)
+	m.nodesCounted(2)
 
 	served := servedLabels(t, m)
 	name := regexp.MustCompile(`jsruntime_[a-z_]+`)

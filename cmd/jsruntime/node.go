@@ -54,35 +54,37 @@ type node struct {
 	metrics *metrics
 	traces  *tracing
 
-	memory          memoryPlan
-	budget          *admission.Budget
-	listener        *connLimit
-	consoleListener *connLimit // listener, unless the console has an address of its own
-	worker          *engine.WorkerInfo
+	memory    memoryPlan
+	budget    *admission.Budget
+	public    *connLimit
+	operators *connLimit // public, unless the console has an address of its own
+	worker    *engine.WorkerInfo
 
 	embedded bool          // Postgres is the node's own
 	db       *pgxpool.Pool // of requests and of everything that has no pool of its own
 	leases   *pgxpool.Pool // of the scheduler: a lease must not wait for a connection behind requests
 	hostDB   *pgxpool.Pool // of scripts: a hundred of them may be in kv at one time, and requests must not wait behind these
 
-	admins      []string // the operator's keys
-	adminMade   bool     // the first of them was made by this start
-	keepSecret  string   // encrypts tenants' secrets; empty: there is none
-	cursorKey   []byte   // signs the cursors of lists
-	compiler    *compile.Compiler
-	tail        *logtail.Hub
-	catalog     *catalog.Catalog
-	tenants     *tenantLimits
-	storage     *storage.Meter
-	ledger      *ledger.Ledger
-	secrets     *host.Secrets
-	members     *cluster.Members
-	host        *host.Host
-	quarantines *quarantines
-	engine      *engine.Engine
-	queued      engine.Executor // runs what the scheduler claimed
-	direct      engine.Executor // runs requests: it refuses them while the ledger is full
-	scheduler   *scheduler.Scheduler
+	admins        []string // the operator's keys
+	adminMade     bool     // the first of them was made by this start
+	keepSecret    string   // encrypts tenants' secrets; empty: there is none
+	cursorKey     []byte   // signs the cursors of lists
+	compiler      *compile.Compiler
+	tail          *logtail.Hub
+	notifications *cluster.Listener
+	catalog       *catalog.Catalog
+	tenants       *tenantLimits
+	storage       *storage.Meter
+	ledger        *ledger.Ledger
+	secrets       *host.Secrets
+	members       *cluster.Members
+	member        *cluster.Node // the node's row
+	host          *host.Host
+	quarantines   *quarantines
+	engine        *engine.Engine
+	queued        engine.Executor // runs what the scheduler claimed
+	direct        engine.Executor // runs requests: it refuses them while the ledger is full
+	scheduler     *scheduler.Scheduler
 
 	keys     *httpapi.Keys
 	origins  *origin.Map
@@ -150,13 +152,13 @@ func (n *node) reserve() (err error) {
 
 // listen takes the addresses, before anything that takes long: that one is taken is said at once.
 func (n *node) listen(context.Context) (err error) {
-	if n.listener, err = n.address("listen", n.cfg.Listen); err != nil {
+	if n.public, err = n.address("listen", n.cfg.Listen); err != nil {
 		return err
 	}
-	n.metrics.watchConns(n.listener)
-	n.consoleListener = n.listener
+	n.metrics.watchConns(n.public)
+	n.operators = n.public
 	if n.cfg.ConsoleListen != "" {
-		n.consoleListener, err = n.address("console-listen", n.cfg.ConsoleListen)
+		n.operators, err = n.address("console-listen", n.cfg.ConsoleListen)
 	}
 	return err
 }
@@ -247,10 +249,13 @@ func (n *node) buildCatalog(context.Context) (err error) {
 	if n.tail, err = logtail.New(logtail.Config{NodeID: n.id, DB: n.db, Log: n.log}); err != nil {
 		return fmt.Errorf("log tail: %w", err)
 	}
-	n.catalog, err = catalog.New(catalog.Config{Pool: n.db, Compile: compileRow(n.compiler), Log: n.log, Channels: map[string]func(string){
-		logtail.ChannelLines:  func(payload string) { n.tail.Notified(logtail.ChannelLines, payload) },
-		logtail.ChannelWanted: func(payload string) { n.tail.Notified(logtail.ChannelWanted, payload) },
-	}})
+	if n.notifications, err = cluster.NewListener(n.db, n.log); err != nil {
+		return fmt.Errorf("notifications: %w", err)
+	}
+	for _, channel := range []string{logtail.ChannelLines, logtail.ChannelWanted} {
+		n.notifications.Subscribe(channel, func(payload string) { n.tail.Notified(channel, payload) })
+	}
+	n.catalog, err = catalog.New(catalog.Config{Pool: n.db, Listener: n.notifications, Compile: compileRow(n.compiler), Log: n.log})
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
@@ -299,7 +304,7 @@ func (n *node) buildEngine(context.Context) (err error) {
 	n.host, err = host.New(host.Config{
 		DB: n.hostDB, Storage: n.storage, MaxKVBytes: n.cfg.MaxKV, Log: n.log, Scripts: host.FromCatalog(n.catalog), Recorder: n.ledger,
 		Execute: n.execute, Members: n.members, Wake: n.wakeScheduler, FetchAllow: n.cfg.FetchAllow, FetchDeny: n.cfg.FetchDeny,
-		FetchRefuse: []string{n.listener.Addr().String(), n.consoleListener.Addr().String(), databaseHost(n.db)},
+		FetchRefuse: []string{n.public.Addr().String(), n.operators.Addr().String(), databaseHost(n.db)},
 	})
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
@@ -322,25 +327,35 @@ func (n *node) buildEngine(context.Context) (err error) {
 }
 
 func (n *node) buildScheduler(context.Context) (err error) {
+	n.member, err = cluster.New(cluster.Config{
+		DB: n.leases, ID: n.id, Version: version(), Members: n.members, Able: n.engine.Able, Load: n.load, Counted: n.metrics.nodesCounted, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
 	n.scheduler, err = scheduler.New(scheduler.Config{
-		Pool: n.leases, Executor: n.queued, Scripts: n.catalog, NodeID: n.id, Version: version(), DrainTimeout: n.cfg.DrainTimeout,
+		Pool: n.leases, Executor: n.queued, Scripts: n.catalog, Node: n.member, Listener: n.notifications, DrainTimeout: n.cfg.DrainTimeout,
 		Retention: retention(n.cfg.HistoryDays), FailedRetention: shorter(n.cfg.FailedDays), LogRetention: shorter(n.cfg.LogDays),
 		AuditRetention: retention(n.cfg.AuditDays), DeadLetterRetention: retention(n.cfg.DeadLetterDays),
 		KeepVersions: cmp.Or(n.cfg.KeepVersions, -1), Storage: n.storage, MaxHistoryBytes: n.cfg.MaxHistory,
-		Members: n.members, Able: n.engine.Able, Cancel: n.engine.Cancel, Full: n.engine.Full, Load: n.load,
+		Cancel: n.engine.Cancel, Full: n.engine.Full,
 		Observer: schedulerMetrics{metrics: n.metrics}, Logger: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
 	n.metrics.watchReady(func() bool {
-		return nodeReady(n.draining.Load(), n.engine.Able(), n.scheduler.Heartbeat(), time.Now())
+		return nodeReady(n.draining.Load(), n.engine.Able(), n.member.Heartbeat(), time.Now())
 	})
 	return nil
 }
 
-// load is scheduler.Config.Load.
-func (n *node) load() scheduler.Load { return nodeLoad(n.worker, n.engine.Stats(), n.ledger.Stats()) }
+// load is cluster.Config.Load.
+func (n *node) load() any {
+	load := nodeLoad(n.worker, n.engine.Stats(), n.ledger.Stats())
+	load.Running, load.Concurrency = n.scheduler.Running(), n.scheduler.Concurrency()
+	return load
+}
 
 func (n *node) buildAPI(context.Context) (err error) {
 	if n.keys, err = httpapi.NewKeys(httpapi.KeysConfig{DB: n.db, AdminKeys: n.admins, Log: n.log}); err != nil {
@@ -374,7 +389,7 @@ func (n *node) ready(context.Context) error {
 }
 
 func (n *node) buildGateway(ctx context.Context) (err error) {
-	if n.origins, err = n.originsAt(n.listener); err != nil {
+	if n.origins, err = n.originsAt(n.public); err != nil {
 		return fmt.Errorf("tenant-domain, operator-host: %w", err)
 	}
 	if err := n.origins.CheckSites(); err != nil {
@@ -401,6 +416,7 @@ func (n *node) startParts(ctx context.Context) error {
 		n.api.Forget(change.Table, change.TenantID)
 	})
 	n.catalog.OnChange(n.quarantines.follow(ctx, n.engine))
+	n.stages.start("notifications", n.notifications.Run)
 	n.stages.start("catalog", n.catalog.Run)
 	n.stages.start("storage", n.storage.Run)
 	n.stages.start("ledger", n.ledger.Run)
@@ -418,8 +434,8 @@ func (n *node) startParts(ctx context.Context) error {
 
 // welcome says on the log that the node serves, and on stdout what a person does next.
 func (n *node) welcome(ctx context.Context) error {
-	base, operatorBase := baseURL(n.cfg.TLS.scheme(), n.listener.Addr()), baseURL(n.cfg.TLS.scheme(), n.consoleListener.Addr())
-	n.log.Info("serving", "listen", n.listener.Addr().String(), "version", version(), "v8_version", n.worker.V8,
+	base, operatorBase := baseURL(n.cfg.TLS.scheme(), n.public.Addr()), baseURL(n.cfg.TLS.scheme(), n.operators.Addr())
+	n.log.Info("serving", "listen", n.public.Addr().String(), "version", version(), "v8_version", n.worker.V8,
 		"v8_age_days", advisory.AgeDays(n.worker.V8, time.Now()), "jit", n.worker.JIT, "took_ms", time.Since(n.begun).Milliseconds(),
 		"memory_bytes", n.memory.machine, "heap_limit_bytes", n.memory.heap, "memory_budget_bytes", n.memory.budget, "max_connections", n.memory.conns)
 	if n.adminMade {

@@ -60,33 +60,34 @@ func (n *node) serveRequests(context.Context) error {
 		return err
 	}
 	everything := front{origins: n.origins, gateway: n.gateway, console: console.Handler()}
-	if n.consoleListener != n.listener {
+	if n.operators != n.public {
 		// Tenants have their hosts on the other listener only.
-		operators, err := n.originsAt(n.consoleListener)
+		operators, err := n.originsAt(n.operators)
 		if err != nil {
 			return fmt.Errorf("operator-host: %w", err)
 		}
-		server := n.newFront(front{origins: operators, console: everything.console}, n.consoleListener, source)
+		server := n.newFront(front{origins: operators, console: everything.console}, n.operators, source)
 		n.stages.beside("console's listener", func(ctx context.Context) error {
-			return serveUntil(ctx, server, n.consoleListener, n.cfg.DrainTimeout)
+			return serveUntil(ctx, server, n.operators, n.cfg.DrainTimeout)
 		})
 		everything.console = nil
 	}
-	server := n.newFront(everything, n.listener, source)
+	server := n.newFront(everything, n.public, source)
 	if n.cfg.TLS.HTTPRedirectListen != "" {
 		plain, err := net.Listen("tcp", n.cfg.TLS.HTTPRedirectListen)
 		if err != nil {
 			return listenFailed("http-redirect-listen", n.cfg.TLS.HTTPRedirectListen, err)
 		}
-		redirect := newServer(source.Redirect(portOf(n.listener.Addr())), n.log)
+		redirect := newServer(source.Redirect(portOf(n.public.Addr())), n.log)
 		n.stages.start("redirect", func(ctx context.Context) error { return serveUntil(ctx, redirect, plain, time.Second) })
 	}
+	n.stages.start("heartbeat", n.member.Run)
 	n.stages.start("scheduler", n.scheduler.Run)
 	n.stages.beside("admin API", n.api.Run) // its end ends streams, for which a draining listener would wait
 	n.stages.beside("listener", func(ctx context.Context) error {
 		left, cancel := drainWithin(ctx, n.cfg.DrainTimeout)
 		defer cancel()
-		err := serveUntil(ctx, server, n.listener, n.cfg.DrainTimeout)
+		err := serveUntil(ctx, server, n.public, n.cfg.DrainTimeout)
 		n.engine.Settle(left, errStopping) // what went on after its answer has what is left of the time
 		return err
 	})

@@ -13,12 +13,12 @@ import (
 	"jsruntime/engine"
 	"jsruntime/engine/advisory"
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/cluster"
 	"jsruntime/engine/compile"
 	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/forwarded"
 	"jsruntime/httpapi/gateway"
-	"jsruntime/scheduler"
 	"jsruntime/scheduler/cron"
 )
 
@@ -107,15 +107,15 @@ func engineInfo(worker *engine.WorkerInfo) httpapi.EngineInfo {
 	return httpapi.EngineInfo{V8Version: worker.V8, JIT: worker.JIT, ICUVersion: worker.ICU, TZDataVersion: worker.TZData}
 }
 
-// nodeLoad is scheduler.Config.Load.
-func nodeLoad(worker *engine.WorkerInfo, e engine.Stats, l ledger.Stats) scheduler.Load {
-	return scheduler.Load{
-		Engine: scheduler.EngineInfo{V8Version: worker.V8, JIT: worker.JIT, ICUVersion: worker.ICU, TZDataVersion: worker.TZData},
-		Workers: scheduler.WorkersLoad{
+// nodeLoad is what a node shows of itself in its row, beside its queued executions.
+func nodeLoad(worker *engine.WorkerInfo, e engine.Stats, l ledger.Stats) cluster.Load {
+	return cluster.Load{
+		Engine: cluster.EngineInfo{V8Version: worker.V8, JIT: worker.JIT, ICUVersion: worker.ICU, TZDataVersion: worker.TZData},
+		Workers: cluster.WorkersLoad{
 			Starting: e.Starting, Spare: e.Spares, Idle: e.Idle, Busy: e.Busy, Parked: e.Parked, Isolates: e.Isolates, Tenants: e.Tenants,
 		},
-		Executions: scheduler.ExecutionsLoad{Running: e.Running, Queued: e.Queued},
-		History:    scheduler.HistoryLoad{BacklogRows: l.BacklogRows, BacklogBytes: l.BacklogBytes},
+		Executions: cluster.ExecutionsLoad{Running: e.Running, Queued: e.Queued},
+		History:    cluster.HistoryLoad{BacklogRows: l.BacklogRows, BacklogBytes: l.BacklogBytes},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/sqlc"
 )
 
@@ -43,7 +44,7 @@ const pageRows = 5000
 
 // Config says what a Catalog reads and holds.
 type Config struct {
-	// Pool is read from. Required. The LISTEN connection is made of its settings, beside the pool.
+	// Pool is read from. Required.
 	Pool *pgxpool.Pool
 	// Ceiling is the most that scripts get of each limit. Zero: engine.CeilingLimits().
 	Ceiling engine.Limits
@@ -53,11 +54,8 @@ type Config struct {
 	Heads int
 	// Poll is how often changes are looked for without a notification. 0: 3 seconds.
 	Poll time.Duration
-	// PollOnly leaves out the LISTEN connection, for poolers that cannot pass it on.
-	PollOnly bool
-	// Channels are further channels to LISTEN on; the function gets each payload, and "" after a connection was made anew,
-	// when notifications may have been missed. It must not block.
-	Channels map[string]func(payload string)
+	// Listener tells when something has changed; its Run is the caller's. Nil: changes are found by polling.
+	Listener *cluster.Listener
 	// Compile turns the source of a script of a type into what runs, for rows that were written by SQL: they come without it. A source that
 	// its author must mend is a *SourceError; any other error is tried again at the next call. nil: such rows do not run.
 	Compile func(ctx context.Context, tenantID uuid.UUID, scriptType, source string) (Compiled, error)
@@ -168,7 +166,7 @@ type Change struct {
 // New makes a Catalog that is empty until Run has loaded it.
 func New(cfg Config) (*Catalog, error) {
 	if cfg.Pool == nil {
-		return nil, errors.New("Pool: must be set")
+		return nil, errors.New("Pool is required")
 	}
 	if cfg.Ceiling == (engine.Limits{}) {
 		cfg.Ceiling = engine.CeilingLimits()
@@ -179,6 +177,9 @@ func New(cfg Config) (*Catalog, error) {
 	c := &Catalog{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
 		ready: make(chan struct{}), wake: make(chan struct{}, 1), seen: make(map[int64]struct{}),
+	}
+	if cfg.Listener != nil {
+		cfg.Listener.Subscribe("jsruntime_changed", func(string) { c.poke() })
 	}
 	var err error
 	if c.heads, err = otter.New(&otter.Options[headKey, *Head]{MaximumSize: cfg.Heads}); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"jsruntime/engine"
 	"jsruntime/engine/catalog"
+	"jsruntime/engine/cluster"
 	"jsruntime/migrations/dbtest"
 )
 
@@ -66,8 +67,25 @@ func start(t testing.TB, cfg catalog.Config) *catalog.Catalog {
 	cfg.Log = slog.New(slog.DiscardHandler)
 	c, err := catalog.New(cfg)
 	require.NoError(t, err)
+	if cfg.Listener != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		var listening sync.WaitGroup
+		listening.Go(func() { _ = cfg.Listener.Run(ctx) })
+		t.Cleanup(func() {
+			cancel()
+			listening.Wait()
+		})
+	}
 	run(t, c)
 	return c
+}
+
+// listener returns a listener that start runs.
+func (w world) listener() *cluster.Listener {
+	w.t.Helper()
+	listener, err := cluster.NewListener(w.db, slog.New(slog.DiscardHandler))
+	require.NoError(w.t, err)
+	return listener
 }
 
 func run(t testing.TB, c *catalog.Catalog) {
@@ -200,15 +218,18 @@ func TestMethods(t *testing.T) {
 // Two catalogs stand for two nodes: what is committed is known to both, by notification, and without.
 func TestChangesAreFollowed(t *testing.T) {
 	t.Parallel()
-	for name, cfg := range map[string]catalog.Config{
-		"notified": {Poll: time.Hour},
-		"polling":  {Poll: 50 * time.Millisecond, PollOnly: true},
-	} {
+	for name, poll := range map[string]time.Duration{"notified": time.Hour, "polling": 50 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := world{t, dbtest.DB(t)}
-			cfg.Pool = w.db
-			nodes := []*catalog.Catalog{start(t, cfg), start(t, cfg)}
+			var nodes []*catalog.Catalog
+			for range 2 {
+				cfg := catalog.Config{Pool: w.db, Poll: poll}
+				if name == "notified" {
+					cfg.Listener = w.listener()
+				}
+				nodes = append(nodes, start(t, cfg))
+			}
 			everywhere := func(what string, true_ func(c *catalog.Catalog) bool) {
 				t.Helper()
 				for _, c := range nodes {
@@ -280,7 +301,7 @@ func TestLateCommitIsSeen(t *testing.T) {
 	ctx := context.Background()
 	w := world{t, dbtest.DB(t)}
 	acme := w.tenant("acme")
-	c := start(t, catalog.Config{Pool: w.db, Poll: 20 * time.Millisecond, PollOnly: true})
+	c := start(t, catalog.Config{Pool: w.db, Poll: 20 * time.Millisecond})
 	early, err := w.db.Begin(ctx)
 	require.NoError(t, err)
 	defer func() { _ = early.Rollback(ctx) }()
@@ -300,7 +321,9 @@ func TestLostConnectionIsMadeAnew(t *testing.T) {
 	w := world{t, dbtest.DB(t)}
 	acme := w.tenant("acme")
 	var heard atomic.Int64
-	c := start(t, catalog.Config{Pool: w.db, Poll: time.Hour, Channels: map[string]func(string){"other": func(string) { heard.Add(1) }}})
+	listener := w.listener()
+	listener.Subscribe("other", func(string) { heard.Add(1) })
+	c := start(t, catalog.Config{Pool: w.db, Poll: time.Hour, Listener: listener})
 	require.Eventually(t, func() bool { return heard.Load() == 1 }, soon, time.Millisecond, "told after connecting")
 	w.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jsruntime listen'")
 	require.Eventually(t, func() bool { return heard.Load() == 2 }, soon, time.Millisecond)
@@ -466,7 +489,7 @@ func TestLargeTenant(t *testing.T) {
 	w := world{t, dbtest.DB(t)}
 	acme := w.tenant("acme")
 	w.endpoint(acme, "/first", "GET")
-	c := start(t, catalog.Config{Pool: w.db, Poll: time.Hour, PollOnly: true})
+	c := start(t, catalog.Config{Pool: w.db, Poll: time.Hour})
 	many(w, acme, 1500) // unannounced
 	next := w.endpoint(acme, "/next", "GET")
 	w.exec("UPDATE scripts SET revision = 2 WHERE name LIKE 'n%'")

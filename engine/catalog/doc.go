@@ -2,7 +2,7 @@
 // scripts and their compiled versions.
 //
 //	                      jsruntime_changes (written by triggers, in the changing transaction)
-//	NOTIFY (a wake-up) ─┐          │
+//	cluster.Listener ───┐          │
 //	every Config.Poll ──┴─► read changes ─► re-read those rows ─► new snapshot of that tenant ─► hooks
 //
 //	Route   tenant by slug (lock-free map) → one atomic load of its snapshot → map of static paths, else pattern tree

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"jsruntime/sqlc"
@@ -27,9 +26,6 @@ const (
 
 	retryAfter = 500 * time.Millisecond
 
-	// checkListen is how long a LISTEN connection may be silent before it is tried: a half-open one never says anything.
-	checkListen = 15 * time.Second
-
 	// statusActive is the status of scripts whose endpoints answer.
 	statusActive = "active"
 
@@ -40,9 +36,6 @@ const (
 // Run loads everything and then follows the changes, until ctx ends. It waits through outages of Postgres.
 func (c *Catalog) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	if !c.cfg.PollOnly {
-		group.Go(func() error { c.listen(ctx); return nil })
-	}
 	group.Go(func() error { c.follow(ctx); return nil })
 	group.Go(func() error { c.prune(ctx); return nil })
 	return group.Wait()
@@ -405,73 +398,6 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 	c.log.Info("catalog loaded", "tenants", len(alive), "endpoints", count, "took_ms", time.Since(started).Milliseconds())
 	c.tell(Change{})
 	return nil
-}
-
-// listen keeps a connection that hears notifications, and wakes follow.
-func (c *Catalog) listen(ctx context.Context) {
-	for {
-		err := c.listenOnce(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		c.log.Warn("catalog lost its LISTEN connection, polling until it is back", "error", err)
-		if !pause(ctx, retryAfter, nil) {
-			return
-		}
-	}
-}
-
-func (c *Catalog) listenOnce(ctx context.Context) error {
-	connecting, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	cfg := c.cfg.Pool.Config().ConnConfig.Copy()
-	if cfg.RuntimeParams == nil {
-		cfg.RuntimeParams = make(map[string]string)
-	}
-	cfg.RuntimeParams["application_name"] = "jsruntime listen"
-	conn, err := pgx.ConnectConfig(connecting, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(closing)
-	}()
-	channels := map[string]func(string){"jsruntime_changed": func(string) { c.poke() }}
-	for name, heard := range c.cfg.Channels {
-		channels[name] = heard
-	}
-	for name := range channels {
-		if _, err := conn.Exec(connecting, "LISTEN "+pgx.Identifier{name}.Sanitize()); err != nil {
-			return err
-		}
-	}
-	// Whatever was said while nobody listened.
-	for _, heard := range channels {
-		heard("")
-	}
-	for {
-		waiting, cancel := context.WithTimeout(ctx, checkListen)
-		notification, err := conn.WaitForNotification(waiting)
-		silent := waiting.Err() != nil && ctx.Err() == nil
-		cancel()
-		switch {
-		case err == nil:
-			if heard := channels[notification.Channel]; heard != nil {
-				heard(notification.Payload)
-			}
-		case silent:
-			checking, cancel := context.WithTimeout(ctx, queryTimeout)
-			err := conn.Ping(checking)
-			cancel()
-			if err != nil {
-				return err
-			}
-		default:
-			return err
-		}
-	}
 }
 
 func (c *Catalog) poke() {

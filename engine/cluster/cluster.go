@@ -1,13 +1,3 @@
-// Package cluster knows the nodes that share one database, and divides limits over them.
-//
-//	scheduler: heartbeat ── Set(nodes, place) ──► Members ──► Share, Serve: scheduler's claims, pool of workers, host calls
-//
-// # Invariants
-//
-//   - One division: each part of the product that holds a limit across nodes asks Members for this node's part.
-//   - The Shares of all nodes add up to the limit. What does not divide goes to nodes that the key picks, so that the scripts whose
-//     limit is 1 are spread over the nodes.
-//   - A node that was not counted yet, and a node alone, has the whole limit.
 package cluster
 
 import (

@@ -29,6 +29,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"jsruntime/engine"
+	"jsruntime/engine/cluster"
 	"jsruntime/migrations"
 	"jsruntime/scheduler"
 	"jsruntime/sqlc"
@@ -211,14 +212,37 @@ func (w *world) node(o *observer, concurrency int) (*scheduler.Scheduler, func()
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := scheduler.New(scheduler.Config{Pool: pool, Executor: noop{}, Scripts: noop{}, Observer: o, Concurrency: concurrency, TenantConcurrency: 10_000})
+	s, stop, err := w.schedule(scheduler.Config{Pool: pool, Executor: noop{}, Scripts: noop{}, Observer: o, Concurrency: concurrency, TenantConcurrency: 10_000})
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancel(w.ctx)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Run(ctx) }()
-	return s, func() { cancel(); <-done; pool.Close() }, nil
+	return s, func() { stop(); pool.Close() }, nil
+}
+
+// schedule runs a scheduler as a node of its own; the returned function stops it.
+func (w *world) schedule(cfg scheduler.Config) (_ *scheduler.Scheduler, stop func(), err error) {
+	if cfg.Node, err = cluster.New(cluster.Config{DB: cfg.Pool}); err != nil {
+		return nil, nil, err
+	}
+	if cfg.Listener, err = cluster.NewListener(cfg.Pool, nil); err != nil {
+		return nil, nil, err
+	}
+	s, err := scheduler.New(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	working, stopWork := context.WithCancel(w.ctx)
+	beating, stopBeating := context.WithCancel(context.WithoutCancel(w.ctx))
+	var work, node sync.WaitGroup
+	node.Go(func() { _ = cfg.Node.Run(beating) })
+	node.Go(func() { _ = cfg.Listener.Run(beating) })
+	work.Go(func() { _ = s.Run(working) })
+	return s, func() {
+		stopWork()
+		work.Wait()
+		stopBeating()
+		node.Wait()
+	}, nil
 }
 
 func (b *bench) storm(w *world) error {
@@ -444,14 +468,11 @@ func (b *bench) latency(w *world) error {
 		return err
 	}
 	defer pool.Close()
-	s, err := scheduler.New(scheduler.Config{Pool: pool, Scripts: noop{}, Observer: o, Executor: executorFunc(func(inv *engine.Invocation) { began <- time.Now() })})
+	_, stop, err := w.schedule(scheduler.Config{Pool: pool, Scripts: noop{}, Observer: o, Executor: executorFunc(func(inv *engine.Invocation) { began <- time.Now() })})
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(w.ctx)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	defer stop()
 	var took []time.Duration
 	for range 300 {
 		time.Sleep(20 * time.Millisecond)

@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// checkListen is how long the connection may be silent before it is tried: a half-open one never says anything.
+	checkListen = 15 * time.Second
+	// listenAgain is the pause before a lost connection is made anew.
+	listenAgain = 500 * time.Millisecond
+	// statementTimeout bounds every statement, so that a database that accepts and never answers is noticed.
+	statementTimeout = 10 * time.Second
+)
+
+// Listener keeps the node's one LISTEN connection, and passes notifications on to subscribers. Notifications are hints: each subscriber
+// also polls for what they tell.
+type Listener struct {
+	db          *pgxpool.Pool
+	log         *slog.Logger
+	subscribers map[string][]func(payload string)
+}
+
+// NewListener returns a Listener that has not connected yet. The connection is made of db's settings, beside the pool. A nil log means
+// slog.Default().
+func NewListener(db *pgxpool.Pool, log *slog.Logger) (*Listener, error) {
+	if db == nil {
+		return nil, errors.New("DB is required")
+	}
+	return &Listener{db: db, log: cmp.Or(log, slog.Default()), subscribers: map[string][]func(string){}}, nil
+}
+
+// Subscribe calls heard with each notification of a channel, and with "" whenever the connection has been made anew: notifications may
+// have been missed before. heard must not block. All subscriptions are made before Run.
+func (l *Listener) Subscribe(channel string, heard func(payload string)) {
+	l.subscribers[channel] = append(l.subscribers[channel], heard)
+}
+
+// Run listens until ctx ends. It waits through outages of Postgres.
+func (l *Listener) Run(ctx context.Context) error {
+	for {
+		err := l.listen(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		l.log.Warn("not listening for notifications; polling goes on", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(listenAgain):
+		}
+	}
+}
+
+// listen connects, and passes notifications on until the connection is lost.
+func (l *Listener) listen(ctx context.Context) error {
+	conn, err := l.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
+	for channel := range l.subscribers {
+		l.tell(channel, "")
+	}
+	for {
+		waiting, cancel := context.WithTimeout(ctx, checkListen)
+		notification, err := conn.WaitForNotification(waiting)
+		cancel()
+		switch {
+		case err == nil:
+			l.tell(notification.Channel, notification.Payload)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case pgconn.Timeout(err) && !conn.IsClosed():
+			if err := within(ctx, conn.Ping); err != nil {
+				return fmt.Errorf("ping: %w", err)
+			}
+		default:
+			return fmt.Errorf("wait: %w", err)
+		}
+	}
+}
+
+// connect makes a connection that listens to all channels.
+func (l *Listener) connect(ctx context.Context) (conn *pgx.Conn, err error) {
+	err = within(ctx, func(ctx context.Context) error {
+		cfg := l.db.Config().ConnConfig.Copy()
+		if cfg.RuntimeParams == nil {
+			cfg.RuntimeParams = make(map[string]string)
+		}
+		cfg.RuntimeParams["application_name"] = "jsruntime listen"
+		if conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		for channel := range l.subscribers {
+			if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+				_ = conn.Close(ctx)
+				return fmt.Errorf("listen: %w", err)
+			}
+		}
+		return nil
+	})
+	return conn, err
+}
+
+func (l *Listener) tell(channel, payload string) {
+	for _, heard := range l.subscribers[channel] {
+		heard(payload)
+	}
+}
+
+// within runs do with a context that ends with ctx, and after statementTimeout.
+func within(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+	defer cancel()
+	return do(ctx)
+}
