@@ -353,10 +353,10 @@ func (m *metrics) watchBudget(stats func() admission.BudgetStats) {
 	for _, use := range admission.Uses() {
 		m.gauge("jsruntime_memory_budget_used_bytes", "What of the memory budget is reserved, by use.", prometheus.Labels{"use": use.String()},
 			func() float64 { return float64(stats().ByUse[use]) })
-		for _, scope := range []string{admission.ScopeTenant, admission.ScopeNode} {
+		for _, scope := range []admission.Scope{admission.ScopeTenant, admission.ScopeNode} {
 			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 				Name: "jsruntime_memory_budget_refused_total", Help: "Work that was refused for want of memory, by use and scope: the tenant held its share, or the node was full.",
-				ConstLabels: prometheus.Labels{"use": use.String(), "scope": scope},
+				ConstLabels: prometheus.Labels{"use": use.String(), "scope": scope.String()},
 			}, func() float64 { s := stats(); return float64(s.RefusedBy(use, scope)) }))
 		}
 	}

@@ -41,16 +41,22 @@ func TestEstimate(t *testing.T) {
 	require.Equal(t, 1, e.Depth(), "what waits for host calls gets a worker each")
 }
 
-// Whatever tenants want, whoever has fewest workers is next, and nobody is refused its fair share while the pool is not twice full.
+// Whatever tenants want, the tenant with the fewest workers for its weight is next, and none is refused its fair share while the pool is
+// not twice full.
 func TestWorkersAreDividedFairly(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		pool := rapid.IntRange(1, 16).Draw(t, "workers")
 		wants := rapid.SliceOfN(rapid.IntRange(1, 50), 1, 10).Draw(t, "wants")
+		weights := rapid.SliceOfN(rapid.IntRange(1, 4), len(wants), len(wants)).Draw(t, "weights")
+		total := 0
+		for _, w := range weights {
+			total += w
+		}
 		// The first tenant comes first and takes what it can.
 		has := make([]int, len(wants))
 		active := 0
-		for has[0] < wants[0] && admission.Allow(has[0], active, pool, 1) {
+		for has[0] < wants[0] && admission.Allow(has[0], active, pool, weights[0], weights[0]) {
 			has[0]++
 			active++
 		}
@@ -58,11 +64,12 @@ func TestWorkersAreDividedFairly(t *testing.T) {
 			best := -1
 			for i := range wants {
 				if has[i] < wants[i] && (best < 0 || admission.Before(
-					admission.Load{Active: has[i], Served: served}, admission.Load{Active: has[best], Served: served})) {
+					admission.Load{Active: has[i], Weight: weights[i], Served: served},
+					admission.Load{Active: has[best], Weight: weights[best], Served: served})) {
 					best = i
 				}
 			}
-			if best < 0 || !admission.Allow(has[best], active, pool, len(wants)) {
+			if best < 0 || !admission.Allow(has[best], active, pool, weights[best], total) {
 				break
 			}
 			has[best]++
@@ -71,9 +78,8 @@ func TestWorkersAreDividedFairly(t *testing.T) {
 		if active > 2*pool {
 			t.Fatalf("%d workers in a pool of %d", active, pool)
 		}
-		fair := admission.FairShare(pool, len(wants))
 		for i := range wants {
-			if has[i] < min(wants[i], fair) && active < 2*pool {
+			if fair := pool * weights[i] / total; has[i] < min(wants[i], fair) && active < 2*pool {
 				t.Fatalf("tenant %d has %d of %d, fair are %d: %v", i, has[i], wants[i], fair, has)
 			}
 		}

@@ -46,15 +46,9 @@ func (u Use) String() string {
 // LimitMemory is the name under which refusals of a Budget name the limit.
 const LimitMemory = "memory_budget"
 
-// Scopes of an OverBudgetError.
-const (
-	ScopeTenant = "tenant" // the tenant holds its share: 429
-	ScopeNode   = "node"   // the tenant is within its share, the node has no room: 503
-)
-
 // OverBudgetError says that bytes were not reserved. Nothing was taken.
 type OverBudgetError struct {
-	Scope      string // ScopeTenant or ScopeNode
+	Scope      Scope // ScopeTenant: the tenant holds its share. ScopeNode: it is within its share, and the node has no room
 	Use        Use
 	Asked      int64 // bytes
 	Limit      int64 // bytes: the tenant's share at this moment, or the node's budget
@@ -260,7 +254,7 @@ type BudgetStats struct {
 }
 
 // RefusedBy is how often a use was refused by a scope.
-func (s *BudgetStats) RefusedBy(use Use, scope string) int64 {
+func (s *BudgetStats) RefusedBy(use Use, scope Scope) int64 {
 	if scope == ScopeTenant {
 		return s.Refused[use][0]
 	}

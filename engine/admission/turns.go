@@ -23,7 +23,7 @@ type TurnsConfig struct {
 // TurnAction is what the caller of Turns has to do: give the place to Ticket, or refuse it.
 type TurnAction struct {
 	Ticket  uint64
-	Refused string // whose bound, ScopeTenant or ScopeNode; empty: the ticket has a place
+	Refused Scope // whose bound, ScopeTenant or ScopeNode; ScopeNone: the ticket has a place
 }
 
 // Turns divides a few places among tenants: a pure state machine without clock, lock or goroutine. A ticket is submitted, gets a

@@ -19,7 +19,7 @@ func TestTurnsOfAnotherTenantDoNotWaitForABacklog(t *testing.T) {
 	refused := 0
 	for ticket := range uint64(20) {
 		for _, a := range turns.Submit(flooder, ticket) {
-			if a.Refused != "" {
+			if a.Refused != admission.ScopeNone {
 				require.Equal(t, admission.ScopeTenant, a.Refused)
 				refused++
 			}
@@ -77,7 +77,7 @@ func TestTurnsModel(t *testing.T) {
 		apply := func(actions []admission.TurnAction, submitted uint64) {
 			for _, a := range actions {
 				tenant := owner[a.Ticket]
-				if a.Refused == "" {
+				if a.Refused == admission.ScopeNone {
 					if a.Ticket != submitted {
 						if len(waiting[tenant]) == 0 || waiting[tenant][0] != a.Ticket {
 							t.Fatalf("ticket %d was placed before older ones of its tenant: %v", a.Ticket, waiting[tenant])

@@ -38,9 +38,9 @@ type Config struct {
 
 // BusyError says that a source was not compiled now. It says nothing about the source.
 type BusyError struct {
-	Scope      string // admission.ScopeTenant or ScopeNode
-	Limit      string // its name: compile_queue, compile_wait, compile_time
-	Detail     string // with the limit's value
+	Scope      admission.Scope // ScopeTenant or ScopeNode
+	Limit      string          // its name: compile_queue, compile_wait, compile_time
+	Detail     string          // with the limit's value
 	RetryAfter time.Duration
 }
 
@@ -67,7 +67,7 @@ type Compiler struct {
 }
 
 // refused carries a scope over a channel.
-type refused struct{ scope string }
+type refused struct{ scope admission.Scope }
 
 // New returns a Compiler.
 func New(cfg Config) (*Compiler, error) {
@@ -223,7 +223,7 @@ func (c *Compiler) apply(actions []admission.TurnAction) {
 	for _, a := range actions {
 		answer := c.waits[a.Ticket]
 		delete(c.waits, a.Ticket)
-		if a.Refused == "" {
+		if a.Refused == admission.ScopeNone {
 			answer <- nil
 			continue
 		}

@@ -95,7 +95,7 @@ func TestRefusalsNameTheQueue(t *testing.T) {
 	var (
 		all    sync.WaitGroup
 		mu     sync.Mutex
-		scopes = map[string]string{}
+		scopes = map[admission.Scope]string{}
 	)
 	tenants := []uuid.UUID{uuid.New(), uuid.New(), uuid.New(), uuid.New(), uuid.New()}
 	for i := range 40 {
@@ -112,7 +112,7 @@ func TestRefusalsNameTheQueue(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, map[string]string{
+	require.Equal(t, map[admission.Scope]string{
 		admission.ScopeTenant: "compile_queue: 1 sources of the tenant wait to be compiled, as many as may",
 		admission.ScopeNode:   "compile_queue: 2 sources wait to be compiled on this node, as many as may",
 	}, scopes)

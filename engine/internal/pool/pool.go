@@ -93,7 +93,9 @@ type tenant struct {
 	scripts int // known
 }
 
-func (t *tenant) load() admission.Load { return admission.Load{Active: t.active, Served: t.served} }
+func (t *tenant) load() admission.Load {
+	return admission.Load{Active: t.active, Weight: 1, Served: t.served}
+}
 
 type script struct {
 	id      Key
@@ -248,7 +250,7 @@ func (p *Pool) Full(id Key) bool {
 // its own calls: that says nothing about another tenant's.
 func (p *Pool) busy(t *tenant, wait time.Duration) Refusal {
 	if t.active > 0 {
-		if share := admission.FairShare(p.cfg.MaxWorkers, p.contenders()); t.active >= share {
+		if share := admission.FairShare(p.cfg.MaxWorkers, 1, p.contenders()); t.active >= share {
 			return Refusal{Scope: ScopeShare, Limit: share, Wait: wait}
 		}
 	}
@@ -394,7 +396,7 @@ func (p *Pool) mustYield(w *worker, now time.Time) bool {
 		return false
 	}
 	t := w.tenant
-	if p.full && len(p.waiting) > 0 && t.active > admission.FairShare(p.cfg.MaxWorkers, p.contenders()) {
+	if p.full && len(p.waiting) > 0 && t.active > admission.FairShare(p.cfg.MaxWorkers, 1, p.contenders()) {
 		return true
 	}
 	for _, s := range t.waiting {
@@ -704,7 +706,7 @@ func (p *Pool) offer(w *worker, now time.Time) {
 	}
 	w.niced = false
 	quiet := len(w.lanes) == 1 || w.quiet()
-	if quiet && p.full && t.active >= admission.FairShare(p.cfg.MaxWorkers, p.contenders()) && p.othersWait(t) {
+	if quiet && p.full && t.active >= admission.FairShare(p.cfg.MaxWorkers, 1, p.contenders()) && p.othersWait(t) {
 		w.kill(CauseEvicted, "")
 		p.full = false
 		p.grow(now)
@@ -918,7 +920,7 @@ func (p *Pool) distribute(now time.Time) map[string]int {
 				continue
 			}
 		}
-		if !admission.Allow(load.Active, p.active+missing, p.cfg.MaxWorkers, contenders) {
+		if !admission.Allow(load.Active, p.active+missing, p.cfg.MaxWorkers, 1, contenders) {
 			p.full = true
 			return kinds
 		}

@@ -1,0 +1,529 @@
+package admission
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+const (
+	// maxTries is how many workers a call may lose before it began.
+	maxTries = 5
+	// maxRecalls is how often a worker may give a call back: far more than scripts of mixed durations cause, so that a worker that gives
+	// everything back ends the call and not the node's patience.
+	maxRecalls = 100
+	// maxLanes bounds the executions that wait in one worker. An isolate that waits takes about 2 MiB of memory, so that these stay below
+	// what one worker may have.
+	maxLanes = 64
+	// maxLooked bounds the search for a script that is loaded: it is done under the caller's lock.
+	maxLooked = 64
+
+	// lanesKept is how long an idle worker keeps its lanes, and their isolates, for the next crowd.
+	lanesKept = 3 * time.Second
+	// turn is how long a worker serves one script while other scripts or tenants wait for a worker.
+	turn = 10 * time.Millisecond
+	// maxHeld is how long a call of the queue waits at most for a lane that has its script loaded, before it is loaded elsewhere.
+	maxHeld = 500 * time.Millisecond
+	// loadCost is about how long a load takes where there is a crowd: an isolate, its context and the script's first run in V8's
+	// interpreter are 5 ms of a processor's time, which others want too.
+	loadCost = 20 * time.Millisecond
+	// loadTurn is how long after a load a lane prefers the scripts that it has loaded. Loading takes some milliseconds of CPU time: where
+	// a tenant's scripts took turns, more of them than a lane keeps, half of all executions were preceded by a load.
+	loadTurn = 100 * time.Millisecond
+)
+
+func (m *Placement) scriptOf(c *Call) *script {
+	s := m.scripts[c.Script]
+	if s == nil {
+		t := m.tenants[c.Tenant]
+		if t == nil {
+			t = &tenant{id: c.Tenant}
+			m.tenants[c.Tenant] = t
+		}
+		s = &script{id: c.Script, tenant: t}
+		t.scripts++
+		m.scripts[c.Script] = s
+	}
+	s.limit = c.Limit
+	return s
+}
+
+// room returns whose limit says that the script may not be served by one more lane, and that limit: ScopeNone if it may.
+func (m *Placement) room(s *script) (scope Scope, limit int) {
+	if limit := m.cfg.ScriptShare(s.id, s.limit); limit > 0 && len(s.lanes) >= limit {
+		return ScopeScript, limit
+	}
+	if limit := m.cfg.TenantShare(s.tenant.id); limit > 0 && s.tenant.busy >= limit {
+		return ScopeTenant, limit
+	}
+	return ScopeNone, 0
+}
+
+// fair is how many workers the tenant may keep while others want some. Only a tenant that has or wants a worker is asked for.
+func (m *Placement) fair(t *tenant) int { return FairShare(m.cfg.MaxWorkers, t.weight, m.contending) }
+
+// busy is the refusal of a call for which there is no worker. Where the tenant has its fair share of the node's workers it waits behind
+// its own calls: that says nothing about another tenant's.
+func (m *Placement) busy(t *tenant, wait time.Duration) Refusal {
+	if t.active > 0 {
+		if share := m.fair(t); t.active >= share {
+			return Refusal{Reason: ReasonShare, Scope: ScopeTenant, Limit: share, Wait: wait}
+		}
+	}
+	return Refusal{Reason: ReasonWorkers, Scope: ScopeNode, Wait: wait}
+}
+
+// hopeless refuses at once a call that would be refused after its wait.
+func (m *Placement) hopeless(s *script, c *Call, now time.Time) (Refusal, bool) {
+	if most := max(1, m.cfg.MaxPending/2); s.tenant.pending >= most {
+		return Refusal{Reason: ReasonQueue, Scope: ScopeTenant, Limit: most, Wait: time.Second}, true
+	}
+	if m.pending >= m.cfg.MaxPending {
+		return Refusal{Reason: ReasonWorkers, Scope: ScopeNode, Limit: m.cfg.MaxPending, Wait: time.Second}, true
+	}
+	if len(s.lanes) == 0 || !s.est.Known() {
+		return Refusal{}, false
+	}
+	wait := s.est.Wait(s.pending+1, len(s.lanes))
+	scope, limit := m.room(s)
+	if scope != ScopeNone && wait > c.LimitPatience {
+		return Refusal{Reason: ReasonConcurrency, Scope: scope, Limit: limit, Wait: wait}, true
+	}
+	if wait > 2*c.Patience && !s.est.Waits() { // executions that wait for host calls wait beside each other
+		return m.busy(s.tenant, wait), true
+	}
+	if c.Standing > 0 && s.first != nil {
+		stood := now.Sub(s.first.submitted)
+		if scope != ScopeNone && stood > min(c.Standing, c.LimitPatience/4) {
+			return Refusal{Reason: ReasonConcurrency, Scope: scope, Limit: limit, Wait: max(wait, 100*time.Millisecond)}, true
+		}
+		if stood > c.Standing {
+			return m.busy(s.tenant, max(wait, time.Second)), true
+		}
+	}
+	return Refusal{}, false
+}
+
+// place finds a lane that can take a call of the script now.
+func (m *Placement) place(s *script, c *Call, now time.Time) *Lane {
+	if l := m.queueAt(s, now); l != nil {
+		return l
+	}
+	t := s.tenant
+	if len(t.idle) == 0 {
+		return nil
+	}
+	if scope, _ := m.room(s); scope != ScopeNone {
+		return nil
+	}
+	if s.est.Depth() > 1 && m.serving(s, now) >= m.cfg.Cores {
+		return nil // more workers than processors only take turns, with each other and with the node
+	}
+	// One that has the script, or that can load it and need not drop another, or any.
+	var roomy *Worker
+	for _, w := range slices.Backward(t.idle) {
+		if w.lanes[0].has(s) {
+			return w.lanes[0]
+		}
+		if roomy == nil && len(w.lanes[0].loaded) < m.cfg.LaneScripts {
+			roomy = w
+		}
+	}
+	if m.held(s, c, now) {
+		return nil
+	}
+	return cmp.Or(roomy, t.idle[len(t.idle)-1]).lanes[0]
+}
+
+func (l *Lane) has(s *script) bool {
+	_, ok := l.loaded[s.id]
+	return ok
+}
+
+// queueAt finds a busy lane of the script whose queue is short enough: the one with the longest such queue, so that as few workers as
+// can serve the script are kept busy and the others come to rest.
+func (m *Placement) queueAt(s *script, now time.Time) *Lane {
+	if len(s.lanes) == 0 {
+		return nil
+	}
+	depth := s.est.Depth()
+	if depth == 1 {
+		return nil
+	}
+	var best *Lane
+	for _, l := range s.lanes {
+		if l.load < depth && l.worker.state == workerReady && !l.stalled(now) && !m.mustYield(l, now) && (best == nil || l.load > best.load) {
+			best = l
+		}
+	}
+	return best
+}
+
+// stalled reports whether the execution of the lane takes so long that nothing should wait behind it, or is not known to be under way.
+func (l *Lane) stalled(now time.Time) bool {
+	return l.head == nil || l.parked || l.loading || now.Sub(l.began) > max(4*l.script.est.Time(), time.Millisecond)
+}
+
+// mustYield reports whether the lane is to serve another script or tenant next.
+func (m *Placement) mustYield(l *Lane, now time.Time) bool {
+	if m.pending == 0 || now.Sub(l.serving) < turn {
+		return false
+	}
+	t := l.worker.tenant
+	if m.full && m.rival(t, t.active-1) {
+		return true
+	}
+	for _, s := range t.waiting {
+		if s != l.script {
+			if scope, _ := m.room(s); scope != ScopeScript && len(s.lanes) == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// assign gives the call a place at the lane, which may be idle.
+func (m *Placement) assign(l *Lane, c *Call, now time.Time) {
+	if l.script == nil {
+		m.unidle(l)
+		l.script, l.serving = c.script, now
+		c.script.lanes = append(c.script.lanes, l)
+		l.worker.tenant.busy++
+		m.setActive(l, true)
+	}
+	c.lane, c.state = l, callPlaced
+	l.load++
+	m.do(Action{Do: ActionPlace, Call: c, Lane: l})
+}
+
+// leave detaches a lane without calls from the script that it served.
+func (m *Placement) leave(l *Lane) {
+	if l.script == nil {
+		return
+	}
+	s := l.script
+	s.lanes = slices.DeleteFunc(s.lanes, func(o *Lane) bool { return o == l })
+	l.script = nil
+	l.worker.tenant.busy--
+	m.setActive(l, false)
+}
+
+func (m *Placement) setActive(l *Lane, active bool) {
+	if l.active == active {
+		return
+	}
+	l.active = active
+	w, t := l.worker, l.worker.tenant
+	if active {
+		if w.running++; w.running == 1 {
+			m.active++
+			t.active++
+			m.contend(t)
+		}
+	} else if w.running--; w.running == 0 {
+		m.active--
+		t.active--
+		m.contend(t)
+		m.changed()
+	}
+	m.countParked(w)
+}
+
+// changed says that there may be room for a call that waits.
+func (m *Placement) changed() {
+	m.full = false
+	if m.pending > 0 {
+		m.hungry = true
+	}
+}
+
+// contend counts the tenant's weight while it has or wants a worker.
+func (m *Placement) contend(t *tenant) {
+	switch contends := t.active > 0 || t.pending > 0; {
+	case contends && t.weight == 0:
+		t.weight = max(1, m.cfg.Weight(t.id))
+		m.contending += t.weight
+	case !contends && t.weight > 0:
+		m.contending -= t.weight
+		t.weight = 0
+	}
+}
+
+// countParked counts the worker as parked while all of its executions wait.
+func (m *Placement) countParked(w *Worker) {
+	parked := w.waiting > 0 && w.running == 0
+	if parked == w.parked {
+		return
+	}
+	if w.parked = parked; parked {
+		m.parked++
+	} else {
+		m.parked--
+	}
+}
+
+// park takes a lane whose execution waits for a host call out of the count, or puts it back. A worker of which no other lane waits is
+// taken out only as long as lanes of fewer than MaxParked workers wait.
+func (m *Placement) park(l *Lane, parked bool) {
+	w := l.worker
+	if l.parked == parked || parked && w.waiting == 0 && m.hosted >= m.cfg.MaxParked {
+		return
+	}
+	l.parked = parked
+	if parked {
+		if w.waiting++; w.waiting == 1 {
+			m.hosted++
+		}
+	} else if w.waiting--; w.waiting == 0 {
+		m.hosted--
+	}
+	m.setActive(l, !parked)
+	m.countParked(w)
+}
+
+// unidle takes the lane, and its worker, out of the lists of those without work.
+func (m *Placement) unidle(l *Lane) {
+	w := l.worker
+	if w.idle {
+		w.idle = false
+		m.idle--
+		t := w.tenant
+		t.idle = slices.Delete(t.idle, slices.Index(t.idle, w), slices.Index(t.idle, w)+1)
+	}
+	if i := slices.Index(w.rest, l); i >= 0 {
+		w.rest = slices.Delete(w.rest, i, i+1)
+	}
+}
+
+func (m *Placement) setIdle(w *Worker) {
+	if !w.idle {
+		w.idle = true
+		m.idle++
+		w.tenant.idle = append(w.tenant.idle, w)
+	}
+}
+
+// quiet reports whether no lane of the worker has anything to do.
+func (w *Worker) quiet() bool {
+	for _, l := range w.lanes {
+		if l.load > 0 || l.loading {
+			return false
+		}
+	}
+	return true
+}
+
+// held reports whether a call of the script had better wait for a lane that has the script: there is a crowd of calls, no caller waits for
+// an answer to this one, and one more lane would not pay. The n lanes that have the script end its calls in (calls × duration) / n; one
+// more would save about an n-th of that, and costs a load. Where every lane loaded the first script in line, a tenant's many scripts had
+// two of three executions preceded by a load, and scripts that wait for host calls had as many isolates made as calls waited.
+func (m *Placement) held(s *script, c *Call, now time.Time) bool {
+	if m.pending <= m.cfg.MaxWorkers || c == nil || c.Standing > 0 || now.Sub(c.submitted) >= maxHeld {
+		return false
+	}
+	looked, have := 0, 0
+	for _, w := range s.tenant.workers {
+		if w.state != workerReady || w.gen != s.tenant.gen {
+			continue
+		}
+		for _, l := range w.lanes {
+			if l.load > 0 && l.has(s) {
+				if have++; !s.est.Known() || s.est.Wait(s.pending, have) < time.Duration(have)*loadCost {
+					return true
+				}
+			}
+			if looked++; looked == 4*maxLooked {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// loadedAt finds a script that has calls pending, may have them executed, and is loaded in the lane: loading another would cost
+// milliseconds, and perhaps its place.
+func (m *Placement) loadedAt(l *Lane) *script {
+	for i, s := range l.worker.tenant.waiting {
+		if i == maxLooked {
+			break
+		}
+		if l.has(s) {
+			if scope, _ := m.room(s); scope == ScopeNone {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// enqueue makes the call pending: last of its script, or first.
+func (m *Placement) enqueue(c *Call, front bool) {
+	s := c.script
+	t := s.tenant
+	c.state, c.lane = callPending, nil
+	switch {
+	case s.first == nil:
+		s.first, s.last = c, c
+		t.waiting = append(t.waiting, s)
+	case front:
+		c.next, s.first.prev = s.first, c
+		s.first = c
+	default:
+		c.prev, s.last.next = s.last, c
+		s.last = c
+	}
+	s.pending++
+	m.pending++
+	if t.pending++; t.pending == 1 {
+		m.waiting = append(m.waiting, t)
+		m.contend(t)
+	}
+}
+
+// dequeue takes a pending call out.
+func (m *Placement) dequeue(c *Call) {
+	s := c.script
+	t := s.tenant
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		s.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		s.last = c.prev
+	}
+	c.prev, c.next = nil, nil
+	s.pending--
+	m.pending--
+	if s.pending == 0 {
+		t.waiting = slices.DeleteFunc(t.waiting, func(o *script) bool { return o == s })
+	}
+	if t.pending--; t.pending == 0 {
+		m.waiting = slices.DeleteFunc(m.waiting, func(o *tenant) bool { return o == t })
+		m.contend(t)
+	}
+}
+
+// over counts the call as one that has ended.
+func (m *Placement) over(c *Call) {
+	c.state, c.lane = callOver, nil
+	if m.calls--; m.calls == 0 && m.closing {
+		m.do(Action{Do: ActionWake})
+	}
+}
+
+func (m *Placement) refuse(c *Call, r Refusal) {
+	if c.state == callPending {
+		m.dequeue(c)
+	}
+	c.Refusal = r
+	m.over(c)
+	m.do(Action{Do: ActionRefuse, Call: c})
+}
+
+// leaves goes on after a call has left its lane, nil for one that was over before.
+func (m *Placement) leaves(l *Lane, c, next *Call, now time.Time) {
+	l.load--
+	if c != nil && l.head == c {
+		l.head = nil
+	}
+	if next != nil {
+		l.head, l.began = next, now
+		if l.load > 1 || next.script.pending > 0 {
+			m.look(l, now.Add(next.script.est.Overdue()))
+		}
+	}
+	if l.parked && (next != nil || l.head == nil) {
+		m.park(l, false)
+	}
+	if l.load == 0 {
+		if !l.loading {
+			m.offer(l, now)
+		}
+		return
+	}
+	if s := l.script; l.worker.state == workerReady && s.pending > 0 && !l.stalled(now) && !m.mustYield(l, now) {
+		for depth := s.est.Depth(); s.first != nil && l.load < depth; {
+			m.takeFirst(l, s, now)
+		}
+	}
+}
+
+// offer gives a lane without calls the next calls of its tenant, or makes it idle, or ends its worker.
+func (m *Placement) offer(l *Lane, now time.Time) {
+	full, hungry, turnOver, served := m.full, m.hungry, now.Sub(l.serving) >= turn, l.script
+	m.leave(l)
+	w := l.worker
+	t := w.tenant
+	usable := w.state == workerReady && w.gen == t.gen && w.runs < m.cfg.Runs
+	if usable {
+		// Where the node is full, a tenant with as good a claim is next. The worker keeps what it has loaded: it is evicted only for room.
+		if i := m.next(l, now); i >= 0 && !(full && turnOver && m.rival(t, t.active)) {
+			// The script goes to the end of its tenant's line.
+			s := t.waiting[i]
+			copy(t.waiting[i:], t.waiting[i+1:])
+			t.waiting[len(t.waiting)-1] = s
+			m.take(l, s, now)
+			if served == nil || served.pending == 0 || len(served.lanes) > 0 {
+				m.full, m.hungry = full, hungry // the place was given up and taken again, and no script has lost its last lane by that
+			}
+			return
+		}
+	}
+	m.changed()
+	switch {
+	case w.state != workerReady:
+		if w.state == workerRetiring && !w.doomed && w.quiet() {
+			m.end(w, cmp.Or(w.cause, CauseRetired))
+		}
+	case w.gen != t.gen:
+		m.retire(w, CauseTenant)
+	case !usable:
+		m.retire(w, CauseRetired)
+	case m.closing && t.pending == 0:
+		m.retire(w, CauseShutdown)
+	case !w.quiet():
+		if !slices.Contains(w.rest, l) {
+			w.rest = append(w.rest, l)
+		}
+	default:
+		w.idleSince = now
+		w.rest = append(w.rest[:0], w.lanes[1:]...)
+		m.setIdle(w)
+	}
+}
+
+// next is the place in its tenant's line of the script that the lane takes now: the first, or for a while after a load the first that is
+// loaded; -1 if none may run.
+func (m *Placement) next(l *Lane, now time.Time) int {
+	first := -1
+	for i, s := range l.worker.tenant.waiting {
+		if scope, _ := m.room(s); scope != ScopeNone || !l.has(s) && m.held(s, s.first, now) {
+			continue
+		}
+		if l.has(s) || now.Sub(l.loadAt) >= loadTurn {
+			return i
+		}
+		if first < 0 {
+			first = i
+		}
+	}
+	return first
+}
+
+// take moves pending calls of s to the lane, at least one, up to the depth of its queue.
+func (m *Placement) take(l *Lane, s *script, now time.Time) {
+	depth := s.est.Depth()
+	for first := true; s.first != nil && (first || l.load < depth); first = false {
+		m.takeFirst(l, s, now)
+	}
+}
+
+func (m *Placement) takeFirst(l *Lane, s *script, now time.Time) {
+	c := s.first
+	m.dequeue(c)
+	m.assign(l, c, now)
+}
