@@ -118,6 +118,11 @@ wpt: ## pass rates of the web-platform-tests: make wpt WPT=path/to/wpt (ARGS="-v
 	@[ -d "$(WPT)" ] || { echo "set WPT to a checkout of web-platform-tests"; exit 2; }
 	go run ./engine/internal/webapi/wpt -wpt $(abspath $(WPT)) $(ARGS)
 
+.PHONY: node-modules
+node-modules: ## what scripts get for node:buffer and the like: engine/compile/nodelib/vendor from its package.json (needs npm)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp engine/compile/nodelib/package.json engine/compile/nodelib/package-lock.json "$$dir" && \
+	npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund && go run ./engine/compile/nodelib -modules "$$dir" -out engine/compile/nodelib/vendor
+
 .PHONY: clean
 clean: ## what was built; data/ stays
 	rm -rf bin

@@ -13,15 +13,18 @@ import (
 // out of the compiled text.
 const sourceFile = "source.ts"
 
-// ours is the namespace of the files that are ours and not the author's.
-const ours = "jsruntime"
+// Namespaces of files that are not the author's: the two below, and those of nodelib.
+const (
+	ours = "jsruntime"
+	node = "node"
+)
 
 // Files of ours in a bundle with a top-level await. esbuild makes no CommonJS of it, and an ES module cannot be a function's body: the
-// entry hands over what the source exports, and Module is required where it is first needed.
+// entry hands over what the source exports, and a module that the worker has is required where it is first needed.
 const (
 	entryFile  = "entry"
 	entryText  = `export {}; import * as script from "` + sourceFile + `"; for (const name in script) { module.exports = script; break; }` + noMap
-	moduleText = `module.exports = require("` + Module + `");` + noMap
+	moduleText = `module.exports = require("%s");` + noMap
 	// noMap keeps the positions of a file out of the source map: it maps the millionth column of the first line, and nothing else.
 	noMap = "\n//# sourceMappingURL=data:application/json,{\"version\":3,\"sources\":[\"\"],\"mappings\":\"gkh9BAAA\"}"
 )
@@ -102,12 +105,13 @@ func (b *bundle) options() api.BuildOptions {
 func (b *bundle) setup(p api.PluginBuild) {
 	p.OnResolve(api.OnResolveOptions{Filter: ".*"}, b.resolve)
 	p.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: ours}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
-		text := moduleText
-		if args.Path == entryFile {
-			text = entryText
+		text := entryText
+		if args.Path != entryFile {
+			text = fmt.Sprintf(moduleText, args.Path)
 		}
 		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
 	})
+	p.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: node}, loadNode)
 	p.OnLoad(api.OnLoadOptions{Filter: ".*"}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
 		if args.Path == "/"+sourceFile {
 			return api.OnLoadResult{Contents: &b.source, Loader: b.loader, ResolveDir: nowhere}, nil
@@ -116,23 +120,34 @@ func (b *bundle) setup(p api.PluginBuild) {
 	})
 }
 
-// resolve lets a script import Module. What import() and require ask for beside it fails where it runs, and the script can catch it; a
-// static import is refused.
+// resolve lets a script import Module and the modules of Node that the runtime has. What import() and require ask for beside them fails
+// where it runs, and the script can catch it; a static import is refused.
 func (b *bundle) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
 	switch {
 	case args.Kind == api.ResolveEntryPoint && args.Path == entryFile:
 		return api.OnResolveResult{Path: entryFile, Namespace: ours}, nil
 	case args.Kind == api.ResolveEntryPoint, args.Namespace == ours && args.Path == sourceFile:
 		return api.OnResolveResult{Path: "/" + sourceFile}, nil
-	case args.Path == Module && b.awaits && args.Kind == api.ResolveJSImportStatement && args.Namespace != ours:
-		return api.OnResolveResult{Path: Module, Namespace: ours}, nil
-	case args.Path == Module:
-		return api.OnResolveResult{Path: Module, External: true}, nil
-	case args.Kind == api.ResolveJSDynamicImport:
+	}
+	builtin := inWorker[args.Path]
+	if args.Namespace == node && args.Path == inspectName {
+		builtin = inspectName
+	}
+	if builtin != "" {
+		if b.awaits && args.Kind == api.ResolveJSImportStatement {
+			return api.OnResolveResult{Path: builtin, Namespace: ours}, nil
+		}
+		return api.OnResolveResult{Path: builtin, External: true}, nil
+	}
+	if file := nodeFile(args.Path, args.Kind, args.Namespace == node); file != "" && args.Kind != api.ResolveJSRequireResolve {
+		return api.OnResolveResult{Path: file, Namespace: node, SideEffects: api.SideEffectsFalse}, nil
+	}
+	switch args.Kind {
+	case api.ResolveJSDynamicImport:
 		return api.OnResolveResult{Path: dynamicPrefix + args.Path, External: true}, nil
-	case args.Kind == api.ResolveJSRequireCall, args.Kind == api.ResolveJSRequireResolve:
+	case api.ResolveJSRequireCall, api.ResolveJSRequireResolve:
 		return api.OnResolveResult{Path: args.Path, External: true}, nil
 	}
-	text := fmt.Sprintf("cannot import %q: only %q can be imported; bundle npm packages and other files before upload", args.Path, Module)
+	text := fmt.Sprintf("cannot import %q: only %q and these modules of Node can be imported: %s; bundle npm packages and other files before upload", args.Path, Module, nodeNames())
 	return api.OnResolveResult{Errors: []api.Message{{Text: text}}}, nil
 }

@@ -108,7 +108,7 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 		}
 	}
 	if len(out.Compiled) > MaxCompiledBytes {
-		return nil, refuse(in.Source, 0, fmt.Sprintf("the compiled script has %d bytes, the limit is %d", len(out.Compiled), MaxCompiledBytes))
+		return nil, refuse(in.Source, 0, fmt.Sprintf("the compiled script, with the modules of Node that it imports, has %d bytes, the limit is %d", len(out.Compiled), MaxCompiledBytes))
 	}
 	out.Warnings = diagnostics(result.Warnings)
 	out.Handlers, out.Open = handlers(out.Compiled, in.Handler)

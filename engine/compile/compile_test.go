@@ -81,6 +81,11 @@ func TestHandlers(t *testing.T) {
 		"const h = {}; h.fetch = () => 1; export default h":                                                         "open",
 		"export default Object.assign({}, { run() {} })":                                                            "open",
 		"export default {\n  // run() {}\n  /* event() {}, */\n  fetch: (r) => new Response(\"run: }\"),\n} as any": "fetch",
+		// With modules of Node, which have exports too:
+		"const c = require('crypto'); module.exports = { run() {}, c }":                 "run",
+		"const c = require('node:url'); export default { run() {} }; export { c }":      "run",
+		"import c from 'crypto'; await import('url'); export default { event() {}, c }": "event",
+		"require('crypto'); await 1; export const run = 1":                              "",
 		// With a top-level await:
 		"await 1; export default { run() {} }":                                                "run",
 		"for await (const x of []) {}\nconst app = { fetch() {} }; export { app as default }": "fetch",
@@ -98,6 +103,33 @@ func TestHandlers(t *testing.T) {
 			got = append(got, "open")
 		}
 		require.Equal(t, want, strings.Join(got, " "), source)
+	}
+}
+
+// A script has the modules of Node that it imports, and of those with a file for import statements the parts that it uses.
+func TestModulesOfNodeAreBundled(t *testing.T) {
+	t.Parallel()
+	size := func(source string) int {
+		out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "run"})
+		require.NoError(t, err, source)
+		require.NotContains(t, out.SourceMap, "node", source)
+		return len(out.Compiled)
+	}
+	plain := size("export default { run() {} }")
+	require.Less(t, plain, 2_000)
+	require.Less(t, size(`import { fileURLToPath } from "node:url"; export default { run() { return fileURLToPath("file:///a") } }`), 10_000)
+	require.Less(t, size(`import { randomUUID } from "crypto"; export default { run: randomUUID }`), 10_000)
+	require.Less(t, size(`import { Readable } from "node:stream"; export default { run() {} }`), plain+100)
+	hash := size(`import { createHash } from "node:crypto"; export default { run: () => createHash("md5") }`)
+	require.Equal(t, hash, size(`import { createHash } from "node:crypto"; import "node:crypto"; export default { run: () => createHash("md5") }`))
+	require.Less(t, hash, 100_000)
+	for _, source := range []string{
+		`const { EventEmitter } = require("events"); export default { run: () => new EventEmitter() }`,
+		`export default { async run() { const { Buffer } = await import("node:buffer"); return Buffer.from("x") } }`,
+		`import { Buffer } from "buffer"; await 1; export default { run: () => Buffer.from("x") }`,
+		`import { AsyncLocalStorage } from "async_hooks"; await 1; export default { run: () => new AsyncLocalStorage() }`,
+	} {
+		size(source)
 	}
 }
 

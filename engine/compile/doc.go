@@ -16,11 +16,18 @@
 //
 // With a top-level await the function is async, and the worker calls it within the script's first execution.
 //
+// # Modules of Node
+//
+// node:buffer, node:crypto and their like (nodeModules in node.go) are bundled with the sources that import them, with the prefix or
+// without, and count against MaxCompiledBytes; other scripts have nothing of them. nodelib/vendor has kept packages, each in one
+// file with its dependencies, made by command nodelib; the files of nodelib are ours and give them the shape of Node's modules. Their
+// positions are not in the source map. node:async_hooks, and the text that node:util's inspect makes, are the worker's.
+//
 // # What is refused
 //
 //	source over MaxSourceBytes, NUL, invalid UTF-8    Diagnostics at the place
 //	syntax errors                                     esbuild's words, at the place
-//	a static import of anything but "jsruntime"       at the import: npm packages are bundled before upload
+//	a static import of what is neither of these       at the import: npm packages are bundled before upload
 //	output over MaxCompiledBytes                      at 1:1
 //	a source that no compiler finishes                nesting or backtracking beyond the child's time, stack or memory
 //

@@ -10,6 +10,8 @@ import (
 var handlerNames = []string{"fetch", "scheduled", "event", "run"}
 
 var (
+	// The source's own exports: modules of Node have such objects too.
+	sourceExports = regexp.MustCompile(`(?s)\n__export\(source_exports\d*, \{\n(.*?)\n\}\);`)
 	defaultGetter = regexp.MustCompile(`(?m)^  default: \(\) => ([\w$]+),?$`)
 	identifier    = regexp.MustCompile(`^[\w$]+$`)
 )
@@ -18,7 +20,11 @@ var (
 // fixed shapes are enough; whatever has another shape is open.
 func handlers(compiled, required string) (names []string, open bool) {
 	var expr string
-	if m := defaultGetter.FindStringSubmatch(compiled); m != nil {
+	if exports := sourceExports.FindStringSubmatch(compiled); exports != nil {
+		m := defaultGetter.FindStringSubmatch(exports[1])
+		if m == nil {
+			return nil, false // an ES module without a default export
+		}
 		expr = m[1]
 	} else if !strings.Contains(compiled, "\nmodule.exports = __toCommonJS(") {
 		i := strings.Index(compiled, "\nmodule.exports = {")
@@ -28,7 +34,7 @@ func handlers(compiled, required string) (names []string, open bool) {
 		}
 		expr = compiled[i+len("\nmodule.exports = "):]
 	} else {
-		return nil, false // an ES module without a default export
+		return nil, false // an ES module without an export
 	}
 	for range 8 {
 		expr = strings.TrimPrefix(expr, "async ")

@@ -911,7 +911,7 @@
   }
 
   // builtins has the modules that are not bundled, and the files that make them.
-  const builtins = { __proto__: null, jsruntime: "module", "node:async_hooks": "asynchooks", async_hooks: "asynchooks" };
+  const builtins = { __proto__: null, jsruntime: "module", "node:async_hooks": "asynchooks", async_hooks: "asynchooks", "jsruntime:inspect": "inspect" };
 
   // require knows the built-in modules, and fails for what is not in the upload as Node does, so that a script can go on without it. A
   // name that begins with "import:" comes from an import(): see package compile.

@@ -1,0 +1,2 @@
+// node:assert
+module.exports = require("jsruntime:vendor/assert.js");

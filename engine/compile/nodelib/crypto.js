@@ -1,0 +1,2 @@
+// node:crypto for require: see crypto.mjs.
+module.exports = require("jsruntime:crypto.mjs").default;

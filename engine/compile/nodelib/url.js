@@ -1,0 +1,2 @@
+// node:url for require: see url.mjs.
+module.exports = require("jsruntime:url.mjs").default;
