@@ -21,6 +21,7 @@ const hostsSource = `export default { async fetch(request) {
 	switch (url.pathname.split("/").pop()) {
 		case "go": return Response.redirect(new URL("/shop/end", request.url));
 		case "cookie": return new Response("set", { headers: [["set-cookie", "a=1; Path=/"], ["set-cookie", "b=2; Domain=localhost"], ["x-accel-redirect", "/x"], ["content-type", "text/html,"]] });
+		case "name": return new Response(null, { headers: { "x-name": request.headers.get("x-name") + " é" } });
 		case "length": return new Response(null, { headers: { "content-length": "1234" } });
 	}
 	return Response.json({ url: request.url, headers: [...request.headers] });
@@ -89,6 +90,10 @@ func TestTenantsHosts(t *testing.T) {
 	resp, _ = ask("GET", own, "/shop/cookie", nil)
 	require.Equal(t, []string{"a=1; Path=/"}, resp.Header["Set-Cookie"])
 	require.Empty(t, resp.Header["X-Accel-Redirect"])
+	resp, _ = ask("GET", "localhost"+port, "/t/acme/shop/go", nil)
+	require.Equal(t, "http://localhost"+port+"/t/acme/shop/end", resp.Header.Get("Location"))
+	resp, _ = ask("GET", own, "/shop/name", http.Header{"X-Name": {"caf\xe9"}})
+	require.Equal(t, "caf\xe9 \xe9", resp.Header.Get("X-Name"))
 	resp, _ = ask("HEAD", own, "/shop/length", nil)
 	require.EqualValues(t, 1234, resp.ContentLength)
 	resp, _ = ask("HEAD", own, "/shop/nothing", nil)

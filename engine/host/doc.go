@@ -11,6 +11,8 @@
 //   - Who calls is in engine.Invocation, which the node made. No tenant, script or limit is ever read from the arguments.
 //   - Every query takes the tenant of the invocation.
 //   - fetch decides on the address that is dialled, on every dial of every hop, never on the URL's text alone.
+//   - A path and query leave as the script's URL parser wrote them (target.go), header values as one byte a character. A redirect's Location
+//     is read as the URL standard reads it. Bodies in gzip, deflate and br are decoded, under the cap of a body before and after.
 //   - A connection belongs to one tenant: pools, TLS sessions and HTTP/2 connections are never shared.
 //   - The text of an error that a script sees names no address and tells no blocked name from another blocked name.
 //

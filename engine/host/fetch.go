@@ -21,10 +21,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/andybalholm/brotli"
 	"golang.org/x/net/http/httpguts"
 
 	"jsruntime/engine"
 	"jsruntime/engine/redact"
+	"jsruntime/engine/text"
 )
 
 const (
@@ -95,7 +97,7 @@ func (h *Host) fetch(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 		Status:     resp.StatusCode,
 		StatusText: statusText(resp),
 		Headers:    responseHeaders(resp.Header, decoded),
-		URL:        f.finalURL(),
+		URL:        f.target.String(),
 		Redirected: f.hops > 0,
 		HasBody:    body != nil,
 	}
@@ -152,7 +154,7 @@ type fetching struct {
 	redirect  string
 
 	method string
-	url    *url.URL
+	target *target
 	header http.Header
 	body   []byte    // what is sent, or its beginning
 	stream io.Reader // what follows body; nil if nothing does
@@ -169,12 +171,9 @@ func (h *Host) newFetch(call *engine.HostCall, args *fetchArgs) (*fetching, erro
 	if len(args.URL) > maxURLBytes {
 		return nil, typeError(call.Method, fmt.Sprintf("the URL is longer than %d bytes", maxURLBytes))
 	}
-	var err error
-	if f.url, err = url.Parse(args.URL); err != nil || f.url.Opaque != "" {
-		return nil, typeError(call.Method, "the URL is not valid")
-	}
-	if err := checkURL(f.url); err != "" {
-		return nil, typeError(call.Method, err)
+	var detail string
+	if f.target, detail = parseTarget(args.URL); detail != "" {
+		return nil, typeError(call.Method, detail)
 	}
 	if !httpguts.ValidHeaderFieldName(f.method) {
 		return nil, typeError(call.Method, "the method is not an HTTP token")
@@ -215,11 +214,12 @@ func (f *fetching) setHeaders(method string, list [][2]string) error {
 	}
 	size := 0
 	for _, nv := range list {
-		name, value := nv[0], strings.Trim(nv[1], " \t\r\n")
+		name := nv[0]
+		value, ok := text.ToLatin1(strings.Trim(nv[1], " \t\r\n"))
 		if !httpguts.ValidHeaderFieldName(name) {
 			return typeError(method, fmt.Sprintf("the header name %.100q is not valid", name))
 		}
-		if !httpguts.ValidHeaderFieldValue(value) {
+		if !ok || !httpguts.ValidHeaderFieldValue(value) {
 			return typeError(method, fmt.Sprintf("the value of the header %s is not valid", name))
 		}
 		name = http.CanonicalHeaderKey(name)
@@ -302,14 +302,8 @@ func (f *fetching) turn(status int, location string) error {
 	if len(location) > maxURLBytes {
 		return redirectError("a redirect's URL is too long")
 	}
-	next, err := f.url.Parse(location)
-	if err != nil || next.Opaque != "" {
-		return redirectError("a redirect's URL is not valid")
-	}
-	if next.Fragment == "" {
-		next.Fragment = f.url.Fragment
-	}
-	if detail := checkURL(next); detail != "" {
+	next, detail := f.target.resolve(location)
+	if detail != "" {
 		return redirectError("a redirect's target cannot be fetched: " + detail)
 	}
 	toGet := (status == http.StatusSeeOther && f.method != http.MethodGet && f.method != http.MethodHead) ||
@@ -325,14 +319,14 @@ func (f *fetching) turn(status int, location string) error {
 	case f.stream != nil:
 		return redirectError("a streamed request body cannot be sent again")
 	}
-	if !sameOrigin(f.url, next) {
+	if !sameOrigin(&f.target.url, &next.url) {
 		for name := range f.header {
 			if redact.Header(name) {
 				f.header.Del(name)
 			}
 		}
 	}
-	f.url = next
+	f.target = next
 	return nil
 }
 
@@ -349,15 +343,16 @@ func portOf(u *url.URL) string {
 
 func (f *fetching) send(ctx context.Context) (*http.Response, error) {
 	// A name that every rule would refuse is refused before anything is looked up; the dial decides again.
-	if _, ok, err := hostAddr(f.url.Hostname()); err != nil {
+	u := f.target.url
+	if _, ok, err := hostAddr(u.Hostname()); err != nil {
 		return nil, err
 	} else if !ok {
-		if _, err := hostName(f.url.Hostname()); err != nil {
+		if _, err := hostName(u.Hostname()); err != nil {
 			return nil, err
 		}
 	}
 	req := (&http.Request{
-		Method: f.method, URL: f.url, Host: f.url.Host, Header: f.header.Clone(),
+		Method: f.method, URL: &u, Host: u.Host, Header: f.header.Clone(),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	if f.sends {
@@ -414,13 +409,6 @@ func headBytes(req *http.Request) int64 {
 	return int64(n)
 }
 
-// finalURL is the URL of the last hop without its fragment.
-func (f *fetching) finalURL() string {
-	u := *f.url
-	u.Fragment, u.RawFragment = "", ""
-	return u.String()
-}
-
 // openBody returns a reader of the decoded body, nil if the response has none.
 func (f *fetching) openBody(resp *http.Response) (body io.Reader, decoded bool, err error) {
 	switch resp.StatusCode {
@@ -447,6 +435,8 @@ func (f *fetching) openBody(resp *http.Response) (body io.Reader, decoded bool, 
 			body, decoded = &lazyReader{source: body, open: func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }}, true
 		case "deflate":
 			body, decoded = &lazyReader{source: body, open: openDeflate}, true
+		case "br":
+			body, decoded = &lazyReader{source: body, open: func(r io.Reader) (io.Reader, error) { return brotliReader{brotli.NewReader(r)}, nil }}, true
 		default:
 			// The script said nothing of this coding and neither did the node; it gets the bytes as they are.
 			if decoded {
@@ -491,6 +481,20 @@ func openDeflate(r io.Reader) (io.Reader, error) {
 		return zlib.NewReader(buffered)
 	}
 	return flate.NewReader(buffered), nil
+}
+
+var errUndecodable = errors.New("the body cannot be decompressed")
+
+// brotliReader gives errors of the coding a name: those of the library have none. Its window is 16 MiB at most, of which it takes what the
+// body fills.
+type brotliReader struct{ r *brotli.Reader }
+
+func (b brotliReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", errUndecodable, err)
+	}
+	return n, err
 }
 
 type capped struct {
@@ -542,11 +546,11 @@ func (b *fetchBody) Close() error {
 }
 
 func statusText(resp *http.Response) string {
-	_, text, _ := strings.Cut(resp.Status, " ")
-	if len(text) > maxStatusText {
-		text = text[:maxStatusText]
+	_, reason, _ := strings.Cut(resp.Status, " ")
+	if len(reason) > maxStatusText {
+		reason = reason[:maxStatusText]
 	}
-	return strings.ToValidUTF8(text, "\ufffd")
+	return text.FromLatin1(reason)
 }
 
 // responseHeaders lists a response's headers by name, each value by itself.
@@ -558,25 +562,11 @@ func responseHeaders(header http.Header, decoded bool) [][2]string {
 		}
 		lower := strings.ToLower(name)
 		for _, v := range values {
-			list = append(list, [2]string{lower, latin1(v)})
+			list = append(list, [2]string{lower, text.FromLatin1(v)})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	return list
-}
-
-// latin1 reads a header's bytes as browsers do, one character a byte, so that JSON can carry them.
-func latin1(s string) string {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			var b strings.Builder
-			for j := range len(s) {
-				b.WriteRune(rune(s[j]))
-			}
-			return b.String()
-		}
-	}
-	return s
 }
 
 // explain turns an error of a fetch into one that the script may see. parent is the call's context, ctx the fetch's own.
@@ -593,7 +583,7 @@ func (f *fetching) explain(parent, ctx context.Context, err error) error {
 		return fmt.Errorf("fetch: %w", context.Cause(parent))
 	case errors.Is(err, errBlocked):
 		f.host.cfg.Log.Warn("fetch blocked", "tenant_id", f.inv.Script.TenantID, "script_id", f.inv.Script.ID,
-			"execution_id", f.inv.ExecutionID, "host", f.url.Host, "hop", f.hops)
+			"execution_id", f.inv.ExecutionID, "host", f.target.url.Host, "hop", f.hops)
 		return &engine.HostError{Name: "TypeError", Code: "fetch_blocked", Message: errBlocked.Error()}
 	case errors.As(err, &redirect):
 		return &engine.HostError{Name: "TypeError", Code: "fetch_redirect", Message: redirect.Error()}
@@ -609,7 +599,7 @@ func (f *fetching) explain(parent, ctx context.Context, err error) error {
 		}
 	}
 	f.host.cfg.Log.Debug("fetch failed", "tenant_id", f.inv.Script.TenantID, "script_id", f.inv.Script.ID,
-		"execution_id", f.inv.ExecutionID, "host", f.url.Host, "error", err)
+		"execution_id", f.inv.ExecutionID, "host", f.target.url.Host, "error", err)
 	return &engine.HostError{Name: "TypeError", Code: "fetch_failed", Message: "fetch failed: " + failureKind(err)}
 }
 
@@ -624,6 +614,7 @@ func failureKind(err error) string {
 		cert   *tls.CertificateVerificationError
 		record tls.RecordHeaderError
 		alert  tls.AlertError
+		bad    flate.CorruptInputError
 		opcode interface{ Timeout() bool }
 	)
 	switch {
@@ -639,7 +630,7 @@ func failureKind(err error) string {
 		return "the host cannot be reached"
 	case errors.As(err, &opcode) && opcode.Timeout():
 		return "the host did not answer in time"
-	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zlib.ErrHeader), errors.Is(err, zlib.ErrChecksum):
+	case errors.Is(err, errUndecodable), errors.As(err, &bad), errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zlib.ErrHeader), errors.Is(err, zlib.ErrChecksum):
 		return "the body cannot be decompressed"
 	}
 	return "the server's answer is not valid"

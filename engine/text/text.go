@@ -97,3 +97,35 @@ func AppendString(b []byte, s string) []byte {
 	b = append(b, s[start:]...)
 	return append(b, '"')
 }
+
+// FromLatin1 reads bytes as one character each, as the web's standards read a header's value.
+func FromLatin1(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			b := make([]byte, i, len(s)+len(s)/2)
+			copy(b, s)
+			for ; i < len(s); i++ {
+				b = utf8.AppendRune(b, rune(s[i]))
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+// ToLatin1 is the reverse: one byte for each character. ok is false where a character is above U+00FF.
+func ToLatin1(s string) (latin string, ok bool) {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			b := append(make([]byte, 0, len(s)), s[:i]...)
+			for _, r := range s[i:] {
+				if r > 0xFF {
+					return "", false
+				}
+				b = append(b, byte(r))
+			}
+			return string(b), true
+		}
+	}
+	return s, true
+}

@@ -149,3 +149,24 @@ func holdsNUL(v any) bool {
 	}
 	return false
 }
+
+func TestLatin1(t *testing.T) {
+	t.Parallel()
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	for latin, want := range map[string]string{"": "", "plain": "plain", "caf\xe9": "café", "\xff\xfe": "ÿþ", "\xc3\xa9": "Ã©"} {
+		require.Equal(t, want, text.FromLatin1(latin))
+		back, ok := text.ToLatin1(want)
+		require.True(t, ok)
+		require.Equal(t, latin, back)
+	}
+	back, ok := text.ToLatin1(text.FromLatin1(string(all)))
+	require.True(t, ok)
+	require.Equal(t, string(all), back)
+	for _, s := range []string{"€", "é€", "a\xff"} { // invalid UTF-8 is U+FFFD
+		_, ok := text.ToLatin1(s)
+		require.False(t, ok, s)
+	}
+}

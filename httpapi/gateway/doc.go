@@ -23,10 +23,12 @@
 //	                    no Domain, no __Host-, 20 at most
 //	Cookie              the tenant's own, without t.{slug}.   all
 //	request.url         the path that follows /t/{slug}       the request's URL
+//	Location            /t/{slug} in front of a path of       as it is
+//	                    this host that has it not
 //
 // # Rules
 //
-//   - A request's headers reach the script without hop-by-hop headers. What a proxy would claim about the client (Forwarded,
+//   - A request's headers reach the script without hop-by-hop headers, and each byte of a value as one character. What a proxy would claim about the client (Forwarded,
 //     X-Forwarded-*) is taken from trusted proxies only; otherwise X-Forwarded-For is the peer's address.
 //   - A key of the admin API and the console's session never reach a script or its history, wherever in a request's head they are. An
 //     endpoint that asks for an api_key does not see the Authorization header at all.

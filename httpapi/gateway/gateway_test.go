@@ -341,6 +341,55 @@ func TestHead(t *testing.T) {
 	require.Equal(t, "HEAD", method)
 }
 
+func TestHeadOfANullBody(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[string][]string{"": nil, "1234": {"1234"}, "x": nil} {
+		resp, _ := do(t, start(t, &parts{execute: answering(engine.Response{Status: 200, Headers: []string{"content-length", length}})}, catalog.Endpoint{}, nil), "HEAD", "/t/acme/x", nil, nil)
+		require.Equal(t, want, resp.Header["Content-Length"], length)
+	}
+}
+
+// A header's bytes are characters to the script, whatever encoding the client meant.
+func TestRequestHeadersAreLatin1(t *testing.T) {
+	t.Parallel()
+	var got map[string]string
+	p := &parts{execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		got = map[string]string{}
+		for i := 0; i < len(inv.Request.Headers); i += 2 {
+			got[inv.Request.Headers[i]] = inv.Request.Headers[i+1]
+		}
+		return &engine.Result{Response: &engine.Response{Status: 200, Headers: []string{"x-back", "caf\xe9"}}}, nil
+	}}
+	resp, _ := do(t, start(t, p, catalog.Endpoint{}, nil), "GET", "/t/acme/x", http.Header{"X-Name": {"caf\xe9"}, "X-Utf": {"é"}, "Cookie": {"t.acme.a=\xff"}}, nil)
+	require.Equal(t, "café", got["x-name"])
+	require.Equal(t, "Ã©", got["x-utf"])
+	require.Equal(t, "a=ÿ", got["cookie"])
+	require.Equal(t, "caf\xe9", resp.Header.Get("X-Back"))
+}
+
+// What a script calls /x is /t/{slug}/x to a client of the shared host.
+func TestRedirectsOfTheSharedHost(t *testing.T) {
+	t.Parallel()
+	var location string
+	p := &parts{execute: func(context.Context, *engine.Invocation) (*engine.Result, error) {
+		return &engine.Result{Response: &engine.Response{Status: 302, Headers: []string{"location", location}}}, nil
+	}}
+	s := start(t, p, catalog.Endpoint{}, nil)
+	for in, want := range map[string]string{
+		"http://localhost:1/x?y#z": "http://localhost:1/t/acme/x?y#z", "HTTP://LOCALHOST:1/": "HTTP://LOCALHOST:1/t/acme/", "http://localhost:1": "http://localhost:1/t/acme",
+		"http://localhost:1?q": "http://localhost:1/t/acme?q", "//localhost:1/x": "//localhost:1/t/acme/x", "/x": "/t/acme/x", "/": "/t/acme/", "/t/acmex": "/t/acme/t/acmex", "/t/b/x": "/t/acme/t/b/x",
+		"/t/acme": "/t/acme", "/t/acme/x": "/t/acme/x", "/t/acme?x": "/t/acme?x", "http://localhost:1/t/acme/x": "http://localhost:1/t/acme/x",
+		"http://localhost:12/x": "http://localhost:12/x", "https://localhost:1/x": "https://localhost:1/x", "http://localhost:1.evil/x": "http://localhost:1.evil/x", "http://localhost:1@evil/": "http://localhost:1@evil/",
+		"https://example.com/x": "https://example.com/x", "//example.com/x": "//example.com/x", "next": "next", "../x": "../x", "?x": "?x", "mailto:a@b": "mailto:a@b",
+	} {
+		location = in
+		resp, _ := do(t, s, "GET", "/t/acme/a", http.Header{"Host": {"localhost:1"}}, nil)
+		require.Equal(t, want, resp.Header.Get("Location"), in)
+		resp, _ = do(t, s, "GET", "/a", http.Header{"Host": {"acme.localhost:1"}}, nil)
+		require.Equal(t, in, resp.Header.Get("Location"), "on a host of the tenant's own")
+	}
+}
+
 func TestHeadersOfTheConnectionAreTheNodes(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"localhost", "acme.localhost"} {

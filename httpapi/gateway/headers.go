@@ -37,6 +37,8 @@ func (a *answer) headers(pairs []string) (contentLength string) {
 			if value = a.cookie(value); value == "" {
 				continue
 			}
+		case "Location", "Content-Location":
+			value = a.location(value)
 		case "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials":
 			if h[name] != nil { // of the endpoint's CORS
 				continue
@@ -57,6 +59,38 @@ func (a *answer) headers(pairs []string) (contentLength string) {
 		h["Content-Disposition"] = []string{attached(first(h["Content-Disposition"]))}
 	}
 	return contentLength
+}
+
+// location returns a script's Location as the client has to read it. On the shared host the script does not see Prefix and its slug: what
+// it calls /x there is /t/{slug}/x to the client, also where it names the host as its request's URL did. An address that has them already
+// stays as it is, as does one of another host and one that is relative to the request's path.
+func (a *answer) location(value string) string {
+	if a.own() || a.slug == "" {
+		return value
+	}
+	origin, path := "", value
+	if rest, ok := cutPrefixFold(value, a.origin.Scheme+"://"+a.origin.Host); ok {
+		origin, path = value[:len(value)-len(rest)], rest
+	} else if rest, ok := cutPrefixFold(value, "//"+a.origin.Host); ok {
+		origin, path = value[:len(value)-len(rest)], rest
+	} else if !strings.HasPrefix(value, "/") || strings.HasPrefix(value, "//") {
+		return value
+	}
+	base := Prefix + a.slug
+	if path != "" && strings.IndexByte("/?#", path[0]) < 0 { // a longer host, or a port
+		return value
+	}
+	if rest, ok := strings.CutPrefix(path, base); ok && (rest == "" || strings.IndexByte("/?#", rest[0]) >= 0) {
+		return value
+	}
+	return origin + base + path
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
 }
 
 // attached makes a download of a Content-Disposition, under its file name where it has one.

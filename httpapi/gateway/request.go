@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"jsruntime/engine/admission"
+	"jsruntime/engine/text"
 	"jsruntime/httpapi/bodies"
 )
 
@@ -60,12 +61,12 @@ func (a *answer) overBudget(err *admission.OverBudgetError) {
 	a.problem(status, admission.LimitMemory, err.Error())
 }
 
-// request makes the URL and the headers that the script sees.
+// request makes the URL and the headers that the script sees. A header's bytes are characters, as for every fetch handler.
 func (a *answer) request(path, query string, hideAuthorization bool) (target string, headers []string) {
 	r, proxies := a.r, a.g.cfg.TrustedProxies
 	trusted := proxies.Trusts(r)
 	headers = make([]string, 0, 2*len(r.Header)+4)
-	headers = append(headers, "host", a.origin.Host)
+	headers = append(headers, "host", text.FromLatin1(a.origin.Host))
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		lower, pass := requestHeader(name, trusted)
@@ -79,17 +80,17 @@ func (a *answer) request(path, query string, hideAuthorization bool) (target str
 			}
 			for _, v := range values {
 				if !a.g.carriesKey(v) {
-					headers = append(headers, lower, v)
+					headers = append(headers, lower, text.FromLatin1(v))
 				}
 			}
 		case "Cookie":
 			if cookies := a.cookies(values); cookies != "" {
-				headers = append(headers, lower, cookies)
+				headers = append(headers, lower, text.FromLatin1(cookies))
 			}
 		default:
 			for _, v := range values {
 				if !holdsKey(v) {
-					headers = append(headers, lower, v)
+					headers = append(headers, lower, text.FromLatin1(v))
 				}
 			}
 		}
