@@ -489,22 +489,17 @@ func sameProgram(a, b *Script) bool {
 
 // staticContext is the part of ctx that does not change between executions.
 func staticContext(s *Script) []byte {
+	limits := map[string]int64{}
+	for _, l := range LimitTable() {
+		limits[l.Name] = l.Of(s.Limits)
+	}
 	b, err := json.Marshal(map[string]any{
 		"organizationId": s.OrganizationID,
 		"scriptId":       s.ID,
 		"scriptName":     s.Name,
 		"scriptType":     s.Type, // for the worker, which takes it out of ctx
 		"version":        s.Version,
-		"limits": map[string]any{
-			"max_execution_time_ms":    s.Limits.MaxExecutionTime.Milliseconds(),
-			"max_cpu_time_ms":          s.Limits.MaxCPUTime.Milliseconds(),
-			"max_memory_bytes":         s.Limits.MaxMemoryBytes,
-			"max_concurrent_runs":      s.Limits.MaxConcurrentRuns,
-			"max_api_calls_per_minute": s.Limits.MaxAPICallsPerMinute,
-			"max_output_size_bytes":    s.Limits.MaxOutputSizeBytes,
-			"max_log_bytes":            s.Limits.MaxLogBytes,
-			"max_request_body_bytes":   s.Limits.MaxRequestBodyBytes,
-		},
+		"limits":         limits,
 	})
 	if err != nil {
 		panic(err) // strings and numbers

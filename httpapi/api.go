@@ -43,6 +43,8 @@ type Catalog interface {
 	Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error)
 	// HeadByName gives what is known of a script beside its source.
 	HeadByName(ctx context.Context, tenantID uuid.UUID, name string) (*catalog.Head, error)
+	// Tenant gives a tenant with its plan, or catalog.ErrTenantUnknown.
+	Tenant(id uuid.UUID) (catalog.Tenant, error)
 }
 
 // Ledger writes executions down.
@@ -96,8 +98,8 @@ type Config struct {
 	NextTicks func(expr, timezone string, after time.Time, n int) ([]time.Time, error)
 	// Budget is the node's memory budget; nil means that nothing is refused for memory.
 	Budget *admission.Budget
-	// Ceiling is the most that a script's limits may be; zero means engine.CeilingLimits().
-	Ceiling engine.Limits
+	// Bounds are the operator's defaults and ceilings of scripts' limits; zero means catalog.BuiltIn().
+	Bounds catalog.Bounds
 	// CursorKey signs cursors and must be the same on all nodes; nil means a random one, so that only this API takes its cursors.
 	CursorKey []byte
 	// TrustedProxies may say by X-Forwarded-Proto and -Host how the client asks: a session cookie of a client with TLS is another one than
@@ -173,9 +175,6 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("Compiler, Executor, Catalog, Ledger: required")
 	case cfg.NextTicks == nil:
 		return nil, errors.New("NextTicks: required")
-	}
-	if cfg.Ceiling == (engine.Limits{}) {
-		cfg.Ceiling = engine.CeilingLimits()
 	}
 	cfg.RatePerMinute = cmp.Or(cfg.RatePerMinute, 600)
 	cfg.SessionIdle = cmp.Or(cfg.SessionIdle, sessionIdle)

@@ -26,11 +26,16 @@ func digestOf(shown any) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// tagOf is the entity tag of an object without a revision of its own: its state is what the API shows of it.
-func tagOf(shown any) string { return strconv.Quote(digestOf(shown)) }
+// tagOf is the entity tag of an object: of its state, and of what is shown beside it.
+func tagOf(state any, rest ...any) string {
+	tag := digestOf(state)
+	if len(rest) > 0 {
+		tag += "." + digestOf(rest)[:8]
+	}
+	return strconv.Quote(tag)
+}
 
-// etag is the entity tag of a script: its revision, which every change of the row counts up, and a hash of the limits that follow from
-// the plan and the flags.
+// etag is the entity tag of a script. Its state is its revision, which every change of the row counts up.
 func etag(s sqlc.Script, limits EffectiveLimits) string {
 	return strconv.Quote(strconv.FormatInt(s.Revision, 10) + "." + digestOf(limits)[:8])
 }

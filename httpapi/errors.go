@@ -277,7 +277,7 @@ const (
 	notADate = "not a date: year, month and day are expected, such as 2026-11-30"
 )
 
-// inWords replaces what packages say of times and dates.
+// inWords replaces what packages say of times, dates and large numbers.
 func inWords(message string) string {
 	switch {
 	case message == validation.MsgExpectedRFC3339Date:
@@ -286,8 +286,21 @@ func inWords(message string) string {
 		strings.Contains(message, "Time.UnmarshalJSON"):
 		return notATime
 	default:
+		return plainNumber(message)
+	}
+}
+
+// plainNumber writes the bound at the end of a message without an exponent.
+func plainNumber(message string) string {
+	at := strings.LastIndexByte(message, ' ') + 1
+	if !strings.Contains(message[at:], "e+") {
 		return message
 	}
+	bound, err := strconv.ParseFloat(message[at:], 64)
+	if err != nil {
+		return message
+	}
+	return message[:at] + strconv.FormatFloat(bound, 'f', -1, 64)
 }
 
 // faultOfDecoding makes a fault of encoding/json's that validation let pass (1.0 or 1e3 for a whole number) one that names the

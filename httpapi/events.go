@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"jsruntime/engine"
 	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
 )
@@ -31,7 +30,7 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 	if !isEventType(in.Body.Type) {
 		return nil, invalid("body.type", "must be dot-separated words of letters, digits, _ and -")
 	}
-	if err := inputFits(len(in.Body.Data), engine.DefaultLimits()); err != nil {
+	if err := inputFits(len(in.Body.Data), a.cfg.Bounds.Limits(a.planLimits(ctx), nil)); err != nil {
 		return nil, err
 	}
 	if err := a.mayStore(ctx); err != nil {

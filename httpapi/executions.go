@@ -385,7 +385,7 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*exec
 	if script.Status == "archived" {
 		return nil, scriptArchived()
 	}
-	if err := inputFits(len(in.Body.Input), catalog.EffectiveLimits(script.ResourceLimits, a.cfg.Ceiling)); err != nil {
+	if err := inputFits(len(in.Body.Input), a.limitsOf(ctx, script)); err != nil {
 		return nil, err
 	}
 	h := manualHandler(script.Type, handlers)

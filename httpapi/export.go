@@ -38,7 +38,7 @@ type ExportedScript struct {
 	Source         string            `json:"source" minLength:"1"`
 	Organization   string            `json:"organization,omitempty" maxLength:"255" doc:"Its organization's name; made where it is missing."`
 	Description    *string           `json:"description,omitempty" maxLength:"10000"`
-	ResourceLimits *ResourceLimits   `json:"resource_limits,omitempty"`
+	ResourceLimits ResourceLimits    `json:"resource_limits,omitempty"`
 	CronExpression *string           `json:"cron_expression,omitempty" maxLength:"255"`
 	Timezone       *string           `json:"timezone,omitempty" maxLength:"100"`
 	HTTPPath       *string           `json:"http_path,omitempty" maxLength:"500"`
@@ -154,10 +154,7 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 	}
 	e.History, e.HTTP = settingsGiven[HistoryGiven](s.History), settingsGiven[HTTPSettings](s.Http)
 	e.Retry, e.Schedule = settingsGiven[RetrySettings](s.Retry), settingsGiven[ScheduleSettings](s.Schedule)
-	var limits ResourceLimits
-	if json.Unmarshal(s.ResourceLimits, &limits) == nil {
-		e.ResourceLimits = &limits
-	}
+	e.ResourceLimits = ResourceLimits(s.ResourceLimits)
 	return e
 }
 
@@ -206,7 +203,7 @@ func (a *API) scriptImport(ctx context.Context, in *scriptImportIn) (*found[Impo
 	err = a.change(ctx, func(c *change) error {
 		out.Body = Imported{}
 		return eachScript(body, func(i int, s *ExportedScript) error {
-			d, err := a.uncompiled(s.create())
+			d, err := a.uncompiled(ctx, s.create())
 			if err == nil {
 				if d.compiled = compiled[i]; d.compiled == nil {
 					d.compiled, err = a.compileSource(ctx, d.Type, d.Source)
@@ -295,7 +292,7 @@ func (a *API) importOne(ctx context.Context, c *change, d *draft, organization, 
 			return err
 		}
 		count.Created++
-		return c.audit("script.import", "script", row.ID.String(), nil, a.scriptOfRow(row))
+		return c.audit("script.import", "script", row.ID.String(), nil, a.scriptOfRow(row, a.planLimits(ctx)))
 	case err != nil:
 		return err
 	case onConflict == "skip":
@@ -327,7 +324,7 @@ func (a *API) importOne(ctx context.Context, c *change, d *draft, organization, 
 		return err
 	}
 	count.Updated++
-	return c.audit("script.import", "script", after.ID.String(), a.scriptOfRow(before), a.scriptOfRow(after))
+	return c.audit("script.import", "script", after.ID.String(), a.scriptOfRow(before, a.planLimits(ctx)), a.scriptOfRow(after, a.planLimits(ctx)))
 }
 
 // organizationNamed finds or makes the organization of that name; nil where none is named.

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine"
 )
 
 func readFile(name string) ([]byte, error) { return os.ReadFile(name) }
@@ -51,13 +53,14 @@ func countRows(t *testing.T, n *node) map[string]int {
 
 // samples are full bodies, so that each field can be replaced in turn.
 func samples() map[string]map[string]any {
-	limits := map[string]any{
-		"max_execution_time_ms": 1, "max_memory_bytes": 1 << 24, "max_concurrent_runs": 1, "max_api_calls_per_minute": 1, "max_output_size_bytes": 1,
-		"max_cpu_time_ms": 1, "max_log_bytes": 1, "max_request_body_bytes": 1,
+	limits, planned := map[string]any{}, map[string]any{}
+	for _, l := range engine.LimitTable() {
+		limits[l.Name] = l.Min + 1000
+		planned[l.Name] = map[string]any{"ceiling": l.Ceiling, "default": l.Min + 1000}
 	}
 	plan := map[string]any{
 		"jit": "off", "max_concurrent_runs": 1, "max_history_bytes": 1 << 30, "max_kv_bytes": 1, "max_queue_depth": 1000, "max_scripts": 100,
-		"retention": map[string]any{"executions_days": 1, "failed_days": 1, "logs_days": 1},
+		"limits": planned, "retention": map[string]any{"executions_days": 1, "failed_days": 1, "logs_days": 1},
 	}
 	return map[string]map[string]any{
 		"session-create": {"key": "k", "link": "l"},

@@ -59,6 +59,9 @@ func (m mergeOf[T]) IsZero() bool { return !m.set }
 // Schema documents the member as T, whose members must all be nullable.
 func (mergeOf[T]) Schema(r huma.Registry) *huma.Schema {
 	s := *huma.SchemaFromType(r, reflect.TypeFor[T]())
+	if s.Ref != "" {
+		s = *r.SchemaFromRef(s.Ref) // a reference cannot say that it may be null
+	}
 	s.Nullable = true
 	return &s
 }
@@ -72,4 +75,10 @@ func (m mergeOf[T]) apply(stored json.RawMessage) json.RawMessage {
 		return json.RawMessage("{}")
 	}
 	return mergePatch(stored, m.raw)
+}
+
+// has reports whether the member gives that member of its object.
+func (m mergeOf[T]) has(name string) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal(m.raw, &members) == nil && members[name] != nil
 }

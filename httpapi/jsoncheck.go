@@ -400,7 +400,7 @@ func (c *jsonChecker) member(s *huma.Schema, name string) *huma.Schema {
 	}
 	if free, ok := s.AdditionalProperties.(bool); ok && !free {
 		message := validation.MsgUnexpectedProperty
-		if known := nearest(name, slices.Collect(maps.Keys(s.Properties))); known != "" {
+		if known := text.Nearest(name, slices.Collect(maps.Keys(s.Properties))); known != "" {
 			message += "; did you mean " + known + "?"
 		}
 		c.misfit(message, nil)

@@ -1,78 +1,211 @@
 package httpapi
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"jsruntime/engine"
+	"jsruntime/engine/catalog"
+	"jsruntime/sqlc"
 )
 
-// ResourceLimits is what a script's author asks for; what is not there has the default.
-type ResourceLimits struct {
-	MaxExecutionTimeMS   *int64 `json:"max_execution_time_ms,omitempty" minimum:"1" maximum:"86400000" doc:"Wall time of one execution."`
-	MaxMemoryBytes       *int64 `json:"max_memory_bytes,omitempty" minimum:"8388608" maximum:"17179869184" doc:"Memory of one execution."`
-	MaxConcurrentRuns    *int64 `json:"max_concurrent_runs,omitempty" minimum:"1" maximum:"1000000" doc:"Executions at once, over all nodes."`
-	MaxAPICallsPerMinute *int64 `json:"max_api_calls_per_minute,omitempty" minimum:"0" maximum:"1000000000" doc:"Host calls (fetch, kv, events, scripts) a minute, over all nodes."`
-	MaxOutputSizeBytes   *int64 `json:"max_output_size_bytes,omitempty" minimum:"1" maximum:"1073741824" doc:"Size of the output."`
-	MaxCPUTimeMS         *int64 `json:"max_cpu_time_ms,omitempty" minimum:"1" maximum:"86400000" doc:"CPU time of one execution. None of its own by default."`
-	MaxLogBytes          *int64 `json:"max_log_bytes,omitempty" minimum:"0" maximum:"1073741824" doc:"Log of one execution; what is over it is cut."`
-	MaxRequestBodyBytes  *int64 `json:"max_request_body_bytes,omitempty" minimum:"0" maximum:"1073741824" doc:"Body of a request to the script's endpoint."`
-}
-
-// EffectiveLimits are the limits that bite: what the author asked for, the defaults for the rest, and no more than the
-// operator's ceiling.
-type EffectiveLimits struct {
-	MaxExecutionTimeMS   int64  `json:"max_execution_time_ms"`
-	MaxMemoryBytes       int64  `json:"max_memory_bytes"`
-	MaxConcurrentRuns    int64  `json:"max_concurrent_runs"`
-	MaxAPICallsPerMinute int64  `json:"max_api_calls_per_minute"`
-	MaxOutputSizeBytes   int64  `json:"max_output_size_bytes"`
-	MaxCPUTimeMS         *int64 `json:"max_cpu_time_ms" doc:"Null where CPU time has no limit of its own."`
-	MaxLogBytes          int64  `json:"max_log_bytes"`
-	MaxRequestBodyBytes  int64  `json:"max_request_body_bytes"`
-}
-
-// defaultResourceLimits is the data model's default of scripts.resource_limits.
-func defaultResourceLimits() json.RawMessage {
-	return json.RawMessage(`{"max_execution_time_ms":30000,"max_memory_bytes":67108864,"max_concurrent_runs":5,"max_api_calls_per_minute":60,"max_output_size_bytes":1048576}`)
-}
-
-// check names the first limit that is beyond the operator's ceiling.
-func (r *ResourceLimits) check(ceiling engine.Limits) error {
-	for _, l := range []struct {
-		name    string
-		value   *int64
-		ceiling int64
-	}{
-		{"max_execution_time_ms", r.MaxExecutionTimeMS, ceiling.MaxExecutionTime.Milliseconds()},
-		{"max_memory_bytes", r.MaxMemoryBytes, ceiling.MaxMemoryBytes},
-		{"max_concurrent_runs", r.MaxConcurrentRuns, int64(ceiling.MaxConcurrentRuns)},
-		{"max_api_calls_per_minute", r.MaxAPICallsPerMinute, int64(ceiling.MaxAPICallsPerMinute)},
-		{"max_output_size_bytes", r.MaxOutputSizeBytes, ceiling.MaxOutputSizeBytes},
-		{"max_cpu_time_ms", r.MaxCPUTimeMS, ceiling.MaxCPUTime.Milliseconds()},
-		{"max_log_bytes", r.MaxLogBytes, ceiling.MaxLogBytes},
-		{"max_request_body_bytes", r.MaxRequestBodyBytes, ceiling.MaxRequestBodyBytes},
-	} {
-		if l.value != nil && *l.value > l.ceiling {
-			return invalid("body.resource_limits."+l.name, fmt.Sprintf("%d is beyond this server's ceiling of %d", *l.value, l.ceiling))
+// limitSchema is an object with a member for each limit of the engine's table.
+func limitSchema(doc string, member func(engine.Limit) *huma.Schema) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeObject, Description: doc, AdditionalProperties: false, Properties: map[string]*huma.Schema{}}
+	example := map[string]any{}
+	for _, l := range engine.LimitTable() {
+		m := member(l)
+		s.Properties[l.Name] = m
+		if len(m.Examples) > 0 {
+			example[l.Name] = m.Examples[0]
 		}
 	}
+	if len(example) > 0 {
+		s.Examples = []any{example}
+	}
+	s.PrecomputeMessages()
+	return s
+}
+
+// whole is the schema of a whole number of a limit.
+func whole(l engine.Limit, doc string) *huma.Schema {
+	least, most := float64(l.Min), float64(l.Most)
+	return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Nullable: true, Minimum: &least, Maximum: &most, Description: doc}
+}
+
+// named registers a schema under a name, so that the document shows it once.
+func named(r huma.Registry, name string, s *huma.Schema) *huma.Schema {
+	r.Map()[name] = s
+	return &huma.Schema{Ref: "#/components/schemas/" + name}
+}
+
+// ResourceLimits is what a script's author asks for; what is not there, or null, has the default.
+type ResourceLimits json.RawMessage
+
+// Schema documents ResourceLimits, by the engine's table.
+func (ResourceLimits) Schema(r huma.Registry) *huma.Schema {
+	return named(r, "ResourceLimits", limitSchema("Limits that the author asks for. What is absent or null has the default, of the tenant's plan or of the operator.", func(l engine.Limit) *huma.Schema {
+		s := whole(l, l.Doc+" "+builtIn(l))
+		s.Examples = []any{max(l.Default, 1000)}
+		return s
+	}))
+}
+
+func builtIn(l engine.Limit) string {
+	text := "Built in: "
+	if l.Default > 0 || !l.Optional {
+		text += strconv.FormatInt(l.Default, 10)
+	} else {
+		text += "none"
+	}
+	return text + ", at most " + strconv.FormatInt(l.Ceiling, 10) + "."
+}
+
+// MarshalJSON writes the limits as they are.
+func (l ResourceLimits) MarshalJSON() ([]byte, error) { return json.RawMessage(l).MarshalJSON() }
+
+// UnmarshalJSON keeps the limits' bytes.
+func (l *ResourceLimits) UnmarshalJSON(b []byte) error {
+	*l = append((*l)[:0], b...)
 	return nil
 }
 
-func effectiveLimits(l engine.Limits) EffectiveLimits {
-	e := EffectiveLimits{
-		MaxExecutionTimeMS:   l.MaxExecutionTime.Milliseconds(),
-		MaxMemoryBytes:       l.MaxMemoryBytes,
-		MaxConcurrentRuns:    int64(l.MaxConcurrentRuns),
-		MaxAPICallsPerMinute: int64(l.MaxAPICallsPerMinute),
-		MaxOutputSizeBytes:   l.MaxOutputSizeBytes,
-		MaxLogBytes:          l.MaxLogBytes,
-		MaxRequestBodyBytes:  l.MaxRequestBodyBytes,
+// check names the first limit that the author may not have.
+func (l ResourceLimits) check(bounds catalog.Bounds, plan catalog.PlanLimits) error {
+	_, problems := bounds.Effective(plan, json.RawMessage(l))
+	return limitProblem("body.resource_limits", problems)
+}
+
+// limitProblem makes a 422 of what is wrong with limits.
+func limitProblem(location string, problems catalog.LimitErrors) error {
+	if len(problems) == 0 {
+		return nil
 	}
-	if l.MaxCPUTime > 0 {
-		ms := l.MaxCPUTime.Milliseconds()
-		e.MaxCPUTimeMS = &ms
+	faults := make([]ProblemError, len(problems))
+	for i, p := range problems {
+		faults[i] = ProblemError{Location: location, Message: p.Message, Value: shortValue(p.Value)}
+		if p.Field != "" {
+			faults[i].Location += "." + p.Field
+		}
 	}
-	return e
+	p := invalid(faults[0].Location, faults[0].Message)
+	p.Errors = faults
+	return p
+}
+
+// planLimits are those of the plan of the request's tenant, as this node knows it.
+func (a *API) planLimits(ctx context.Context) catalog.PlanLimits {
+	tenant, err := a.cfg.Catalog.Tenant(tenantOf(ctx))
+	if err != nil {
+		return nil // not read yet: the operator's bounds hold
+	}
+	return tenant.Plan.Limits
+}
+
+// limitsOf are the limits that a script of the request's tenant runs with.
+func (a *API) limitsOf(ctx context.Context, s sqlc.Script) engine.Limits {
+	return a.cfg.Bounds.Limits(a.planLimits(ctx), s.ResourceLimits)
+}
+
+// PlanLimits are a tenant's defaults and ceilings of its scripts' limits.
+type PlanLimits json.RawMessage
+
+// Schema documents PlanLimits, by the engine's table.
+func (PlanLimits) Schema(r huma.Registry) *huma.Schema {
+	return named(r, "PlanLimits", limitSchema("The most that the tenant's scripts may ask for of each limit, and what they have that ask for nothing: {\"ceiling\", \"default\"}, "+
+		"or a number, which is the ceiling. Both are within the operator's; what is absent or null is the operator's.", func(l engine.Limit) *huma.Schema {
+		return &huma.Schema{Description: l.Doc, Nullable: true, Examples: []any{map[string]any{"ceiling": l.Ceiling}}, OneOf: []*huma.Schema{
+			whole(l, "The ceiling."),
+			{Type: huma.TypeObject, AdditionalProperties: false, Properties: map[string]*huma.Schema{"ceiling": whole(l, ""), "default": whole(l, "")}},
+		}}
+	}))
+}
+
+// MarshalJSON writes the limits as they are.
+func (l PlanLimits) MarshalJSON() ([]byte, error) { return json.RawMessage(l).MarshalJSON() }
+
+// UnmarshalJSON keeps the limits' bytes.
+func (l *PlanLimits) UnmarshalJSON(b []byte) error {
+	*l = append((*l)[:0], b...)
+	return nil
+}
+
+// checkPlan judges a plan as it would be stored.
+func (a *API) checkPlan(stored json.RawMessage) error {
+	var plan struct{ Limits catalog.PlanLimits }
+	if err := json.Unmarshal(stored, &plan); err != nil {
+		return invalid("body.plan.limits", "must be whole numbers")
+	}
+	return limitProblem("body.plan.limits", plan.Limits.Check(a.cfg.Bounds))
+}
+
+// EffectiveLimits are the limits that a script runs with, who decided each, and the most that its author may ask for.
+type EffectiveLimits struct{ catalog.EffectiveLimits }
+
+// Schema documents EffectiveLimits, by the engine's table.
+func (EffectiveLimits) Schema(r huma.Registry) *huma.Schema {
+	value := func(l engine.Limit) *huma.Schema {
+		s := &huma.Schema{Type: huma.TypeInteger, Format: "int64", Description: l.Doc, Nullable: l.Optional}
+		if l.Optional {
+			s.Description += " Null where there is none."
+		}
+		return s
+	}
+	level := func(doc string, levels ...any) *huma.Schema {
+		return limitSchema(doc, func(engine.Limit) *huma.Schema {
+			return &huma.Schema{Type: huma.TypeString, Enum: levels, Examples: levels[:1]}
+		})
+	}
+	s := limitSchema("What applies, and which level decided it.", value)
+	s.Properties["levels"] = level("Who decided each value: the script, the tenant's plan, or the operator's default or ceiling.",
+		string(catalog.LevelDefault), string(catalog.LevelCeiling), string(catalog.LevelPlan), string(catalog.LevelScript))
+	s.Properties["ceilings"] = limitSchema("The most that an author may ask for.", value)
+	s.Properties["ceiling_levels"] = level("Whose ceiling that is.", string(catalog.LevelCeiling), string(catalog.LevelPlan))
+	return named(r, "EffectiveLimits", s)
+}
+
+// MarshalJSON writes the values by name, and beside them the levels and ceilings.
+func (e EffectiveLimits) MarshalJSON() ([]byte, error) {
+	var text bytes.Buffer
+	text.WriteByte('{')
+	values := func(limits engine.Limits) {
+		for i, l := range engine.LimitTable() {
+			shown := strconv.FormatInt(l.Of(limits), 10)
+			if l.Optional && shown == "0" {
+				shown = "null"
+			}
+			if i > 0 {
+				text.WriteByte(',')
+			}
+			fmt.Fprintf(&text, "%q:%s", l.Name, shown)
+		}
+	}
+	levels := func(of map[string]catalog.Level) {
+		for i, l := range engine.LimitTable() {
+			if i > 0 {
+				text.WriteByte(',')
+			}
+			fmt.Fprintf(&text, "%q:%q", l.Name, of[l.Name])
+		}
+	}
+	values(e.Limits)
+	text.WriteString(`,"levels":{`)
+	levels(e.Levels)
+	text.WriteString(`},"ceilings":{`)
+	values(e.Ceilings)
+	text.WriteString(`},"ceiling_levels":{`)
+	levels(e.CeilingLevels)
+	text.WriteString("}}")
+	return text.Bytes(), nil
+}
+
+// effectiveLimits resolves resource_limits under a plan.
+func (a *API) effectiveLimits(plan catalog.PlanLimits, resourceLimits json.RawMessage) EffectiveLimits {
+	effective, _ := a.cfg.Bounds.Effective(plan, resourceLimits)
+	return EffectiveLimits{effective}
 }

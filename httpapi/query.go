@@ -48,7 +48,7 @@ func queryFault(name string, values []string, known []string) string {
 	case !isText(name) || slices.ContainsFunc(values, func(v string) bool { return !isText(v) }):
 		return "not text: NUL or invalid UTF-8"
 	case !slices.Contains(known, name):
-		if near := nearest(name, known); near != "" {
+		if near := text.Nearest(name, known); near != "" {
 			return "unknown query parameter; did you mean " + near + "?"
 		}
 		return "unknown query parameter"

@@ -33,7 +33,7 @@ type Script struct {
 	Source           string            `json:"source"`
 	Version          int32             `json:"version" doc:"The newest version's number."`
 	ResourceLimits   Object            `json:"resource_limits" doc:"What the author asked for."`
-	EffectiveLimits  EffectiveLimits   `json:"effective_limits" doc:"What applies, with defaults and the server's ceiling."`
+	EffectiveLimits  EffectiveLimits   `json:"effective_limits" doc:"What applies, and which level decided it."`
 	CronExpression   *string           `json:"cron_expression"`
 	Timezone         string            `json:"timezone"`
 	HTTPPath         *string           `json:"http_path"`
@@ -52,10 +52,10 @@ type Script struct {
 	QuarantineReason *string           `json:"quarantine_reason"`
 }
 
-func (a *API) scriptOfRow(s sqlc.Script) Script {
+func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
 	script := Script{
 		ID: s.ID, TenantID: s.TenantID, OrganizationID: s.OrganizationID, Name: s.Name, Description: s.Description, Type: s.Type, Status: s.Status,
-		Source: s.Source, Version: s.Version, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: effectiveLimits(catalog.EffectiveLimits(s.ResourceLimits, a.cfg.Ceiling)),
+		Source: s.Source, Version: s.Version, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: a.effectiveLimits(plan, s.ResourceLimits),
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
 		Metadata: Object(s.Metadata), History: historyOf(s.History), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
@@ -65,8 +65,8 @@ func (a *API) scriptOfRow(s sqlc.Script) Script {
 }
 
 // scriptTagged shows a script with its tag.
-func (a *API) scriptTagged(row sqlc.Script) *tagged[Script] {
-	shown := a.scriptOfRow(row)
+func (a *API) scriptTagged(ctx context.Context, row sqlc.Script) *tagged[Script] {
+	shown := a.scriptOfRow(row, a.planLimits(ctx))
 	return &tagged[Script]{ETag: etag(row, shown.EffectiveLimits), Body: shown}
 }
 
@@ -78,7 +78,7 @@ type ScriptCreate struct {
 	Status            string            `json:"status,omitempty" enum:"draft,active,paused,disabled,archived" doc:"draft by default."`
 	Description       *string           `json:"description,omitempty" maxLength:"10000"`
 	OrganizationID    *uuid.UUID        `json:"organization_id,omitempty" format:"uuid" doc:"The tenant's default organization by default."`
-	ResourceLimits    *ResourceLimits   `json:"resource_limits,omitempty"`
+	ResourceLimits    ResourceLimits    `json:"resource_limits,omitempty"`
 	CronExpression    *string           `json:"cron_expression,omitempty" maxLength:"255" doc:"For scripts of type scheduled."`
 	Timezone          *string           `json:"timezone,omitempty" maxLength:"100" doc:"An IANA time zone; UTC by default. For scripts of type scheduled."`
 	HTTPPath          *string           `json:"http_path,omitempty" maxLength:"500" doc:"For scripts of type http. Begins with /; segments may be :name, the last one *rest."`
@@ -101,7 +101,7 @@ type ScriptPatch struct {
 	Status            patch[string]             `json:"status,omitzero" enum:"draft,active,paused,disabled,archived"`
 	Description       patch[string]             `json:"description,omitzero" maxLength:"10000"`
 	OrganizationID    patch[uuid.UUID]          `json:"organization_id,omitzero" format:"uuid"`
-	ResourceLimits    patch[ResourceLimits]     `json:"resource_limits,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	ResourceLimits    mergeOf[ResourceLimits]   `json:"resource_limits,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	CronExpression    patch[string]             `json:"cron_expression,omitzero" maxLength:"255"`
 	Timezone          patch[string]             `json:"timezone,omitzero" maxLength:"100"`
 	HTTPPath          patch[string]             `json:"http_path,omitzero" maxLength:"500"`
@@ -227,7 +227,7 @@ func (a *API) scriptCreate(ctx context.Context, in *struct{ Body ScriptCreate })
 		if err != nil {
 			return err
 		}
-		shown := a.scriptTagged(row)
+		shown := a.scriptTagged(ctx, row)
 		out.Body, out.ETag, out.Location = shown.Body, shown.ETag, "/api/v1/scripts/"+row.ID.String()
 		return c.audit("script.create", "script", row.ID.String(), nil, out.Body)
 	})
@@ -236,7 +236,7 @@ func (a *API) scriptCreate(ctx context.Context, in *struct{ Body ScriptCreate })
 
 // draftOf checks and compiles a new script.
 func (a *API) draftOf(ctx context.Context, b *ScriptCreate) (*draft, error) {
-	d, err := a.uncompiled(b)
+	d, err := a.uncompiled(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +245,7 @@ func (a *API) draftOf(ctx context.Context, b *ScriptCreate) (*draft, error) {
 }
 
 // uncompiled checks a new script but for its source.
-func (a *API) uncompiled(b *ScriptCreate) (*draft, error) {
+func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 	d := &draft{description: b.ChangeDescription}
 	d.ID, d.Name, d.Type, d.Source, d.Description = newID(), b.Name, b.Type, b.Source, b.Description
 	d.Status, d.Timezone, d.Version = "draft", "UTC", 1
@@ -253,7 +253,7 @@ func (a *API) uncompiled(b *ScriptCreate) (*draft, error) {
 		d.Status = b.Status
 	}
 	d.CronExpression, d.HttpPath, d.HttpMethods, d.EventTypes, d.Tags = b.CronExpression, b.HTTPPath, b.HTTPMethods, b.EventTypes, nonNil(b.Tags)
-	d.Metadata, d.ResourceLimits = b.Metadata.raw(), defaultResourceLimits()
+	d.Metadata, d.ResourceLimits = b.Metadata.raw(), mergePatch(nil, Object(b.ResourceLimits).raw())
 	if err := checkMetadata(b.Metadata); err != nil {
 		return nil, err
 	}
@@ -263,11 +263,8 @@ func (a *API) uncompiled(b *ScriptCreate) (*draft, error) {
 			return nil, invalid("body.timezone", "not for a script of type "+d.Type)
 		}
 	}
-	if b.ResourceLimits != nil {
-		if err := b.ResourceLimits.check(a.cfg.Ceiling); err != nil {
-			return nil, err
-		}
-		d.ResourceLimits, _ = json.Marshal(b.ResourceLimits)
+	if err := b.ResourceLimits.check(a.cfg.Bounds, a.planLimits(ctx)); err != nil {
+		return nil, err
 	}
 	if err := a.check(d); err != nil {
 		return nil, err
@@ -351,6 +348,7 @@ func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Scr
 		return nil, err
 	}
 	out := &found[Page[Script]]{Page[Script]{Items: []Script{}}}
+	plan := a.planLimits(ctx)
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		rows, err := q.ScriptPage(ctx, sqlc.ScriptPageParams{
 			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, Type: given(in.Type), Status: given(in.Status), Tag: given(in.Tag),
@@ -377,7 +375,7 @@ func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Scr
 		}
 		slices.SortFunc(full, func(x, y sqlc.Script) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
 		for _, s := range full {
-			out.Body.Items = append(out.Body.Items, a.scriptOfRow(s))
+			out.Body.Items = append(out.Body.Items, a.scriptOfRow(s, plan))
 		}
 		return nil
 	})
@@ -392,7 +390,7 @@ func (a *API) scriptGet(ctx context.Context, in *IDPath) (out *tagged[Script], e
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		row, err := q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id})
 		if err == nil {
-			out = a.scriptTagged(row)
+			out = a.scriptTagged(ctx, row)
 		}
 		return err
 	})
@@ -401,7 +399,7 @@ func (a *API) scriptGet(ctx context.Context, in *IDPath) (out *tagged[Script], e
 
 // unchangedSince judges If-Match against a script.
 func (a *API) unchangedSince(ctx context.Context, s sqlc.Script) error {
-	return precondition(ctx, a.scriptTagged(s).ETag)
+	return precondition(ctx, a.scriptTagged(ctx, s).ETag)
 }
 
 type scriptUpdateIn struct {
@@ -434,15 +432,15 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 			d.compiled = compiled
 		}
 		if sameScript(before, d.Script) {
-			out = a.scriptTagged(before)
+			out = a.scriptTagged(ctx, before)
 			return nil
 		}
 		after, err := a.updateScript(ctx, c, before, d)
 		if err != nil {
 			return err
 		}
-		out = a.scriptTagged(after)
-		return c.audit("script.update", "script", id.String(), a.scriptOfRow(before), out.Body)
+		out = a.scriptTagged(ctx, after)
+		return c.audit("script.update", "script", id.String(), a.scriptOfRow(before, a.planLimits(ctx)), out.Body)
 	})
 	return out, err
 }
@@ -512,16 +510,10 @@ func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatc
 	if d.Metadata, err = mergeObject("body.metadata", d.Metadata, b.Metadata); err != nil {
 		return err
 	}
-	switch {
-	case b.ResourceLimits.Null:
-		d.ResourceLimits = defaultResourceLimits()
-	case b.ResourceLimits.Set:
-		if err := b.ResourceLimits.Value.check(a.cfg.Ceiling); err != nil {
-			return err
-		}
-		given, _ := json.Marshal(b.ResourceLimits.Value)
-		d.ResourceLimits = mergePatch(d.ResourceLimits, given)
+	if err := ResourceLimits(b.ResourceLimits.raw).check(a.cfg.Bounds, a.planLimits(ctx)); err != nil {
+		return err
 	}
+	d.ResourceLimits = b.ResourceLimits.apply(d.ResourceLimits)
 	if b.OrganizationID.Set {
 		if d.OrganizationID, err = organizationFor(ctx, c.Queries, c.tenant, &b.OrganizationID.Value); err != nil {
 			return err
@@ -614,7 +606,7 @@ func (a *API) scriptDelete(ctx context.Context, in *IDPath) (*none, error) {
 		if _, err := c.ScriptDelete(ctx, sqlc.ScriptDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
 			return err
 		}
-		return c.audit("script.delete", "script", id.String(), a.scriptOfRow(before), nil)
+		return c.audit("script.delete", "script", id.String(), a.scriptOfRow(before, a.planLimits(ctx)), nil)
 	})
 }
 
@@ -638,8 +630,8 @@ func (a *API) scriptRelease(ctx context.Context, in *struct{ IDPath }) (out *tag
 				return err
 			}
 		}
-		out = a.scriptTagged(after)
-		return c.audit("script.release", "script", id.String(), a.scriptOfRow(before), a.scriptOfRow(after))
+		out = a.scriptTagged(ctx, after)
+		return c.audit("script.release", "script", id.String(), a.scriptOfRow(before, a.planLimits(ctx)), a.scriptOfRow(after, a.planLimits(ctx)))
 	})
 	return out, err
 }

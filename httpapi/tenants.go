@@ -12,29 +12,34 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"jsruntime/engine/catalog"
 	"jsruntime/sqlc"
 )
 
 // Tenant is a tenant as the API shows it.
 type Tenant struct {
-	ID        uuid.UUID `json:"id" format:"uuid"`
-	Slug      string    `json:"slug" doc:"Its name in URLs: /t/{slug}/…"`
-	Name      string    `json:"name"`
-	Status    string    `json:"status" enum:"active,suspended"`
-	Plan      Plan      `json:"plan" doc:"What it may use; what is absent has the operator's default."`
-	Settings  Object    `json:"settings" doc:"The operator's own JSON; the server does not read it."`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	ID     uuid.UUID `json:"id" format:"uuid"`
+	Slug   string    `json:"slug" doc:"Its name in URLs: /t/{slug}/…"`
+	Name   string    `json:"name"`
+	Status string    `json:"status" enum:"active,suspended"`
+	Plan   Plan      `json:"plan" doc:"What it may use; what is absent has the operator's default."`
+	// EffectiveLimits are those of a script that asks for nothing.
+	EffectiveLimits EffectiveLimits `json:"effective_limits" doc:"The limits of a script that asks for none, and the most that one may ask for."`
+	Settings        Object          `json:"settings" doc:"The operator's own JSON; the server does not read it."`
+	CreatedAt       time.Time       `json:"created_at"`
+	UpdatedAt       time.Time       `json:"updated_at"`
 }
 
-func tenantTagged(row sqlc.Tenant) *tagged[Tenant] {
-	shown := tenantOfRow(row)
-	return &tagged[Tenant]{ETag: tagOf(shown), Body: shown}
+func (a *API) tenantTagged(row sqlc.Tenant) *tagged[Tenant] {
+	shown := a.tenantOfRow(row)
+	row.CreatedAt, row.UpdatedAt = utc(row.CreatedAt), utc(row.UpdatedAt) // in one zone
+	return &tagged[Tenant]{ETag: tagOf(row, shown.EffectiveLimits), Body: shown}
 }
 
-func tenantOfRow(t sqlc.Tenant) Tenant {
+func (a *API) tenantOfRow(t sqlc.Tenant) Tenant {
 	return Tenant{
-		ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: planOf(t.Plan), Settings: Object(t.Settings), CreatedAt: utc(t.CreatedAt), UpdatedAt: utc(t.UpdatedAt),
+		EffectiveLimits: a.effectiveLimits(catalog.PlanOf(t.Plan).Limits, nil),
+		ID:              t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: planOf(t.Plan), Settings: Object(t.Settings), CreatedAt: utc(t.CreatedAt), UpdatedAt: utc(t.UpdatedAt),
 	}
 }
 
@@ -70,6 +75,9 @@ func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*createdTag
 		given, _ := json.Marshal(in.Body.Plan)
 		plan = mergePatch(nil, given)
 	}
+	if err := a.checkPlan(plan); err != nil {
+		return nil, err
+	}
 	err := a.operate(ctx, id, func(c *change) error {
 		t, err := c.TenantCreate(ctx, sqlc.TenantCreateParams{ID: id, Slug: in.Body.Slug, Name: in.Body.Name, Plan: plan, Settings: in.Body.Settings.raw()})
 		if err != nil {
@@ -78,7 +86,7 @@ func (a *API) tenantCreate(ctx context.Context, in *tenantCreateIn) (*createdTag
 		if _, err := c.OrganizationCreate(ctx, sqlc.OrganizationCreateParams{ID: newID(), TenantID: id, Name: "default", IsDefault: true}); err != nil {
 			return err
 		}
-		shown := tenantTagged(t)
+		shown := a.tenantTagged(t)
 		out.Body, out.ETag = shown.Body, shown.ETag
 		out.Location = "/api/v1/tenants/" + id.String()
 		return c.audit("tenant.create", "tenant", id.String(), nil, out.Body)
@@ -102,7 +110,7 @@ func (a *API) tenantList(ctx context.Context, in *tenantListIn) (*found[Page[Ten
 	if err != nil {
 		return nil, err
 	}
-	return &found[Page[Tenant]]{pageOf(a.cursors, rows, in.Limit, bind, tenantOfRow, func(t sqlc.Tenant) position {
+	return &found[Page[Tenant]]{pageOf(a.cursors, rows, in.Limit, bind, a.tenantOfRow, func(t sqlc.Tenant) position {
 		return position{at: t.CreatedAt, id: t.ID}
 	})}, nil
 }
@@ -117,7 +125,7 @@ func (a *API) tenantGet(ctx context.Context, in *TenantPath) (*tagged[Tenant], e
 	if err != nil {
 		return nil, err
 	}
-	return tenantTagged(*t), nil
+	return a.tenantTagged(*t), nil
 }
 
 type tenantUpdateIn struct {
@@ -155,11 +163,16 @@ func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*tagged[Ten
 		if err != nil {
 			return err
 		}
-		out = tenantTagged(t)
+		out = a.tenantTagged(t)
 		if err := precondition(ctx, out.ETag); err != nil {
 			return err
 		}
 		p := sqlc.TenantUpdateParams{ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: in.Body.Plan.apply(t.Plan), Settings: t.Settings}
+		if in.Body.Plan.has("limits") {
+			if err := a.checkPlan(p.Plan); err != nil {
+				return err
+			}
+		}
 		setIf(&p.Slug, in.Body.Slug)
 		setIf(&p.Name, in.Body.Name)
 		setIf(&p.Status, in.Body.Status)
@@ -173,8 +186,8 @@ func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*tagged[Ten
 		if err != nil {
 			return err
 		}
-		out = tenantTagged(after)
-		return c.audit("tenant.update", "tenant", t.ID.String(), tenantOfRow(t), out.Body)
+		out = a.tenantTagged(after)
+		return c.audit("tenant.update", "tenant", t.ID.String(), a.tenantOfRow(t), out.Body)
 	})
 	a.Forget("tenants", ref.ID)
 	return out, err
@@ -191,7 +204,7 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 		if err != nil {
 			return err
 		}
-		if err := precondition(ctx, tenantTagged(t).ETag); err != nil {
+		if err := precondition(ctx, a.tenantTagged(t).ETag); err != nil {
 			return err
 		}
 		if err := c.TenantDeleteScripts(ctx, t.ID); err != nil {
@@ -203,7 +216,7 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 		if _, err := c.TenantDelete(ctx, t.ID); err != nil {
 			return err
 		}
-		return c.audit("tenant.delete", "tenant", t.ID.String(), tenantOfRow(t), nil)
+		return c.audit("tenant.delete", "tenant", t.ID.String(), a.tenantOfRow(t), nil)
 	})
 	a.Forget("tenants", ref.ID)
 	return nil, err
@@ -216,6 +229,7 @@ type Plan struct {
 	MaxQueueDepth     *int64         `json:"max_queue_depth,omitempty" minimum:"0" maximum:"2000000000" nullable:"true" doc:"Executions that wait. 100,000 by default."`
 	MaxKVBytes        *int64         `json:"max_kv_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"Keys and values in kv."`
 	MaxHistoryBytes   *int64         `json:"max_history_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"All that it stores beside kv: executions, logs, versions, events, dead letters, audit log."`
+	Limits            PlanLimits     `json:"limits,omitempty"`
 	Retention         *PlanRetention `json:"retention,omitempty"`
 	JIT               *string        `json:"jit,omitempty" enum:"full,maglev,baseline,off" nullable:"true" doc:"How far V8 compiles its scripts, where that is less than --jit of a node."`
 }

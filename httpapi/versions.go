@@ -180,7 +180,7 @@ func (a *API) versionRestore(ctx context.Context, in *versionRestoreIn) (*create
 			Source:  v.Source, Handlers: nonNil(v.Handlers),
 		}
 		out.Location = fmt.Sprintf("/api/v1/scripts/%s/versions/%d", id, v.VersionNumber)
-		return c.audit("script.restore", "script", id.String(), a.scriptOfRow(before), a.scriptOfRow(after))
+		return c.audit("script.restore", "script", id.String(), a.scriptOfRow(before, a.planLimits(ctx)), a.scriptOfRow(after, a.planLimits(ctx)))
 	})
 	return out, err
 }

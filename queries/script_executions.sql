@@ -107,8 +107,7 @@ WITH RECURSIVE pairs AS (
 )
 SELECT p.tenant_id, p.script_id, p.run_at, EXTRACT(EPOCH FROM p.run_at - now())::float8 AS due_in_seconds,
     (t.status = 'active')::boolean AS tenant_active, (s.status = 'active')::boolean AS script_active, (s.status = 'archived')::boolean AS archived,
-    COALESCE(CASE WHEN jsonb_typeof(s.resource_limits->'max_concurrent_runs') = 'number'
-        THEN LEAST((s.resource_limits->>'max_concurrent_runs')::numeric, 1000000)::integer END, @script_concurrency::integer)::integer AS script_concurrency,
+    s.resource_limits, t.plan,
     COALESCE(CASE WHEN jsonb_typeof(t.plan->'max_concurrent_runs') = 'number'
         THEN LEAST((t.plan->>'max_concurrent_runs')::numeric, 1000000)::integer END, @tenant_concurrency::integer)::integer AS tenant_concurrency
 FROM page p JOIN tenants t ON t.id = p.tenant_id JOIN scripts s ON s.id = p.script_id

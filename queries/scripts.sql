@@ -3,7 +3,7 @@
 -- name: ScriptHead :one
 -- Everything of a script but its source.
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.history, s.quarantined_until
+       s.history, s.quarantined_until, t.plan
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = @id AND s.tenant_id = @tenant_id;
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/heap"
 	"context"
+	"encoding/json"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"jsruntime/engine"
+	"jsruntime/engine/catalog"
 	"jsruntime/migrations/tenantdb"
 	"jsruntime/sqlc"
 )
@@ -70,7 +72,11 @@ type dispatcher struct {
 	discoverTook time.Duration
 	roundTook    time.Duration // of the pages so far
 	nextDue      time.Time     // when the first execution known to lie in the future is due
-	resume       time.Time     // when the first pause of a script or tenant that has something to claim ends; zero: there is none
+	// The concurrency that was resolved last, and of what: most scripts have the same.
+	lastPlan, lastLimits json.RawMessage
+	lastLimit            int
+
+	resume time.Time // when the first pause of a script or tenant that has something to claim ends; zero: there is none
 }
 
 // dispatch claims until ctx is done. What it starts lives as long as work.
@@ -207,7 +213,7 @@ func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 	err = d.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) (err error) {
 		page, err = queries.ExecutionDiscover(ctx, sqlc.ExecutionDiscoverParams{
 			AfterTenantID: d.cursor.tenant, AfterScriptID: d.cursor.script, RowLimit: discoverPage,
-			ScriptConcurrency: int32(d.cfg.ScriptConcurrency), TenantConcurrency: int32(d.cfg.TenantConcurrency),
+			TenantConcurrency: int32(d.cfg.TenantConcurrency),
 		})
 		return err
 	})
@@ -234,7 +240,7 @@ func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 			q = &queued{}
 			d.pairs[p] = q
 		}
-		q.seen, q.scriptLimit, q.tenantLimit = now, int(row.ScriptConcurrency), int(row.TenantConcurrency)
+		q.seen, q.scriptLimit, q.tenantLimit = now, d.scriptLimit(row), int(row.TenantConcurrency)
 		q.floorRunAt, q.floorID = time.Time{}, uuid.Nil
 		if row.DueInSeconds > 0 {
 			q.ready = false
@@ -262,6 +268,15 @@ func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 	return false, nil
 }
 
+// scriptLimit is the script's max_concurrent_runs, by the rule of the engine that will run it.
+func (d *dispatcher) scriptLimit(row sqlc.ExecutionDiscoverRow) int {
+	if !bytes.Equal(row.Plan, d.lastPlan) || !bytes.Equal(row.ResourceLimits, d.lastLimits) || d.lastLimit == 0 {
+		limits := d.cfg.Bounds.Limits(catalog.PlanOf(row.Plan).Limits, row.ResourceLimits)
+		d.lastPlan, d.lastLimits, d.lastLimit = row.Plan, row.ResourceLimits, limits.MaxConcurrentRuns
+	}
+	return d.lastLimit
+}
+
 // stopped serves a script that is not active: ticks of it that wait are cancelled, what a person asked for by hand runs.
 func (d *dispatcher) stopped(ctx context.Context, p pair, row sqlc.ExecutionDiscoverRow) error {
 	began := time.Now()
@@ -276,7 +291,7 @@ func (d *dispatcher) stopped(ctx context.Context, p pair, row sqlc.ExecutionDisc
 		return err
 	}
 	if row.TenantActive && !row.Archived {
-		q := &queued{scriptLimit: int(row.ScriptConcurrency), tenantLimit: int(row.TenantConcurrency)}
+		q := &queued{scriptLimit: d.scriptLimit(row), tenantLimit: int(row.TenantConcurrency)}
 		if _, err := d.claimShare(ctx, []pair{p}, []*queued{q}); err != nil {
 			return err
 		}

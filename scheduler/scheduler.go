@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"jsruntime/engine"
+	"jsruntime/engine/catalog"
 	"jsruntime/engine/cluster"
 	"jsruntime/engine/storage"
 	"jsruntime/sqlc"
@@ -42,8 +43,8 @@ type Config struct {
 
 	// Concurrency is how many queued executions this node runs at one time. 0 means 64.
 	Concurrency int
-	// ScriptConcurrency is max_concurrent_runs of a script that names none. 0 means 5.
-	ScriptConcurrency int
+	// Bounds are the operator's defaults and ceilings of scripts' limits, max_concurrent_runs among them. Zero: catalog.BuiltIn().
+	Bounds catalog.Bounds
 	// TenantConcurrency is how many queued executions a tenant whose plan names no max_concurrent_runs has running at
 	// one time across all nodes. 0 means 100.
 	TenantConcurrency int
@@ -101,12 +102,11 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("Node is required")
 	}
 	c.Concurrency = cmp.Or(c.Concurrency, 64)
-	c.ScriptConcurrency = cmp.Or(c.ScriptConcurrency, engine.DefaultLimits().MaxConcurrentRuns)
 	c.TenantConcurrency = cmp.Or(c.TenantConcurrency, 100)
 	for _, positive := range []struct {
 		name  string
 		value int
-	}{{"Concurrency", c.Concurrency}, {"ScriptConcurrency", c.ScriptConcurrency}, {"TenantConcurrency", c.TenantConcurrency}} {
+	}{{"Concurrency", c.Concurrency}, {"TenantConcurrency", c.TenantConcurrency}} {
 		if positive.value < 1 {
 			return c, fmt.Errorf("%s must be at least 1, not %d", positive.name, positive.value)
 		}

@@ -309,7 +309,7 @@ const executionDiscover = `-- name: ExecutionDiscover :many
 WITH RECURSIVE pairs AS (
     (
         SELECT e.tenant_id, e.script_id, e.run_at FROM script_executions e
-        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > ($3::uuid, $4::uuid)
+        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > ($2::uuid, $3::uuid)
         ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
     )
     UNION ALL
@@ -319,20 +319,18 @@ WITH RECURSIVE pairs AS (
         ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
     ) n
 ), page AS (
-    SELECT p.tenant_id, p.script_id, p.run_at FROM pairs p LIMIT $5
+    SELECT p.tenant_id, p.script_id, p.run_at FROM pairs p LIMIT $4
 )
 SELECT p.tenant_id, p.script_id, p.run_at, EXTRACT(EPOCH FROM p.run_at - now())::float8 AS due_in_seconds,
     (t.status = 'active')::boolean AS tenant_active, (s.status = 'active')::boolean AS script_active, (s.status = 'archived')::boolean AS archived,
-    COALESCE(CASE WHEN jsonb_typeof(s.resource_limits->'max_concurrent_runs') = 'number'
-        THEN LEAST((s.resource_limits->>'max_concurrent_runs')::numeric, 1000000)::integer END, $1::integer)::integer AS script_concurrency,
+    s.resource_limits, t.plan,
     COALESCE(CASE WHEN jsonb_typeof(t.plan->'max_concurrent_runs') = 'number'
-        THEN LEAST((t.plan->>'max_concurrent_runs')::numeric, 1000000)::integer END, $2::integer)::integer AS tenant_concurrency
+        THEN LEAST((t.plan->>'max_concurrent_runs')::numeric, 1000000)::integer END, $1::integer)::integer AS tenant_concurrency
 FROM page p JOIN tenants t ON t.id = p.tenant_id JOIN scripts s ON s.id = p.script_id
 ORDER BY p.tenant_id, p.script_id
 `
 
 type ExecutionDiscoverParams struct {
-	ScriptConcurrency int32
 	TenantConcurrency int32
 	AfterTenantID     uuid.UUID
 	AfterScriptID     uuid.UUID
@@ -347,7 +345,8 @@ type ExecutionDiscoverRow struct {
 	TenantActive      bool
 	ScriptActive      bool
 	Archived          bool
-	ScriptConcurrency int32
+	ResourceLimits    json.RawMessage
+	Plan              json.RawMessage
 	TenantConcurrency int32
 }
 
@@ -356,7 +355,6 @@ type ExecutionDiscoverRow struct {
 // until the first of them is due. A loose scan: one descent of idx_executions_queue for each pair, however many rows it has.
 func (q *Queries) ExecutionDiscover(ctx context.Context, arg ExecutionDiscoverParams) ([]ExecutionDiscoverRow, error) {
 	rows, err := q.db.Query(ctx, executionDiscover,
-		arg.ScriptConcurrency,
 		arg.TenantConcurrency,
 		arg.AfterTenantID,
 		arg.AfterScriptID,
@@ -377,7 +375,8 @@ func (q *Queries) ExecutionDiscover(ctx context.Context, arg ExecutionDiscoverPa
 			&i.TenantActive,
 			&i.ScriptActive,
 			&i.Archived,
-			&i.ScriptConcurrency,
+			&i.ResourceLimits,
+			&i.Plan,
 			&i.TenantConcurrency,
 		); err != nil {
 			return nil, err

@@ -454,7 +454,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 const scriptHead = `-- name: ScriptHead :one
 
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.history, s.quarantined_until
+       s.history, s.quarantined_until, t.plan
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = $1 AND s.tenant_id = $2
 `
@@ -476,6 +476,7 @@ type ScriptHeadRow struct {
 	ResourceLimits   json.RawMessage
 	History          json.RawMessage
 	QuarantinedUntil *time.Time
+	Plan             json.RawMessage
 }
 
 // For the catalog.
@@ -495,6 +496,7 @@ func (q *Queries) ScriptHead(ctx context.Context, arg ScriptHeadParams) (ScriptH
 		&i.ResourceLimits,
 		&i.History,
 		&i.QuarantinedUntil,
+		&i.Plan,
 	)
 	return i, err
 }

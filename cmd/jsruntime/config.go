@@ -15,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"jsruntime/engine"
+	"jsruntime/engine/catalog"
 	"jsruntime/engine/compile"
 )
 
@@ -71,6 +73,9 @@ type serveConfig struct {
 	MaxKV          int64 `name:"max-kv-bytes" default:"268435456" help:"Bytes that a tenant may store in kv, unless its plan says otherwise."`
 	MaxScripts     int   `name:"max-scripts" default:"10000" help:"Scripts that a tenant may have, unless its plan says otherwise."`
 
+	LimitDefault []string `placeholder:"NAME=VALUE" help:"What a limit is for scripts that ask for nothing, unless their tenant's plan says otherwise; may be given for each limit: LIMITNAMES."`
+	LimitCeiling []string `placeholder:"NAME=VALUE" help:"The most of a limit that a script may ask for, and a tenant's plan may allow."`
+
 	TLS tlsConfig `embed:""`
 
 	Demo         bool   `help:"Make the tenant demo with samples of each script type, and print how to call it."`
@@ -84,6 +89,8 @@ type serveConfig struct {
 	// Secrets are read from the environment only, where other users of the machine do not see them.
 	adminKey  string
 	secretKey string
+
+	bounds catalog.Bounds // LimitDefault and LimitCeiling, once they are validated
 }
 
 type compileConfig struct {
@@ -116,7 +123,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			if v.Flag == nil || v.Name == "help" {
 				return v.Help
 			}
-			return strings.TrimSpace(v.Help + " ($" + variable(v.Name) + ")")
+			return strings.TrimSpace(strings.ReplaceAll(v.Help, "LIMITNAMES", strings.Join(engine.LimitNames(), ", ")) + " ($" + variable(v.Name) + ")")
 		}),
 	)
 	if err != nil {
@@ -205,6 +212,9 @@ func (c *serveConfig) validate() error {
 		return fmt.Errorf("worker: %w (set --worker or JSRUNTIME_WORKER)", err)
 	}
 	if err := c.TLS.validate(); err != nil {
+		return err
+	}
+	if c.bounds, err = catalog.ParseBounds(c.LimitDefault, c.LimitCeiling); err != nil {
 		return err
 	}
 	switch {

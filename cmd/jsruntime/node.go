@@ -255,7 +255,7 @@ func (n *node) buildCatalog(context.Context) (err error) {
 	for _, channel := range []string{logtail.ChannelLines, logtail.ChannelWanted} {
 		n.notifications.Subscribe(channel, func(payload string) { n.tail.Notified(channel, payload) })
 	}
-	n.catalog, err = catalog.New(catalog.Config{Pool: n.db, Listener: n.notifications, Compile: compileRow(n.compiler), Log: n.log})
+	n.catalog, err = catalog.New(catalog.Config{Pool: n.db, Listener: n.notifications, Bounds: n.cfg.bounds, Compile: compileRow(n.compiler), Log: n.log})
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
@@ -311,7 +311,8 @@ func (n *node) buildEngine(context.Context) (err error) {
 	}
 	n.quarantines = newQuarantines(n.leases, n.catalog, n.log)
 	n.engine, err = engine.New(engine.Config{
-		WorkerPath: n.cfg.Worker, WorkerArgs: workerArgs(n.cfg.JIT), Sandbox: n.cfg.Sandbox,
+		MaxMemoryCeiling: n.cfg.bounds.Ceiling.MaxMemoryBytes,
+		WorkerPath:       n.cfg.Worker, WorkerArgs: workerArgs(n.cfg.JIT), Sandbox: n.cfg.Sandbox,
 		MaxWorkers: n.cfg.Workers, MaxWarm: n.cfg.Warm, Spares: n.cfg.Spares, QueueWait: n.cfg.QueueWait, DrainGrace: time.Second,
 		Members: n.members, TenantConcurrency: n.tenants.concurrency, TenantJIT: n.tenants.jit(n.cfg.JIT),
 		Host: n.traces.host(n.host), Env: n.secrets.EnvJSON, Secrets: n.secrets.Known, MapStack: compile.MapStack,
@@ -334,7 +335,7 @@ func (n *node) buildScheduler(context.Context) (err error) {
 		return fmt.Errorf("node: %w", err)
 	}
 	n.scheduler, err = scheduler.New(scheduler.Config{
-		Pool: n.leases, Executor: n.queued, Scripts: n.catalog, Node: n.member, Listener: n.notifications, DrainTimeout: n.cfg.DrainTimeout,
+		Pool: n.leases, Executor: n.queued, Scripts: n.catalog, Node: n.member, Listener: n.notifications, Bounds: n.cfg.bounds, DrainTimeout: n.cfg.DrainTimeout,
 		Retention: retention(n.cfg.HistoryDays), FailedRetention: shorter(n.cfg.FailedDays), LogRetention: shorter(n.cfg.LogDays),
 		AuditRetention: retention(n.cfg.AuditDays), DeadLetterRetention: retention(n.cfg.DeadLetterDays),
 		KeepVersions: cmp.Or(n.cfg.KeepVersions, -1), Storage: n.storage, MaxHistoryBytes: n.cfg.MaxHistory,
@@ -365,7 +366,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 	n.api, err = httpapi.New(httpapi.Config{
 		Pool: n.db, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
 		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine,
-		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, MaxScripts: int64(n.cfg.MaxScripts),
+		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
 		Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
 		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,

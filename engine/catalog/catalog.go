@@ -46,8 +46,8 @@ const pageRows = 5000
 type Config struct {
 	// Pool is read from. Required.
 	Pool *pgxpool.Pool
-	// Ceiling is the most that scripts get of each limit. Zero: engine.CeilingLimits().
-	Ceiling engine.Limits
+	// Bounds are the operator's defaults and ceilings of scripts' limits. Zero: BuiltIn().
+	Bounds Bounds
 	// CompiledBytes bounds the compiled versions (with source maps) in memory. 0: 256 MiB.
 	CompiledBytes int64
 	// Heads bounds the scripts whose status and limits are in memory. 0: 200,000, about 100 MB.
@@ -100,9 +100,10 @@ type Catalog struct {
 	mu    sync.Mutex // of the writer: everything below, and the publishing of snapshots
 	bound int64      // transactions below it have been read
 	seen  map[int64]struct{}
-	// The limits that were read last: most scripts have the same.
-	lastLimits    engine.Limits
-	lastLimitsRaw string
+	// The limits that were read last, and of whose plan they are: most scripts have the same. A tenant whose plan has none is uuid.Nil.
+	lastLimits       engine.Limits
+	lastLimitsRaw    string
+	lastLimitsTenant uuid.UUID
 }
 
 // Tenant is a tenant as the node knows it.
@@ -168,9 +169,7 @@ func New(cfg Config) (*Catalog, error) {
 	if cfg.Pool == nil {
 		return nil, errors.New("Pool is required")
 	}
-	if cfg.Ceiling == (engine.Limits{}) {
-		cfg.Ceiling = engine.CeilingLimits()
-	}
+	cfg.Bounds = cfg.Bounds.orBuiltIn()
 	cfg.CompiledBytes = cmp.Or(cfg.CompiledBytes, 256<<20)
 	cfg.Heads = cmp.Or(cfg.Heads, 200_000)
 	cfg.Poll = cmp.Or(cfg.Poll, 3*time.Second)
@@ -373,7 +372,7 @@ func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
 	head := &Head{
 		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
 		Type: row.Type, Status: row.Status, Version: int(row.Version), History: HistoryOf(row.History),
-		Limits: EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), generation: c.generation.Add(1),
+		Limits: c.cfg.Bounds.Limits(PlanOf(row.Plan).Limits, row.ResourceLimits), generation: c.generation.Add(1),
 	}
 	if row.QuarantinedUntil != nil {
 		head.QuarantinedUntil = *row.QuarantinedUntil

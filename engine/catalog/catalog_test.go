@@ -414,38 +414,6 @@ func TestScript(t *testing.T) {
 	require.Equal(t, id, got.ID)
 }
 
-func TestLimitsFromJSON(t *testing.T) {
-	t.Parallel()
-	ceiling := engine.CeilingLimits()
-	limits, err := catalog.LimitsFromJSON(json.RawMessage(`{"max_execution_time_ms": 1500, "max_cpu_time_ms": 1e3, "max_memory_bytes": null}`), ceiling)
-	require.NoError(t, err)
-	want := engine.DefaultLimits()
-	want.MaxExecutionTime, want.MaxCPUTime = 1500*time.Millisecond, time.Second
-	require.Equal(t, want, limits)
-	shown, err := json.Marshal(catalog.LimitsJSON(limits))
-	require.NoError(t, err)
-	back, err := catalog.LimitsFromJSON(shown, ceiling)
-	require.NoError(t, err)
-	require.Equal(t, limits, back)
-
-	for raw, want := range map[string]string{
-		`{"max_memory_bytes": 1000}`:                    "resource_limits.max_memory_bytes: must be at least 8388608",
-		`{"max_memory_bytes": 99999999999}`:             "resource_limits.max_memory_bytes: must be at most 536870912, the operator's ceiling",
-		`{"max_execution_time_ms": 1.5}`:                "resource_limits.max_execution_time_ms: must be a whole number",
-		`{"max_execution_time_ms": "1"}`:                "resource_limits.max_execution_time_ms: must be a whole number",
-		`{"max_execution_time_ms": 1e300}`:              "resource_limits.max_execution_time_ms: must be a whole number",
-		`{"max_execution_time_ms": 0, "max_memory": 1}`: "resource_limits.max_execution_time_ms: must be at least 1; resource_limits.max_memory: is not a limit",
-		`[]`: "resource_limits: must be an object of whole numbers",
-	} {
-		_, err := catalog.LimitsFromJSON(json.RawMessage(raw), ceiling)
-		require.EqualError(t, err, want, raw)
-	}
-	// A ceiling that was lowered after the script was saved.
-	ceiling.MaxMemoryBytes = 32 << 20
-	require.EqualValues(t, 32<<20, catalog.EffectiveLimits(json.RawMessage(`{"max_memory_bytes": 134217728}`), ceiling).MaxMemoryBytes)
-	require.EqualValues(t, 32<<20, catalog.EffectiveLimits(nil, ceiling).MaxMemoryBytes)
-}
-
 func TestHTTPOf(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{

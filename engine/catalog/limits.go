@@ -8,12 +8,12 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"jsruntime/engine"
+	"jsruntime/engine/text"
 )
 
-// LimitError says what is wrong with one field of a script's resource_limits.
+// LimitError says what is wrong with one limit.
 type LimitError struct {
 	Field   string // max_memory_bytes, …; empty: the whole is no object
 	Value   any    // as it was given
@@ -38,113 +38,191 @@ func (e LimitErrors) Error() string {
 	return strings.Join(messages, "; ")
 }
 
-// limitField is one name of resource_limits.
-type limitField struct {
-	name string
-	min  int64
-	get  func(*engine.Limits) int64
-	set  func(*engine.Limits, int64)
+// Level is who decided a limit's value.
+type Level string
+
+// Levels, from the most general on. A value is the script's own, else the plan's default, else the operator's; and no more than the plan's
+// ceiling and the operator's, which is then who decided it.
+const (
+	LevelDefault Level = "default" // --limit-default, or what is built in
+	LevelCeiling Level = "ceiling" // --limit-ceiling, or what is built in
+	LevelPlan    Level = "plan"    // the tenant's plan.limits
+	LevelScript  Level = "script"  // the script's resource_limits
+)
+
+// Bounds are the operator's defaults and ceilings, for all tenants of a node.
+type Bounds struct{ Default, Ceiling engine.Limits }
+
+// BuiltIn are the bounds of a node without --limit-default and --limit-ceiling.
+func BuiltIn() Bounds {
+	return Bounds{Default: engine.DefaultLimits(), Ceiling: engine.CeilingLimits()}
 }
 
-func millis(d *time.Duration) (int64, func(int64)) {
-	return d.Milliseconds(), func(v int64) { *d = time.Duration(v) * time.Millisecond }
-}
-
-// limitFields lists all limits in the order in which the API shows them.
-func limitFields() []limitField {
-	return []limitField{
-		{"max_execution_time_ms", 1, func(l *engine.Limits) int64 { v, _ := millis(&l.MaxExecutionTime); return v },
-			func(l *engine.Limits, v int64) { _, set := millis(&l.MaxExecutionTime); set(v) }},
-		{"max_memory_bytes", engine.MinMemoryBytes, func(l *engine.Limits) int64 { return l.MaxMemoryBytes },
-			func(l *engine.Limits, v int64) { l.MaxMemoryBytes = v }},
-		{"max_concurrent_runs", 1, func(l *engine.Limits) int64 { return int64(l.MaxConcurrentRuns) },
-			func(l *engine.Limits, v int64) { l.MaxConcurrentRuns = int(v) }},
-		{"max_api_calls_per_minute", 0, func(l *engine.Limits) int64 { return int64(l.MaxAPICallsPerMinute) },
-			func(l *engine.Limits, v int64) { l.MaxAPICallsPerMinute = int(v) }},
-		{"max_output_size_bytes", 1, func(l *engine.Limits) int64 { return l.MaxOutputSizeBytes },
-			func(l *engine.Limits, v int64) { l.MaxOutputSizeBytes = v }},
-		{"max_cpu_time_ms", 0, func(l *engine.Limits) int64 { v, _ := millis(&l.MaxCPUTime); return v },
-			func(l *engine.Limits, v int64) { _, set := millis(&l.MaxCPUTime); set(v) }},
-		{"max_log_bytes", 0, func(l *engine.Limits) int64 { return l.MaxLogBytes },
-			func(l *engine.Limits, v int64) { l.MaxLogBytes = v }},
-		{"max_request_body_bytes", 0, func(l *engine.Limits) int64 { return l.MaxRequestBodyBytes },
-			func(l *engine.Limits, v int64) { l.MaxRequestBodyBytes = v }},
+// orBuiltIn replaces the zero value.
+func (b Bounds) orBuiltIn() Bounds {
+	if b == (Bounds{}) {
+		return BuiltIn()
 	}
+	return b
 }
 
-// LimitsFromJSON reads a script's resource_limits, which may be partial: what is absent or null has its default, or the
-// ceiling where that is lower. Names that do not exist, values that are no whole numbers, and values outside of the least
-// possible and the operator's ceiling are a LimitErrors.
-func LimitsFromJSON(raw json.RawMessage, ceiling engine.Limits) (engine.Limits, error) {
-	limits, problems := readLimits(raw, ceiling)
-	if len(problems) > 0 {
-		return limits, problems
+// PlanLimit is what a tenant's plan says of one limit.
+type PlanLimit struct {
+	Default *int64 `json:"default"` // nil: the operator's
+	Ceiling *int64 `json:"ceiling"` // nil: the operator's
+}
+
+// UnmarshalJSON takes a bare number for the ceiling.
+func (p *PlanLimit) UnmarshalJSON(b []byte) error {
+	if b = bytes.TrimSpace(b); len(b) > 0 && b[0] != '{' {
+		n, ok := wholeNumber(json.Number(b))
+		if !ok {
+			return fmt.Errorf("%s is no whole number", b)
+		}
+		*p = PlanLimit{Ceiling: &n}
+		return nil
 	}
-	return limits, nil
+	type plain PlanLimit
+	return json.Unmarshal(b, (*plain)(p))
 }
 
-// EffectiveLimits are the limits that a stored script runs with: as LimitsFromJSON, with values beyond a ceiling that the
-// operator has lowered since cut to it, and what cannot be read at its default.
-func EffectiveLimits(raw json.RawMessage, ceiling engine.Limits) engine.Limits {
-	limits, _ := readLimits(raw, ceiling)
-	return limits
+func (p PlanLimit) equal(o PlanLimit) bool {
+	same := func(a, b *int64) bool { return a == b || a != nil && b != nil && *a == *b }
+	return same(p.Default, o.Default) && same(p.Ceiling, o.Ceiling)
 }
 
-// LimitsJSON shows limits under their names in resource_limits, as the API does. max_cpu_time_ms is left out where there is
-// none.
-func LimitsJSON(limits engine.Limits) map[string]int64 {
-	shown := make(map[string]int64)
-	for _, f := range limitFields() {
-		if v := f.get(&limits); v != 0 || f.name != "max_cpu_time_ms" {
-			shown[f.name] = v
+// PlanLimits are a tenant's plan.limits, by name.
+type PlanLimits map[string]PlanLimit
+
+// Check says what is wrong with a plan's limits under the operator's bounds. Its fields are NAME, NAME.default or NAME.ceiling.
+func (p PlanLimits) Check(b Bounds) LimitErrors {
+	b = b.orBuiltIn()
+	var problems LimitErrors
+	table := engine.LimitTable()
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		at := slices.IndexFunc(table, func(l engine.Limit) bool { return l.Name == name })
+		if at < 0 {
+			problems = append(problems, unknownLimit(name, nil))
+			continue
+		}
+		l, own := table[at], p[name]
+		top, whose := l.Of(b.Ceiling), "the operator's ceiling"
+		for _, given := range []struct {
+			field string
+			value *int64
+		}{{".ceiling", own.Ceiling}, {".default", own.Default}} {
+			switch {
+			case given.value == nil:
+				continue
+			case *given.value < l.Min:
+				problems = append(problems, &LimitError{Field: name + given.field, Value: *given.value, Message: fmt.Sprintf("must be at least %d", l.Min)})
+			case *given.value > top:
+				problems = append(problems, &LimitError{Field: name + given.field, Value: *given.value, Message: fmt.Sprintf("must be at most %d, %s", top, whose)})
+			}
+			if given.field == ".ceiling" {
+				top, whose = min(top, *given.value), "the plan's own ceiling"
+			}
 		}
 	}
-	return shown
+	return problems
 }
 
-func readLimits(raw json.RawMessage, ceiling engine.Limits) (engine.Limits, LimitErrors) {
-	limits := engine.DefaultLimits()
-	fields := limitFields()
-	for _, f := range fields {
-		if top := f.get(&ceiling); f.get(&limits) > top {
-			f.set(&limits, top)
+// EffectiveLimits are the limits that a script runs with, and who decided them.
+type EffectiveLimits struct {
+	Limits   engine.Limits
+	Levels   map[string]Level // of each limit, by name
+	Ceilings engine.Limits    // the most that its author may ask for
+	// CeilingLevels say whose ceiling that is: LevelCeiling or LevelPlan.
+	CeilingLevels map[string]Level
+}
+
+// Effective resolves a script's resource_limits within the plan of its tenant and the operator's bounds. A value beyond a ceiling, which was
+// lowered since, is cut to it. What cannot be read is as absent, and among the errors, which are those of an author who asks for it now.
+func (b Bounds) Effective(plan PlanLimits, resourceLimits json.RawMessage) (EffectiveLimits, LimitErrors) {
+	b = b.orBuiltIn()
+	table := engine.LimitTable()
+	out := EffectiveLimits{Levels: make(map[string]Level, len(table)), CeilingLevels: make(map[string]Level, len(table))}
+	asked, problems := askedLimits(resourceLimits, table)
+	for _, l := range table {
+		ceiling, whose := l.Of(b.Ceiling), LevelCeiling
+		own := plan[l.Name]
+		if own.Ceiling != nil && *own.Ceiling <= ceiling {
+			ceiling, whose = *own.Ceiling, LevelPlan
 		}
+		value, level := l.Of(b.Default), LevelDefault
+		if own.Default != nil {
+			value, level = *own.Default, LevelPlan
+		}
+		if v, ok := asked[l.Name]; ok {
+			if value, level = v, LevelScript; v > ceiling {
+				problems = append(problems, &LimitError{Field: l.Name, Value: v, Message: fmt.Sprintf("must be at most %d, %s", ceiling, ceilingOf(whose))})
+			}
+		}
+		// No limit at all is more than a ceiling that somebody has set.
+		if value > ceiling || value == 0 && l.Optional && (whose == LevelPlan || ceiling != l.Ceiling) {
+			value, level = ceiling, whose
+		}
+		l.Set(&out.Limits, value)
+		l.Set(&out.Ceilings, ceiling)
+		out.Levels[l.Name], out.CeilingLevels[l.Name] = level, whose
 	}
+	slices.SortStableFunc(problems, func(a, b *LimitError) int { return strings.Compare(a.Field, b.Field) })
+	return out, problems
+}
+
+// Limits are those of Effective.
+func (b Bounds) Limits(plan PlanLimits, resourceLimits json.RawMessage) engine.Limits {
+	effective, _ := b.Effective(plan, resourceLimits)
+	return effective.Limits
+}
+
+func ceilingOf(whose Level) string {
+	if whose == LevelPlan {
+		return "the ceiling of the tenant's plan"
+	}
+	return "the operator's ceiling"
+}
+
+func unknownLimit(name string, value any) *LimitError {
+	e := &LimitError{Field: name, Value: value, Message: "is not a limit"}
+	if near := text.Nearest(name, engine.LimitNames()); near != "" {
+		e.Message += "; did you mean " + near + "?"
+	}
+	return e
+}
+
+// askedLimits reads resource_limits: the values that are whole numbers and not below the least.
+func askedLimits(raw json.RawMessage, table []engine.Limit) (map[string]int64, LimitErrors) {
 	if len(raw) == 0 || string(raw) == "null" {
-		return limits, nil
+		return nil, nil
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var given map[string]any
 	if err := decoder.Decode(&given); err != nil {
-		return limits, LimitErrors{{Value: string(raw), Message: "must be an object of whole numbers"}}
+		return nil, LimitErrors{{Value: string(raw), Message: "must be an object of whole numbers"}}
 	}
+	asked := make(map[string]int64, len(given))
 	var problems LimitErrors
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		value := given[name]
+	for name, value := range given {
 		if value == nil {
 			continue
 		}
-		at := slices.IndexFunc(fields, func(f limitField) bool { return f.name == name })
+		at := slices.IndexFunc(table, func(l engine.Limit) bool { return l.Name == name })
 		if at < 0 {
-			problems = append(problems, &LimitError{Field: name, Value: value, Message: "is not a limit"})
+			problems = append(problems, unknownLimit(name, value))
 			continue
 		}
-		f, top := fields[at], fields[at].get(&ceiling)
-		n, ok := wholeNumber(value)
-		switch {
+		switch n, ok := wholeNumber(value); {
 		case !ok:
 			problems = append(problems, &LimitError{Field: name, Value: value, Message: "must be a whole number"})
-		case n < f.min:
-			problems = append(problems, &LimitError{Field: name, Value: value, Message: fmt.Sprintf("must be at least %d", f.min)})
-		case n > top:
-			problems = append(problems, &LimitError{Field: name, Value: value, Message: fmt.Sprintf("must be at most %d, the operator's ceiling", top)})
-			f.set(&limits, top)
+		case n < table[at].Min:
+			problems = append(problems, &LimitError{Field: name, Value: value, Message: fmt.Sprintf("must be at least %d", table[at].Min)})
 		default:
-			f.set(&limits, n)
+			asked[name] = n
 		}
 	}
-	return limits, problems
+	return asked, problems
 }
 
 // wholeNumber reads a JSON number, 5.0 and 1e3 included, as JavaScript writes them.
@@ -161,4 +239,56 @@ func wholeNumber(value any) (int64, bool) {
 		return 0, false
 	}
 	return int64(f), true
+}
+
+// ParseBounds reads --limit-default and --limit-ceiling, each a list of NAME=VALUE. An error begins with the flag's name.
+func ParseBounds(defaults, ceilings []string) (Bounds, error) {
+	b := BuiltIn()
+	setDefault, err := parseLimits("limit-default", defaults, &b.Default)
+	if err != nil {
+		return b, err
+	}
+	if _, err := parseLimits("limit-ceiling", ceilings, &b.Ceiling); err != nil {
+		return b, err
+	}
+	for _, l := range engine.LimitTable() {
+		ceiling := l.Of(b.Ceiling)
+		switch v := l.Of(b.Default); {
+		case v <= ceiling:
+		case setDefault[l.Name]:
+			return b, fmt.Errorf("limit-default: %s=%d is more than the ceiling of %d; raise it with --limit-ceiling %s=%d", l.Name, v, ceiling, l.Name, v)
+		default:
+			l.Set(&b.Default, ceiling)
+		}
+	}
+	return b, nil
+}
+
+func parseLimits(flag string, list []string, into *engine.Limits) (map[string]bool, error) {
+	given := map[string]bool{}
+	table := engine.LimitTable()
+	for _, item := range list {
+		name, value, found := strings.Cut(strings.TrimSpace(item), "=")
+		name = strings.TrimSpace(name)
+		if !found {
+			return nil, fmt.Errorf("%s: %q is not NAME=VALUE, such as max_memory_bytes=134217728", flag, item)
+		}
+		at := slices.IndexFunc(table, func(l engine.Limit) bool { return l.Name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("%s: %s %s", flag, name, unknownLimit(name, nil).Message)
+		}
+		l := table[at]
+		n, ok := wholeNumber(json.Number(strings.TrimSpace(value)))
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%s: %s=%s: must be a whole number", flag, name, value)
+		case n < l.Min || n > l.Most:
+			return nil, fmt.Errorf("%s: %s=%d: must be from %d to %d", flag, name, n, l.Min, l.Most)
+		case given[name]:
+			return nil, fmt.Errorf("%s: %s is given twice", flag, name)
+		}
+		given[name] = true
+		l.Set(into, n)
+	}
+	return given, nil
 }

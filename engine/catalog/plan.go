@@ -15,6 +15,8 @@ type Plan struct {
 	MaxKVBytes        *int64     `json:"max_kv_bytes"`
 	MaxHistoryBytes   *int64     `json:"max_history_bytes"` // of all tables but kv
 	Retention         *Retention `json:"retention"`
+	// Limits are defaults and ceilings of its scripts' limits, within the operator's.
+	Limits PlanLimits `json:"limits"`
 	// JIT is how far V8 compiles its scripts, where that is less than on the node.
 	JIT *string `json:"jit"`
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -188,8 +189,14 @@ func (c *Catalog) reloadTenants(ctx context.Context, ids map[uuid.UUID]struct{})
 		return fmt.Errorf("read tenants: %w", err)
 	}
 	for _, row := range rows {
-		c.putTenant(row)
+		tenant := tenantOf(row)
+		limits := c.putTenant(tenant)
 		delete(ids, row.ID)
+		if limits {
+			if err := c.reloadLimits(ctx, tenant); err != nil {
+				return err
+			}
+		}
 	}
 	for id := range ids {
 		c.removeTenant(id)
@@ -201,9 +208,9 @@ func tenantOf(row sqlc.Tenant) Tenant {
 	return Tenant{ID: row.ID, Slug: row.Slug, Name: row.Name, Suspended: row.Status != "active", Plan: PlanOf(row.Plan)}
 }
 
-func (c *Catalog) putTenant(row sqlc.Tenant) {
-	tenant := tenantOf(row)
-	if found, ok := c.byID.Load(row.ID); ok {
+// putTenant publishes a tenant's row. It reports whether the plan's limits are others than they were: they are in all its endpoints.
+func (c *Catalog) putTenant(tenant Tenant) (limits bool) {
+	if found, ok := c.byID.Load(tenant.ID); ok {
 		entry := found.(*tenantEntry)
 		before := entry.snapshot.Load()
 		r := before.routes
@@ -220,12 +227,37 @@ func (c *Catalog) putTenant(row sqlc.Tenant) {
 		}
 		entry.publish(tenant, r)
 		c.bySlug.Store(tenant.Slug, entry)
-		return
+		return !maps.EqualFunc(before.tenant.Plan.Limits, tenant.Plan.Limits, PlanLimit.equal)
 	}
 	entry := &tenantEntry{endpoints: make(map[uuid.UUID]*Endpoint)}
 	entry.publish(tenant, entry.build())
 	c.byID.Store(tenant.ID, entry)
 	c.bySlug.Store(tenant.Slug, entry)
+	return false
+}
+
+// reloadLimits makes a tenant's endpoints and heads anew, after its plan's limits have changed.
+func (c *Catalog) reloadLimits(ctx context.Context, tenant Tenant) error {
+	found, _ := c.byID.Load(tenant.ID)
+	entry := found.(*tenantEntry)
+	c.lastLimitsRaw = ""
+	all, err := c.readTenant(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	entry.endpoints = all
+	entry.publish(tenant, entry.build())
+	c.forgetHeads(tenant.ID)
+	return nil
+}
+
+// forgetHeads drops what is known of a tenant's scripts beside their endpoints.
+func (c *Catalog) forgetHeads(tenantID uuid.UUID) {
+	for key := range c.heads.Keys() {
+		if key.tenant == tenantID {
+			c.heads.Invalidate(key)
+		}
+	}
 }
 
 func (c *Catalog) removeTenant(id uuid.UUID) {
@@ -235,11 +267,7 @@ func (c *Catalog) removeTenant(id uuid.UUID) {
 	}
 	entry := found.(*tenantEntry)
 	c.bySlug.CompareAndDelete(entry.snapshot.Load().tenant.Slug, entry)
-	for key := range c.heads.Keys() {
-		if key.tenant == id {
-			c.heads.Invalidate(key)
-		}
-	}
+	c.forgetHeads(id)
 }
 
 func (c *Catalog) reloadEndpoints(ctx context.Context, tenantID uuid.UUID, changed map[uuid.UUID]struct{}) error {
@@ -277,7 +305,7 @@ func (c *Catalog) reloadEndpoints(ctx context.Context, tenantID uuid.UUID, chang
 		if row.Status != statusActive {
 			continue
 		}
-		endpoint := c.endpointOf(snapshot.tenant.Slug, sqlc.EndpointListLiveRow(row))
+		endpoint := c.endpointOf(snapshot.tenant, sqlc.EndpointListLiveRow(row))
 		after = append(after, endpoint)
 		entry.endpoints[row.ScriptID] = endpoint
 	}
@@ -299,7 +327,7 @@ func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]
 			if row.Status != statusActive {
 				continue
 			}
-			all[row.ScriptID] = c.endpointOf(tenant.Slug, sqlc.EndpointListLiveRow(row))
+			all[row.ScriptID] = c.endpointOf(tenant, sqlc.EndpointListLiveRow(row))
 		}
 		if len(rows) < pageRows {
 			return all, nil
@@ -308,16 +336,20 @@ func (c *Catalog) readTenant(ctx context.Context, tenant Tenant) (map[uuid.UUID]
 }
 
 // endpointOf makes an endpoint of its row. The caller holds mu.
-func (c *Catalog) endpointOf(slug string, row sqlc.EndpointListLiveRow) *Endpoint {
+func (c *Catalog) endpointOf(tenant Tenant, row sqlc.EndpointListLiveRow) *Endpoint {
 	options, err := HTTPOf(row.Http)
 	if err != nil {
 		c.log.Warn("the settings of an endpoint cannot be read; it asks for a key", "tenant_id", row.TenantID, "script_id", row.ScriptID, "error", err)
 	}
-	if raw := string(row.ResourceLimits); c.lastLimitsRaw == "" || raw != c.lastLimitsRaw {
-		c.lastLimits, c.lastLimitsRaw = EffectiveLimits(row.ResourceLimits, c.cfg.Ceiling), raw
+	var of uuid.UUID
+	if len(tenant.Plan.Limits) > 0 {
+		of = tenant.ID
+	}
+	if raw := string(row.ResourceLimits); c.lastLimitsRaw == "" || raw != c.lastLimitsRaw || of != c.lastLimitsTenant {
+		c.lastLimits, c.lastLimitsRaw, c.lastLimitsTenant = c.cfg.Bounds.Limits(tenant.Plan.Limits, row.ResourceLimits), raw, of
 	}
 	endpoint := &Endpoint{
-		TenantID: row.TenantID, TenantSlug: slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
+		TenantID: row.TenantID, TenantSlug: tenant.Slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
 		Version: int(row.Version), Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, CORS: options.CORS,
 		Limits: c.lastLimits,
 	}
@@ -339,7 +371,7 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read change bound: %w", err)
 	}
-	alive := make(map[uuid.UUID]sqlc.Tenant)
+	alive := make(map[uuid.UUID]Tenant)
 	for after := uuid.Nil; ; {
 		rows, err := c.queries.TenantListAll(ctx, sqlc.TenantListAllParams{AfterID: after, MaxRows: pageRows})
 		if err != nil {
@@ -347,7 +379,7 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 		}
 		for _, row := range rows {
 			after = row.ID
-			alive[row.ID] = row
+			alive[row.ID] = tenantOf(row)
 		}
 		if len(rows) < pageRows {
 			break
@@ -369,7 +401,7 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 			if endpoints[row.TenantID] == nil {
 				endpoints[row.TenantID] = make(map[uuid.UUID]*Endpoint)
 			}
-			endpoints[row.TenantID][row.ScriptID] = c.endpointOf(tenant.Slug, row)
+			endpoints[row.TenantID][row.ScriptID] = c.endpointOf(tenant, row)
 			count++
 		}
 		if len(rows) < pageRows {
@@ -382,8 +414,8 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 			c.removeTenant(key.(uuid.UUID))
 		}
 	}
-	for id, row := range alive {
-		c.putTenant(row)
+	for id, tenant := range alive {
+		c.putTenant(tenant)
 		found, _ := c.byID.Load(id)
 		entry := found.(*tenantEntry)
 		if len(endpoints[id])+len(entry.endpoints) > 0 {
@@ -391,7 +423,7 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 			if entry.endpoints == nil {
 				entry.endpoints = make(map[uuid.UUID]*Endpoint)
 			}
-			entry.publish(tenantOf(row), entry.build())
+			entry.publish(tenant, entry.build())
 		}
 	}
 	c.bound, c.seen = bound, make(map[int64]struct{})

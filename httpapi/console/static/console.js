@@ -424,7 +424,8 @@ async function editScript(script, etag) {
     get(path`/scripts/${script.id}/versions` + query({ limit: 20 })),
     list("/executions", { script_id: id(script.id), limit: 10 }, executionColumns.slice(1), (e) => go(`execution/${id(e.id)}`)),
   ]);
-  const limits = Object.entries(script.effective_limits ?? {});
+  const { levels, ceilings, ceiling_levels, ...effective } = script.effective_limits ?? {};
+  const limits = Object.entries(effective);
   return t("div",
     t("div.bar", t("h1", script.name), pill(script.type), pill(script.status), t("span.faint", `version ${script.version}`),
       mayWrite && (moves.get(script.status) ?? []).map(move), mayWrite && button("Save", guarded, ".primary")),
@@ -439,7 +440,7 @@ async function editScript(script, etag) {
           { title: "Change", cell: (v) => [time(v.created_at), t("div.faint", v.change_description)] },
           { title: "", cell: (v) => (v.version_number === script.version ? t("span.faint", "now") : mayWrite && restore(v)) },
         ], versions.items)),
-        t("div.panel", t("h2", "Limits"), t("dl", limits.map(([k, v]) => [t("dt", k), t("dd", v === null ? "–" : text(v))]))),
+        t("div.panel", t("h2", "Limits"), t("dl", limits.map(([k, v]) => [t("dt", k), t("dd", v === null ? "–" : text(v), levels?.[k] && t("span.faint", ` ${levels[k]}`))]))),
         session.may("admin") && t("div.panel", button("Delete script", ask(`Delete ${script.name} with its history?`, async () => {
           await api("DELETE", path`/scripts/${script.id}`);
           unsaved = () => false;
