@@ -1,4 +1,4 @@
--- Events. See jsruntime_enqueue_event in migrations/00008.
+-- Events. See jsruntime_enqueue_event in migrations/00006_events.sql.
 
 -- The event and its subscribers' executions, in the caller's transaction. Refusals are errors of SQLSTATE JSR01 to JSR05, a full
 -- queue is queue_full. It wakes nobody: the caller does, once it has committed.

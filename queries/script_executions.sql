@@ -68,7 +68,7 @@ VALUES (@id, @script_id, @tenant_id, 'pending', @trigger_type, @trigger_data, @i
     sqlc.narg(dead_letter_id), NULL, now(), now(), sqlc.narg(traceparent))
 RETURNING *;
 
--- Whether as much waits for the tenant as may, by the rule of the publishing function (migrations/00008).
+-- Whether the queue of the tenant is full, by the rule of the publishing function (migrations/00006_events.sql).
 -- name: ExecutionQueueFull :one
 SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.plan), @wanted::integer)::boolean AS queue_full, jsruntime_max_queue_depth(t.plan)::integer AS max_depth
 FROM tenants t WHERE t.id = @tenant_id;

@@ -1,4 +1,4 @@
--- For package migrations/tenantdb: see 00006_row_level_security.sql.
+-- For package migrations/tenantdb: see 00009_row_level_security.sql.
 
 -- name: TenantRoleEnter :exec
 -- Makes the rest of the transaction a tenant's: its role, its id, a bound on each statement, and one on the

@@ -1,4 +1,4 @@
--- What tenants store: see migrations/00038. Tables but script_kv count against max_history_bytes.
+-- What tenants store: see migrations/00007_tenants_data.sql. Tables but script_kv count against max_history_bytes.
 
 -- Adds to what tenants store. Callers sort by tenant and table, so that two nodes never wait for each other in a circle. Of tenants that are
 -- gone nothing is kept.

@@ -863,7 +863,7 @@ type ExecutionQueueFullRow struct {
 	MaxDepth  int32
 }
 
-// Whether as much waits for the tenant as may, by the rule of the publishing function (migrations/00008).
+// Whether the queue of the tenant is full, by the rule of the publishing function (migrations/00006_events.sql).
 func (q *Queries) ExecutionQueueFull(ctx context.Context, arg ExecutionQueueFullParams) (ExecutionQueueFullRow, error) {
 	row := q.db.QueryRow(ctx, executionQueueFull, arg.Wanted, arg.TenantID)
 	var i ExecutionQueueFullRow

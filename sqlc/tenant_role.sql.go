@@ -25,7 +25,7 @@ type TenantRoleEnterParams struct {
 	StatementTimeoutMs int64
 }
 
-// For package migrations/tenantdb: see 00006_row_level_security.sql.
+// For package migrations/tenantdb: see 00009_row_level_security.sql.
 // Makes the rest of the transaction a tenant's: its role, its id, a bound on each statement, and one on the
 // silence of a node that is cut off and holds locks. Lists have optional filters
 // (… IS NULL OR …): planned for the values at hand, each takes the index that fits; one plan for all values would take none.

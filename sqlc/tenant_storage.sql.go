@@ -29,7 +29,7 @@ type StorageAddParams struct {
 	Bytes      []int64
 }
 
-// What tenants store: see migrations/00038. Tables but script_kv count against max_history_bytes.
+// What tenants store: see migrations/00007_tenants_data.sql. Tables but script_kv count against max_history_bytes.
 // Adds to what tenants store. Callers sort by tenant and table, so that two nodes never wait for each other in a circle. Of tenants that are
 // gone nothing is kept.
 func (q *Queries) StorageAdd(ctx context.Context, arg StorageAddParams) error {

@@ -1,5 +1,5 @@
 // Package tenantdb runs queries as one tenant: in a transaction under the role jsruntime_tenant, for which Postgres itself hides
-// the rows of all other tenants. migrations/00006_row_level_security.sql says how.
+// the rows of all other tenants. migrations/00009_row_level_security.sql says how.
 //
 //	err := tenantdb.Within(ctx, pool, key.TenantID, func(q *sqlc.Queries) error { … })
 //

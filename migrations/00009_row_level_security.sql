@@ -102,6 +102,7 @@ BEGIN
             WHEN 'script_usage_daily' THEN 'SELECT'
             WHEN 'script_schedule_ticks' THEN 'SELECT'
             WHEN 'script_execution_logs' THEN 'SELECT'
+            WHEN 'tenant_storage' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'
         END;
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table.relname);
@@ -117,6 +118,23 @@ $$;
 REVOKE EXECUTE ON FUNCTION jsruntime_protect_tenant_tables() FROM PUBLIC;
 
 SELECT jsruntime_protect_tenant_tables();
+
+-- Functions look for names in pg_catalog, which comes first without being named, in the schema of the tables, and in the caller's
+-- temporary objects last. (Named first, pg_catalog would be their current_schema().) Without that Postgres looks at temporary tables first:
+-- a role that may make some could put its own under the name of ours, also for the function that runs with the owner's rights. Nothing
+-- here makes use of temporary tables, so only the owner may make any.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace AND p.proname LIKE 'jsruntime\_%' LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', f, current_schema());
+    END LOOP;
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END
+$$;
+-- +goose StatementEnd
 
 -- +goose Down
 -- The role stays: other databases of the server may use it.

@@ -1,4 +1,4 @@
-package events_test
+package migrations_test
 
 import (
 	"slices"
@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jsruntime/migrations/dbtest"
-	"jsruntime/scheduler/events"
 )
 
 // TestFanOutIsCheckedAndItsDataAreStoredOnce: an event is refused where not all of its executions fit into the queue, and its data are not
@@ -24,16 +23,16 @@ func TestFanOutIsCheckedAndItsDataAreStoredOnce(t *testing.T) {
 	data := []byte(`"` + strings.Repeat("0123456789abcdef", 4000) + `"`)
 	for _, depth := range []int{19, 0} {
 		limit(depth)
-		_, err := events.Publish(t.Context(), db, events.Event{TenantID: tenant, Type: "order.paid", Data: data})
-		require.ErrorIs(t, err, events.ErrQueueFull, "depth %d", depth)
+		_, err := publish(t.Context(), db, event{TenantID: tenant, Type: "order.paid", Data: data})
+		require.ErrorIs(t, err, errQueueFull, "depth %d", depth)
 	}
 	limit(100_000) // which is counted now and then only, but for many at once always
 	limit(39)
-	published, err := events.Publish(t.Context(), db, events.Event{TenantID: tenant, Type: "order.paid", Data: data})
+	first, err := publish(t.Context(), db, event{TenantID: tenant, Type: "order.paid", Data: data})
 	require.NoError(t, err)
-	require.Equal(t, 20, published.Executions)
-	_, err = events.Publish(t.Context(), db, events.Event{TenantID: tenant, Type: "order.paid", Data: data})
-	require.ErrorIs(t, err, events.ErrQueueFull)
+	require.Equal(t, 20, first.Executions)
+	_, err = publish(t.Context(), db, event{TenantID: tenant, Type: "order.paid", Data: data})
+	require.ErrorIs(t, err, errQueueFull)
 
 	var executions, whole int
 	var bytes int64
@@ -48,7 +47,7 @@ func TestFanOutIsCheckedAndItsDataAreStoredOnce(t *testing.T) {
 	_, err = db.Exec(t.Context(), `UPDATE script_events SET published_at = now() - interval '25 hours' WHERE tenant_id = $1`, tenant)
 	require.NoError(t, err)
 	limit(1000)
-	_, err = events.Publish(t.Context(), db, events.Event{TenantID: tenant, Type: "order.paid", Data: []byte(`1`), ID: published.EventID})
+	_, err = publish(t.Context(), db, event{TenantID: tenant, Type: "order.paid", Data: []byte(`1`), ID: first.EventID})
 	require.NoError(t, err)
 	require.NoError(t, db.QueryRow(t.Context(), `
 		SELECT count(*), count(*) FILTER (WHERE jsruntime_input(tenant_id, event_id, trigger_type, input)->'data' = $2::jsonb)

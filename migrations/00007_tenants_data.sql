@@ -1,0 +1,101 @@
+-- What a tenant has beside its scripts: kv, secrets, idempotency keys, audit log, usage, and the count of what it stores.
+
+-- +goose Up
+
+-- A kv value comes back as the script wrote it: jsonb reorders members and refuses \u0000, lone surrogates and deep nesting.
+-- The text is what JSON.stringify gave, so it never holds a NUL itself.
+CREATE TABLE script_kv (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    key VARCHAR(512) COLLATE "C" NOT NULL,
+    value TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL CONSTRAINT ck_script_kv_size CHECK (size_bytes >= 0),
+    expires_at TIMESTAMP WITH TIME ZONE,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (tenant_id, key)
+);
+CREATE INDEX idx_script_kv_expires ON script_kv(expires_at) WHERE expires_at IS NOT NULL;
+
+-- ciphertext is AES-256-GCM of the value with nonce; the additional data is tenant_id and name, so rows cannot be swapped.
+CREATE TABLE script_secrets (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    name VARCHAR(128) NOT NULL CHECK (name ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
+    nonce BYTEA NOT NULL,
+    ciphertext BYTEA NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (tenant_id, name)
+);
+
+-- scope is the tenant's id, or 'operator'. status_code is null while the first request still runs.
+-- node_id is the node that answers it, and taken names this taking of the key: the key of a dead node is free at once instead of after five
+-- minutes, and a node that was taken for dead finds that the key is not its own any more.
+CREATE TABLE idempotency_keys (
+    scope VARCHAR(64) NOT NULL,
+    key VARCHAR(255) NOT NULL,
+    route VARCHAR(255) NOT NULL,
+    fingerprint BYTEA NOT NULL,
+    status_code INTEGER,
+    headers JSONB,
+    body BYTEA,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    node_id UUID,
+    taken UUID,
+    PRIMARY KEY (scope, key, route)
+);
+CREATE INDEX idx_idempotency_created ON idempotency_keys(created_at);
+
+-- Append-only: who did what to which object, with the object before and after and no secrets in either.
+-- It stays when the tenant is deleted, under its id, for the operator: tenant_id has no foreign key.
+CREATE TABLE audit_log (
+    id UUID PRIMARY KEY,
+    tenant_id UUID,
+    actor_key_id UUID,
+    actor_name VARCHAR(255) NOT NULL,
+    actor_role VARCHAR(50) NOT NULL,
+    action VARCHAR(100) NOT NULL,
+    object_type VARCHAR(50) NOT NULL,
+    object_id VARCHAR(255) NOT NULL,
+    before JSONB,
+    after JSONB,
+    request_id VARCHAR(64),
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW()
+);
+CREATE INDEX idx_audit_log_tenant ON audit_log(tenant_id, created_at DESC, id DESC);
+CREATE INDEX idx_audit_log_created ON audit_log(created_at DESC, id DESC);
+
+-- outcome is the execution's status, or its error_code when it has one. memory_byte_ms is peak bytes times milliseconds.
+-- No foreign keys: usage outlives the script and the tenant it is billed for.
+-- The rows of today are updated by every flush of every node: room on the page keeps these updates out of the index.
+CREATE TABLE script_usage_daily (
+    tenant_id UUID NOT NULL,
+    script_id UUID NOT NULL,
+    day DATE NOT NULL,
+    outcome VARCHAR(50) NOT NULL,
+    executions BIGINT NOT NULL DEFAULT 0,
+    cpu_ms DOUBLE PRECISION NOT NULL DEFAULT 0,
+    duration_ms DOUBLE PRECISION NOT NULL DEFAULT 0,
+    memory_byte_ms DOUBLE PRECISION NOT NULL DEFAULT 0,
+    egress_bytes BIGINT NOT NULL DEFAULT 0,
+    api_calls BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant_id, day, script_id, outcome)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
+CREATE INDEX idx_usage_day ON script_usage_daily(day, tenant_id);
+
+-- tenant_storage has the bytes of each tenant by table. Nodes add what they write and take off what they prune, in one statement every
+-- second as they do with usage; now and then one of them counts a tenant anew (counted_at), which corrects what a node that was killed
+-- has not told, and what is written with plain SQL. Bytes are those of the values as Postgres stores them, with an allowance for each row.
+CREATE TABLE tenant_storage (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    table_name VARCHAR(63) NOT NULL,
+    bytes BIGINT NOT NULL DEFAULT 0,
+    counted_at TIMESTAMP WITH TIME ZONE,
+    PRIMARY KEY (tenant_id, table_name)
+) WITH (fillfactor = 50);
+
+-- +goose Down
+DROP TABLE tenant_storage;
+DROP TABLE script_usage_daily;
+DROP TABLE audit_log;
+DROP TABLE idempotency_keys;
+DROP TABLE script_secrets;
+DROP TABLE script_kv;
