@@ -443,6 +443,13 @@ func TestScriptLife(t *testing.T) {
 	acme.post("/api/v1/scripts", other).refused(409, "http_path_taken")
 	other["http_path"] = "/hello/:other"
 	acme.post("/api/v1/scripts", other).refused(409, "http_path_taken")
+	other["http_path"] = "/%68ello/:other"
+	acme.post("/api/v1/scripts", other).refused(409, "http_path_taken")
+	other["http_path"], other["name"] = "/caf%C3%A9", "cafe"
+	acme.post("/api/v1/scripts", other).is(201)
+	other["http_path"], other["name"] = "/caf%c3%a9", "other"
+	acme.post("/api/v1/scripts", other).refused(409, "http_path_taken")
+	acme.del("/api/v1/scripts/" + acme.get("/api/v1/scripts?search=cafe").items()[0]["id"].(string)).is(204)
 
 	acme.del("/api/v1/scripts/" + id).is(204)
 	acme.get("/api/v1/scripts/"+id).refused(404, "not_found")

@@ -339,6 +339,7 @@ func TestEventsAndDeadLetters(t *testing.T) {
 	require.Len(t, executions, 3)
 	require.Equal(t, "e1", executions[0]["event_id"])
 	acme.post("/api/v1/events", map[string]any{"type": "a b", "data": 1}).refused(422, "validation_failed")
+	acme.post("/api/v1/events", map[string]any{"type": "a", "data": 1, "deliver_at": time.Now().Add(365 * 24 * time.Hour)}).is(202)
 	acme.post("/api/v1/events", map[string]any{"type": "a", "data": 1, "deliver_at": time.Now().AddDate(3, 0, 0)}).refused(422, "validation_failed")
 
 	for i := range 3 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"jsruntime/engine/catalog"
 	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
@@ -91,31 +92,17 @@ func (a *API) setSchedule(ctx context.Context, c *change, d *draft, active, rear
 
 // checkPatternFree refuses a path that matches the same requests as another script's: /a/:x and /a/:y.
 func (a *API) checkPatternFree(ctx context.Context, c *change, d *draft) error {
-	shape := pathShape(*d.HttpPath)
-	if shape == *d.HttpPath {
-		return nil
-	}
-	others, err := c.EndpointPatterns(ctx, c.tenant)
+	shape, parameters := catalog.Shape(*d.HttpPath)
+	others, err := c.EndpointPatterns(ctx, sqlc.EndpointPatternsParams{TenantID: c.tenant, Parameters: parameters, Shape: shape})
 	if err != nil {
 		return err
 	}
 	for _, o := range others {
-		if o.ScriptID != d.ID && pathShape(o.HttpPath) == shape {
+		if other, _ := catalog.Shape(o.HttpPath); o.ScriptID != d.ID && other == shape {
 			return conflict("http_path_taken", "body.http_path: another script has the path "+o.HttpPath+", which matches the same requests.")
 		}
 	}
 	return nil
-}
-
-// pathShape is a pattern without the names of its parameters.
-func pathShape(path string) string {
-	segments := strings.Split(path, "/")
-	for i, s := range segments {
-		if strings.HasPrefix(s, ":") || strings.HasPrefix(s, "*") {
-			segments[i] = s[:1]
-		}
-	}
-	return strings.Join(segments, "/")
 }
 
 var (

@@ -41,7 +41,9 @@ SELECT e.*, s.name AS script_name FROM script_http_endpoints e JOIN scripts s ON
 WHERE e.tenant_id = @tenant_id AND (e.created_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
 ORDER BY e.created_at DESC, e.id DESC LIMIT @row_limit;
 
--- Paths with parameters, to find two patterns that match the same requests.
+-- Paths that may match the same requests as one of the given shape: for one with parameters those with parameters, for another the same path and those
+-- that are percent-encoded.
 -- name: EndpointPatterns :many
 SELECT script_id, http_path FROM script_http_endpoints
-WHERE tenant_id = @tenant_id AND (http_path LIKE '%/:%' OR http_path LIKE '%/*%');
+WHERE tenant_id = @tenant_id AND CASE WHEN @parameters::boolean THEN http_path LIKE '%/:%' OR http_path LIKE '%/*%'
+    ELSE http_path = @shape OR http_path LIKE '%\%%' END;

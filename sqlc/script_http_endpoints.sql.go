@@ -272,17 +272,25 @@ func (q *Queries) EndpointListLiveOfTenant(ctx context.Context, arg EndpointList
 
 const endpointPatterns = `-- name: EndpointPatterns :many
 SELECT script_id, http_path FROM script_http_endpoints
-WHERE tenant_id = $1 AND (http_path LIKE '%/:%' OR http_path LIKE '%/*%')
+WHERE tenant_id = $1 AND CASE WHEN $2::boolean THEN http_path LIKE '%/:%' OR http_path LIKE '%/*%'
+    ELSE http_path = $3 OR http_path LIKE '%\%%' END
 `
+
+type EndpointPatternsParams struct {
+	TenantID   uuid.UUID
+	Parameters bool
+	Shape      string
+}
 
 type EndpointPatternsRow struct {
 	ScriptID uuid.UUID
 	HttpPath string
 }
 
-// Paths with parameters, to find two patterns that match the same requests.
-func (q *Queries) EndpointPatterns(ctx context.Context, tenantID uuid.UUID) ([]EndpointPatternsRow, error) {
-	rows, err := q.db.Query(ctx, endpointPatterns, tenantID)
+// Paths that may match the same requests as one of the given shape: for one with parameters those with parameters, for another the same path and those
+// that are percent-encoded.
+func (q *Queries) EndpointPatterns(ctx context.Context, arg EndpointPatternsParams) ([]EndpointPatternsRow, error) {
+	rows, err := q.db.Query(ctx, endpointPatterns, arg.TenantID, arg.Parameters, arg.Shape)
 	if err != nil {
 		return nil, err
 	}

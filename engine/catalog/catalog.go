@@ -450,7 +450,7 @@ func (e *tenantEntry) build() routes {
 	e.patterns = make(map[uuid.UUID]*Endpoint)
 	for id, endpoint := range e.endpoints {
 		if isStatic(endpoint.Pattern) {
-			r.static.put(endpoint.Pattern, endpoint)
+			r.static.put(endpoint)
 		} else {
 			e.patterns[id] = endpoint
 		}

@@ -141,7 +141,7 @@ func TestMostSpecificPatternWins(t *testing.T) {
 		{"/static/b/x", "/static/b/:c", map[string]string{"c": "x"}},
 		{"/static/z/x", "/static/:a/x", map[string]string{"a": "z"}},
 		{"/a%20b", "/a b", nil},
-		{"/files", "", nil},
+		{"/files", "/files/*path", map[string]string{"path": ""}},
 		{"//about", "", nil}, // a parameter is never empty
 		{"/nothing", "", nil},
 		{"/mine", "", nil},

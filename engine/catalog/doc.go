@@ -19,8 +19,9 @@
 // # Which pattern wins
 //
 // Segment by segment from the left: a static segment before :name, :name before *rest. :name takes one segment that is not
-// empty, *rest takes what is left, slashes and emptiness included. /a and /a/ are two paths. Where two patterns of a tenant
-// differ in the names of their parameters only, the older endpoint wins, unless only the younger takes the method.
+// empty, *rest takes what is left, slashes and emptiness included. /a and /a/ are two paths. Where no pattern matches, /a/*rest
+// matches /a as well, with an empty rest. Where two patterns of a tenant differ in the names of their parameters only, the older
+// endpoint wins, unless only the younger takes the method; the API saves no two such patterns.
 //
-// Paths are compared segment by segment after percent-decoding, so that %2F in a request never makes a segment of its own.
+// Paths and patterns are compared segment by segment after percent-decoding, so that %2F in a request never makes a segment of its own.
 package catalog

@@ -40,14 +40,29 @@ func (s staticPaths) shard(path string) *map[string]*Endpoint {
 	return &s[maphash.String(shardSeed, path)%shards]
 }
 
-func (s staticPaths) get(path string) *Endpoint { return (*s.shard(path))[path] }
+func (s staticPaths) get(key string) *Endpoint { return (*s.shard(key))[key] }
 
-func (s staticPaths) put(path string, e *Endpoint) {
-	shard := s.shard(path)
+func (s staticPaths) put(e *Endpoint) {
+	key := staticKey(e.Pattern)
+	shard := s.shard(key)
 	if *shard == nil {
 		*shard = make(map[string]*Endpoint)
 	}
-	(*shard)[path] = e
+	(*shard)[key] = e
+}
+
+// staticKey is a static path percent-decoded, or as it is where a segment has an encoded slash: so requests and patterns are found by one key.
+func staticKey(path string) string {
+	if strings.IndexByte(path, '%') < 0 {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if segments[i] = unescape(segment); strings.IndexByte(segments[i], '/') >= 0 {
+			return path
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // with returns a copy without the paths of before and with those of after. Only shards that change are copied.
@@ -65,12 +80,14 @@ func (s staticPaths) with(before, after []*Endpoint) staticPaths {
 		return *shard
 	}
 	for _, e := range before {
-		if shard := own(e.Pattern); shard[e.Pattern] == e {
-			delete(shard, e.Pattern)
+		key := staticKey(e.Pattern)
+		if shard := own(key); shard[key] == e {
+			delete(shard, key)
 		}
 	}
 	for _, e := range after {
-		own(e.Pattern)[e.Pattern] = e
+		key := staticKey(e.Pattern)
+		own(key)[key] = e
 	}
 	return next
 }
@@ -118,6 +135,7 @@ func (n *node) insert(e *Endpoint) {
 			}
 			n = n.param
 		default:
+			segment = unescape(segment) // as those of requests are
 			next := n.static[segment]
 			if next == nil {
 				next = &node{}
@@ -135,33 +153,22 @@ func (n *node) insert(e *Endpoint) {
 // find returns the endpoint of the most specific pattern that matches, and the values of its parameters. method decides only
 // between endpoints of one shape. Each node is visited at most once, since its place in the tree fixes what led to it.
 func (r *routes) find(method, path string) (*Endpoint, map[string]string) {
-	if e := r.static.get(path); e != nil {
+	if e := r.static.get(staticKey(path)); e != nil {
 		return e, nil
 	}
-	escaped := strings.IndexByte(path, '%') >= 0
-	if !strings.HasPrefix(path, "/") || (r.tree == nil && !escaped) {
+	if !strings.HasPrefix(path, "/") || r.tree == nil {
 		return nil, nil
 	}
 	var buffer [16]string
 	segments := appendSegments(buffer[:0], path[1:])
-	if escaped {
-		slashed := false
-		for i, segment := range segments {
-			decoded := unescape(segment)
-			segments[i] = decoded
-			slashed = slashed || strings.IndexByte(decoded, '/') >= 0
-		}
-		if !slashed {
-			if e := r.static.get("/" + strings.Join(segments, "/")); e != nil {
-				return e, nil
-			}
-		}
-		if r.tree == nil {
-			return nil, nil
-		}
+	for i, segment := range segments {
+		segments[i] = unescape(segment)
 	}
 	var values [16]string
 	e, taken := r.tree.walk(method, segments, values[:0])
+	if e == nil {
+		e, taken = r.tree.walkBare(method, segments, values[:0])
+	}
 	if e == nil {
 		return nil, nil
 	}
@@ -174,6 +181,9 @@ func (r *routes) find(method, path string) (*Endpoint, map[string]string) {
 
 // unescape decodes a segment. A % that two hexadecimal digits do not follow stands for itself, as browsers have it.
 func unescape(segment string) string {
+	if strings.IndexByte(segment, '%') < 0 {
+		return segment
+	}
 	if decoded, err := url.PathUnescape(segment); err == nil {
 		return decoded
 	}
@@ -222,6 +232,22 @@ func (n *node) walk(method string, segments, values []string) (*Endpoint, []stri
 	return nil, nil
 }
 
+// walkBare finds a *rest pattern of which the path has all but the last slash: /shop of /shop/*rest.
+func (n *node) walkBare(method string, segments, values []string) (*Endpoint, []string) {
+	if len(segments) == 0 {
+		return choose(n.rest, method), append(values, "")
+	}
+	if next := n.static[segments[0]]; next != nil {
+		if e, taken := next.walkBare(method, segments[1:], values); e != nil {
+			return e, taken
+		}
+	}
+	if n.param != nil && segments[0] != "" {
+		return n.param.walkBare(method, segments[1:], append(values, segments[0]))
+	}
+	return nil, nil
+}
+
 func choose(endpoints []*Endpoint, method string) *Endpoint {
 	for _, e := range endpoints {
 		if e.allows(method) {
@@ -236,16 +262,24 @@ func choose(endpoints []*Endpoint, method string) *Endpoint {
 
 // Params are the values of a pattern's parameters in a path, which is percent-encoded. ok is false where the pattern does not match it.
 func Params(pattern, path string) (params map[string]string, ok bool) {
-	e := &Endpoint{Pattern: pattern, Methods: []string{"*"}}
-	e.finish()
-	r := routes{static: newStaticPaths(1)}
-	if isStatic(pattern) {
-		r.static.put(pattern, e)
-	} else {
-		r.tree = newTree([]*Endpoint{e})
+	e, params := routesOf([]string{pattern}).find("GET", path)
+	return params, e != nil
+}
+
+func routesOf(patterns []string) *routes {
+	r := &routes{static: newStaticPaths(len(patterns))}
+	var tree []*Endpoint
+	for _, pattern := range patterns {
+		e := &Endpoint{Pattern: pattern, Methods: []string{"*"}}
+		e.finish()
+		if isStatic(pattern) {
+			r.static.put(e)
+		} else {
+			tree = append(tree, e)
+		}
 	}
-	found, params := r.find("GET", path)
-	return params, found != nil
+	r.tree = newTree(tree)
+	return r
 }
 
 // Path is the path that a pattern makes of the values of its parameters. ok is false where one is missing.
@@ -264,6 +298,24 @@ func Path(pattern string, params map[string]string) (path string, ok bool) {
 			continue
 		}
 		segments[i] = url.PathEscape(value)
+	}
+	return strings.Join(segments, "/"), true
+}
+
+// Shape is a pattern as the router compares it: two patterns of one shape match the same requests. It has no percent-encoding that
+// is not needed and no names of parameters. parameters: the pattern has some.
+func Shape(pattern string) (shape string, parameters bool) {
+	if isStatic(pattern) {
+		return staticKey(pattern), false
+	}
+	segments := strings.Split(pattern, "/")
+	for i, segment := range segments {
+		switch {
+		case strings.HasPrefix(segment, ":"), strings.HasPrefix(segment, "*"):
+			segments[i] = segment[:1]
+		default:
+			segments[i] = url.PathEscape(unescape(segment)) // so that no literal segment looks like a parameter
+		}
 	}
 	return strings.Join(segments, "/"), true
 }

@@ -55,7 +55,7 @@
 //	QuotaExceededError  storage_quota         the tenant's kv is full, or for events its history
 //	RateLimitError      rate_limited          max_api_calls_per_minute; retryAfter in milliseconds
 //	RangeError          input_too_large       an input beyond max_request_body_bytes of the invoked script
-//	RangeError          event_too_large       more than 256 KiB of JSON
+//	RangeError          event_too_large       more than 1 MiB of JSON, or the script's max_request_body_bytes
 //	QuotaExceededError  queue_full            the tenant has as many executions waiting as it may
 //	NotFoundError       script_not_found      scripts.invoke of a name that the tenant has no active embedded script for
 //	ScriptError         its error_code        the invoked script did not complete

@@ -16,8 +16,8 @@ import (
 	"jsruntime/sqlc"
 )
 
-// maxEventDelay is what the node's publishing function allows.
-const maxEventDelay = 366 * 24 * time.Hour
+// farDelay is beyond what jsruntime_enqueue_event allows, and still an interval of Postgres's.
+const farDelay = 100 * 365 * 24 * time.Hour
 
 type publishReply struct {
 	EventID    string `json:"eventId"`
@@ -62,8 +62,8 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 			Message: fmt.Sprintf("events.publish: the tenant stores %d bytes and may store %d (max_history_bytes)", stored, h.cfg.Storage.Quota(inv.Script.TenantID)),
 		}
 	}
-	if args.DelaySeconds < 0 || args.DelaySeconds > maxEventDelay.Seconds() {
-		return nil, typeError(call.Method, fmt.Sprintf("delaySeconds must be a number from 0 to %d", int64(maxEventDelay.Seconds())))
+	if args.DelaySeconds < 0 {
+		return nil, typeError(call.Method, "delaySeconds must not be negative")
 	}
 	data, err := text.CleanJSON(args.Data)
 	if err != nil {
@@ -79,7 +79,7 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 	}
 	row, err := h.queries.EventPublishAfter(ctx, sqlc.EventPublishAfterParams{
 		TenantID: inv.Script.TenantID, Type: args.Type, Data: data, ID: id,
-		DelaySeconds: args.DelaySeconds, Depth: int32(inv.Depth + 1), Traceparent: traceParent,
+		DelaySeconds: min(args.DelaySeconds, farDelay.Seconds()), Depth: int32(inv.Depth + 1), Traceparent: traceParent,
 	})
 	if err != nil {
 		return nil, explainPublish(call.Method, err)
@@ -108,6 +108,8 @@ func explainPublish(method string, err error) error {
 		return queueFull(method, refused.Message)
 	case refused.Code == "JSR05":
 		return &engine.HostError{Name: "Error", Code: string(engine.CodeLoopDetected), Fatal: engine.CodeLoopDetected, Message: refused.Message}
+	case refused.Code == "JSR04" && strings.HasPrefix(refused.Message, "deliver_at: "):
+		return &engine.HostError{Name: "RangeError", Message: method + ": delaySeconds: " + strings.TrimPrefix(refused.Message, "deliver_at: ")}
 	case strings.HasPrefix(refused.Code, "JSR"):
 		return typeError(method, refused.Message)
 	case refused.Code == "54001", strings.HasPrefix(refused.Code, "22"):

@@ -48,7 +48,16 @@ func TestPublish(t *testing.T) {
 		require.ErrorAs(t, err, &he, "%.100s", args)
 		require.Equal(t, "TypeError", he.Name)
 	}
-	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a","data":"`+strings.Repeat("x", 256<<10)+`"}`)
+	// The window and the size are those of POST /events.
+	require.Contains(t, call(t, h, inv, "events.publish", `{"type":"a","delaySeconds":31622400,"data":"`+strings.Repeat("x", 1<<20-100)+`"}`), "eventId")
+	for _, delay := range []string{"31622401", "9007199254740991", "1e300"} {
+		_, err := tryCall(t.Context(), h, inv, "events.publish", `{"type":"a","delaySeconds":`+delay+`}`)
+		var he *engine.HostError
+		require.ErrorAs(t, err, &he, delay)
+		require.Equal(t, "RangeError", he.Name)
+		require.Equal(t, "events.publish: delaySeconds: at most 366 days ahead", he.Message)
+	}
+	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a","data":"`+strings.Repeat("x", 1<<20)+`"}`)
 	requireHostError(t, err, "event_too_large")
 	inv.Script.Limits.MaxRequestBodyBytes = 1000
 	_, err = tryCall(t.Context(), h, inv, "events.publish", `{"type":"a","data":"`+strings.Repeat("x", 1001)+`"}`)

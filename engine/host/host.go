@@ -87,7 +87,8 @@ type Config struct {
 	// writes through several nodes at once can exceed it by what they write within kvUsageAge.
 	MaxKVBytes int64
 
-	// MaxEventBytes bounds the JSON text of an event's data, beside the script's max_request_body_bytes; 0 means 256 KiB.
+	// MaxEventBytes bounds the JSON text of an event's data, beside the script's max_request_body_bytes; 0 means the default of max_request_body_bytes, as
+	// for POST /events.
 	MaxEventBytes int
 	// Wake is called when an event left executions to run, to rouse whoever claims them. nil: they are found by polling.
 	Wake func()
@@ -121,7 +122,7 @@ func New(cfg Config) (*Host, error) {
 	cfg.Product = cmp.Or(cfg.Product, "jsruntime")
 	cfg.MaxKVValueBytes = cmp.Or(cfg.MaxKVValueBytes, 64<<10)
 	cfg.MaxKVBytes = cmp.Or(cfg.MaxKVBytes, 256<<20)
-	cfg.MaxEventBytes = cmp.Or(cfg.MaxEventBytes, 256<<10)
+	cfg.MaxEventBytes = cmp.Or(cfg.MaxEventBytes, int(engine.DefaultLimits().MaxRequestBodyBytes))
 	if cfg.FetchPorts == nil {
 		cfg.FetchPorts = []uint16{80, 443}
 	}

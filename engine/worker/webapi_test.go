@@ -237,7 +237,7 @@ func TestMisuse(t *testing.T) {
 		{`kv.delete(null)`, "TypeError: kv.delete: key must be a string, not null"},
 		{`events.publish({})`, "TypeError: events.publish: type must be a string, not an object"},
 		{`events.publish("t", Symbol())`, "TypeError: events.publish: data is not JSON: a symbol"},
-		{`events.publish("t", 1, {delaySeconds: -1})`, "RangeError: events.publish: delaySeconds must be from 0 to 2592000, not -1"},
+		{`events.publish("t", 1, {delaySeconds: -1})`, "RangeError: events.publish: delaySeconds must be from 0 to 9007199254740991, not -1"},
 		{`scripts.invoke(1)`, "TypeError: scripts.invoke: name must be a string, not a number"},
 		{`fetch()`, "TypeError: fetch: 1 argument required, but only 0 present"},
 		{`fetch("/relative")`, `TypeError: Request: "/relative" is not an absolute URL`},

@@ -127,6 +127,7 @@ declare module "jsruntime" {
   export interface PublishOptions {
     /** Publishing twice with one id publishes once. */
     id?: string;
+    /** A whole number; not more than POST /events allows for deliver_at: 366 days. */
     delaySeconds?: number;
   }
 

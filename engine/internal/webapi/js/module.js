@@ -116,7 +116,7 @@
         string(type, "events.publish: type");
         const args = { type, data: json(data, "events.publish: data") };
         if (o.id !== undefined) args.id = string(o.id, "events.publish: id");
-        if (o.delaySeconds !== undefined) args.delaySeconds = whole(o.delaySeconds, "events.publish: delaySeconds", 0, 30 * 86400);
+        if (o.delaySeconds !== undefined) args.delaySeconds = whole(o.delaySeconds, "events.publish: delaySeconds", 0, 2 ** 53 - 1);
         return args;
       }, (v) => v);
     },
