@@ -69,7 +69,7 @@ generate: ## sqlc's queries and the OpenAPI document
 	go generate ./...
 
 .PHONY: verify
-verify: lint ## what a commit must pass: vet, lint, generated code up to date, go.mod tidy, gofmt
+verify: lint types ## what a commit must pass: vet, lint, types, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
 	$(SQLC) diff
 	go mod tidy -diff
@@ -79,6 +79,10 @@ verify: lint ## what a commit must pass: vet, lint, generated code up to date, g
 .PHONY: lint
 lint: ## golangci-lint, as .golangci.yaml says (compiling it takes minutes, once)
 	$(GOLANGCI_LINT) run ./...
+
+.PHONY: types
+types: ## jsruntime.d.ts and samples by tsc --strict of TypeScript 5.9, 6 and 7 (needs npm, and says so where there is none)
+	@.ci/types
 
 .PHONY: fmt
 fmt: ## gofmt everything

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"jsruntime/engine/internal/isolate"
 	"jsruntime/engine/internal/wire"
@@ -56,4 +57,5 @@ func (silent) Head(uint32, string)                                 {}
 func (silent) Chunk([]byte)                                        {}
 func (silent) Last(string)                                         {}
 func (silent) Answer(*isolate.Outcome)                             {}
+func (silent) Used() (time.Duration, uint64)                       { return 0, 0 }
 func (silent) Log(int, string) bool                                { return false }

@@ -1019,6 +1019,13 @@ func (w *worker) Log(level int, message string) bool {
 	return true
 }
 
+// Used implements isolate.Host.
+func (w *worker) Used() (cpu time.Duration, logBytes uint64) {
+	w.cur.mu.Lock()
+	defer w.cur.mu.Unlock()
+	return cpuTime() - w.cur.cpuBegan, w.logBytes
+}
+
 // sample looks at the memory while something long runs. The watchdog calls it.
 func (w *worker) sample() {
 	own, data, err := w.mem.size()

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -23,6 +24,7 @@ func (*quiet) Head(uint32, string)                                 {}
 func (*quiet) Chunk([]byte)                                        {}
 func (*quiet) Last(string)                                         {}
 func (*quiet) Answer(*Outcome)                                     {}
+func (*quiet) Used() (time.Duration, uint64)                       { return 0, 0 }
 func (q *quiet) Log(_ int, text string) bool {
 	q.logs = append(q.logs, text)
 	return true

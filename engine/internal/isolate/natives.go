@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -92,6 +93,10 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 			return nil, errors.New("native: no holder")
 		}
 		return nil, nil
+	case "usage":
+		cpu, logBytes := i.host.Used()
+		u := i.Usage()
+		return i.answer(fmt.Sprintf("[%d,%d,%d]", cpu.Milliseconds(), u.Heap+u.Native, logBytes), nil, nil)
 	case "continuation":
 		if !giveContinuation(text) {
 			return nil, errors.New("native: V8 keeps nothing for the reactions of promises")

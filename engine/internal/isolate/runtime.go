@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	v8 "rogchap.com/v8go"
 
@@ -77,6 +78,8 @@ type Host interface {
 	Answer(o *Outcome)
 	// Log takes a line and reports whether more may follow.
 	Log(level int, text string) bool
+	// Used is what the execution has used so far: CPU time, and bytes of its log.
+	Used() (cpu time.Duration, logBytes uint64)
 }
 
 // New makes an isolate with a context in it, ready for Load. maxHeap is the limit of V8's heap in bytes.

@@ -1,4 +1,4 @@
-// Package npmtest gives tests the packages of engine/testdata/npm, installed once with npm and kept in the user's cache.
+// Package npmtest gives tests packages of npm, installed once and kept in the user's cache.
 package npmtest
 
 import (
@@ -11,9 +11,16 @@ import (
 	"testing"
 )
 
-// Modules returns a folder with node_modules in it. The test is skipped where there is no npm, or where npm cannot reach its
-// registry; with JSRUNTIME_TEST_NPM=required it fails instead.
+// Modules returns a folder with node_modules of engine/testdata/npm in it: see Install.
 func Modules(t testing.TB) string {
+	t.Helper()
+	return Install(t, "engine/testdata/npm")
+}
+
+// Install returns a folder with node_modules in it, of the package.json and, where there is one, the package-lock.json in a folder of the
+// repository. The test is skipped where there is no npm, or where npm cannot reach its registry; with JSRUNTIME_TEST_NPM=required it
+// fails instead.
+func Install(t testing.TB, folder string) string {
 	t.Helper()
 	_, self, _, ok := runtime.Caller(0)
 	if !ok {
@@ -25,8 +32,13 @@ func Modules(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
-	manifest, err := os.ReadFile(filepath.Join(filepath.Dir(self), "../../testdata/npm/package.json"))
+	from := filepath.Join(filepath.Dir(self), "../../..", folder)
+	manifest, err := os.ReadFile(filepath.Join(from, "package.json"))
 	must(err)
+	lock, err := os.ReadFile(filepath.Join(from, "package-lock.json"))
+	if !os.IsNotExist(err) {
+		must(err)
+	}
 	unavailable := func(format string, args ...any) {
 		t.Helper()
 		if os.Getenv("JSRUNTIME_TEST_NPM") == "required" {
@@ -36,13 +48,13 @@ func Modules(t testing.TB) string {
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		unavailable("npm is not installed: the tests with packages of engine/testdata/npm do not run")
+		unavailable("npm is not installed: the tests with packages of %s do not run", folder)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
-	sum := sha256.Sum256(manifest)
+	sum := sha256.Sum256(append(manifest, lock...))
 	final := filepath.Join(cache, "jsruntime-npm", hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(filepath.Join(final, "node_modules")); err == nil {
 		return final
@@ -51,7 +63,12 @@ func Modules(t testing.TB) string {
 	dir, err := os.MkdirTemp(filepath.Dir(final), "installing-")
 	must(err)
 	must(os.WriteFile(filepath.Join(dir, "package.json"), manifest, 0o644))
-	cmd := exec.Command(npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
+	args := []string{"install", "--no-package-lock"}
+	if len(lock) > 0 {
+		must(os.WriteFile(filepath.Join(dir, "package-lock.json"), lock, 0o644))
+		args = []string{"ci"}
+	}
+	cmd := exec.Command(npm, append(args, "--no-audit", "--no-fund", "--ignore-scripts")...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		_ = os.RemoveAll(dir)

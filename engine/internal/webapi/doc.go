@@ -80,6 +80,9 @@
 //
 // # ctx
 //
+// limits has the names of resource_limits. usage asks the worker (op "usage": a JSON array of milliseconds of CPU time, bytes of memory and
+// bytes of the log).
+//
 // Load.Static and Run.Context are JSON objects whose members become those of ctx: organizationId, scriptId, scriptName,
 // version, limits from the former; executionId, trigger, attempt from the latter; tenantId and tenantSlug from Lease.
 // Input shapes that the node sends: scheduled {cron, scheduledTime, timezone}; event {id, type, time, data}; run any JSON.

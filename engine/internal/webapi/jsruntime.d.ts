@@ -4,9 +4,10 @@
 //     "types": ["./jsruntime"] } }
 //
 // The web platform's globals are those of a worker without a page: fetch, Request, Response, Headers, URL, URLSearchParams, URLPattern,
-// TextEncoder, TextDecoder, streams, Blob, File, FormData, AbortController, events, timers, crypto, structuredClone, performance,
-// console, navigator.userAgent. What lib.webworker has beyond them (XMLHttpRequest, WebSocket, caches, WebAssembly, importScripts …)
-// is not there.
+// TextEncoder, TextDecoder, streams, Blob, File, FormData, AbortController, events, MessageChannel, timers, crypto, structuredClone,
+// performance.now, console, navigator.userAgent. What lib.webworker has beyond them (XMLHttpRequest, caches, WebAssembly,
+// importScripts …) is not there, and new WebSocket() throws a NotSupportedError. Modules such as node:buffer have the types of
+// @types/node.
 
 /// <reference lib="webworker" />
 /// <reference lib="webworker.iterable" />
@@ -52,6 +53,8 @@ declare module "jsruntime" {
      */
     readonly signal: AbortSignal;
     readonly limits: Limits;
+    /** What of them the execution has used so far. Throws once it has ended. */
+    readonly usage: Usage;
     /** Milliseconds until max_execution_time_ms. */
     remainingTimeMs(): number;
     /**
@@ -71,6 +74,16 @@ declare module "jsruntime" {
     readonly max_output_size_bytes: number;
     readonly max_log_bytes: number;
     readonly max_request_body_bytes: number;
+  }
+
+  export interface Usage {
+    readonly execution_time_ms: number;
+    readonly cpu_time_ms: number;
+    /** In V8's heap and in array buffers, of the script's all executions. */
+    readonly memory_bytes: number;
+    /** Calls of fetch, kv, events and scripts that this execution has made. max_api_calls_per_minute counts all executions of the script. */
+    readonly api_calls: number;
+    readonly log_bytes: number;
   }
 
   export interface ScheduledController {
@@ -169,13 +182,15 @@ declare module "jsruntime" {
   }
 }
 
+// lib.webworker has URLPattern from TypeScript 6 on. What follows merges with it: properties and constructors must be the same, to a word.
+
 interface URLPatternComponentResult {
   input: string;
   groups: Record<string, string | undefined>;
 }
 
 interface URLPatternResult {
-  inputs: [URLPatternInit | string] | [URLPatternInit | string, string];
+  inputs: (string | URLPatternInit)[];
   protocol: URLPatternComponentResult;
   username: URLPatternComponentResult;
   password: URLPatternComponentResult;
@@ -198,6 +213,10 @@ interface URLPatternInit {
   baseURL?: string;
 }
 
+interface URLPatternOptions {
+  ignoreCase?: boolean;
+}
+
 interface URLPattern {
   readonly protocol: string;
   readonly username: string;
@@ -208,12 +227,37 @@ interface URLPattern {
   readonly search: string;
   readonly hash: string;
   readonly hasRegExpGroups: boolean;
-  test(input?: URLPatternInit | string, baseURL?: string): boolean;
-  exec(input?: URLPatternInit | string, baseURL?: string): URLPatternResult | null;
+  test(input?: string | URLPatternInit, baseURL?: string | URL): boolean;
+  exec(input?: string | URLPatternInit, baseURL?: string | URL): URLPatternResult | null;
 }
 
 declare var URLPattern: {
   prototype: URLPattern;
-  new (input: URLPatternInit | string, baseURL: string, options?: { ignoreCase?: boolean }): URLPattern;
-  new (input?: URLPatternInit | string, options?: { ignoreCase?: boolean }): URLPattern;
+  new (input: string | URLPatternInit, baseURL: string | URL, options?: URLPatternOptions): URLPattern;
+  new (input?: string | URLPatternInit, options?: URLPatternOptions): URLPattern;
 };
+
+interface SubtleCrypto {
+  /** Cloudflare's: whether two buffers of one length hold the same bytes, in a time that their content does not change. */
+  timingSafeEqual(a: ArrayBuffer | ArrayBufferView, b: ArrayBuffer | ArrayBufferView): boolean;
+}
+
+interface MessagePort {
+  onclose: ((this: MessagePort, event: Event) => any) | null;
+}
+
+/** That of node:async_hooks. A store goes with what is awaited and with callbacks; the next execution sees none. */
+declare class AsyncLocalStorage<Store> {
+  /** fn, bound to the stores of now. */
+  static bind<F extends (...args: any[]) => any>(fn: F): F;
+  /** A function that calls another with the stores of now. */
+  static snapshot(): <Result, Args extends any[]>(fn: (...args: Args) => Result, ...args: Args) => Result;
+  getStore(): Store | undefined;
+  run<Result, Args extends any[]>(store: Store, callback: (...args: Args) => Result, ...args: Args): Result;
+  exit<Result, Args extends any[]>(callback: (...args: Args) => Result, ...args: Args): Result;
+  enterWith(store: Store): void;
+  disable(): void;
+}
+
+declare function setImmediate<Args extends any[]>(callback: (...args: Args) => void, ...args: Args): number;
+declare function clearImmediate(id: number | undefined): void;

@@ -817,6 +817,12 @@
       }
       return this.#signal;
     }
+    // usage is what of limits the execution has used so far.
+    get usage() {
+      if (execution !== this.#ex) throw new ErrorCtor("usage: the execution has ended");
+      const used = JSONParse(native("usage", ""));
+      return { execution_time_ms: now(), cpu_time_ms: used[0], memory_bytes: used[1], api_calls: lastCall, log_bytes: used[2] };
+    }
     passThroughOnException() {}
   }
 

@@ -386,6 +386,7 @@ func (h *host) Head(uint32, string)                 {}
 func (h *host) Chunk([]byte)                        {}
 func (h *host) Last(string)                         {}
 func (h *host) Answer(*isolate.Outcome)             {}
+func (h *host) Used() (time.Duration, uint64)       { return 0, 0 }
 func (h *host) Log(_ int, text string) bool {
 	if rest, ok := strings.CutPrefix(text, "RESULT "); ok {
 		var x result
