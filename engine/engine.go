@@ -414,6 +414,21 @@ func (e *Engine) Execute(ctx context.Context, inv *Invocation) (*Result, error) 
 	return answer, nil
 }
 
+// TryLoad loads a script that may not be stored yet, in an isolate of its own, and says how that ended: as an execution of it would where
+// its top level fails or the handler of its type is missing. The top level's calls of the node are not made: the trial ends well
+// there. Nothing of it is observed or recorded. The error is that of Execute.
+func (e *Engine) TryLoad(ctx context.Context, s *Script) (*Result, error) {
+	x := e.newExecution(ctx, &Invocation{ExecutionID: uuid.New(), Script: s, Trigger: TriggerAPI, Handler: handlerLoad, Attempt: 1})
+	e.pool.Submit(&x.call)
+	x.wait(ctx.Done(), false)
+	res, err := x.finish()
+	e.recycle(x)
+	e.mu.Lock()
+	delete(e.programs, s.ID)
+	e.mu.Unlock()
+	return res, err
+}
+
 // conclude ends an execution that has answered.
 func (e *Engine) conclude(ctx context.Context, x *execution) {
 	inv := x.inv

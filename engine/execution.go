@@ -141,6 +141,8 @@ func wireHandler(h Handler) wire.Handler {
 		return wire.HandlerScheduled
 	case HandlerEvent:
 		return wire.HandlerEvent
+	case handlerLoad:
+		return wire.HandlerLoad
 	default:
 		return wire.HandlerRun
 	}

@@ -104,6 +104,8 @@ const (
 	HandlerScheduled Handler = "scheduled"
 	HandlerEvent     Handler = "event"
 	HandlerRun       Handler = "run"
+
+	handlerLoad Handler = "load" // none: see Engine.TryLoad
 )
 
 // HandlerOf returns the handler that a script's type requires.

@@ -76,6 +76,8 @@ type Config struct {
 	Executor engine.Executor
 	Catalog  Catalog
 	Ledger   Ledger
+	// TryLoad loads a source in a worker and says how that ended; nil means that there is no warning of a top level that fails.
+	TryLoad func(ctx context.Context, t *Trial) (*engine.Result, error)
 	// Cancel reaches running executions of this node; nil means that only the database is told.
 	Cancel Canceller
 	// Sealer encrypts secrets; nil means that secrets can't be written (503).

@@ -50,6 +50,7 @@ type Script struct {
 	CreatedBy        *int32            `json:"created_by" doc:"The user on whose behalf it was made."`
 	QuarantinedUntil *time.Time        `json:"quarantined_until" doc:"Until when it is not run because it killed workers. A new version, a change of status or a release ends it."`
 	QuarantineReason *string           `json:"quarantine_reason"`
+	Warnings         []Warning         `json:"warnings,omitempty" doc:"In the answer to a new source only: what will fail, though the source compiles."`
 }
 
 func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
@@ -231,6 +232,9 @@ func (a *API) scriptCreate(ctx context.Context, in *struct{ Body ScriptCreate })
 		out.Body, out.ETag, out.Location = shown.Body, shown.ETag, "/api/v1/scripts/"+row.ID.String()
 		return c.audit("script.create", "script", row.ID.String(), nil, out.Body)
 	})
+	if err == nil {
+		out.Body.Warnings = a.warnings(ctx, &Trial{TenantID: tenantOf(ctx), Name: d.Name, Type: d.Type, Compiled: d.compiled})
+	}
 	return out, err
 }
 
@@ -416,6 +420,7 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 	if err != nil {
 		return nil, err
 	}
+	var trial *Trial
 	err = a.change(ctx, func(c *change) error {
 		before, err := c.ScriptGetForUpdate(ctx, sqlc.ScriptGetForUpdateParams{TenantID: c.tenant, ID: id})
 		if err != nil {
@@ -440,8 +445,14 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 			return err
 		}
 		out = a.scriptTagged(ctx, after)
+		if d.compiled != nil {
+			trial = &Trial{TenantID: c.tenant, Name: d.Name, Type: d.Type, Compiled: d.compiled}
+		}
 		return c.audit("script.update", "script", id.String(), a.scriptOfRow(before, a.planLimits(ctx)), out.Body)
 	})
+	if err == nil && trial != nil {
+		out.Body.Warnings = a.warnings(ctx, trial)
+	}
 	return out, err
 }
 

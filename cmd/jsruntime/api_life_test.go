@@ -45,6 +45,23 @@ func TestWholeLifeOfATenant(t *testing.T) {
 	oneoff := create(object{"name": "once", "type": "oneoff", "source": "export default { run(input) { return input.n + 1 } }"})
 	create(object{"name": "twice", "type": "embedded", "source": "export default (input) => input * 2"})
 
+	// What compiles and will fail all the same is stored with a warning.
+	var warned struct {
+		ID       string
+		Warnings []struct{ Location, Message string }
+	}
+	call(201, "POST", "/api/v1/scripts", object{"name": "broken", "type": "oneoff", "source": "const c = {};\nconst p = c.server.port;\nexport default { run() { return p } }"}, &warned)
+	require.Len(t, warned.Warnings, 1)
+	require.Equal(t, "source:2:20", warned.Warnings[0].Location)
+	require.Contains(t, warned.Warnings[0].Message, "Cannot read properties of undefined (reading 'port')")
+	call(200, "PATCH", "/api/v1/scripts/"+warned.ID, object{"source": "export default { run() {} }"}, &warned)
+	warned.Warnings = nil
+	call(200, "GET", "/api/v1/scripts/"+warned.ID, nil, &warned)
+	require.Empty(t, warned.Warnings)
+	call(200, "PATCH", "/api/v1/scripts/"+warned.ID, object{"source": "await import('pg'); export default { run() {} }"}, &warned)
+	require.Len(t, warned.Warnings, 1)
+	require.Contains(t, warned.Warnings[0].Message, "Cannot find module 'pg'")
+
 	// Each runs.
 	var ran struct {
 		Status string

@@ -79,6 +79,25 @@ func compileRow(compiler *compile.Compiler) func(context.Context, uuid.UUID, str
 	}
 }
 
+// trialLimit is the wall and CPU time of a trial.
+const trialLimit = 2 * time.Second
+
+// tryLoad makes httpapi.Config.TryLoad. A trial has an identity of its own, so that it touches no isolate of the script.
+func tryLoad(e *engine.Engine, tenants *catalog.Catalog) func(context.Context, *httpapi.Trial) (*engine.Result, error) {
+	return func(ctx context.Context, t *httpapi.Trial) (*engine.Result, error) {
+		tenant, err := tenants.Tenant(t.TenantID)
+		if err != nil {
+			return nil, err
+		}
+		limits := engine.DefaultLimits()
+		limits.MaxExecutionTime, limits.MaxCPUTime = trialLimit, trialLimit
+		return e.TryLoad(ctx, &engine.Script{
+			ID: uuid.New(), TenantID: t.TenantID, TenantSlug: tenant.Slug, Name: t.Name, Type: t.Type, Version: 1, Compiled: t.Compiled.Compiled,
+			SourceMap: t.Compiled.SourceMap, Handlers: t.Compiled.Handlers, Limits: limits,
+		})
+	}
+}
+
 // nextTicks makes httpapi.Config.NextTicks. A time zone that the workers' Intl does not know is refused too: a script that formats its
 // times in its own zone would throw at every run.
 func nextTicks(worker *engine.WorkerInfo) func(expr, timezone string, after time.Time, n int) ([]time.Time, error) {

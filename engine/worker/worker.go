@@ -69,6 +69,7 @@ type execution struct {
 	logLimit    uint32
 	logBytes    uint64
 	logLines    uint32
+	trial       bool // it only loads its script, in an isolate that nothing else uses
 
 	// While it is set aside; guarded by current.mu.
 	ending
@@ -530,6 +531,7 @@ func (w *worker) run(m *wire.Run) error {
 	}
 	w.execution = execution{
 		id: m.Slot, slot: s, seq: m.Seq, began: began, wallMillis: m.WallMillis, cpuMillis: m.CPUMillis, outputLimit: m.OutputLimit, logLimit: m.LogLimit,
+		trial: m.Handler == wire.HandlerLoad,
 	}
 	w.cur.begin(m.Seq, s.iso, began, time.Duration(m.WallMillis)*time.Millisecond, time.Duration(m.CPUMillis)*time.Millisecond, cpuBegan)
 	w.dog.stir()
@@ -659,7 +661,7 @@ func (w *worker) conclude(err error) error {
 	}
 	r.LogBytes = w.logBytes
 	r.Cancelled = end.cancelled || stop == codeCancelled
-	condemned := terminated || usage.Exceeded
+	condemned := terminated || usage.Exceeded || w.trial
 	switch {
 	case usage.Exceeded && stop != codeCancelled:
 		r.Code, r.Message = codeMemory, memoryMessage(s.maxMemory, r.PeakMemory)

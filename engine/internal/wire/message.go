@@ -158,6 +158,7 @@ const (
 	HandlerScheduled
 	HandlerEvent
 	HandlerRun
+	HandlerLoad // none: the Run ends once the script is loaded, or asks the node for anything
 )
 
 // Run asks for one execution. Sequence numbers of a connection only grow.
@@ -197,7 +198,7 @@ func ParseRun(p []byte) (m Run, err error) {
 	d := NewDecoder(p)
 	m.Seq = uint32(d.Uint(math.MaxUint32))
 	m.Slot = uint32(d.Uint(math.MaxUint32))
-	m.Handler = Handler(d.Uint(uint64(HandlerRun)))
+	m.Handler = Handler(d.Uint(uint64(HandlerLoad)))
 	m.WallMillis = uint32(d.Uint(math.MaxUint32))
 	m.CPUMillis = uint32(d.Uint(math.MaxUint32))
 	m.OutputLimit = uint32(d.Uint(math.MaxUint32))

@@ -96,7 +96,7 @@
   const IDLE = 0, RUNNING = 1, DONE = 2;
   const REPLY_BYTES = 1, REPLY_ERROR = 2, REPLY_HELD = 3;
   const RESPONSE = 1, OUTPUT = 2, FAILURE = 3;
-  const FETCH = 1, SCHEDULED = 2, EVENT = 3, RUN = 4;
+  const FETCH = 1, SCHEDULED = 2, EVENT = 3, RUN = 4, LOAD = 5;
 
   const Shared = globalThis.SharedArrayBuffer;
   const shortText = 2048; // bytes of a result that is handed over without a call
@@ -492,6 +492,7 @@
   // hostCall asks the node for something. source, where it is given, is what follows bytes: {read, cancel} of a stream's parts.
   function hostCall(method, args, bytes, source) {
     if (execution === undefined) notWhileLoading(method);
+    if (execution.trial) return endTrial(execution);
     const json = args === undefined ? "null" : JSONStringify(args);
     const call = { __proto__: null, id: ++lastCall, method, json, bytes, sent: false, settled: false, resolve: undefined, reject: undefined, stream: undefined,
       upload: source === undefined ? undefined : { __proto__: null, source, credits: window_, waiter: undefined } };
@@ -786,7 +787,7 @@
   let env;
 
   class Execution {
-    handler; context; loading = false; settled = false; failed = false; abort = undefined; text = ""; kind = 0;
+    handler; context; loading = false; trial = false; settled = false; failed = false; abort = undefined; text = ""; kind = 0;
     // Of a streamed response: whether there is one, its stream while it is read, and whether that has an end to come.
     streamed = false; source = undefined; bodyPending = false;
     // Of waitUntil: the promises that have not settled, and the failure of the first that was rejected.
@@ -911,6 +912,25 @@
     complete(ex);
   }
 
+  // tryLoad loads a script and calls no handler of it.
+  function tryLoad(ex) {
+    ex.trial = true;
+    ex.kind = RUN;
+    control[LOG_CLOSED] = 1;
+    const check = () => {
+      const name = ownHandler();
+      if (handlerOf(name) === undefined) failLoad(ex, failure("handler_missing", `the script has no ${name} handler`, "", false));
+      return null;
+    };
+    return define === undefined ? check() : loadThen(ex, check);
+  }
+
+  // endTrial ends tryLoad well where the top level asks the node for something: the trial has no effects.
+  function endTrial(ex) {
+    settle(ex, null, undefined, false);
+    return { __proto__: null, promise: new PromiseCtor(() => {}), cancel() {} };
+  }
+
   // loaded says whether the load left a rejection behind.
   function loaded() {
     return takeRejection("boot_error") ?? "";
@@ -992,7 +1012,8 @@
     const bytes = control[HANDLER] === FETCH && control[BODY_MODE] === 2 ? takeBytes() : null;
     let value;
     try {
-      if (define === undefined) value = invoke(ex, context, head, body, bytes);
+      if (control[HANDLER] === LOAD) value = tryLoad(ex);
+      else if (define === undefined) value = invoke(ex, context, head, body, bytes);
       else value = loadThen(ex, () => invoke(ex, context, head, body, bytes));
     } catch (e) {
       frames.clear();
