@@ -81,7 +81,7 @@ lint: ## golangci-lint, as .golangci.yaml says (compiling it takes minutes, once
 	$(GOLANGCI_LINT) run ./...
 
 .PHONY: types
-types: ## jsruntime.d.ts and samples by tsc --strict of TypeScript 5.9, 6 and 7 (needs npm, and says so where there is none)
+types: ## jsruntime.d.ts by tsc --strict of TypeScript 5.9, 6 and 7, and the web API's JavaScript (needs npm, and says so where there is none)
 	@.ci/types
 
 .PHONY: fmt

@@ -12,6 +12,12 @@
 // A file never uses a global that a script could have replaced: it takes what it needs from core.primordials, which boot.js
 // filled before any of the tenant's code ran, and keeps private state in closures, #fields or WeakMaps.
 //
+// # Checks
+//
+// make types has TypeScript check jsruntime.d.ts with the samples in testdata (versions 5.9, 6 and 7), and the files of js: each as a module
+// whose core is typed by js/core.ts, so that what core.use gives is checked from file to file. An object that gets its members later is
+// marked with /** @type {any} */. A test of cmd/jsruntime runs a sample with every declared member and compares it with what is there.
+//
 // # core
 //
 //	primordials                      the captured built-ins: uncurryThis'd methods (ArrayPrototypePush(a, v)), constructors,

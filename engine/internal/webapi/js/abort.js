@@ -6,7 +6,7 @@
   const { DOMException } = core.use("domexception");
   const { Event, EventTarget, fire, handlerAttribute } = core.use("event");
 
-  let isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal, release;
+  let isAbortSignal, isAborted, reasonOf, addAlgorithm, removeAlgorithm, abortSignal, newSignal, release, anySignal;
 
   class AbortSignal extends EventTarget {
     #reason = undefined;
@@ -93,7 +93,7 @@
         SetPrototypeForEach(s.#sources, (source) => { source.#dependents?.delete(s); });
         s.#sources = undefined;
       };
-      AbortSignal.anyOf = (list) => {
+      anySignal = (list) => {
         const result = new AbortSignal(illegal);
         for (let i = 0; i < list.length; i++) {
           if (list[i].#aborted) {
@@ -116,8 +116,6 @@
       };
     }
   }
-  const anySignal = AbortSignal.anyOf;
-  delete AbortSignal.anyOf;
   define(AbortSignal, "AbortSignal", ["abort", "timeout", "any"]);
   handlerAttribute(AbortSignal, "abort");
 

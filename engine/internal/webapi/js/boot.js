@@ -8,7 +8,7 @@
 
   const { ownKeys, getOwnPropertyDescriptor, defineProperty, setPrototypeOf, getPrototypeOf } = Reflect;
   const uncurryThis = Function.prototype.bind.bind(Function.prototype.call);
-  const primordials = { __proto__: null, uncurryThis };
+  const primordials = /** @type {any} */ ({ __proto__: null, uncurryThis });
 
   const constructors = [
     "AggregateError", "Array", "ArrayBuffer", "BigInt", "BigInt64Array", "BigUint64Array", "Boolean", "DataView", "Date", "Error",
@@ -21,7 +21,7 @@
     primordials[name] = C;
     primordials[name + "Prototype"] = C.prototype;
   }
-  const typedArray = getPrototypeOf(Uint8Array);
+  const typedArray = /** @type {any} */ (getPrototypeOf(Uint8Array));
   primordials.TypedArray = typedArray;
   primordials.TypedArrayPrototype = typedArray.prototype;
   const arrayIterator = getPrototypeOf([][Symbol.iterator]());
@@ -61,7 +61,7 @@
       const keys = ownKeys(p);
       for (let i = 0; i < keys.length; i++) {
         if (getOwnPropertyDescriptor(Safe.prototype, keys[i]) === undefined) {
-          defineProperty(Safe.prototype, keys[i], { __proto__: null, ...getOwnPropertyDescriptor(p, keys[i]) });
+          defineProperty(Safe.prototype, keys[i], /** @type {any} */ ({ __proto__: null, ...getOwnPropertyDescriptor(p, keys[i]) }));
         }
       }
     }
@@ -1078,7 +1078,7 @@
     } else {
       params = {};
     }
-    const ctx = new Context(ex, own, params);
+    const ctx = /** @type {any} */ (new Context(ex, own, params));
     ex.context = ctx;
     core.execution = ctx;
     if (handler === undefined) {

@@ -664,7 +664,7 @@
     warn(...args) { print(2, formatArgs(args)); },
     error(...args) { print(3, formatArgs(args)); },
     trace(...args) {
-      const e = { name: "Trace", message: formatArgs(args) };
+      const e = /** @type {any} */ ({ name: "Trace", message: formatArgs(args) });
       P.ErrorCaptureStackTrace(e, console.trace);
       const at = StringPrototypeIndexOf(e.stack, "\n    at ");
       print(3, `Trace${e.message === "" ? "" : `: ${e.message}`}${at < 0 ? "" : StringPrototypeSlice(e.stack, at)}`);

@@ -14,6 +14,7 @@
   let has, parts;
   class DOMException {
     #name; #message;
+    /** @param {any} options */
     constructor(message = "", options = "Error") {
       this.#message = str(message);
       if (options !== null && typeof options === "object") {

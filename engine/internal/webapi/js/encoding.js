@@ -277,7 +277,7 @@
       try {
         if (encoding !== "utf-8") {
           bytes = concat(this.#pending, bytes);
-          const r = core.use("encodings").decode(encoding, bytes, this.#fatal, !more, this);
+          const r = core.use("encodings").decode(encoding, bytes, this.#fatal, !more);
           this.#pending = more ? r.rest : empty;
           return this.#dropBOM(r.text);
         }

@@ -181,7 +181,7 @@
 
   define(Headers, "Headers");
   pairIterable(Headers, "Headers", (h) => iterationList(h));
-  const entries = Headers.prototype.entries;
+  const entries = Headers.prototype[SymbolIterator];
 
   return { Headers, isHeaders, headersList: listOf, newHeaders, setGuard, rawSet, fill, appendTo, combined, nameOf, valueOf, normalize };
 });

@@ -114,7 +114,7 @@
       return call("events.publish", () => {
         const o = options(opts, "events.publish: options", ["id", "delaySeconds"]);
         string(type, "events.publish: type");
-        const args = { type, data: json(data, "events.publish: data") };
+        const args = /** @type {any} */ ({ type, data: json(data, "events.publish: data") });
         if (o.id !== undefined) args.id = string(o.id, "events.publish: id");
         if (o.delaySeconds !== undefined) args.delaySeconds = whole(o.delaySeconds, "events.publish: delaySeconds", 0, 2 ** 53 - 1);
         return args;

@@ -127,7 +127,7 @@
         for (let i = 0; i < own.length; i++) ArrayPrototypePush(list, own[i]);
       }
       if (type !== null && combined(list, "content-type") === null) ArrayPrototypePush(list, "content-type", type);
-      this.#headers = newHeaders(list);
+      this.#headers = newHeaders(list, false);
       if (hasBody) this.#body = body;
       else if (from !== null && from.#body !== null && init?.body !== null) {
         if (this.#method === "GET" || this.#method === "HEAD") throw new TypeError(`Request: a ${this.#method} request cannot have a body`);
@@ -142,7 +142,7 @@
     }
     get method() { return this.#method; }
     get url() { return this.#url; }
-    get headers() { return this.#headers ?? (this.#headers = newHeaders(headLines(this.#head))); }
+    get headers() { return this.#headers ?? (this.#headers = newHeaders(headLines(this.#head), false)); }
     get destination() { this.#method; return ""; }
     get referrer() {
       const r = this.#more.referrer;
@@ -169,7 +169,7 @@
       const r = new Request(illegal);
       r.#method = this.#method;
       r.#url = this.#url;
-      r.#headers = newHeaders(ArrayPrototypeSlice(headersList(this.headers)));
+      r.#headers = newHeaders(ArrayPrototypeSlice(headersList(this.headers)), false);
       r.#body = cloneBody(this.#body);
       r.#more = this.#more;
       r.#signal = core.use("abort").anySignal([this.signal]);

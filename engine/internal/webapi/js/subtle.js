@@ -74,7 +74,7 @@
 
   // publicAlgorithm is the object that key.algorithm shows.
   function publicAlgorithm(a) {
-    const out = { name: a.name };
+    const out = /** @type {any} */ ({ name: a.name });
     if (a.modulusLength !== undefined) out.modulusLength = a.modulusLength;
     if (a.publicExponent !== undefined) out.publicExponent = Uint8ArrayPrototypeSlice(a.publicExponent);
     if (a.hash !== undefined) out.hash = { name: a.hash };
@@ -313,7 +313,7 @@
   const jwkMembers = ["alg", "crv", "d", "dp", "dq", "e", "k", "kty", "n", "p", "q", "qi", "use", "x", "y"];
   // readJWK takes a JsonWebKey dictionary over, so that it is read once.
   function readJWK(v) {
-    const out = { __proto__: null };
+    const out = /** @type {any} */ ({ __proto__: null });
     for (let i = 0; i < jwkMembers.length; i++) {
       const m = v[jwkMembers[i]];
       if (m !== undefined) out[jwkMembers[i]] = str(m);
@@ -450,7 +450,7 @@
     if (isPrivate && usages.length === 0) throw fail("SyntaxError", "importKey: usages is empty for a private key");
     const info = JSONParse(go("info", { private: isPrivate }, der));
     if (info.kind !== kind || (kind === "EC" && info.curve !== a.namedCurve)) throw fail("DataError", `importKey: the key is not one for ${a.name}`);
-    const algorithm = { __proto__: null, name: a.name };
+    const algorithm = /** @type {any} */ ({ __proto__: null, name: a.name });
     if (kind === "RSA") {
       algorithm.modulusLength = info.modulusLength;
       algorithm.publicExponent = new Uint8Array(info.publicExponent);
@@ -482,8 +482,8 @@
     }
     let out;
     if (k.type === "secret") {
-      out = { kty: "oct", k: base64url(k.data) };
-      out.alg = a.name === "HMAC" ? `HS${hashBits(a.hash)}` : `A${a.length}${StringPrototypeSlice(a.name, 4)}`;
+      const alg = a.name === "HMAC" ? `HS${hashBits(a.hash)}` : `A${a.length}${StringPrototypeSlice(a.name, 4)}`;
+      out = { kty: "oct", k: base64url(k.data), alg };
     } else {
       out = JSONParse(go("export", { format, private: isPrivate }, k.data));
       if (a.hash !== undefined) out.alg = rsaAlg(a.name, a.hash);

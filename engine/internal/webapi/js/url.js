@@ -753,6 +753,7 @@
   class URLSearchParams {
     #list = [];
     #url = null;
+    /** @param {any} init */
     constructor(init = "") {
       if (isObject(init)) {
         // An unchanged URLSearchParams is copied without its iterator.
@@ -844,7 +845,7 @@
   }
   define(URLSearchParams, "URLSearchParams");
   pairIterable(URLSearchParams, "URLSearchParams", (p) => paramsList(p));
-  const entries = URLSearchParams.prototype.entries;
+  const entries = URLSearchParams.prototype[core.primordials.SymbolIterator];
   function isURLSearchParams(v) {
     if (!isObject(v)) return false;
     try {

@@ -310,7 +310,7 @@
   // ---- URLPatternInit
 
   function readInit(v) {
-    const out = { __proto__: null };
+    const out = /** @type {any} */ ({ __proto__: null });
     const names = ["baseURL", "hash", "hostname", "password", "pathname", "port", "protocol", "search", "username"];
     for (let i = 0; i < names.length; i++) {
       const m = v[names[i]];
@@ -324,7 +324,7 @@
   }
 
   function process(init, forPattern, start) {
-    const out = { __proto__: null };
+    const out = /** @type {any} */ ({ __proto__: null });
     if (start !== undefined) for (let i = 0; i < components.length; i++) out[components[i]] = start;
     let base = null;
     const lacks = (...names) => {
@@ -378,7 +378,7 @@
   // ---- whole constructor strings
 
   function parseConstructor(input) {
-    const tokens = tokenize(input, true), result = { __proto__: null };
+    const tokens = tokenize(input, true), result = /** @type {any} */ ({ __proto__: null });
     let i = 0, increment = 1, start = 0, depth = 0, brackets = 0, special = false, state = "init";
     const safe = (k) => (k < tokens.length ? tokens[k] : tokens[tokens.length - 1]);
     const is = (k, value) => {
@@ -507,7 +507,7 @@
       let init;
       if (input === undefined || isObject(input) || input === null) {
         if (base !== undefined) throw new TypeError("URLPattern: a base URL goes with a string only");
-        init = isObject(input) ? readInit(input) : { __proto__: null };
+        init = isObject(input) ? readInit(input) : /** @type {any} */ ({ __proto__: null });
       } else {
         init = parseConstructor(usv(input));
         if (base === undefined && init.protocol === undefined) throw new TypeError("URLPattern: a relative pattern needs a base URL");
@@ -516,7 +516,7 @@
       const p = process(init, true);
       for (let i = 0; i < components.length; i++) p[components[i]] ??= "*";
       if (isSpecial(p.protocol) && `${u.specialPorts[p.protocol + ":"]}` === p.port) p.port = "";
-      const c = { __proto__: null };
+      const c = /** @type {any} */ ({ __proto__: null });
       c.protocol = compile(p.protocol, canonical.protocol, defaults, false);
       c.username = compile(p.username, canonical.username, defaults, false);
       c.password = compile(p.password, canonical.password, defaults, false);

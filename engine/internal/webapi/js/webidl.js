@@ -20,7 +20,7 @@
 
   // loaded has the exports of those files that put themselves in, so that others can ask whether a value is of a class that nobody
   // has touched yet without running its file.
-  const loaded = { __proto__: null };
+  const loaded = /** @type {any} */ ({ __proto__: null });
 
   function str(v) {
     if (typeof v === "string") return v;
