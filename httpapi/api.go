@@ -52,6 +52,9 @@ type Ledger interface {
 	Record(ctx context.Context, inv *engine.Invocation, res *engine.Result) error
 	// Flush returns when everything that was recorded before is on record.
 	Flush(ctx context.Context) error
+	// Refused counts a request to a script that was refused before anything ran, and FlushRefusals writes the counts.
+	Refused(tenantID, scriptID uuid.UUID, code string)
+	FlushRefusals(ctx context.Context) error
 }
 
 // Canceller ends executions that run on this node.

@@ -565,7 +565,26 @@ func TestRunAndInvoke(t *testing.T) {
 	a := acme.post("/api/v1/invoke/echo", `1`)
 	a.refused(429, "concurrency_limit")
 	require.Equal(t, "2", a.header.Get("Retry-After"))
+	require.Empty(t, a.header.Get("X-Execution-Id"))
+	acme.post("/api/v1/scripts/"+id+"/executions?wait=true", nil).refused(429, "concurrency_limit")
+	small := acme.script("small", map[string]any{"type": "embedded", "status": "active", "resource_limits": map[string]any{"max_request_body_bytes": 2000}})
+	acme.post("/api/v1/invoke/small", `"`+strings.Repeat("x", 2000)+`"`).refused(413, "body_too_large")
 	n.exec.set(nil)
+	require.Equal(t, map[string]any{"body_too_large": 1.0}, acme.get("/api/v1/refusals?script_id=" + small).is(200).items()[0]["reasons"])
+	refused := map[string]float64{}
+	total := 0.0
+	for _, item := range acme.get("/api/v1/refusals?script_id=" + id).is(200).items() { // of one minute or two
+		require.Equal(t, id, item["script_id"])
+		require.Equal(t, "echo", item["script_name"])
+		total += item["refused"].(float64)
+		for code, count := range item["reasons"].(map[string]any) {
+			refused[code] += count.(float64)
+		}
+	}
+	require.Equal(t, map[string]float64{"concurrency_limit": 2}, refused)
+	require.EqualValues(t, 2, total)
+	require.Empty(t, acme.get("/api/v1/refusals?until=2020-01-01T00:00:00Z").is(200).items())
+	require.Empty(t, n.tenant("refused-by-none").get("/api/v1/refusals").is(200).items())
 
 	// Queued, cancelled, replayed.
 	queued := acme.post("/api/v1/scripts/"+id+"/executions", map[string]any{"input": 7}).is(202)

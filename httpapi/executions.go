@@ -356,11 +356,12 @@ type executionOut struct {
 	Body        Execution
 }
 
-func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*executionOut, error) {
+func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (_ *executionOut, err error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = a.countRefusal(ctx, id, err) }()
 	var script sqlc.Script
 	var handlers []string
 	written := false
@@ -573,7 +574,7 @@ type invokeOut struct {
 	Body        Invoked
 }
 
-func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error) {
+func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (_ *invokeOut, err error) {
 	// From the node's memory: invocations are a tenant's own traffic, and go on while the database does not answer.
 	script, err := a.cfg.Catalog.HeadByName(ctx, tenantOf(ctx), in.Name)
 	switch {
@@ -584,6 +585,7 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (*invokeOut, error
 	case script.Status != "active":
 		return nil, conflict("not_active", "Only active scripts are invoked; this one is "+script.Status+".")
 	}
+	defer func() { err = a.countRefusal(ctx, script.ID, err) }()
 	if err := inputFits(len(in.Body), script.Limits); err != nil {
 		return nil, err
 	}
@@ -706,5 +708,6 @@ func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*exec
 	if script.Status == "archived" {
 		return nil, scriptArchived()
 	}
-	return a.enqueue(ctx, "execution.replay", script, p)
+	out, err := a.enqueue(ctx, "execution.replay", script, p)
+	return out, a.countRefusal(ctx, script.ID, err)
 }

@@ -144,7 +144,7 @@ func permissions() map[string]string {
 		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",
 		"dead-letter-list": "read", "dead-letter-get": "read", "dead-letter-delete": "admin", "dead-letter-retry": "execute", "dead-letter-retry-many": "execute",
-		"secret-list": "read", "secret-put": "write", "secret-delete": "admin", "usage": "read", "log-tail": "read",
+		"secret-list": "read", "secret-put": "write", "secret-delete": "admin", "usage": "read", "refusal-list": "read", "log-tail": "read",
 	}
 }
 

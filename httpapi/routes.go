@@ -99,6 +99,7 @@ func (a *API) routes(r *router) {
 
 	r.tag("Usage", "What was used.")
 	get(r, "/usage", read, "usage", "Usage per day and script", a.usage)
+	list(r, "/refusals", read, "refusal-list", "List requests that were refused, by script, reason and minute", a.refusalList)
 }
 
 // serviceRoutes are those that anyone may call. They are not part of the versioned API.

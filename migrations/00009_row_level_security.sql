@@ -101,6 +101,7 @@ BEGIN
             WHEN 'audit_log' THEN 'SELECT, INSERT'
             WHEN 'script_usage_daily' THEN 'SELECT'
             WHEN 'script_schedule_ticks' THEN 'SELECT'
+            WHEN 'script_refusals' THEN 'SELECT'
             WHEN 'script_execution_logs' THEN 'SELECT'
             WHEN 'tenant_storage' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'

@@ -192,6 +192,9 @@ func (s *Scheduler) pruneOnce(ctx context.Context) error {
 		{"script_schedule_ticks", keptWith(s.cfg.Retention, max(longest, tickRetention)), func(ctx context.Context, age time.Duration) (int64, error) {
 			return s.queries.ScheduleTickPrune(ctx, sqlc.ScheduleTickPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
 		}},
+		{"script_refusals", refusalRetention, func(ctx context.Context, age time.Duration) (int64, error) {
+			return s.queries.RefusalPrune(ctx, sqlc.RefusalPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
+		}},
 		{"audit_log", s.cfg.AuditRetention, func(ctx context.Context, age time.Duration) (int64, error) {
 			return s.queries.AuditPrune(ctx, sqlc.AuditPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
 		}},
@@ -226,6 +229,9 @@ func retentionOf(days float64, otherwise time.Duration) time.Duration {
 	}
 	return time.Duration(days * 24 * float64(time.Hour))
 }
+
+// refusalRetention is how long counts of refused requests are kept: they tell what is wrong now.
+const refusalRetention = 7 * 24 * time.Hour
 
 // century stands for ever where a statement wants a time.
 const century = 100 * 365 * 24 * time.Hour

@@ -48,10 +48,11 @@ func TestEveryTableHasItsRetention(t *testing.T) {
 		w.exec(`INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id, created_at) VALUES (gen_random_uuid(), $1, 'a', 'admin', 'x', 'y', 'z', now() - $2::text::interval)`, a, age)
 		w.exec(`INSERT INTO script_events (tenant_id, id, type, data, published_at, deliver_at) VALUES ($1, $2, 'x', '1', now() - $3::text::interval, now() - $3::text::interval)`, a, age, age)
 	}
+	w.exec(`INSERT INTO script_refusals (tenant_id, script_id, minute, code, refused) VALUES ($1, $2, now(), 'overloaded', 1), ($1, $2, now() - interval '8 days', 'overloaded', 1)`, a, script)
 	// An old event whose execution still waits keeps its data.
 	w.exec(`INSERT INTO script_events (tenant_id, id, type, data, published_at, deliver_at) VALUES ($1, 'needed', 'x', '1', now() - interval '2 years', now() - interval '2 years')`, a)
 	w.exec(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type, handler, event_id, version, run_at, started_at) VALUES ($1, $2, 'pending', 'event', 'event', 'needed', 20, now() + interval '1 day', NULL)`, script, a)
 	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil }, func(c *scheduler.Config) { c.KeepVersions = 10 })
 	w.eventually(`SELECT array_agg(version_number ORDER BY version_number) = ARRAY[3, 5, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] FROM script_versions WHERE script_id = $1`, script)
-	w.eventually(`SELECT (SELECT count(*) FROM script_event_dead_letters) = 1 AND (SELECT count(*) FROM audit_log) = 1 AND (SELECT array_agg(id::text ORDER BY id) = ARRAY['1 hour', 'needed'] FROM script_events)`)
+	w.eventually(`SELECT (SELECT count(*) FROM script_event_dead_letters) = 1 AND (SELECT count(*) FROM audit_log) = 1 AND (SELECT count(*) FROM script_refusals) = 1 AND (SELECT array_agg(id::text ORDER BY id) = ARRAY['1 hour', 'needed'] FROM script_events)`)
 }

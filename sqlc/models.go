@@ -245,6 +245,14 @@ type ScriptQueueDepth struct {
 	CountedAt time.Time
 }
 
+type ScriptRefusal struct {
+	TenantID uuid.UUID
+	ScriptID uuid.UUID
+	Minute   time.Time
+	Code     string
+	Refused  int64
+}
+
 type ScriptScheduleTick struct {
 	ScriptID     uuid.UUID
 	ScheduledFor time.Time

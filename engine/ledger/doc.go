@@ -19,6 +19,7 @@
 //   - Bodies are cut to record.MaxBodyBytes, inputs as outputs. A record whose input was cut says so in its trigger data and is not replayed;
 //     a run of the queue has its whole input until it has ended for good.
 //   - Credentials of callers and secrets of the tenant stay out: package redact says what they are. Trigger data name what was masked.
+//   - A request that is refused before anything runs has no row. It is counted by script, reason and minute: Refused.
 //   - An execution that has run for a second has an attended row with status running, which its node keeps alive by a lease and in which
 //     a request to cancel is found. Its end deletes that row and inserts its own in one transaction; it is never both. Shorter ones have one
 //     row and cost nothing more.

@@ -87,6 +87,8 @@ type Ledger struct {
 
 	progress atomic.Pointer[time.Time] // when room was last given free, or the first row of an empty buffer came
 
+	refusals refusals
+
 	scratch sync.Pool // *[]byte: where a tuple is made, before its size is known
 
 	counts counts
@@ -259,6 +261,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	})()
 	var watching sync.WaitGroup
 	watching.Go(func() { l.watchRunning(ctx) })
+	watching.Go(func() { l.watchRefusals(ctx) })
 	defer watching.Wait()
 	var writers sync.WaitGroup
 	slots := make(chan struct{}, l.cfg.Writers)

@@ -360,6 +360,34 @@ func FuzzStorableJSON(f *testing.F) {
 	})
 }
 
+// TestRefusalsAreCounted: nodes add to the same counts, and a script that is gone costs the others nothing.
+func TestRefusalsAreCounted(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := dbtest.DB(t)
+	script := seed(t, db)
+	var nodes [2]*ledger.Ledger
+	for i := range nodes {
+		nodes[i] = start(t, ledger.Config{Pool: db})
+	}
+	for i := range 100 {
+		nodes[i%2].Refused(script.TenantID, script.ID, "overloaded")
+		nodes[i%2].Refused(script.TenantID, uuid.New(), "overloaded")
+		if i%10 == 0 {
+			nodes[i%2].Refused(script.TenantID, script.ID, "concurrency_limit")
+			require.NoError(t, nodes[1].FlushRefusals(ctx))
+		}
+	}
+	for _, node := range nodes {
+		require.NoError(t, node.FlushRefusals(ctx))
+		require.NoError(t, node.FlushRefusals(ctx))
+	}
+	var counts string
+	require.NoError(t, db.QueryRow(ctx, `SELECT string_agg(code || ' ' || refused, ', ' ORDER BY code) FROM (SELECT code, sum(refused) AS refused FROM script_refusals WHERE script_id = $1 GROUP BY code) c`, script.ID).Scan(&counts))
+	require.Equal(t, "concurrency_limit 10, overloaded 100", counts)
+	require.Zero(t, count(t, db, "script_refusals WHERE script_id <> $1", script.ID))
+}
+
 func BenchmarkRecord(b *testing.B) {
 	db := dbtest.DB(b)
 	script := seed(b, db)

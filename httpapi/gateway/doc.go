@@ -3,7 +3,7 @@
 //	client ── {slug}.localhost/{path…} ──┐
 //	client ── /t/{slug}/{path…} ─────────┴► Gateway ── Route ──► catalog (in memory, no database)
 //	                                   │
-//	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded
+//	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded; 413, 429 and 503 are counted
 //	                                   ├─ Execute ──► engine
 //	                                   ├─ Record  ──► ledger, before the client has its last byte; after it where work of waitUntil goes on
 //	                                   └─ response, or the error table of the HTTP contract as problem+json
@@ -40,6 +40,7 @@
 //     answer of more than 64 KiB is counted while it is sent. Who is over the budget gets 429 or 503 memory_budget.
 //   - A client that goes away cancels its execution, unless work of waitUntil is registered. A response is whole, and its connection free,
 //     before such work ends; the run is recorded when it has ended.
+//   - X-Execution-Id names an execution that is on record, or will be: what was refused has none.
 //   - An answer is sent only once the ledger has taken the run; a ledger that cannot take it in time makes it 503.
 //     (Where it is known to be full, the executor refuses the run before it begins.)
 package gateway

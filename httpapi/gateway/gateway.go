@@ -70,6 +70,8 @@ type Config struct {
 	// OperatorKey reports whether a text is a key of the operator's that does not begin with jsr_, which a script must not see either.
 	// nil means that there is none.
 	OperatorKey func(string) bool
+	// Refused counts a request to a script that was refused before anything ran. nil means that none is counted.
+	Refused func(tenantID, scriptID uuid.UUID, code string)
 	// RecordTimeout bounds the wait for room in the ledger; 0 means 10 s.
 	RecordTimeout time.Duration
 	// Budget is the node's memory budget; nil means that nothing is refused for memory.
@@ -126,7 +128,6 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.id = id
-	h["X-Execution-Id"] = []string{id.String()}
 	if a.origin.Kind == origin.Invalid {
 		a.problem(http.StatusBadRequest, "bad_request", "The Host header is not a host name.")
 		return
@@ -199,11 +200,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
+	// A streamed response takes it along. What is refused has no execution, and no id of one.
+	h["X-Execution-Id"] = []string{id.String()}
 	result, err := g.cfg.Executor.Execute(ctx, inv)
 	if err != nil {
+		delete(h, "X-Execution-Id")
 		a.refused(err)
 		return
 	}
+	a.ran = true
 	var recorded error
 	if goesOn = result.GoesOn; !goesOn {
 		recorded = g.record(inv, result)
@@ -220,6 +225,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case recorded != nil:
+		delete(h, "X-Execution-Id") // it leads to nothing
+		a.ran = false
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, "overloaded", "The run could not be written down in time.")
 	case result.Code != engine.CodeNone:

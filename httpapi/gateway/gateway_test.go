@@ -242,6 +242,53 @@ func TestErrorTable(t *testing.T) {
 	}
 }
 
+// TestWhatIsRefusedHasNoExecution: an id leads to an execution. What is refused is counted by its script and reason.
+func TestWhatIsRefusedHasNoExecution(t *testing.T) {
+	t.Parallel()
+	var refusal error
+	var recorded error
+	p := &parts{
+		execute: func(context.Context, *engine.Invocation) (*engine.Result, error) {
+			return &engine.Result{Response: &engine.Response{Status: 200}}, refusal
+		},
+		record: func(*engine.Invocation, *engine.Result) error { return recorded },
+	}
+	p.script.Limits = engine.DefaultLimits()
+	p.script.Limits.MaxRequestBodyBytes = 1000
+	counted := map[string]int{}
+	script := uuid.New()
+	s := start(t, p, catalog.Endpoint{ScriptID: script, Auth: catalog.AuthAPIKey, Allow: "GET"}, func(cfg *gateway.Config) {
+		cfg.Refused = func(tenant, of uuid.UUID, code string) {
+			require.Equal(t, tenantID, tenant)
+			require.Equal(t, script, of)
+			counted[code]++
+		}
+	})
+	own := http.Header{"Authorization": {"Bearer own"}}
+	ask := func(status int, method, path string, header http.Header, body io.Reader) {
+		t.Helper()
+		resp, text := do(t, s, method, path, header, body)
+		require.Equal(t, status, resp.StatusCode, text)
+		require.Empty(t, resp.Header.Get("X-Execution-Id"), text)
+		require.NotContains(t, text, "execution_id")
+	}
+	for _, c := range []engine.Code{engine.CodeConcurrencyLimit, engine.CodeOverloaded, engine.CodeQuarantined} {
+		refusal = &engine.RefusedError{Code: c, RetryAfter: time.Second}
+		ask(map[engine.Code]int{engine.CodeConcurrencyLimit: 429}[c]+map[engine.Code]int{engine.CodeOverloaded: 503, engine.CodeQuarantined: 503}[c], "GET", "/t/acme/x", own, nil)
+	}
+	refusal = nil
+	ask(413, "POST", "/t/acme/x", own, strings.NewReader(strings.Repeat("x", 1001)))
+	ask(401, "GET", "/t/acme/x", nil, nil)
+	ask(404, "GET", "/t/nobody/x", own, nil)
+	ask(405, "TRACE", "/t/acme/x", own, nil)
+	recorded = errors.New("full")
+	ask(503, "GET", "/t/acme/x", own, nil)
+	require.Equal(t, map[string]int{"concurrency_limit": 1, "overloaded": 2, "quarantined": 1, "body_too_large": 1}, counted)
+	recorded = nil
+	resp, _ := do(t, s, "GET", "/t/acme/x", own, nil)
+	require.NotEmpty(t, resp.Header.Get("X-Execution-Id"))
+}
+
 func TestUnroutedRequests(t *testing.T) {
 	t.Parallel()
 	p := &parts{}

@@ -21,7 +21,8 @@ type answer struct {
 	g        *Gateway
 	w        http.ResponseWriter
 	r        *http.Request
-	id       uuid.UUID
+	id       uuid.UUID              // of the execution
+	ran      bool                   // the execution is on record, or will be
 	origin   origin.Origin          // whom the request is addressed to
 	slug     string                 // of the tenant; empty where none was named
 	endpoint *catalog.Endpoint      // nil where none was found
@@ -52,9 +53,13 @@ type problem struct {
 
 // problem answers with a problem+json. Headers that the answer needs are set before.
 func (a *answer) problem(status int, code, detail string) {
-	body, err := json.Marshal(problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, ExecutionID: a.id.String(),
-	})
+	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+	if a.ran {
+		p.ExecutionID = a.id.String()
+	} else if a.endpoint != nil && a.g.cfg.Refused != nil && refuses(status) {
+		a.g.cfg.Refused(a.endpoint.TenantID, a.endpoint.ScriptID, code)
+	}
+	body, err := json.Marshal(p)
 	if err != nil {
 		body = []byte("{}")
 	}
@@ -67,6 +72,11 @@ func (a *answer) problem(status int, code, detail string) {
 	if a.r.Method != http.MethodHead {
 		_, _ = a.w.Write(body)
 	}
+}
+
+// refuses reports whether an answer of that status means that the same request might have been accepted at another time, or if it were smaller.
+func refuses(status int) bool {
+	return status == http.StatusRequestEntityTooLarge || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 // unrouted answers where no script was found.

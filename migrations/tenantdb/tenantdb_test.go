@@ -37,6 +37,7 @@ func fill(t *testing.T, db *pgxpool.Pool, slug string) (tenant uuid.UUID) {
 		"INSERT INTO script_http_endpoints (script_id, tenant_id, http_path, http_methods) SELECT id, $1, '/x', '{GET}' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_event_dead_letters (script_id, tenant_id, event_type, event_data, error) SELECT id, $1, 'e', '{}', 'x' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_schedule_ticks (script_id, tenant_id, scheduled_for, outcome) SELECT id, $1, now(), 'missed' FROM scripts WHERE tenant_id = $1",
+		"INSERT INTO script_refusals (tenant_id, script_id, minute, code, refused) SELECT $1, id, now(), 'overloaded', 1 FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_events (tenant_id, id, type, data) VALUES ($1, 'e', 'e', '{}')",
 		"INSERT INTO script_secrets (tenant_id, name, nonce, ciphertext) VALUES ($1, 'S', '', '')",
 		"INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id) VALUES (gen_random_uuid(), $1, 'a', 'admin', 'x', 'y', 'z')",
@@ -89,7 +90,7 @@ func TestEveryTenantTableShowsOnlyTheTenantsRows(t *testing.T) {
 		}
 		return nil
 	}))
-	require.Equal(t, 18, seen, "one row of each table that fill knows")
+	require.Equal(t, 19, seen, "one row of each table that fill knows")
 
 	// Writing as somebody else, and reaching for somebody else's row.
 	for statement, want := range map[string]string{
