@@ -322,9 +322,7 @@ func (r Rules) multipart(boundary string, body []byte) (masked []byte, names []s
 		for line := range strings.SplitSeq(string(head), "\r\n") {
 			label, value, _ := strings.Cut(line, ":")
 			if strings.EqualFold(strings.TrimSpace(label), "content-disposition") {
-				if _, params, err := mime.ParseMediaType(value); err == nil {
-					name = params["name"]
-				}
+				name = fieldName(value)
 			}
 		}
 		_, whole := r.Below(name)
@@ -343,6 +341,52 @@ func (r Rules) multipart(boundary string, body []byte) (masked []byte, names []s
 		return body, nil
 	}
 	return bytes.Join(parts, []byte("--"+boundary)), names
+}
+
+// fieldName reads the name of a form's field from its content-disposition as a script's formData does: a value ends at its quotation mark,
+// unless that is written \" and something other than a parameter follows.
+func fieldName(disposition string) string {
+	_, rest, _ := strings.Cut(disposition, ";")
+	for rest != "" {
+		at := strings.IndexAny(rest, ";=")
+		if at < 0 {
+			return ""
+		}
+		key, after := strings.TrimSpace(rest[:at]), rest[at+1:]
+		if rest[at] == ';' {
+			rest = after
+			continue
+		}
+		var value string
+		if quoted, ok := strings.CutPrefix(strings.TrimLeft(after, " \t"), `"`); ok {
+			end := closing(quoted)
+			value = strings.NewReplacer(`\"`, `"`, "%22", `"`, "%0D", "\r", "%0d", "\r", "%0A", "\n", "%0a", "\n").Replace(quoted[:end])
+			_, rest, _ = strings.Cut(quoted[end:], ";")
+		} else {
+			value, rest, _ = strings.Cut(after, ";")
+			value = strings.TrimSpace(value)
+		}
+		if strings.EqualFold(key, "name") {
+			return value
+		}
+	}
+	return ""
+}
+
+// closing is where a quoted value ends, without the quotation mark before it.
+func closing(s string) int {
+	for i := range len(s) {
+		if s[i] != '"' {
+			continue
+		}
+		if i == 0 || s[i-1] != '\\' {
+			return i
+		}
+		if after := strings.TrimLeft(s[i+1:], " \t"); after == "" || after[0] == ';' {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // PathLocation names the i-th of a script's paths.

@@ -224,3 +224,18 @@ func BenchmarkMask(b *testing.B) {
 		})
 	}
 }
+
+// A form's field is found under the name that formData gives it, however its disposition is written.
+func TestFieldsOfForms(t *testing.T) {
+	t.Parallel()
+	for disposition, masked := range map[string]bool{
+		`form-data; name="password"`: true, `form-data; name=password`: true, `form-data; NAME = "password" ; junk`: true, `form-data; name="password"; filename=a b`: true,
+		`form-data; filename="dir\"; name="password"`: true, `form-data; filename="x; name=a"; name="password"`: true, `form-data; name="password`: true,
+		`form-data; name="password"; name="a"`: true, `form-data; name="a"; name="password"`: false, `form-data; xname="password"`: false,
+		`form-data; name="a\"; filename="password"`: false, `form-data`: false, `form-data; name`: false, `;;=;`: false,
+	} {
+		form := "--B\r\nContent-Disposition: " + disposition + "\r\n\r\nopen\r\n--B--\r\n"
+		got, _ := redact.Rules{}.Body("multipart/form-data; boundary=B", []byte(form))
+		require.Equal(t, masked, !strings.Contains(string(got), "open"), disposition)
+	}
+}

@@ -61,6 +61,24 @@ func TestWebAPI(t *testing.T) {
 			const back = await new Response(f).formData(); const file = back.get("f"); const b = new Blob(["ab", new Uint8Array([99]), new Blob(["d"])], {type: "X/Y"});
 			return [back.get("t"), file.name, file.type, await file.text(), b.size, b.type, await b.slice(1, -1).text(), (await new Response(b.stream()).bytes()).length]`,
 			`["ü\r\n","a\"b.txt","text/plain","abc",4,"x/y","bc",4]`},
+		{"dispositions of a form", `const parse = async (line) => { try {
+				const f = await new Response("--b\r\nContent-Disposition: " + line + "\r\n\r\nv\r\n--b--\r\n", { headers: { "content-type": "multipart/form-data; boundary=b" } }).formData();
+				const [[k, v]] = [...f]; return typeof v === "string" ? [k] : [k, v.name];
+			} catch (e) { return e.name } };
+			return Promise.all([
+				'form-data; name="x; filename=y"', 'form-data; name="dir\\"; filename="a.bin"', 'form-data; name="a\\"b"', 'form-data; name="%22%0D%0a%25"; filename="%22.txt"',
+				'form-data; name="n"; filename="c:\\dir\\f.txt"', 'form-data; filename="f;name=z"; name="n"', 'FORM-DATA ;NAME = n ;FileName=f', 'form-data; name=""; filename=""', 'form-data; xname="a"; name="b"',
+				'form-data; name="a"; name="b"', "form-data; name=\"n\"; filename*=UTF-8''%e2%82%ac%20.txt", 'form-data; name="n"; filename="é.txt"', 'form-data; name="n" junk; filename="f"', 'form-data; note="a; name=b"; name="c"',
+				'form-data; filename="f"', 'form-datax; name="a"', 'attachment; name="a"', 'form-data; name="never ends',
+			].map(parse))`,
+			`[["x; filename=y"],["dir\\","a.bin"],["a\"b"],["\"\r\n%25","\".txt"],["n","c:\\dir\\f.txt"],["n","f;name=z"],["n","f"],["",""],["b"],["a"],["n","€ .txt"],["n","é.txt"],["n","f"],["c"],"TypeError","TypeError","TypeError",["never ends"]]`},
+		{"names in a form go and come", `const names = ['a"b', "a\\", 'a\\"; filename="x', "a\r\nb", "a%22b", "; name=z", "é", ""]; const out = [];
+			for (const n of names) { const f = new FormData(); f.append(n, "1"); f.append("f", new File(["x"], n)); const back = [...await new Response(f).formData()]; out.push(back[0][0] === n && back[1][1].name === n ? "" : back[0][0]); }
+			return out`, `["","","","","a\"b","","",""]`},
+		{"boundaries", `const parse = async (type, b) => { try { return [...await new Response("--" + b + '\r\ncontent-disposition: form-data; name="n"\r\n\r\nv\r\n--' + b + "--", { headers: { "content-type": type } }).formData()][0][1] } catch (e) { return e.name } };
+			return [await parse('multipart/form-data; boundary="a; b=c"', "a; b=c"), await parse('Multipart/Form-Data; charset="x;boundary=no"; boundary=yes', "yes"), await parse('multipart/form-data; BOUNDARY="a\\"b"', 'a"b'),
+				await parse("multipart/form-data; xboundary=no; boundary=yes", "yes"), await parse("multipart/form-data", "b"), await parse("multipart/form-data; boundary=", "b")]`,
+			`["v","v","v","v","TypeError","TypeError"]`},
 		{"compression", `const s = new Blob(["hello ".repeat(100)]).stream(); const z = await new Response(s.pipeThrough(new CompressionStream("gzip"))).bytes();
 			const back = await new Response(new Blob([z]).stream().pipeThrough(new DecompressionStream("gzip"))).text(); const bad = await new Response(new Blob([z.slice(0, -4)]).stream().pipeThrough(new DecompressionStream("gzip"))).text().catch(e => e.name);
 			return [z.length < 100, back.length, bad]`, `[true,600,"TypeError"]`},

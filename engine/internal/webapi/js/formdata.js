@@ -3,7 +3,7 @@
   "use strict";
   const {
     ArrayPrototypePush, ArrayPrototypeSplice, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice,
-    StringPrototypeStartsWith, StringPrototypeToLowerCase, StringPrototypeTrim, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSet, Uint8Array,
+    StringPrototypeToLowerCase, StringPrototypeTrim, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSet, Uint8Array,
     Uint8ArrayPrototypeSubarray, Uint8ArrayPrototypeIndexOf, Uint8ArrayPrototypeSlice,
   } = core.primordials;
   const { define, isObject, loaded, pairIterable, required, usv } = core.use("webidl");
@@ -151,18 +151,66 @@
 
   const bad = () => new TypeError("The body is not valid multipart/form-data");
 
-  // parameterOf reads name="…" of a content-disposition. Only %22, %0D and %0A are undone, as browsers write them.
-  function parameterOf(header, name) {
-    const quoted = RegExpPrototypeExec(name === "name" ? /;[ \t]*name="((?:\\"|[^"])*)"/i : /;[ \t]*filename="((?:\\"|[^"])*)"/i, header);
-    if (quoted !== null) {
-      let v = quoted[1];
-      v = RegExpPrototypeSymbolReplace(/\\"/g, v, '"');
-      v = RegExpPrototypeSymbolReplace(/%22/g, v, '"');
-      v = RegExpPrototypeSymbolReplace(/%0d/gi, v, "\r");
-      return RegExpPrototypeSymbolReplace(/%0a/gi, v, "\n");
+  // closes reports whether the quotation mark at p ends its value. Browsers write one within a value as %22, and a backslash as it is, so
+  // that the first one does; clients of the old way write \", and go on with neither the end nor a semicolon.
+  function closes(s, p) {
+    if (s[p - 1] !== "\\") return true;
+    p++;
+    while (s[p] === " " || s[p] === "\t") p++;
+    return p >= s.length || s[p] === ";";
+  }
+
+  // dispositionOf reads a content-disposition: {type, name, filename}, null where it has no such parameter. Of several parameters of a
+  // name the first counts.
+  function dispositionOf(s) {
+    let p = StringPrototypeIndexOf(s, ";");
+    if (p < 0) p = s.length;
+    const out = { __proto__: null, type: StringPrototypeToLowerCase(StringPrototypeTrim(StringPrototypeSlice(s, 0, p))), name: null, filename: null };
+    let extended = null;
+    while (p < s.length) {
+      p++; // the semicolon
+      let end = p;
+      while (end < s.length && s[end] !== ";" && s[end] !== "=") end++;
+      const key = StringPrototypeToLowerCase(StringPrototypeTrim(StringPrototypeSlice(s, p, end)));
+      p = end;
+      if (s[p] !== "=") continue;
+      p++;
+      while (s[p] === " " || s[p] === "\t") p++;
+      let value;
+      if (s[p] === '"') {
+        const from = ++p;
+        while (p < s.length && !(s[p] === '"' && closes(s, p))) p++;
+        value = unescape(StringPrototypeSlice(s, from, p));
+        p = StringPrototypeIndexOf(s, ";", p);
+        if (p < 0) p = s.length;
+      } else {
+        end = StringPrototypeIndexOf(s, ";", p);
+        if (end < 0) end = s.length;
+        value = StringPrototypeTrim(StringPrototypeSlice(s, p, end));
+        p = end;
+      }
+      if (key === "name") out.name ??= value;
+      else if (key === "filename") out.filename ??= value;
+      else if (key === "filename*") extended ??= value;
     }
-    const plain = RegExpPrototypeExec(name === "name" ? /;[ \t]*name=([^;\s]+)/i : /;[ \t]*filename=([^;\s]+)/i, header);
-    return plain === null ? null : plain[1];
+    if (out.filename === null && extended !== null) out.filename = extendedValue(extended);
+    return out;
+  }
+
+  // unescape undoes what browsers escape in a quoted value, and \".
+  function unescape(v) {
+    if (RegExpPrototypeExec(/["%]/, v) === null) return v;
+    v = RegExpPrototypeSymbolReplace(/\\"/g, v, '"');
+    v = RegExpPrototypeSymbolReplace(/%22/g, v, '"');
+    v = RegExpPrototypeSymbolReplace(/%0d/gi, v, "\r");
+    return RegExpPrototypeSymbolReplace(/%0a/gi, v, "\n");
+  }
+
+  // extendedValue reads RFC 8187's UTF-8''a%20b, which some clients write though a form must not have it.
+  function extendedValue(v) {
+    const parts = RegExpPrototypeExec(/^utf-8'[^']*'(.*)$/i, v);
+    if (parts === null) return v;
+    return encoding.utf8Decode(core.use("url").percentDecode(encoding.utf8Encode(parts[1])), false);
   }
 
   function parseMultipart(bytes, boundary) {
@@ -192,9 +240,10 @@
         const key = StringPrototypeToLowerCase(StringPrototypeTrim(StringPrototypeSlice(line, 0, colon)));
         const value = StringPrototypeTrim(StringPrototypeSlice(line, colon + 1));
         if (key === "content-disposition") {
-          if (!StringPrototypeStartsWith(StringPrototypeToLowerCase(value), "form-data")) throw bad();
-          name = parameterOf(value, "name");
-          filename = parameterOf(value, "filename");
+          const d = dispositionOf(value);
+          if (d.type !== "form-data") throw bad();
+          name = d.name;
+          filename = d.filename;
         } else if (key === "content-type") type = value;
         p = end + 2;
       }
