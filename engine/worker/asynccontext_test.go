@@ -132,6 +132,20 @@ func TestAsyncContextOfTheNextExecution(t *testing.T) {
 	}
 }
 
+// Nor is a store of the module's own code, whether that awaits or not.
+func TestAsyncContextOfTheTopLevel(t *testing.T) {
+	t.Parallel()
+	n := spawn(t).lease()
+	for _, top := range []string{`a.enterWith("load")`, `a.enterWith("load"); await 0`, `await 0; a.enterWith("load")`, `await a.run("load", async () => { await 0; a.enterWith("more") })`} {
+		require.Empty(t, n.loadSource(1, `const a = new AsyncLocalStorage(); `+top+`; export default { run: () => a.getStore() ?? null }`).Code)
+		for range 2 {
+			r := n.run(1, "null")
+			require.Empty(t, r.Code, r.Message)
+			require.Equal(t, "null", string(r.Body), top)
+		}
+	}
+}
+
 // What the node brings about runs in the context in which the script asked for it.
 func TestAsyncContextOfWhatComesFromOutside(t *testing.T) {
 	t.Parallel()

@@ -98,6 +98,10 @@ func TestWebAPI(t *testing.T) {
 			`["undefined","undefined","EvalError","EvalError"]`},
 		{"globals", `return [self === globalThis, typeof performance.now(), navigator.userAgent, crypto.randomUUID().length, Object.prototype.toString.call(new Headers), reportError.length]`,
 			`[true,"number","jsruntime",36,"[object Headers]",1]`},
+		{"globals that the documentation lists", `return ["fetch", "Request", "Response", "Headers", "URL", "URLSearchParams", "URLPattern", "TextEncoder", "TextDecoder", "atob", "btoa", "AbortController", "AbortSignal", "Event", "EventTarget", "CustomEvent", "DOMException",
+			"setTimeout", "setInterval", "clearTimeout", "clearInterval", "queueMicrotask", "structuredClone", "crypto", "performance", "console", "Blob", "File", "FormData", "ReadableStream", "WritableStream", "TransformStream", "navigator", "self", "globalThis",
+			"AsyncLocalStorage", "MessageChannel", "MessagePort", "MessageEvent", "WebSocket", "ByteLengthQueuingStrategy", "CountQueuingStrategy", "CompressionStream", "DecompressionStream", "Crypto", "CryptoKey", "SubtleCrypto", "ErrorEvent", "PromiseRejectionEvent", "Performance",
+			"TextEncoderStream", "TextDecoderStream", "reportError"].filter((k) => globalThis[k] === undefined)`, `[]`},
 		{"globals are there before they are read", `const own = Object.getOwnPropertyNames(globalThis), attributes = (k) => { const d = Object.getOwnPropertyDescriptor(globalThis, k); return [typeof d.value, d.writable, d.enumerable, d.configurable].join(); };
 			const before = ["fetch", "URL", "console"].map((k) => globalThis.hasOwnProperty(k) + "," + globalThis.propertyIsEnumerable(k)), keys = Object.keys(globalThis);
 			fetch = 1; const deleted = delete globalThis.atob; Object.defineProperty(globalThis, "btoa", { value: 2 }); const kept = Blob; globalThis.Blob = kept;

@@ -890,7 +890,9 @@
   function loadThen(ex, next) {
     const module = { exports: {} };
     ex.loading = true;
-    return PromisePrototypeThen(evaluate(define, module), () => {
+    const evaluated = evaluate(define, module);
+    frames.clear(); // the handler begins without what the top level has entered
+    return PromisePrototypeThen(evaluated, () => {
       if (execution !== ex || ex.settled || ex.stopReason !== undefined) return undefined;
       let text;
       try {
