@@ -22,9 +22,10 @@ const (
 // Files of ours in a bundle with a top-level await. esbuild makes no CommonJS of it, and an ES module cannot be a function's body: the
 // entry hands over what the source exports, and a module that the worker has is required where it is first needed.
 const (
-	entryFile  = "entry"
-	entryText  = `export {}; import * as script from "` + sourceFile + `"; for (const name in script) { module.exports = script; break; }` + noMap
-	moduleText = `module.exports = require("%s");` + noMap
+	requiredFile = "required"
+	entryFile    = "entry"
+	entryText    = `export {}; import * as script from "` + sourceFile + `"; for (const name in script) { module.exports = script; break; }` + noMap
+	moduleText   = `module.exports = require("%s");` + noMap
 	// noMap keeps the positions of a file out of the source map: it maps the millionth column of the first line, and nothing else.
 	noMap = "\n//# sourceMappingURL=data:application/json,{\"version\":3,\"sources\":[\"\"],\"mappings\":\"gkh9BAAA\"}"
 )
@@ -41,7 +42,8 @@ type bundle struct {
 	original string // the author's
 	source   string // with other names for the functions of patterns: see patterns.go
 	loader   api.Loader
-	awaits   bool // it has a top-level await
+	awaits   bool     // it has a top-level await
+	required []string // modules of Node that the worker's require is to know: see requiredByBundlers
 	define   map[string]string
 	result   api.BuildResult
 }
@@ -60,7 +62,7 @@ func build(source string) *api.BuildResult {
 
 // bundled calls esbuild, more than once where the source has a top-level await or imports of patterns.
 func bundled(source string, loader api.Loader) *api.BuildResult {
-	b := bundle{original: source, source: source, loader: loader, define: map[string]string{"import.meta": metaName}}
+	b := bundle{original: source, source: source, loader: loader, define: map[string]string{"import.meta": metaName}, required: requiredByBundlers(source)}
 	for range maxPatternRounds {
 		b.result = api.Build(b.options())
 		renamed := b.renamePatterns()
@@ -95,6 +97,9 @@ func (b *bundle) options() api.BuildOptions {
 		LogOverride:    map[string]api.LogLevel{"commonjs-variable-in-esm": api.LogLevelSilent}, // the entry's, and an author knows
 		Plugins:        []api.Plugin{{Name: Module, Setup: b.setup}},
 	}
+	if len(b.required) > 0 {
+		o.Inject = []string{requiredFile}
+	}
 	if b.awaits {
 		o.EntryPoints, o.Format, o.Banner = []string{entryFile}, api.FormatESModule, map[string]string{"js": asyncPrefix}
 	}
@@ -105,9 +110,12 @@ func (b *bundle) options() api.BuildOptions {
 func (b *bundle) setup(p api.PluginBuild) {
 	p.OnResolve(api.OnResolveOptions{Filter: ".*"}, b.resolve)
 	p.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: ours}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
-		text := entryText
-		if args.Path != entryFile {
-			text = fmt.Sprintf(moduleText, args.Path)
+		text := fmt.Sprintf(moduleText, args.Path)
+		switch args.Path {
+		case entryFile:
+			text = entryText
+		case requiredFile:
+			text = requiredText(b.required)
 		}
 		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
 	})
@@ -126,6 +134,8 @@ func (b *bundle) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
 	switch {
 	case args.Kind == api.ResolveEntryPoint && args.Path == entryFile:
 		return api.OnResolveResult{Path: entryFile, Namespace: ours}, nil
+	case args.Kind == api.ResolveEntryPoint && args.Path == requiredFile:
+		return api.OnResolveResult{Path: requiredFile, Namespace: ours}, nil
 	case args.Kind == api.ResolveEntryPoint, args.Namespace == ours && args.Path == sourceFile:
 		return api.OnResolveResult{Path: "/" + sourceFile}, nil
 	}

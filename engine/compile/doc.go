@@ -21,7 +21,8 @@
 // node:buffer, node:crypto and their like (nodeModules in node.go) are bundled with the sources that import them, with the prefix or
 // without, and count against MaxCompiledBytes; other scripts have nothing of them. nodelib/vendor has kept packages, each in one
 // file with its dependencies, made by command nodelib; the files of nodelib are ours and give them the shape of Node's modules. Their
-// positions are not in the source map. node:async_hooks, and the text that node:util's inspect makes, are the worker's.
+// positions are not in the source map. Where a bundler has put CommonJS into an ES module, its calls of a require that it does not know
+// are found in the text, and the worker's require is given those modules. node:async_hooks, and the text that node:util's inspect makes, are the worker's.
 //
 // # What is refused
 //

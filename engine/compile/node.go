@@ -2,6 +2,8 @@ package compile
 
 import (
 	"embed"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -57,6 +59,43 @@ func nodeFile(name string, kind api.ResolveKind, fromNodelib bool) string {
 		return esm
 	}
 	return file
+}
+
+// Bundlers leave a require in an ES module to a function of theirs, which calls the global require where there is one. esbuild calls it
+// __require where it does not shorten names; its message stays in any case.
+var (
+	bundlersRequire = regexp.MustCompile(`\b__require\d*\("(?:node:)?([a-z_/]+)"\)`)
+	shortRequire    = regexp.MustCompile(`[\w$]\(["'](?:node:)?([a-z_/]+)["']\)`)
+)
+
+const bundlersMessage = "Dynamic require of "
+
+// requiredByBundlers returns the modules of Node that a bundle asks the worker's require for.
+func requiredByBundlers(source string) []string {
+	if !strings.Contains(source, bundlersMessage) {
+		return nil
+	}
+	calls := bundlersRequire
+	if !strings.Contains(source, "__require") {
+		calls = shortRequire
+	}
+	var names []string
+	for _, m := range calls.FindAllStringSubmatch(source, -1) {
+		if nodeModules[m[1]] != "" && !slices.Contains(names, m[1]) {
+			names = append(names, m[1])
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// requiredText is a file that gives the worker's require modules of the bundle.
+func requiredText(names []string) string {
+	var b strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&b, "%s.add(%q, () => require(%q));\n", requireName, name, "node:"+name)
+	}
+	return b.String() + noMap
 }
 
 // nodeNames lists the modules for people.

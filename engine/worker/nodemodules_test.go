@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evanw/esbuild/pkg/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -121,5 +122,40 @@ func TestNodeModulesByOtherWays(t *testing.T) {
 		got := n.result()
 		require.Empty(t, got.Code, "%s: %s", source, got.Message)
 		require.JSONEq(t, want, string(got.Body), source)
+	}
+}
+
+// CommonJS that a bundler has put into an ES module asks for modules of Node by a function of the bundler's.
+func TestNodeModulesThatBundlersRequire(t *testing.T) {
+	t.Parallel()
+	n := spawn(t).lease()
+	const source = `
+		const { createHash } = require("crypto"), { EventEmitter } = require("node:events");
+		let optional; try { optional = require("pg-native") } catch (e) { optional = e.code }
+		module.exports = { hash: (x) => createHash("sha1").update(x).digest("hex").slice(0, 8), EventEmitter, optional };`
+	for _, minify := range []bool{false, true} {
+		for _, awaits := range []string{"", "await 1; "} {
+			built := api.Build(api.BuildOptions{
+				Stdin: &api.StdinOptions{Contents: awaits + `import { hash, EventEmitter, optional } from "cjs"; export default { run(input) { return [hash("a"), new EventEmitter().on("x", () => 0).listenerCount("x"), optional] } }`},
+				Plugins: []api.Plugin{{Name: "cjs", Setup: func(b api.PluginBuild) {
+					b.OnResolve(api.OnResolveOptions{Filter: "^cjs$"}, func(api.OnResolveArgs) (api.OnResolveResult, error) {
+						return api.OnResolveResult{Path: "cjs", Namespace: "cjs"}, nil
+					})
+					b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: "cjs"}, func(api.OnLoadArgs) (api.OnLoadResult, error) {
+						text := source
+						return api.OnLoadResult{Contents: &text}, nil
+					})
+				}}},
+				Bundle: true, Format: api.FormatESModule, External: append([]string{"pg-native"}, nodeExternals...), LogLevel: api.LogLevelSilent,
+				MinifyWhitespace: minify, MinifySyntax: minify, MinifyIdentifiers: minify,
+			})
+			require.Empty(t, built.Errors)
+			bundled := string(built.OutputFiles[0].Contents)
+			require.Contains(t, bundled, "Dynamic require of")
+			require.Empty(t, n.loadSource(1, bundled).Code)
+			got := n.run(1, "null")
+			require.Empty(t, got.Code, got.Message)
+			require.JSONEq(t, `["86f7e437",1,"MODULE_NOT_FOUND"]`, string(got.Body))
+		}
 	}
 }

@@ -19,12 +19,17 @@ func bundle(t *testing.T, handler, source string) string {
 	built := api.Build(api.BuildOptions{
 		Stdin:  &api.StdinOptions{Contents: source, ResolveDir: dir, Sourcefile: "app.ts", Loader: api.LoaderTS},
 		Bundle: true, Format: api.FormatESModule, Platform: api.PlatformBrowser, Target: api.ES2022, Conditions: []string{"workerd", "worker", "browser"},
-		External: []string{"jsruntime"}, LogLevel: api.LogLevelSilent, MinifyWhitespace: true,
+		External: nodeExternals, LogLevel: api.LogLevelSilent, MinifyWhitespace: true,
 	})
 	require.Empty(t, built.Errors)
 	out, err := compile.Compile(t.Context(), compile.Input{Source: string(built.OutputFiles[0].Contents), Handler: handler})
 	require.NoError(t, err)
 	return out.Compiled
+}
+
+// nodeExternals are what bundlers leave to the runtime.
+var nodeExternals = []string{
+	"jsruntime", "node:*", "assert", "async_hooks", "buffer", "crypto", "events", "path", "querystring", "stream", "string_decoder", "url", "util",
 }
 
 // Real packages, unchanged, each doing what people use it for.

@@ -874,7 +874,7 @@
   }
 
   function evaluate(script, module) {
-    return ReflectApply(script, undefined, [module, module.exports, require, { __proto__: null, url: "file:///script.js" }, importPattern, require]);
+    return ReflectApply(script, undefined, [module, module.exports, require, { __proto__: null, url: "file:///script.js" }, importPattern, requirePattern]);
   }
 
   // adopt takes what the script exports. Returns "" or a failure's text.
@@ -944,9 +944,19 @@
   // require knows the built-in modules, and fails for what is not in the upload as Node does, so that a script can go on without it. A
   // name that begins with "import:" comes from an import(): see package compile.
   function require(name) {
-    if (typeof name === "string" && builtins[name] !== undefined) return use(builtins[name]);
+    if (typeof name === "string") {
+      if (builtins[name] !== undefined) return use(builtins[name]);
+      const make = MapPrototypeGet(bundled, StringPrototypeStartsWith(name, "node:") ? StringPrototypeSlice(name, 5) : name);
+      if (make !== undefined) return make();
+    }
     throw notFound(`${name}`);
   }
+
+  // requirePattern is what package compile calls require, for names that it did not see: it adds modules that the bundle has.
+  const bundled = new SafeMap();
+  const requirePattern = (name) => require(name);
+  ObjectDefineProperty(requirePattern, "add", { __proto__: null, value: (name, make) => void MapPrototypeSet(bundled, name, make) });
+
   ObjectDefineProperty(require, "resolve", {
     __proto__: null, writable: true, configurable: true,
     value(name) {

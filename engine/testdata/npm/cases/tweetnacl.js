@@ -1,0 +1,2 @@
+import nacl from "tweetnacl";
+export default { run() { const pair = nacl.sign.keyPair.fromSeed(new Uint8Array(32).fill(1)), m = new Uint8Array([1, 2, 3]), box = nacl.secretbox(m, new Uint8Array(24), new Uint8Array(32)); return [Array.from(pair.publicKey.slice(0, 4)), nacl.sign.detached.verify(m, nacl.sign.detached(m, pair.secretKey), pair.publicKey), Array.from(box), Array.from(nacl.hash(m).slice(0, 4)), nacl.randomBytes(8).length]; } };
