@@ -147,3 +147,36 @@ func TestDeleteWhileRunning(t *testing.T) {
 	b.stop(syscall.SIGTERM)
 	require.NotContains(t, a.log.String()+b.log.String(), `"level":"ERROR"`)
 }
+
+// TestDeleteTenantWhileRunning: what runs of a tenant that is deleted ends, and what it still asks for and writes is no error of the node's.
+func TestDeleteTenantWhileRunning(t *testing.T) {
+	t.Parallel()
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	limits := map[string]any{"max_execution_time_ms": 300000, "max_api_calls_per_minute": 100000}
+	const body = `(async () => { for (;;) {
+		try { await kv.put("k", 1); await events.publish("nobody.listens", 1); await scripts.invoke("helper", 1); } catch (e) { console.log(e.message); }
+		await new Promise((r) => setTimeout(r, 5));
+	} })()`
+	const imports = `import { kv, events, scripts } from "jsruntime";` + "\n"
+	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "helper", "type": "embedded", "status": "active", "source": "export default { run(n) { return n; } }"})
+	n.endpoint(key, "/busy", imports+"export default { async fetch() { return "+body+"; } }", limits)
+	n.endpoint(key, "/late", imports+"export default { fetch(r, env, ctx) { ctx.waitUntil("+body+"); return new Response(null, { status: 204 }); } }", limits)
+	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{
+		"name": "listener", "type": "event", "status": "active", "source": imports + "export default { async event() { return " + body + "; } }", "resource_limits": limits, "event_types": []string{"order.made"},
+	})
+	n.must(202, "POST", "/api/v1/events", key, map[string]any{"type": "order.made", "data": 1})
+	n.live("/t/acme/late") // and it goes on
+	answer := make(chan string, 1)
+	go func() {
+		status, text := n.try("GET", "/t/acme/busy", "", nil)
+		answer <- fmt.Sprint(status, " ", text)
+	}()
+	n.listed(key, "", 3)
+	n.must(204, "DELETE", "/api/v1/tenants/acme", testAdminKey, nil)
+	text := <-answer
+	require.True(t, strings.HasPrefix(text, "503 "), text)
+	n.running(0)
+	n.stop(syscall.SIGTERM) // with all that it still writes
+	require.NotContains(t, n.log.String(), `"level":"ERROR"`)
+}

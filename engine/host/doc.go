@@ -58,6 +58,7 @@
 //	RangeError          event_too_large       more than 1 MiB of JSON, or the script's max_request_body_bytes
 //	QuotaExceededError  queue_full            the tenant has as many executions waiting as it may
 //	NotFoundError       script_not_found      scripts.invoke of a name that the tenant has no active embedded script for
+//	NotFoundError       tenant_deleted        the tenant was deleted while the script ran
 //	ScriptError         its error_code        the invoked script did not complete
 //	Error               overloaded, …         the invoked script was not accepted; retryAfter in milliseconds
 //	Error               loop_detected         a chain deeper than 16; ends the calling execution, caught or not

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"jsruntime/engine"
 	"jsruntime/engine/cluster"
@@ -187,7 +188,17 @@ func (h *Host) Call(ctx context.Context, call *engine.HostCall) (*engine.HostRep
 	if err := h.rates.take(call.Invocation.Script, time.Now()); err != nil {
 		return nil, err
 	}
-	return serve(ctx, call)
+	reply, err := serve(ctx, call)
+	return reply, ofDeleted(call.Method, err)
+}
+
+// ofDeleted tells a script that its tenant, or what belongs to it, was deleted while it ran. That is no failure of the node's.
+func ofDeleted(method string, err error) error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "23503" {
+		return &engine.HostError{Name: "NotFoundError", Code: "tenant_deleted", Message: method + ": the tenant was deleted"}
+	}
+	return err
 }
 
 func (h *Host) method(name string) (func(context.Context, *engine.HostCall) (*engine.HostReply, error), bool) {
