@@ -131,110 +131,145 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	}
 	// In one order, so that a renewal and this batch never wait for each other's executions.
 	batch = slices.SortedFunc(slices.Values(batch), func(a, b *ending) int { return bytes.Compare(a.row.ID[:], b.row.ID[:]) })
-	var told []func() // once it is committed
-	woken := false
+	var w *endingsWriter
 	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
-		told, woken = nil, false
-		queries := s.queries.WithTx(tx)
-		if err := queries.QueuePlanByIndex(ctx); err != nil {
-			return err
-		}
-		var finish sqlc.ExecutionFinishParams
-		var back sqlc.ExecutionReleaseParams
-		doubtful := 0 // of those that go back
-		actions := make(map[uuid.UUID]action, len(batch))
-		byID := make(map[uuid.UUID]*ending, len(batch))
-		for _, e := range batch {
-			row := e.row
-			byID[row.ID] = e
-			act, delay := actionGiveBack, e.delay
-			if e.result != nil {
-				act = decide(attempt{
-					trigger: e.trigger, number: int(row.Attempt), lostCount: int(row.LostCount), redrive: row.DeadLetterID != nil, refused: e.refused, cause: e.cause,
-				}, e.result, policies[row.ScriptID])
-				switch {
-				case act == actionGiveBack && errors.Is(e.cause, errDrained):
-					e.reason = "drained"
-				case act == actionGiveBack:
-					e.reason, delay = e.result.Code.Outcome(), overloadedDelay
-				case act == actionLost:
-					e.reason, delay = "worker_lost", overloadedDelay
-				}
-			}
-			actions[row.ID] = act
-			switch act {
-			case actionDrop:
-			case actionGiveBack, actionLost:
-				if e.doubtful {
-					doubtful++
-				}
-				back.Ids = append(back.Ids, row.ID)
-				back.LeaseTokens = append(back.LeaseTokens, e.token)
-				lost := int32(0)
-				if act == actionLost {
-					lost = 1
-				}
-				back.Losts = append(back.Losts, lost)
-				back.DelaysSeconds = append(back.DelaysSeconds, delay.Seconds())
-			default:
-				res := e.result
-				finish.Ids = append(finish.Ids, row.ID)
-				finish.LeaseTokens = append(finish.LeaseTokens, e.token)
-				finish.Statuses = append(finish.Statuses, string(res.Code.Status()))
-				finish.ErrorCodes = append(finish.ErrorCodes, string(res.Code))
-				finish.Errors = append(finish.Errors, text.Clean(res.Message))
-				finish.ErrorStacks = append(finish.ErrorStacks, text.Clean(res.Stack))
-				finish.Outputs = append(finish.Outputs, string(s.outputOf(e, res)))
-				finish.Metrics = append(finish.Metrics, string(record.Metrics(res.Metrics)))
-			}
-		}
-		// The lock waits for a claim in doubt to be committed or not: the update looks after that.
-		if len(back.Ids) > 0 && (len(finish.Ids) > 0 || doubtful > 0) {
-			if _, err := queries.ExecutionLock(ctx, slices.Concat(back.Ids, finish.Ids)); err != nil {
-				return err
-			}
-		}
-		if len(back.Ids) > 0 {
-			rows, err := queries.ExecutionRelease(ctx, back)
-			if err != nil {
-				return err
-			}
-			woken = true
-			lost := len(back.Ids) - doubtful
-			for _, row := range rows {
-				e := byID[row.ID]
-				if !e.doubtful {
-					lost--
-				}
-				told = append(told, func() { s.cfg.Observer.GivenBack(e.trigger, e.reason) })
-			}
-			if lost > 0 {
-				told = append(told, func() { s.cfg.Observer.LeaseLost(lost) })
-			}
-		}
-		if len(finish.Ids) == 0 {
-			return nil
-		}
-		// Only what the guard let through has ended; nothing may follow from the rest.
-		finished, err := queries.ExecutionFinish(ctx, finish)
-		if err != nil {
-			return err
-		}
-		if lost := len(finish.Ids) - len(finished); lost > 0 {
-			told = append(told, func() { s.cfg.Observer.LeaseLost(lost) })
-		}
-		return s.follow(ctx, tx, finished, byID, actions, policies, &told, &woken)
+		w = &endingsWriter{Scheduler: s, queries: s.queries.WithTx(tx), policies: policies, byID: map[uuid.UUID]*ending{}, actions: map[uuid.UUID]action{}}
+		return w.write(ctx, batch)
 	})
 	if err != nil {
 		return err
 	}
-	for _, tell := range told {
+	for _, tell := range w.told {
 		tell()
 	}
-	if woken {
+	if w.woken {
 		s.queueWake.set()
 	}
 	return nil
+}
+
+// endingsWriter writes a batch of endings in its transaction.
+type endingsWriter struct {
+	*Scheduler
+	queries  *sqlc.Queries // of the transaction
+	policies map[uuid.UUID]policy
+	byID     map[uuid.UUID]*ending
+	actions  map[uuid.UUID]action
+
+	finish   sqlc.ExecutionFinishParams
+	back     sqlc.ExecutionReleaseParams
+	doubtful int // of those that go back: their claim's commit was not answered
+
+	told  []func() // once it is committed
+	woken bool     // the queue has something
+}
+
+func (w *endingsWriter) write(ctx context.Context, batch []*ending) error {
+	if err := w.queries.QueuePlanByIndex(ctx); err != nil {
+		return err
+	}
+	for _, e := range batch {
+		w.add(e)
+	}
+	// The lock waits for a claim in doubt to be committed or not: the update looks after that.
+	if len(w.back.Ids) > 0 && (len(w.finish.Ids) > 0 || w.doubtful > 0) {
+		if _, err := w.queries.ExecutionLock(ctx, slices.Concat(w.back.Ids, w.finish.Ids)); err != nil {
+			return err
+		}
+	}
+	if err := w.release(ctx); err != nil {
+		return err
+	}
+	if len(w.finish.Ids) == 0 {
+		return nil
+	}
+	// Only what the guard let through has ended; nothing may follow from the rest.
+	finished, err := w.queries.ExecutionFinish(ctx, w.finish)
+	if err != nil {
+		return err
+	}
+	w.lost(len(w.finish.Ids) - len(finished))
+	return w.follow(ctx, finished)
+}
+
+// act decides what becomes of an execution, and after which delay it may begin again where it goes back to the queue.
+func (w *endingsWriter) act(e *ending) (action, time.Duration) {
+	if e.result == nil {
+		return actionGiveBack, e.delay
+	}
+	act := decide(attempt{
+		trigger: e.trigger, number: int(e.row.Attempt), lostCount: int(e.row.LostCount), redrive: e.row.DeadLetterID != nil, refused: e.refused, cause: e.cause,
+	}, e.result, w.policies[e.row.ScriptID])
+	switch {
+	case act == actionGiveBack && errors.Is(e.cause, errDrained):
+		e.reason = "drained"
+		return act, e.delay
+	case act == actionGiveBack:
+		e.reason = e.result.Code.Outcome()
+	case act == actionLost:
+		e.reason = "worker_lost"
+	}
+	return act, overloadedDelay
+}
+
+// add puts an ending among those that are finished, or that go back to the queue.
+func (w *endingsWriter) add(e *ending) {
+	row, res := e.row, e.result
+	act, delay := w.act(e)
+	w.byID[row.ID], w.actions[row.ID] = e, act
+	switch act {
+	case actionDrop:
+	case actionGiveBack, actionLost:
+		if e.doubtful {
+			w.doubtful++
+		}
+		w.back.Ids = append(w.back.Ids, row.ID)
+		w.back.LeaseTokens = append(w.back.LeaseTokens, e.token)
+		lost := int32(0)
+		if act == actionLost {
+			lost = 1
+		}
+		w.back.Losts = append(w.back.Losts, lost)
+		w.back.DelaysSeconds = append(w.back.DelaysSeconds, delay.Seconds())
+	default:
+		w.finish.Ids = append(w.finish.Ids, row.ID)
+		w.finish.LeaseTokens = append(w.finish.LeaseTokens, e.token)
+		w.finish.Statuses = append(w.finish.Statuses, string(res.Code.Status()))
+		w.finish.ErrorCodes = append(w.finish.ErrorCodes, string(res.Code))
+		w.finish.Errors = append(w.finish.Errors, text.Clean(res.Message))
+		w.finish.ErrorStacks = append(w.finish.ErrorStacks, text.Clean(res.Stack))
+		w.finish.Outputs = append(w.finish.Outputs, string(w.outputOf(e, res)))
+		w.finish.Metrics = append(w.finish.Metrics, string(record.Metrics(res.Metrics)))
+	}
+}
+
+// release gives executions back to the queue.
+func (w *endingsWriter) release(ctx context.Context) error {
+	if len(w.back.Ids) == 0 {
+		return nil
+	}
+	rows, err := w.queries.ExecutionRelease(ctx, w.back)
+	if err != nil {
+		return err
+	}
+	w.woken = true
+	lost := len(w.back.Ids) - w.doubtful
+	for _, row := range rows {
+		e := w.byID[row.ID]
+		if !e.doubtful {
+			lost--
+		}
+		w.told = append(w.told, func() { w.cfg.Observer.GivenBack(e.trigger, e.reason) })
+	}
+	w.lost(lost)
+	return nil
+}
+
+// lost counts executions whose lease this node had lost.
+func (w *endingsWriter) lost(executions int) {
+	if executions > 0 {
+		w.told = append(w.told, func() { w.cfg.Observer.LeaseLost(executions) })
+	}
 }
 
 // outputOf is the output as it is kept. What never ran has none, and of a tenant at its storage quota none is kept.
@@ -256,123 +291,126 @@ func (e *ending) keeps() bool {
 	return e.inv == nil || e.inv.Script.History.Keeps(e.row.ID, e.result.Code)
 }
 
-// follow writes what follows from endings: next attempts, dead letters, the schedules' last runs, logs and usage.
-func (s *Scheduler) follow(ctx context.Context, tx pgx.Tx, finished []uuid.UUID, byID map[uuid.UUID]*ending, actions map[uuid.UUID]action,
-	policies map[uuid.UUID]policy, told *[]func(), woken *bool,
-) error {
-	queries := s.queries.WithTx(tx)
-	var retry sqlc.ExecutionRetryParams
-	var letters, resolved, kept []uuid.UUID
-	var jobs sqlc.ScheduledJobFinishParams
-	var logs []sqlc.ExecutionLogRecordParams
-	var usage ledger.Usage
-	var cuts sqlc.ExecutionCutInputsParams
-	var bare []uuid.UUID // whose inputs go: their script keeps no history of them
+// consequences are what follows from endings: next attempts, dead letters, the schedules' last runs, logs and usage.
+type consequences struct {
+	retry                   sqlc.ExecutionRetryParams
+	letters, resolved, kept []uuid.UUID
+	jobs                    sqlc.ScheduledJobFinishParams
+	logs                    []sqlc.ExecutionLogRecordParams
+	usage                   ledger.Usage
+	cuts                    sqlc.ExecutionCutInputsParams
+	bare                    []uuid.UUID // whose inputs go: their script keeps no history of them
+}
+
+// follow writes what follows from endings.
+func (w *endingsWriter) follow(ctx context.Context, finished []uuid.UUID) error {
+	var c consequences
 	now := time.Now()
 	// In one order, so that two batches never wait for each other's schedules.
-	slices.SortFunc(finished, func(a, b uuid.UUID) int { return bytes.Compare(byID[a].row.ScriptID[:], byID[b].row.ScriptID[:]) })
+	slices.SortFunc(finished, func(a, b uuid.UUID) int { return bytes.Compare(w.byID[a].row.ScriptID[:], w.byID[b].row.ScriptID[:]) })
 	for _, id := range finished {
-		e := byID[id]
-		row, res := e.row, e.result
-		followed := ""
-		next := uuid.Nil
-		switch actions[id] {
-		case actionRetry:
-			followed = "retry"
-			next = uuid.Must(uuid.NewV7())
-			retry.Ids = append(retry.Ids, id)
-			retry.NewIds = append(retry.NewIds, next)
-			retry.DelaysSeconds = append(retry.DelaysSeconds, policies[row.ScriptID].delay(int(row.Attempt)).Seconds())
-		case actionDeadLetter:
-			followed = "dead_letter"
-			letters = append(letters, id)
-		case actionResolve:
-			resolved = append(resolved, id)
-		case actionKeepLetter:
-			followed = "dead_letter"
-			kept = append(kept, id)
-		}
-		if next == uuid.Nil && e.inv != nil && len(row.Input) > record.MaxBodyBytes {
-			if input, data, ok := record.CutInput(e.inv, res); ok {
-				cuts.Ids = append(cuts.Ids, id)
-				cuts.Inputs = append(cuts.Inputs, string(input))
-				cuts.TriggerDatas = append(cuts.TriggerDatas, string(data))
-			}
-		}
-		if e.trigger == engine.TriggerCron {
-			started := res.StartedAt
-			if started.IsZero() {
-				started = now
-			}
-			jobs.ScriptIds = append(jobs.ScriptIds, row.ScriptID)
-			jobs.ExecutionIds = append(jobs.ExecutionIds, id)
-			jobs.NextExecutionIds = append(jobs.NextExecutionIds, next)
-			jobs.Statuses = append(jobs.Statuses, string(res.Code.Status()))
-			jobs.StartedAts = append(jobs.StartedAts, started)
-		}
-		stored := int64(len(res.Message) + len(res.Stack))
-		if next == uuid.Nil && followed == "" && e.inv != nil && !e.keeps() {
-			bare = append(bare, id)
-		} else if !s.lean(e) {
-			stored += int64(len(res.Output))
-		}
-		s.cfg.Storage.Add(row.TenantID, storage.Executions, stored)
-		if followed == "dead_letter" && actions[id] == actionDeadLetter {
-			s.cfg.Storage.Add(row.TenantID, storage.DeadLetters, int64(250+len(row.Input)))
-		}
-		if !e.stripped && !s.lean(e) && (e.keeps() || followed != "") {
-			for _, line := range res.Logs {
-				s.cfg.Storage.Add(row.TenantID, storage.Logs, ledger.LogBytes(line.Message))
-				logs = append(logs, sqlc.ExecutionLogRecordParams{
-					ExecutionID: id, Seq: int32(line.Seq), TenantID: row.TenantID, ScriptID: row.ScriptID,
-					Level: line.Level, Message: text.Clean(line.Message), At: line.At,
-				})
-			}
-		}
-		usage.Add(row.TenantID, row.ScriptID, now, res.Code, res.Metrics)
-		*told = append(*told, func() { s.cfg.Observer.Ended(e.trigger, res.Code, followed) })
+		w.collect(&c, w.byID[id], w.actions[id], now)
 	}
-	if len(retry.Ids) > 0 {
-		if err := queries.ExecutionRetry(ctx, retry); err != nil {
+	return w.writeConsequences(ctx, &c)
+}
+
+// collect adds what follows from one ending.
+func (w *endingsWriter) collect(c *consequences, e *ending, act action, now time.Time) {
+	row, res := e.row, e.result
+	followed, next := "", uuid.Nil
+	switch act {
+	case actionRetry:
+		followed, next = "retry", uuid.Must(uuid.NewV7())
+		c.retry.Ids = append(c.retry.Ids, row.ID)
+		c.retry.NewIds = append(c.retry.NewIds, next)
+		c.retry.DelaysSeconds = append(c.retry.DelaysSeconds, w.policies[row.ScriptID].delay(int(row.Attempt)).Seconds())
+	case actionDeadLetter:
+		followed = "dead_letter"
+		c.letters = append(c.letters, row.ID)
+		w.cfg.Storage.Add(row.TenantID, storage.DeadLetters, int64(250+len(row.Input)))
+	case actionResolve:
+		c.resolved = append(c.resolved, row.ID)
+	case actionKeepLetter:
+		followed = "dead_letter"
+		c.kept = append(c.kept, row.ID)
+	}
+	if next == uuid.Nil && e.inv != nil && len(row.Input) > record.MaxBodyBytes {
+		if input, data, ok := record.CutInput(e.inv, res); ok {
+			c.cuts.Ids = append(c.cuts.Ids, row.ID)
+			c.cuts.Inputs = append(c.cuts.Inputs, string(input))
+			c.cuts.TriggerDatas = append(c.cuts.TriggerDatas, string(data))
+		}
+	}
+	if e.trigger == engine.TriggerCron {
+		started := res.StartedAt
+		if started.IsZero() {
+			started = now
+		}
+		c.jobs.ScriptIds = append(c.jobs.ScriptIds, row.ScriptID)
+		c.jobs.ExecutionIds = append(c.jobs.ExecutionIds, row.ID)
+		c.jobs.NextExecutionIds = append(c.jobs.NextExecutionIds, next)
+		c.jobs.Statuses = append(c.jobs.Statuses, string(res.Code.Status()))
+		c.jobs.StartedAts = append(c.jobs.StartedAts, started)
+	}
+	w.collectStored(c, e, followed)
+	c.usage.Add(row.TenantID, row.ScriptID, now, res.Code, res.Metrics)
+	w.told = append(w.told, func() { w.cfg.Observer.Ended(e.trigger, res.Code, followed) })
+}
+
+// collectStored adds what is stored of one ending, and counts its bytes.
+func (w *endingsWriter) collectStored(c *consequences, e *ending, followed string) {
+	row, res := e.row, e.result
+	stored := int64(len(res.Message) + len(res.Stack))
+	if followed == "" && e.inv != nil && !e.keeps() {
+		c.bare = append(c.bare, row.ID)
+	} else if !w.lean(e) {
+		stored += int64(len(res.Output))
+	}
+	w.cfg.Storage.Add(row.TenantID, storage.Executions, stored)
+	if e.stripped || w.lean(e) || !e.keeps() && followed == "" {
+		return
+	}
+	for _, line := range res.Logs {
+		w.cfg.Storage.Add(row.TenantID, storage.Logs, ledger.LogBytes(line.Message))
+		c.logs = append(c.logs, sqlc.ExecutionLogRecordParams{
+			ExecutionID: row.ID, Seq: int32(line.Seq), TenantID: row.TenantID, ScriptID: row.ScriptID,
+			Level: line.Level, Message: text.Clean(line.Message), At: line.At,
+		})
+	}
+}
+
+func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) error {
+	if len(c.retry.Ids) > 0 {
+		if err := w.queries.ExecutionRetry(ctx, c.retry); err != nil {
 			return err
 		}
-		*woken = true
+		w.woken = true
+	}
+	c.cuts.MaxBytes = record.MaxBodyBytes
+	if len(c.jobs.ScriptIds) > 0 {
+		w.told = append(w.told, w.tickWake.set)
 	}
 	for _, step := range []struct {
-		ids []uuid.UUID
-		do  func(context.Context, []uuid.UUID) error
-	}{{letters, queries.DeadLetterInsert}, {resolved, queries.DeadLetterResolve}, {kept, queries.DeadLetterKeep}} {
-		if len(step.ids) > 0 {
-			if err := step.do(ctx, step.ids); err != nil {
+		rows int
+		do   func() error
+	}{
+		{len(c.letters), func() error { return w.queries.DeadLetterInsert(ctx, c.letters) }},
+		{len(c.resolved), func() error { return w.queries.DeadLetterResolve(ctx, c.resolved) }},
+		{len(c.kept), func() error { return w.queries.DeadLetterKeep(ctx, c.kept) }},
+		// After the dead letters, which are made of the whole input.
+		{len(c.cuts.Ids), func() error { return w.queries.ExecutionCutInputs(ctx, c.cuts) }},
+		{len(c.bare), func() error { return w.queries.ExecutionBare(ctx, c.bare) }},
+		{len(c.jobs.ScriptIds), func() error { return w.queries.ScheduledJobFinish(ctx, c.jobs) }},
+		// A run that was lost and ran again has the same id: what the lost one had logged was never written.
+		{len(c.logs), func() error { _, err := w.queries.ExecutionLogRecord(ctx, c.logs); return err }},
+	} {
+		if step.rows > 0 {
+			if err := step.do(); err != nil {
 				return err
 			}
 		}
 	}
-	// After the dead letters, which are made of the whole input.
-	if len(cuts.Ids) > 0 {
-		cuts.MaxBytes = record.MaxBodyBytes
-		if err := queries.ExecutionCutInputs(ctx, cuts); err != nil {
-			return err
-		}
-	}
-	if len(bare) > 0 {
-		if err := queries.ExecutionBare(ctx, bare); err != nil {
-			return err
-		}
-	}
-	if len(jobs.ScriptIds) > 0 {
-		if err := queries.ScheduledJobFinish(ctx, jobs); err != nil {
-			return err
-		}
-		*told = append(*told, s.tickWake.set)
-	}
-	if len(logs) > 0 {
-		// A run that was lost and ran again has the same id: what the lost one had logged was never written.
-		if _, err := queries.ExecutionLogRecord(ctx, logs); err != nil {
-			return err
-		}
-	}
-	return usage.Write(ctx, queries)
+	return c.usage.Write(ctx, w.queries)
 }
 
 // policies reads the retry policies of the scripts whose executions failed.

@@ -123,64 +123,88 @@ func (s *Scheduler) prune(ctx context.Context) {
 }
 
 func (s *Scheduler) pruneOnce(ctx context.Context) error {
-	// repeat deletes in batches until one is not full.
-	repeat := func(table string, batch func(context.Context) (int64, error)) error {
-		for {
-			var rows int64
-			err := within(ctx, func(ctx context.Context) (err error) {
-				rows, err = batch(ctx)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if rows > 0 {
-				s.cfg.Observer.Pruned(table, rows)
-			}
-			if rows < pruneBatch {
-				return nil
-			}
-			if !pause(ctx, prunePause) {
-				return ctx.Err()
-			}
-		}
+	tenants, err := s.retentions(ctx)
+	if err != nil {
+		return err
 	}
-	tenants, after := []sqlc.TenantRetentionRow{}, sqlc.TenantRetentionParams{RowLimit: pruneBatch}
 	longest := max(s.cfg.Retention, s.cfg.FailedRetention)
-	for {
-		page, err := s.queries.TenantRetention(ctx, after)
+	for _, tenant := range tenants {
+		kept, err := s.pruneTenant(ctx, tenant)
 		if err != nil {
 			return err
+		}
+		longest = max(longest, kept)
+	}
+	if err := s.pruneTables(ctx, longest); err != nil {
+		return err
+	}
+	return within(ctx, func(ctx context.Context) error {
+		forgotten, err := s.queries.NodePrune(ctx)
+		if forgotten > 0 {
+			s.cfg.Observer.Pruned("nodes", forgotten)
+		}
+		return err
+	})
+}
+
+// retentions reads what each tenant's plan says.
+func (s *Scheduler) retentions(ctx context.Context) (tenants []sqlc.TenantRetentionRow, err error) {
+	for after := (sqlc.TenantRetentionParams{RowLimit: pruneBatch}); ; {
+		page, err := s.queries.TenantRetention(ctx, after)
+		if err != nil {
+			return nil, err
 		}
 		tenants = append(tenants, page...)
 		if len(page) < pruneBatch {
-			break
+			return tenants, nil
 		}
 		after.AfterID = page[len(page)-1].ID
 	}
-	for _, tenant := range tenants {
-		completed := retentionOf(tenant.ExecutionsDays, s.cfg.Retention)
-		failed := retentionOf(tenant.FailedDays, retentionOf(tenant.ExecutionsDays, s.cfg.FailedRetention))
-		logs := retentionOf(tenant.LogsDays, s.cfg.LogRetention)
-		longest = max(longest, completed, failed)
-		err := repeat("script_executions", func(ctx context.Context) (int64, error) {
-			return s.queries.ExecutionPrune(ctx, sqlc.ExecutionPruneParams{
-				TenantID: tenant.ID, RetentionSeconds: forever(completed).Seconds(), FailedSeconds: forever(failed).Seconds(), RowLimit: pruneBatch,
-			})
+}
+
+// pruneBatches deletes in batches until one is not full.
+func (s *Scheduler) pruneBatches(ctx context.Context, table string, batch func(context.Context) (int64, error)) error {
+	for {
+		var rows int64
+		err := within(ctx, func(ctx context.Context) (err error) {
+			rows, err = batch(ctx)
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		if logs < 0 || logs >= min(forever(completed), forever(failed)) {
-			continue
+		if rows > 0 {
+			s.cfg.Observer.Pruned(table, rows)
 		}
-		err = repeat("script_execution_logs", func(ctx context.Context) (int64, error) {
-			return s.queries.ExecutionLogPrune(ctx, sqlc.ExecutionLogPruneParams{TenantID: tenant.ID, RetentionSeconds: logs.Seconds(), RowLimit: pruneBatch})
-		})
-		if err != nil {
-			return err
+		if rows < pruneBatch {
+			return nil
+		}
+		if !pause(ctx, prunePause) {
+			return ctx.Err()
 		}
 	}
+}
+
+// pruneTenant deletes a tenant's executions and logs, and returns how long it keeps executions.
+func (s *Scheduler) pruneTenant(ctx context.Context, tenant sqlc.TenantRetentionRow) (time.Duration, error) {
+	completed := retentionOf(tenant.ExecutionsDays, s.cfg.Retention)
+	failed := retentionOf(tenant.FailedDays, retentionOf(tenant.ExecutionsDays, s.cfg.FailedRetention))
+	logs := retentionOf(tenant.LogsDays, s.cfg.LogRetention)
+	err := s.pruneBatches(ctx, "script_executions", func(ctx context.Context) (int64, error) {
+		return s.queries.ExecutionPrune(ctx, sqlc.ExecutionPruneParams{
+			TenantID: tenant.ID, RetentionSeconds: forever(completed).Seconds(), FailedSeconds: forever(failed).Seconds(), RowLimit: pruneBatch,
+		})
+	})
+	if err == nil && logs >= 0 && logs < min(forever(completed), forever(failed)) {
+		err = s.pruneBatches(ctx, "script_execution_logs", func(ctx context.Context) (int64, error) {
+			return s.queries.ExecutionLogPrune(ctx, sqlc.ExecutionLogPruneParams{TenantID: tenant.ID, RetentionSeconds: logs.Seconds(), RowLimit: pruneBatch})
+		})
+	}
+	return max(completed, failed), err
+}
+
+// pruneTables deletes from the tables whose rows are kept as long for each tenant. longest is how long any tenant keeps executions.
+func (s *Scheduler) pruneTables(ctx context.Context, longest time.Duration) error {
 	for _, table := range []struct {
 		name      string
 		retention time.Duration
@@ -208,18 +232,12 @@ func (s *Scheduler) pruneOnce(ctx context.Context) error {
 		if table.retention < 0 {
 			continue
 		}
-		err := repeat(table.name, func(ctx context.Context) (int64, error) { return table.prune(ctx, table.retention) })
+		err := s.pruneBatches(ctx, table.name, func(ctx context.Context) (int64, error) { return table.prune(ctx, table.retention) })
 		if err != nil {
 			return err
 		}
 	}
-	return within(ctx, func(ctx context.Context) error {
-		forgotten, err := s.queries.NodePrune(ctx)
-		if forgotten > 0 {
-			s.cfg.Observer.Pruned("nodes", forgotten)
-		}
-		return err
-	})
+	return nil
 }
 
 // retentionOf is a retention in days, or otherwise where it is less than 0.

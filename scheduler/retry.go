@@ -78,7 +78,7 @@ const (
 	actionKeepLetter               // … and that dead letter keeps the newer error
 	actionGiveBack                 // no ending: it goes back to the queue, as if it had not run
 	actionLost                     // no ending: it goes back to the queue, with lost_count + 1
-	actionDrop                     // nothing is written: the lease is somebody else's
+	actionDrop                     // nothing is written: the lease is another node's
 )
 
 // attempt is what decide looks at.
@@ -110,13 +110,18 @@ func decide(a attempt, res *engine.Result, p policy) action {
 	case res.Code == engine.CodeNone, res.Code == engine.CodeCancelled:
 		return actionEnd
 	}
+	return decideFailed(a, res, p)
+}
+
+// decideFailed says what becomes of an execution that the script failed.
+func decideFailed(a attempt, res *engine.Result, p policy) action {
 	again := res.Code.Retryable() && !res.Code.Ours() && !res.NoRetry && a.number < p.attempts
 	switch {
 	case a.trigger == engine.TriggerEvent && again:
 		return actionRetry
 	case a.trigger == engine.TriggerEvent:
 		return actionDeadLetter
-	case tick && p.explicit && again: // runs by hand are looked at by whoever started them
+	case a.trigger == engine.TriggerCron && p.explicit && again: // runs by hand are looked at by the person who started them
 		return actionRetry
 	}
 	return actionEnd

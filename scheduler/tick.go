@@ -220,109 +220,138 @@ func (s *Scheduler) tickOnce(ctx context.Context, parsed parser) (time.Duration,
 // claimTicks takes due schedules, writes down what becomes of their ticks, queues the executions of those that start, and moves
 // the schedules on, all in one transaction.
 func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, started int, err error) {
-	var outcomes []string
+	var b *ticksBatch
 	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
-		claimed, started, outcomes = 0, 0, nil
+		b = &ticksBatch{Scheduler: s, outcomeOf: map[tickKey]string{}}
+		b.advance = sqlc.ScheduledJobAdvanceParams{NodeID: s.cfg.Node.ID(), LeaseSeconds: s.cfg.Node.Lease().Seconds()}
 		queries := s.queries.WithTx(tx)
-		jobs, err := queries.ScheduledJobClaimDue(ctx, tickBatch)
-		if err != nil || len(jobs) == 0 {
+		if b.jobs, err = queries.ScheduledJobClaimDue(ctx, tickBatch); err != nil || len(b.jobs) == 0 {
 			return err
 		}
-		claimed = len(jobs)
-		type tickKey struct {
-			script uuid.UUID
-			at     int64
+		for i := range b.jobs {
+			b.decide(i, parsed)
 		}
-		var ticks sqlc.ScheduleTickInsertParams
-		var executions sqlc.ExecutionInsertTicksParams
-		advance := sqlc.ScheduledJobAdvanceParams{NodeID: s.cfg.Node.ID(), LeaseSeconds: s.cfg.Node.Lease().Seconds()}
-		type start struct {
-			tick tickKey
-			id   uuid.UUID
-			job  int
+		if err := b.start(ctx, queries); err != nil {
+			return err
 		}
-		var starts []start
-		outcomeOf := map[tickKey]string{}
-		for i, job := range jobs {
-			left := time.Time{}
-			advance.Ids = append(advance.Ids, job.ID)
-			parsed, err := parsed.parse(job.CronExpression, job.Timezone)
-			switch {
-			case !job.Active: // whoever activates it again computes its next tick from then
-			case err != nil:
-				s.cfg.Logger.Error("schedule stopped, it cannot be read", "tenant_id", job.TenantID, "script_id", job.ScriptID, "error", err)
-			default:
-				var decisions []decision
-				state := schedule{
-					next: job.NextRunAt, running: job.IsRunning, overlap: job.OverlapPolicy, missed: job.MissedPolicy,
-					window: time.Duration(job.MissedWindowSeconds) * time.Second,
-				}
-				if job.LastStartedAt != nil && job.LastFinishedAt != nil {
-					state.lastStarted, state.lastFinished = *job.LastStartedAt, *job.LastFinishedAt
-				}
-				decisions, left = decideTicks(state, parsed.Next, job.DatabaseNow, s.cfg.MissedGrace)
-				for _, d := range decisions {
-					key := tickKey{job.ScriptID, d.at.UnixMicro()}
-					id := uuid.Nil
-					if d.starts {
-						id = uuid.Must(uuid.NewV7())
-						starts = append(starts, start{key, id, i})
-					}
-					outcomeOf[key] = d.outcome
-					ticks.ScriptIds = append(ticks.ScriptIds, job.ScriptID)
-					ticks.TenantIds = append(ticks.TenantIds, job.TenantID)
-					ticks.ScheduledFors = append(ticks.ScheduledFors, d.at)
-					ticks.Outcomes = append(ticks.Outcomes, d.outcome)
-					ticks.ExecutionIds = append(ticks.ExecutionIds, id)
-				}
-			}
-			if left.IsZero() {
-				left = time.Unix(0, 0)
-			}
-			advance.NextRunAts = append(advance.NextRunAts, left)
-			advance.ExecutionIds = append(advance.ExecutionIds, uuid.Nil)
-		}
-		if len(ticks.ScriptIds) > 0 {
-			inserted, err := queries.ScheduleTickInsert(ctx, ticks)
-			if err != nil {
-				return err
-			}
-			decided := make(map[tickKey]bool, len(inserted))
-			for _, row := range inserted {
-				key := tickKey{row.ScriptID, row.ScheduledFor.UnixMicro()}
-				decided[key] = true
-				outcomes = append(outcomes, outcomeOf[key])
-			}
-			for _, start := range starts {
-				if !decided[start.tick] {
-					continue // it was decided on before, whatever next_run_at said
-				}
-				job := jobs[start.job]
-				executions.Ids = append(executions.Ids, start.id)
-				executions.ScriptIds = append(executions.ScriptIds, job.ScriptID)
-				executions.TenantIds = append(executions.TenantIds, job.TenantID)
-				executions.CronExpressions = append(executions.CronExpressions, job.CronExpression)
-				executions.Timezones = append(executions.Timezones, job.Timezone)
-				executions.Versions = append(executions.Versions, job.Version)
-				executions.ScheduledFors = append(executions.ScheduledFors, time.UnixMicro(start.tick.at))
-				executions.JittersSeconds = append(executions.JittersSeconds, jitter(job.ScriptID, job.JitterSeconds).Seconds())
-				advance.ExecutionIds[start.job] = start.id
-			}
-			if started = len(executions.Ids); started > 0 {
-				if err := queries.ExecutionInsertTicks(ctx, executions); err != nil {
-					return err
-				}
-			}
-		}
-		return queries.ScheduledJobAdvance(ctx, advance)
+		return queries.ScheduledJobAdvance(ctx, b.advance)
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, outcome := range outcomes {
+	for _, outcome := range b.outcomes {
 		s.cfg.Observer.TickDecided(outcome)
 	}
-	return claimed, started, nil
+	return len(b.jobs), len(b.executions.Ids), nil
+}
+
+// tickKey is the key of a tick's row.
+type tickKey struct {
+	script uuid.UUID
+	at     int64 // microseconds of Unix time, as Postgres has them
+}
+
+// tickStart is a tick that starts an execution.
+type tickStart struct {
+	tick tickKey
+	id   uuid.UUID // of the execution
+	job  int       // index in ticksBatch.jobs
+}
+
+// ticksBatch is a batch of due schedules, in one transaction.
+type ticksBatch struct {
+	*Scheduler
+	jobs       []sqlc.ScheduledJobClaimDueRow
+	starts     []tickStart
+	ticks      sqlc.ScheduleTickInsertParams
+	executions sqlc.ExecutionInsertTicksParams
+	advance    sqlc.ScheduledJobAdvanceParams // one entry for each of jobs
+	outcomeOf  map[tickKey]string
+	outcomes   []string // of the ticks that were written
+}
+
+// decide decides what becomes of a schedule's due ticks, and when its next one is.
+func (b *ticksBatch) decide(i int, parsed parser) {
+	job := b.jobs[i]
+	left := time.Time{}
+	times, err := parsed.parse(job.CronExpression, job.Timezone)
+	switch {
+	case !job.Active: // what activates it again computes its next tick from then
+	case err != nil:
+		b.cfg.Logger.Error("schedule stopped, it cannot be read", "tenant_id", job.TenantID, "script_id", job.ScriptID, "error", err)
+	default:
+		var decisions []decision
+		state := schedule{
+			next: job.NextRunAt, running: job.IsRunning, overlap: job.OverlapPolicy, missed: job.MissedPolicy,
+			window: time.Duration(job.MissedWindowSeconds) * time.Second,
+		}
+		if job.LastStartedAt != nil && job.LastFinishedAt != nil {
+			state.lastStarted, state.lastFinished = *job.LastStartedAt, *job.LastFinishedAt
+		}
+		decisions, left = decideTicks(state, times.Next, job.DatabaseNow, b.cfg.MissedGrace)
+		for _, d := range decisions {
+			b.note(i, d)
+		}
+	}
+	if left.IsZero() {
+		left = time.Unix(0, 0)
+	}
+	b.advance.Ids = append(b.advance.Ids, job.ID)
+	b.advance.NextRunAts = append(b.advance.NextRunAts, left)
+	b.advance.ExecutionIds = append(b.advance.ExecutionIds, uuid.Nil)
+}
+
+// note adds a decision's row.
+func (b *ticksBatch) note(i int, d decision) {
+	job := b.jobs[i]
+	key, id := tickKey{job.ScriptID, d.at.UnixMicro()}, uuid.Nil
+	if d.starts {
+		id = uuid.Must(uuid.NewV7())
+		b.starts = append(b.starts, tickStart{key, id, i})
+	}
+	b.outcomeOf[key] = d.outcome
+	b.ticks.ScriptIds = append(b.ticks.ScriptIds, job.ScriptID)
+	b.ticks.TenantIds = append(b.ticks.TenantIds, job.TenantID)
+	b.ticks.ScheduledFors = append(b.ticks.ScheduledFors, d.at)
+	b.ticks.Outcomes = append(b.ticks.Outcomes, d.outcome)
+	b.ticks.ExecutionIds = append(b.ticks.ExecutionIds, id)
+}
+
+// start writes the ticks, and queues the executions of those whose row is new: the others were decided on before, whatever next_run_at said.
+func (b *ticksBatch) start(ctx context.Context, queries *sqlc.Queries) error {
+	if len(b.ticks.ScriptIds) == 0 {
+		return nil
+	}
+	inserted, err := queries.ScheduleTickInsert(ctx, b.ticks)
+	if err != nil {
+		return err
+	}
+	decided := make(map[tickKey]bool, len(inserted))
+	for _, row := range inserted {
+		key := tickKey{row.ScriptID, row.ScheduledFor.UnixMicro()}
+		decided[key] = true
+		b.outcomes = append(b.outcomes, b.outcomeOf[key])
+	}
+	executions := &b.executions
+	for _, start := range b.starts {
+		if !decided[start.tick] {
+			continue
+		}
+		job := b.jobs[start.job]
+		executions.Ids = append(executions.Ids, start.id)
+		executions.ScriptIds = append(executions.ScriptIds, job.ScriptID)
+		executions.TenantIds = append(executions.TenantIds, job.TenantID)
+		executions.CronExpressions = append(executions.CronExpressions, job.CronExpression)
+		executions.Timezones = append(executions.Timezones, job.Timezone)
+		executions.Versions = append(executions.Versions, job.Version)
+		executions.ScheduledFors = append(executions.ScheduledFors, time.UnixMicro(start.tick.at))
+		executions.JittersSeconds = append(executions.JittersSeconds, jitter(job.ScriptID, job.JitterSeconds).Seconds())
+		b.advance.ExecutionIds[start.job] = start.id
+	}
+	if len(executions.Ids) == 0 {
+		return nil
+	}
+	return queries.ExecutionInsertTicks(ctx, *executions)
 }
 
 // arm gives active schedules that have no next tick one, counted from now: those that were just activated or changed, those whose
