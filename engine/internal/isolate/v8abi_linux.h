@@ -67,8 +67,14 @@ class TryCatch {
   void* space_[32];
 };
 
+class StackTrace {
+ public:
+  enum StackTraceOptions { kLineNumber = 1 };
+};
+
 class Isolate {
  public:
+  void SetCaptureStackTraceForUncaughtExceptions(bool capture, int frames, StackTrace::StackTraceOptions options);
   static Isolate* GetCurrent();
   Local<Context> GetCurrentContext();
   void SetPromiseRejectCallback(void (*callback)(PromiseRejectMessage));

@@ -142,6 +142,8 @@ extern "C" void* jsr_hook(const char* name, void* made) {
   raw(context)->SetEmbedderData(kHookIndex, v8::Local<v8::Value>{reject.slot});
   if (made != nullptr) return static_cast<Hook*>(made)->isolate == isolate ? made : nullptr;
   isolate->SetPromiseRejectCallback(onReject);
+  // The binding asks V8 for a second trace of each error that is made, which nothing here reads: an error's own stack is there without it.
+  isolate->SetCaptureStackTraceForUncaughtExceptions(false, 0, v8::StackTrace::kLineNumber);
   isolate->SetOOMErrorHandler(onOutOfMemory);
   Hook* hook = new Hook{isolate, 0};
   isolate->AddNearHeapLimitCallback(onHeapLimit, hook);

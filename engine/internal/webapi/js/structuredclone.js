@@ -6,7 +6,7 @@
     ArrayBufferIsView, ArrayBufferPrototypeGetByteLength, ArrayBufferPrototypeGetDetached, ArrayBufferPrototypeSlice, ArrayBufferPrototypeTransfer, ArrayIsArray, ArrayPrototypePush,
     BigIntPrototypeValueOf, BooleanPrototypeValueOf, DataView, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteLength, DataViewPrototypeGetByteOffset, Date, DatePrototypeGetTime,
     Error, MapPrototypeForEach, MapPrototypeGetSize, Map, NumberPrototypeValueOf, Object, ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectHasOwn, ObjectKeys,
-    ObjectPrototypeToString, ObjectCreate, RegExp, RegExpPrototypeGetSource, RegExpPrototypeGetFlags, SafeMap, SafeSet, Set, SetPrototypeAdd, SetPrototypeForEach, SetPrototypeGetSize,
+    ObjectPrototypeToString, ObjectCreate, ReflectGetOwnPropertyDescriptor, RegExp, RegExpPrototypeGetSource, RegExpPrototypeGetFlags, SafeMap, SafeSet, Set, SetPrototypeAdd, SetPrototypeForEach, SetPrototypeGetSize,
     StringPrototypeValueOf, MapPrototypeSet, TypeError, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeGetLength, TypedArrayPrototypeGetByteLength,
     TypedArrayPrototypeGetSymbolToStringTag, SymbolPrototypeValueOf,
   } = P;
@@ -49,14 +49,21 @@
 
   // kinds has the prototypes of what may have internal slots. A value with none of them in its chain is taken for a plain object without
   // asking for each slot: that would throw for each. The others are asked, first by what their prototype says.
-  const PLAIN = 1, DATE = 2, MAP = 3, SET = 4, ERROR = 5, OTHER = 6;
+  const PLAIN = 1, DATE = 2, MAP = 3, SET = 4, ERROR = 5, REGEXP = 6, BOOLEAN = 7, NUMBER = 8, BIGINT = 9, STRING = 10, OTHER = 11;
   const kinds = new SafeMap();
-  const others = ["RegExp", "Boolean", "Number", "BigInt", "String", "Symbol", "WeakMap", "WeakSet", "WeakRef", "Promise", "Array", "ArrayBuffer", "DataView", "TypedArray"];
+  const others = ["Symbol", "WeakMap", "WeakSet", "WeakRef", "Promise", "Array", "ArrayBuffer", "DataView", "TypedArray"];
   for (let i = 0; i < others.length; i++) kinds.set(P[others[i] + "Prototype"], OTHER);
   kinds.set(P.DatePrototype, DATE);
   kinds.set(P.MapPrototype, MAP);
   kinds.set(P.SetPrototype, SET);
   kinds.set(P.ErrorPrototype, ERROR);
+  kinds.set(P.RegExpPrototype, REGEXP);
+  kinds.set(P.BooleanPrototype, BOOLEAN);
+  kinds.set(P.NumberPrototype, NUMBER);
+  kinds.set(P.BigIntPrototype, BIGINT);
+  kinds.set(P.StringPrototype, STRING);
+  // boxes has the method that unwraps what each kind wraps.
+  const boxes = { __proto__: null, [BOOLEAN]: BooleanPrototypeValueOf, [NUMBER]: NumberPrototypeValueOf, [BIGINT]: BigIntPrototypeValueOf, [STRING]: StringPrototypeValueOf };
 
   function kindOf(v) {
     let p = ObjectGetPrototypeOf(v);
@@ -103,6 +110,9 @@
     if (guess === MAP && as(MapPrototypeGetSize, v) !== undefined) return cloneMap(v, remember(new Map()), memory);
     if (guess === DATE && (x = as(DatePrototypeGetTime, v)) !== undefined) return remember(new Date(x));
     if (guess === SET && as(SetPrototypeGetSize, v) !== undefined) return cloneSet(v, remember(new Set()), memory);
+    if (guess === REGEXP && v !== P.RegExpPrototype && (x = as(RegExpPrototypeGetSource, v)) !== undefined) return remember(new RegExp(x, RegExpPrototypeGetFlags(v)));
+    if (guess >= BOOLEAN && guess <= STRING && (x = as(boxes[guess], v)) !== undefined) return remember(Object(x));
+    if (isDOMException(v)) return remember(cloneDOMException(v));
     if (ArrayBufferIsView(v)) {
       const tag = TypedArrayPrototypeGetSymbolToStringTag(v);
       if (tag === undefined) {
@@ -129,12 +139,6 @@
     if ((x = as(BigIntPrototypeValueOf, v)) !== undefined) return remember(Object(x));
     if ((x = as(StringPrototypeValueOf, v)) !== undefined) return remember(Object(x));
     if (as(SymbolPrototypeValueOf, v) !== undefined) refuse("A Symbol object");
-    if (isDOMException(v)) {
-      const p = domExceptionParts(v);
-      const copy = new DOMException(p.message, p.name);
-      ObjectDefineProperty(copy, "stack", { __proto__: null, value: `${v.stack}`, writable: true, configurable: true, enumerable: false });
-      return remember(copy);
-    }
     const kind = interfaces.get(ownInterface(v));
     if (kind !== undefined) return remember(platformObject(v, kind));
     if (isNativeError(v)) return error(v, memory, remember);
@@ -174,17 +178,47 @@
     return P.ErrorIsError !== undefined ? P.ErrorIsError(v) : ObjectPrototypeToString(v) === "[object Error]" && v instanceof Error;
   }
 
+  // untraced makes an error without a stack of its own, which would cost more than all the rest. No code of the script runs meanwhile.
+  function untraced(make, a, b) {
+    const limit = ReflectGetOwnPropertyDescriptor(Error, "stackTraceLimit");
+    if (limit === undefined || typeof limit.value !== "number" || limit.writable !== true) return make(a, b);
+    Error.stackTraceLimit = 0;
+    try {
+      return make(a, b);
+    } finally {
+      Error.stackTraceLimit = limit.value;
+    }
+  }
+
+  const makeError = (Ctor, message) => new Ctor(message), makeCaused = (Ctor, message) => new Ctor(message, { cause: undefined }), makeDOMException = (message, name) => new DOMException(message, name);
+
+  // setStack gives a new error the stack of another. Where it has one of its own, V8 keeps the text in its place.
+  function setStack(to, stack) {
+    if (ObjectHasOwn(to, "stack")) to.stack = stack;
+    else hide(to, "stack", stack);
+  }
+
+  function hide(to, key, value) {
+    ObjectDefineProperty(to, key, { __proto__: null, value, writable: true, configurable: true, enumerable: false });
+  }
+
+  function cloneDOMException(v) {
+    const p = domExceptionParts(v), stack = v.stack;
+    const copy = untraced(makeDOMException, p.message, p.name);
+    setStack(copy, `${stack}`);
+    return copy;
+  }
+
   function error(v, memory, remember) {
     let name = v.name;
     name = name === undefined ? "Error" : str(name);
     const d = ObjectGetOwnPropertyDescriptor(v, "message");
     const message = d !== undefined && "value" in d ? str(d.value) : undefined;
-    const out = remember(new (errors[name] ?? Error)(message));
-    if (message === undefined) delete out.message;
-    const hide = (key, value) => ObjectDefineProperty(out, key, { __proto__: null, value, writable: true, configurable: true, enumerable: false });
     const stack = v.stack;
-    if (typeof stack === "string") hide("stack", stack);
-    if (ObjectHasOwn(v, "cause")) hide("cause", walk(v.cause, memory));
+    const caused = ObjectHasOwn(v, "cause");
+    const out = remember(untraced(caused ? makeCaused : makeError, errors[name] ?? Error, message));
+    if (typeof stack === "string") setStack(out, stack);
+    if (caused) out.cause = walk(v.cause, memory);
     return out;
   }
 
