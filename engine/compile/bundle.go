@@ -3,6 +3,7 @@ package compile
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,9 +34,13 @@ const (
 // nowhere is a folder that does not exist, at any depth that a path with ".." may come out at: esbuild looks there for files of patterns.
 var nowhere = strings.Repeat("/jsruntime", 64)
 
-// dynamicPrefix marks what an import() asks for that is not in the upload: esbuild makes a call of require of it, and the worker's
-// require then fails as an import() does.
-const dynamicPrefix = "import:"
+// loweredImport is what esbuild makes of an import(): the call of require in it is an import's and fails as one.
+var loweredImport = regexp.MustCompile(`(Promise\.resolve\(\)\.then\(\(\) => __toESM\d*\()(__)?require\(`)
+
+// nameImports gives an import() another function than require, by a name of the same length: the source map stays what it is.
+func nameImports(compiled string) string {
+	return loweredImport.ReplaceAllString(compiled, "${1}${2}"+strings.ReplaceAll(importedName, "$", "$$")+"(")
+}
 
 // bundle is one way to read a source.
 type bundle struct {
@@ -153,9 +158,7 @@ func (b *bundle) resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
 		return api.OnResolveResult{Path: file, Namespace: node, SideEffects: api.SideEffectsFalse}, nil
 	}
 	switch args.Kind {
-	case api.ResolveJSDynamicImport:
-		return api.OnResolveResult{Path: dynamicPrefix + args.Path, External: true}, nil
-	case api.ResolveJSRequireCall, api.ResolveJSRequireResolve:
+	case api.ResolveJSDynamicImport, api.ResolveJSRequireCall, api.ResolveJSRequireResolve:
 		return api.OnResolveResult{Path: args.Path, External: true}, nil
 	}
 	text := fmt.Sprintf("cannot import %q: only %q and these modules of Node can be imported: %s; bundle npm packages and other files before upload", args.Path, Module, nodeNames())

@@ -27,12 +27,15 @@ const Module = "jsruntime"
 const (
 	wrapperPrefix = `(function` + wrapperHead
 	asyncPrefix   = `(async function` + wrapperHead
-	wrapperHead   = `(module,exports,require,` + metaName + `,` + importName + `,` + requireName + `){"use strict";`
+	wrapperHead   = `(module,exports,require,` + metaName + `,` + importName + `,` + requireName + `,` + importedName + `,` + importedLong + `){"use strict";`
 	wrapperSuffix = `})`
-	// Parameters of the wrapper beside those of CommonJS: import.meta, and import() and require() of patterns.
-	metaName    = "__jsruntime_meta"
-	importName  = "__jsruntime_import"
-	requireName = "__jsruntime_require"
+	// Parameters of the wrapper beside those of CommonJS: import.meta, import() and require() of patterns, and what esbuild calls for an
+	// import() that it has not resolved, by names as long as those that it uses.
+	metaName     = "__jsruntime_meta"
+	importName   = "__jsruntime_import"
+	requireName  = "__jsruntime_require"
+	importedName = "import$"
+	importedLong = "__import$"
 )
 
 // Input is what is compiled.
@@ -104,7 +107,7 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 		if strings.HasSuffix(f.Path, ".map") {
 			out.SourceMap = compactMap(string(f.Contents))
 		} else {
-			out.Compiled = strings.TrimSuffix(string(f.Contents), "\n")
+			out.Compiled = nameImports(strings.TrimSuffix(string(f.Contents), "\n"))
 		}
 	}
 	if len(out.Compiled) > MaxCompiledBytes {

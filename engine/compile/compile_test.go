@@ -18,7 +18,7 @@ func TestCompileWrapsOneClassicScript(t *testing.T) {
 interface A { b: string }
 export default { async fetch(request: Request, env: A) { return Response.json(await kv.get("é")) } };`})
 	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(out.Compiled, `(function(module,exports,require,__jsruntime_meta,__jsruntime_import,__jsruntime_require){"use strict";`))
+	require.True(t, strings.HasPrefix(out.Compiled, `(function(module,exports,require,__jsruntime_meta,__jsruntime_import,__jsruntime_require,import$,__import$){"use strict";`))
 	require.True(t, strings.HasSuffix(out.Compiled, "\n})"))
 	require.Contains(t, out.Compiled, `require("jsruntime")`)
 	require.NotContains(t, out.Compiled, "interface")

@@ -5,12 +5,12 @@
 //
 // Output.Compiled is one expression whose value is a function:
 //
-//	(function(module,exports,require,__jsruntime_meta,__jsruntime_import,__jsruntime_require){"use strict";
+//	(function(module,exports,require,__jsruntime_meta,__jsruntime_import,__jsruntime_require,import$,__import$){"use strict";
 //	…CommonJS made by esbuild…
 //	})
 //
 // The worker evaluates it, and calls it with module = {exports: {}}, its exports, a require that knows "jsruntime" and throws for every
-// other name, import.meta, and functions for the import() and require() of patterns (patterns.go). The handlers are then members of
+// other name, import.meta, functions for the import() and require() of patterns (patterns.go), and the one that an import() calls. The handlers are then members of
 // module.exports.default, or of module.exports where the source was CommonJS. The source map already counts the wrapper, so that a
 // position in Compiled needs no correction: nothing may be put before Compiled on its first line.
 //
@@ -22,7 +22,8 @@
 // without, and count against MaxCompiledBytes; other scripts have nothing of them. nodelib/vendor has kept packages, each in one
 // file with its dependencies, made by command nodelib; the files of nodelib are ours and give them the shape of Node's modules. Their
 // positions are not in the source map. Where a bundler has put CommonJS into an ES module, its calls of a require that it does not know
-// are found in the text, and the worker's require is given those modules. node:async_hooks, and the text that node:util's inspect makes, are the worker's.
+// are found in the text, and the worker's require is given those modules. node:async_hooks, and the text that node:util's inspect makes,
+// are the worker's.
 //
 // # What is refused
 //
@@ -37,8 +38,7 @@
 // Packages look for modules that may be there, and go on without. So what is not in the upload is no error of the source where it is
 // asked for at run time:
 //
-//	import("x")                     a rejection, code ERR_MODULE_NOT_FOUND (MODULE_NOT_FOUND where the name is no literal)
-//	import(`./${x}.js`)             a rejection, code ERR_MODULE_NOT_FOUND
+//	import("x")                     a rejection, code ERR_MODULE_NOT_FOUND
 //	require("x"), require.resolve   an Error, code MODULE_NOT_FOUND
 //	import.meta                     an object with url
 //

@@ -32,6 +32,7 @@ func TestModulesThatAreNotThere(t *testing.T) {
 	n := spawn(t).lease()
 	const importFails, requireFails = `[true,"ERR_MODULE_NOT_FOUND",true,["code"]]`, `[true,"MODULE_NOT_FOUND",true,["code"]]`
 	for source, want := range map[string]string{
+		`const name = "@scope/x"; try { await import(name) } catch (e) { return caught(name)(e) }`:                                                                                  importFails,
 		`try { await import("@scope/x") } catch (e) { return caught("@scope/x")(e) }`:                                                                                               importFails,
 		`return import("./x.js").catch(caught("./x.js"))`:                                                                                                                           importFails,
 		`return import("node:fs").then(() => 1, caught("node:fs"))`:                                                                                                                 importFails,
@@ -39,7 +40,7 @@ func TestModulesThatAreNotThere(t *testing.T) {
 		"return import(`./locale/${input}.js`).catch(caught('./locale/5.js'))":                                                                                                      importFails,
 		"return import(/* name: \"import(\" */\r\n (('../x') + input)).catch(caught('../x5'))":                                                                                      importFails,
 		"const a = import(`./a/${input}`), b = import(`./b/${input}`), c = import(`./a/${input}`); await a.catch(() => 0); await c.catch(() => 0); return b.catch(caught('./b/5'))": importFails,
-		`return import("x" + input).catch(caught("x5"))`:                                                                                                                            requireFails,
+		`return import("x" + input).catch(caught("x5"))`:                                                                                                                            importFails,
 		`try { require("fs") } catch (e) { return caught("fs")(e) }`:                                                                                                                requireFails,
 		"try { await import(`./${input}.js`) } catch (e) { return caught('./5.js')(e) }":                                                                                            importFails,
 		"try { require(`./${input}.js`) } catch (e) { return caught('./5.js')(e) }":                                                                                                 requireFails,

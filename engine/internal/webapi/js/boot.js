@@ -874,7 +874,7 @@
   }
 
   function evaluate(script, module) {
-    return ReflectApply(script, undefined, [module, module.exports, require, { __proto__: null, url: "file:///script.js" }, importPattern, requirePattern]);
+    return ReflectApply(script, undefined, [module, module.exports, require, { __proto__: null, url: "file:///script.js" }, importPattern, requirePattern, imported, imported]);
   }
 
   // adopt takes what the script exports. Returns "" or a failure's text.
@@ -941,15 +941,26 @@
   // builtins has the modules that are not bundled, and the files that make them.
   const builtins = { __proto__: null, jsruntime: "module", "node:async_hooks": "asynchooks", async_hooks: "asynchooks", "jsruntime:inspect": "inspect" };
 
-  // require knows the built-in modules, and fails for what is not in the upload as Node does, so that a script can go on without it. A
-  // name that begins with "import:" comes from an import(): see package compile.
+  // find returns a built-in module or one that the bundle has; undefined: there is none.
+  function find(name) {
+    if (typeof name !== "string") return undefined;
+    if (builtins[name] !== undefined) return use(builtins[name]);
+    const make = MapPrototypeGet(bundled, StringPrototypeStartsWith(name, "node:") ? StringPrototypeSlice(name, 5) : name);
+    return make === undefined ? undefined : make();
+  }
+
+  // require fails for what is not in the upload as Node does, so that a script can go on without it.
   function require(name) {
-    if (typeof name === "string") {
-      if (builtins[name] !== undefined) return use(builtins[name]);
-      const make = MapPrototypeGet(bundled, StringPrototypeStartsWith(name, "node:") ? StringPrototypeSlice(name, 5) : name);
-      if (make !== undefined) return make();
-    }
-    throw notFound(`${name}`);
+    const found = find(name);
+    if (found === undefined) throw notFound(`${name}`, "MODULE_NOT_FOUND");
+    return found;
+  }
+
+  // imported is what an import() calls: see package compile.
+  function imported(name) {
+    const found = find(name);
+    if (found === undefined) throw notFound(`${name}`, "ERR_MODULE_NOT_FOUND");
+    return found;
   }
 
   // requirePattern is what package compile calls require, for names that it did not see: it adds modules that the bundle has.
@@ -961,22 +972,18 @@
     __proto__: null, writable: true, configurable: true,
     value(name) {
       if (typeof name === "string" && builtins[name] !== undefined) return name;
-      throw notFound(`${name}`);
+      throw notFound(`${name}`, "MODULE_NOT_FOUND");
     },
   });
 
   // importPattern is an import() whose argument is put together at run time from a relative path.
   async function importPattern(name) {
-    throw notFound("import:" + name);
+    throw notFound(`${name}`, "ERR_MODULE_NOT_FOUND");
   }
 
-  function notFound(name) {
-    const imported = StringPrototypeStartsWith(name, "import:");
-    if (imported) name = StringPrototypeSlice(name, 7);
-    const error = new ErrorCtor(`Cannot find module '${cut(name, 256)}': only "jsruntime" is built in, bundle the others before upload`);
-    ObjectDefineProperty(error, "code", {
-      __proto__: null, value: imported ? "ERR_MODULE_NOT_FOUND" : "MODULE_NOT_FOUND", writable: true, enumerable: true, configurable: true,
-    });
+  function notFound(name, code) {
+    const error = new ErrorCtor(`Cannot find module '${cut(name, 256)}': it is not in the upload; bundle npm packages and other files`);
+    ObjectDefineProperty(error, "code", { __proto__: null, value: code, writable: true, enumerable: true, configurable: true });
     return error;
   }
 
