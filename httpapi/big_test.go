@@ -129,6 +129,8 @@ func bigQueries(script, execution string) []string {
 		"/api/v1/executions", "/api/v1/executions?status=completed", "/api/v1/executions?status=failed", "/api/v1/executions?status=timeout", "/api/v1/executions?status=pending",
 		"/api/v1/executions?trigger_type=http", "/api/v1/executions?trigger_type=manual", "/api/v1/executions?script_id=" + script, "/api/v1/executions?script_id=" + script + "&status=failed",
 		"/api/v1/executions?since=" + since, "/api/v1/executions?until=" + since + "&limit=200", "/api/v1/executions?status=failed&trigger_type=http&since=" + since,
+		"/api/v1/executions?error_code=exception", "/api/v1/executions?error_code=exceeded_memory&status=failed", "/api/v1/executions?event_id=none", "/api/v1/executions?path=/none",
+		"/api/v1/executions?path=/none&script_id=" + script, "/api/v1/executions?fields=id,input,output", "/api/v1/scripts?name=none", "/api/v1/scripts?fields=id,source",
 		"/api/v1/executions/" + execution, "/api/v1/executions/" + execution + "/logs",
 		"/api/v1/scripts", "/api/v1/scripts?status=active", "/api/v1/scripts?type=oneoff&status=archived", "/api/v1/scripts?tag=tag8", "/api/v1/scripts?search=script+1234", "/api/v1/scripts/" + script,
 	}

@@ -55,11 +55,16 @@ func deadLetterOfRow(d sqlc.ScriptEventDeadLetter, scriptName string) DeadLetter
 
 type deadLetterListIn struct {
 	ListQuery
+	FieldsQuery
 	ScriptID  string `query:"script_id" maxLength:"64"`
 	EventType string `query:"event_type" maxLength:"255"`
 }
 
-func (a *API) deadLetterList(ctx context.Context, in *deadLetterListIn) (*found[Page[DeadLetter]], error) {
+func (a *API) deadLetterList(ctx context.Context, in *deadLetterListIn) (*found[Page[Item[DeadLetter]]], error) {
+	fields, err := choose[DeadLetter](in.Fields, "event_data")
+	if err != nil {
+		return nil, err
+	}
 	script, err := givenID("script_id", in.ScriptID)
 	if err != nil {
 		return nil, err
@@ -72,18 +77,25 @@ func (a *API) deadLetterList(ctx context.Context, in *deadLetterListIn) (*found[
 	var rows []sqlc.DeadLetterListRow
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		rows, err = q.DeadLetterList(ctx, sqlc.DeadLetterListParams{
-			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, EventType: given(in.EventType), RowLimit: int32(in.Limit + 1),
+			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, EventType: given(in.EventType), Whole: fields.has("event_data"), RowLimit: int32(in.Limit + 1),
 		})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	values := a.secretValues(ctx)
-	return &found[Page[DeadLetter]]{pageOf(a.cursors, rows, in.Limit, bind, func(d sqlc.DeadLetterListRow) DeadLetter {
-		return a.shownLetter(ctx, deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), values)
+	values := (*redact.Values)(nil)
+	if fields.has("event_data") {
+		values = a.secretValues(ctx)
+	}
+	return &found[Page[Item[DeadLetter]]]{pageOf(a.cursors, rows, in.Limit, bind, func(d sqlc.DeadLetterListRow) Item[DeadLetter] {
+		shown := a.shownLetter(ctx, deadLetterOfRow(sqlc.ScriptEventDeadLetter{
+			ID: d.ID, ScriptID: d.ScriptID, ExecutionID: d.ExecutionID, EventType: d.EventType, EventData: d.EventData, Error: d.Error, RetryCount: d.RetryCount,
+			LastRetryAt: d.LastRetryAt, CreatedAt: d.CreatedAt, EventID: d.EventID, ErrorCode: d.ErrorCode, RetryExecutionID: d.RetryExecutionID,
+		}, d.ScriptName), values)
+		return Item[DeadLetter]{&shown, fields}
 	}, func(d sqlc.DeadLetterListRow) position {
-		return position{at: orZero(d.ScriptEventDeadLetter.CreatedAt), id: d.ScriptEventDeadLetter.ID}
+		return position{at: orZero(d.CreatedAt), id: d.ID}
 	})}, nil
 }
 

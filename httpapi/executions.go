@@ -140,9 +140,13 @@ func executionOfResult(inv *engine.Invocation, res *engine.Result) Execution {
 
 type executionListIn struct {
 	ListQuery
+	FieldsQuery
 	ScriptID    string    `query:"script_id" maxLength:"64"`
 	Status      string    `query:"status" enum:"pending,running,completed,failed,timeout,cancelled"`
 	TriggerType string    `query:"trigger_type" enum:"cron,http,event,manual,api"`
+	ErrorCode   string    `query:"error_code" maxLength:"64" example:"exceeded_memory"`
+	EventID     string    `query:"event_id" maxLength:"255" doc:"Runs that this event caused."`
+	Path        string    `query:"path" maxLength:"2000" example:"/orders/7" doc:"Requests to exactly this path, as trigger_data has it. There is no index: each page looks at up to 20,000 executions that the other filters leave, and may have less items than limit, and a next_cursor."`
 	Since       time.Time `query:"since" doc:"Accepted at this time or later."`
 	Until       time.Time `query:"until" doc:"Accepted before this time."`
 }
@@ -179,12 +183,26 @@ func (a *API) settleOwn(ctx context.Context) {
 // settleWait bounds how long reading waits for settleOwn: while Postgres is slow the reader gets what is there.
 const settleWait = 300 * time.Millisecond
 
-func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Page[Execution]], error) {
+// lookAtExecutions bounds the executions that a page of requests to one path looks at.
+const lookAtExecutions = 20_000
+
+func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Page[Item[Execution]]], error) {
+	fields, err := choose[Execution](in.Fields, "input", "output")
+	if err != nil {
+		return nil, err
+	}
 	script, err := givenID("script_id", in.ScriptID)
 	if err != nil {
 		return nil, err
 	}
-	bind := []string{"executions", tenantOf(ctx).String(), in.ScriptID, in.Status, in.TriggerType, in.Since.String(), in.Until.String()}
+	if codes := codeNames(); in.ErrorCode != "" && !slices.Contains(codes, in.ErrorCode) {
+		message := "no error code"
+		if near := text.Nearest(in.ErrorCode, codes); near != "" {
+			message += "; did you mean " + near + "?"
+		}
+		return nil, invalid("query.error_code", message)
+	}
+	bind := []string{"executions", tenantOf(ctx).String(), in.ScriptID, in.Status, in.TriggerType, in.ErrorCode, in.EventID, in.Path, in.Since.String(), in.Until.String()}
 	at, err := a.cursors.decode(in.Cursor, bind)
 	if err != nil {
 		return nil, err
@@ -192,13 +210,12 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 	if in.Cursor == "" {
 		a.settleOwn(ctx)
 	}
-	out := &found[Page[Execution]]{Page[Execution]{Items: []Execution{}}}
+	out := &found[Page[Item[Execution]]]{Page[Item[Execution]]{Items: []Item[Execution]{}}}
+	var shown []Execution
 	var histories []json.RawMessage
+	whole := fields.has("input", "output")
 	err = a.read(ctx, func(q *sqlc.Queries) error {
-		rows, err := q.ExecutionPage(ctx, sqlc.ExecutionPageParams{
-			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType),
-			Since: givenTime(in.Since), Until: givenTime(in.Until), RowLimit: int32(in.Limit + 1),
-		})
+		rows, next, err := executionPage(ctx, q, in, script, at, whole)
 		if err != nil {
 			return err
 		}
@@ -207,32 +224,88 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 		if err := reservePage(ctx, a, rows[:n], size); err != nil {
 			return err
 		}
-		if n < len(rows) {
+		switch {
+		case n < len(rows):
 			out.Body.NextCursor = a.cursors.encode(position{at: rows[n-1].QueuedAt, id: rows[n-1].ID}, bind)
+		case next != nil:
+			out.Body.NextCursor = a.cursors.encode(*next, bind)
 		}
 		ids := make([]uuid.UUID, n)
 		for i := range ids {
 			ids[i] = rows[i].ID
 		}
-		full, err := q.ExecutionGetMany(ctx, sqlc.ExecutionGetManyParams{TenantID: tenantOf(ctx), Ids: ids})
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(full, func(x, y sqlc.ExecutionGetManyRow) int {
-			return slices.Index(ids, x.ScriptExecution.ID) - slices.Index(ids, y.ScriptExecution.ID)
-		})
-		for _, e := range full {
-			e.ScriptExecution.Input = e.FullInput
-			out.Body.Items = append(out.Body.Items, executionOfRow(e.ScriptExecution, e.ScriptName))
-			histories = append(histories, e.ScriptHistory)
-		}
-		return nil
+		shown, histories, err = executionsByID(ctx, q, ids, whole)
+		return err
 	})
-	values := a.secretValues(ctx)
-	for i, e := range out.Body.Items {
-		out.Body.Items[i] = a.shown(ctx, e, histories[i], values)
+	values := (*redact.Values)(nil)
+	if whole {
+		values = a.secretValues(ctx)
+	}
+	for i, e := range shown {
+		e = a.shown(ctx, e, histories[i], values)
+		out.Body.Items = append(out.Body.Items, Item[Execution]{&e, fields})
 	}
 	return out, err
+}
+
+// codeNames are the codes that an execution's error_code may be.
+func codeNames() []string {
+	var names []string
+	for _, code := range engine.Codes() {
+		if code != engine.CodeNone {
+			names = append(names, string(code))
+		}
+	}
+	return names
+}
+
+// executionPage reads what is on a page of executions. next is where the one after it begins, where that is not behind the last of the rows.
+func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, script *uuid.UUID, at position, whole bool) (rows []sqlc.ExecutionPageRow, next *position, err error) {
+	p := sqlc.ExecutionPageParams{
+		TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType),
+		ErrorCode: given(in.ErrorCode), EventID: given(in.EventID), Since: givenTime(in.Since), Until: givenTime(in.Until), Whole: whole, RowLimit: int32(in.Limit + 1),
+	}
+	if in.Path == "" {
+		rows, err = q.ExecutionPage(ctx, p)
+		return rows, nil, err
+	}
+	looked, err := q.ExecutionPageOfPath(ctx, sqlc.ExecutionPageOfPathParams{
+		TenantID: p.TenantID, BeforeAt: p.BeforeAt, BeforeID: p.BeforeID, ScriptID: p.ScriptID, Status: p.Status, TriggerType: p.TriggerType, ErrorCode: p.ErrorCode,
+		EventID: p.EventID, Since: p.Since, Until: p.Until, Whole: whole, RowLimit: p.RowLimit, Path: in.Path, LookAt: lookAtExecutions,
+	})
+	for _, r := range looked {
+		if !r.Hit {
+			next = &position{at: r.QueuedAt, id: r.ID}
+			continue
+		}
+		rows = append(rows, sqlc.ExecutionPageRow{ID: r.ID, QueuedAt: r.QueuedAt, Bytes: r.Bytes})
+	}
+	return rows, next, err
+}
+
+// executionsByID reads executions in the order of their ids, with what their scripts keep of history.
+func executionsByID(ctx context.Context, q *sqlc.Queries, ids []uuid.UUID, whole bool) (out []Execution, histories []json.RawMessage, err error) {
+	if !whole {
+		rows, err := q.ExecutionGetManyLean(ctx, sqlc.ExecutionGetManyLeanParams{TenantID: tenantOf(ctx), Ids: ids})
+		slices.SortFunc(rows, func(x, y sqlc.ExecutionGetManyLeanRow) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
+		for _, e := range rows {
+			out = append(out, executionOfRow(sqlc.ScriptExecution{
+				ID: e.ID, ScriptID: e.ScriptID, Status: e.Status, TriggerType: e.TriggerType, TriggerData: e.TriggerData, Error: e.Error, Metrics: e.Metrics,
+				StartedAt: e.StartedAt, CompletedAt: e.CompletedAt, Version: e.Version, Attempt: e.Attempt, ErrorCode: e.ErrorCode, ErrorStack: e.ErrorStack,
+				QueuedAt: e.QueuedAt, RunAt: e.RunAt, EventID: e.EventID, ScheduledFor: e.ScheduledFor, ReplayOf: e.ReplayOf, ParentID: e.ParentID,
+			}, e.ScriptName))
+		}
+		return out, make([]json.RawMessage, len(out)), err
+	}
+	rows, err := q.ExecutionGetMany(ctx, sqlc.ExecutionGetManyParams{TenantID: tenantOf(ctx), Ids: ids})
+	slices.SortFunc(rows, func(x, y sqlc.ExecutionGetManyRow) int {
+		return slices.Index(ids, x.ScriptExecution.ID) - slices.Index(ids, y.ScriptExecution.ID)
+	})
+	for _, e := range rows {
+		e.ScriptExecution.Input = e.FullInput
+		out, histories = append(out, executionOfRow(e.ScriptExecution, e.ScriptName)), append(histories, e.ScriptHistory)
+	}
+	return out, histories, err
 }
 
 func (a *API) executionGet(ctx context.Context, in *IDPath) (*found[Execution], error) {

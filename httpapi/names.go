@@ -12,7 +12,7 @@ import (
 func schemaName(t reflect.Type, hint string) string {
 	name := t.Name()
 	if base, arg, ok := strings.Cut(name, "["); ok {
-		arg = strings.TrimSuffix(arg, "]")
+		arg = strings.TrimRight(arg, "]")
 		arg = arg[strings.LastIndexByte(arg, '.')+1:]
 		return arg + strings.ToUpper(base[:1]) + base[1:]
 	}

@@ -24,7 +24,7 @@ func TestBodiesAreForDevelopers(t *testing.T) {
 	ran := developer.post("/api/v1/scripts/"+id+"/executions?wait=true", map[string]any{"input": "visible-name"}).is(200).str("id")
 	letter := n.deadLetter(id)
 	require.NoError(t, n.ledger.Flush(context.Background()))
-	for _, path := range []string{"/executions/" + queued, "/executions/" + ran, "/executions", "/dead-letters", "/dead-letters/" + letter} {
+	for _, path := range []string{"/executions/" + queued, "/executions/" + ran, "/executions?fields=id,input,bodies_hidden", "/dead-letters?fields=event_data,bodies_hidden", "/dead-letters/" + letter} {
 		seen := viewer.get("/api/v1" + path).is(200)
 		require.NotContains(t, string(seen.body), "visible-name", path)
 		require.NotContains(t, string(seen.body), "pa55w0rd1", path)

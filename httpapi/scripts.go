@@ -339,24 +339,30 @@ func reservePage[R any](ctx context.Context, a *API, rows []R, size func(R) int6
 
 type scriptListIn struct {
 	ListQuery
+	FieldsQuery
 	Type   string `query:"type" enum:"scheduled,http,event,oneoff,embedded"`
 	Status string `query:"status" enum:"draft,active,paused,disabled,archived"`
+	Name   string `query:"name" maxLength:"255" doc:"The script with exactly this name."`
 	Tag    string `query:"tag" maxLength:"100"`
-	Search string `query:"search" maxLength:"255" doc:"Text in the name or description."`
+	Search string `query:"search" maxLength:"255" doc:"Text in the name or description. Looks at all scripts of the tenant."`
 }
 
-func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Script]], error) {
-	bind := []string{"scripts", tenantOf(ctx).String(), in.Type, in.Status, in.Tag, in.Search}
+func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Item[Script]]], error) {
+	fields, err := choose[Script](in.Fields, "source")
+	if err != nil {
+		return nil, err
+	}
+	bind := []string{"scripts", tenantOf(ctx).String(), in.Type, in.Status, in.Tag, in.Search, in.Name}
 	at, err := a.cursors.decode(in.Cursor, bind)
 	if err != nil {
 		return nil, err
 	}
-	out := &found[Page[Script]]{Page[Script]{Items: []Script{}}}
-	plan := a.planLimits(ctx)
+	out := &found[Page[Item[Script]]]{Page[Item[Script]]{Items: []Item[Script]{}}}
+	plan, whole := a.planLimits(ctx), fields.has("source")
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		rows, err := q.ScriptPage(ctx, sqlc.ScriptPageParams{
 			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, Type: given(in.Type), Status: given(in.Status), Tag: given(in.Tag),
-			Search: likePattern(in.Search), RowLimit: int32(in.Limit + 1),
+			Name: given(in.Name), Search: likePattern(in.Search), Whole: whole, RowLimit: int32(in.Limit + 1),
 		})
 		if err != nil {
 			return err
@@ -373,13 +379,14 @@ func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Scr
 		for i := range ids {
 			ids[i] = rows[i].ID
 		}
-		full, err := q.ScriptGetMany(ctx, sqlc.ScriptGetManyParams{TenantID: tenantOf(ctx), Ids: ids})
+		full, err := q.ScriptGetMany(ctx, sqlc.ScriptGetManyParams{TenantID: tenantOf(ctx), Ids: ids, Whole: whole})
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(full, func(x, y sqlc.Script) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
+		slices.SortFunc(full, func(x, y sqlc.ScriptGetManyRow) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
 		for _, s := range full {
-			out.Body.Items = append(out.Body.Items, a.scriptOfRow(s, plan))
+			shown := a.scriptOfRow(sqlc.Script(s), plan)
+			out.Body.Items = append(out.Body.Items, Item[Script]{&shown, fields})
 		}
 		return nil
 	})

@@ -142,6 +142,15 @@ func (a *API) completeOperation(path string, op *huma.Operation) {
 			q.Schema = &s
 			op.Parameters[i] = &q
 		}
+		if p.In == "query" && p.Name == "error_code" {
+			s := *p.Schema
+			for _, code := range codeNames() {
+				s.Enum = append(s.Enum, code)
+			}
+			q := *p
+			q.Schema = &s
+			op.Parameters[i] = &q
+		}
 	}
 	if op.Method == http.MethodPost {
 		op.Parameters = append(op.Parameters, &huma.Param{

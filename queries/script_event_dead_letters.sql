@@ -1,7 +1,9 @@
 -- Admin API.
 
 -- name: DeadLetterList :many
-SELECT sqlc.embed(d), s.name AS script_name FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
+SELECT d.id, d.script_id, d.execution_id, d.event_type, (CASE WHEN @whole::boolean THEN d.event_data ELSE 'null' END)::jsonb AS event_data, d.error, d.retry_count,
+    d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name
+FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = @tenant_id AND (d.created_at, d.id) < (@before_at::timestamptz, @before_id::uuid)
   AND (sqlc.narg(script_id)::uuid IS NULL OR d.script_id = sqlc.narg(script_id))
   AND (sqlc.narg(event_type)::text IS NULL OR d.event_type = sqlc.narg(event_type))

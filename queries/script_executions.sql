@@ -37,18 +37,50 @@ DELETE FROM script_executions WHERE id = ANY(@ids::uuid[]) AND attended AND node
 
 -- Admin API.
 
--- One page, newest first, with what the size of the answer needs; the rows are read by ExecutionGetMany.
+-- One page, newest first, with what the size of the answer needs, with inputs and outputs or without; the rows are read by ExecutionGetMany or
+-- ExecutionGetManyLean. Each filter has an index: idx_executions_tenant_queued, _script_queued, _tenant_ended_badly, _event, _tenant_error.
 -- name: ExecutionPage :many
-SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.input), 0) + CASE WHEN e.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = e.tenant_id AND v.id = e.event_id), 0) ELSE 0 END + COALESCE(pg_column_size(e.output), 0)
-    + COALESCE(pg_column_size(e.trigger_data), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0))::bigint AS bytes
+SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(e.input), 0) + CASE WHEN e.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = e.tenant_id AND v.id = e.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(e.output), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
 FROM script_executions e
 WHERE e.tenant_id = @tenant_id AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
   AND (sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
   AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status))
   AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+  AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code))
+  AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
   AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since))
   AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
 ORDER BY e.queued_at DESC, e.id DESC LIMIT @row_limit;
+
+-- ExecutionPage of requests to one path, which has no index: it would cost each request. The newest rows that the other filters leave, a
+-- bounded number of them, are looked at. Where there may be more, the last row is no hit and says where the next page begins.
+-- name: ExecutionPageOfPath :many
+WITH looked AS MATERIALIZED (
+    SELECT e.id, e.queued_at, e.trigger_data->>'path' AS path, (COALESCE(pg_column_size(e.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(e.input), 0) + COALESCE(pg_column_size(e.output), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+      AND (sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+      AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status))
+      AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+      AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code))
+      AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+      AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since))
+      AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+    ORDER BY e.queued_at DESC, e.id DESC LIMIT @look_at::integer
+)
+(SELECT l.id, l.queued_at, l.bytes, true::boolean AS hit FROM looked l WHERE l.path = @path::text ORDER BY l.queued_at DESC, l.id DESC LIMIT @row_limit)
+UNION ALL
+(SELECT l.id, l.queued_at, 0::bigint, false::boolean FROM looked l WHERE (SELECT count(*) FROM looked) = @look_at::integer ORDER BY l.queued_at, l.id LIMIT 1);
+
+-- ExecutionGetMany without inputs and outputs.
+-- name: ExecutionGetManyLean :many
+SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
+    e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, s.name AS script_name
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = @tenant_id AND e.id = ANY(@ids::uuid[]);
 
 -- name: ExecutionGetMany :many
 SELECT sqlc.embed(e), s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input

@@ -36,16 +36,21 @@ SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = @id FOR UPDATE;
 
 -- One page, newest first: only what ordering and the page's size need. The rows themselves are read by ScriptGetMany.
 -- name: ScriptPage :many
-SELECT id, created_at::timestamptz AS created_at, octet_length(source)::bigint AS bytes FROM scripts
+SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN @whole::boolean THEN octet_length(source) ELSE 0 END)::bigint AS bytes FROM scripts
 WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
   AND (sqlc.narg(type)::text IS NULL OR type = sqlc.narg(type))
   AND (sqlc.narg(status)::text IS NULL OR status = sqlc.narg(status))
+  AND (sqlc.narg(name)::text IS NULL OR name = sqlc.narg(name))
   AND (sqlc.narg(tag)::text IS NULL OR tags @> ARRAY[sqlc.narg(tag)::text])
   AND (sqlc.narg(search)::text IS NULL OR name ILIKE sqlc.narg(search) OR description ILIKE sqlc.narg(search))
 ORDER BY created_at DESC, id DESC LIMIT @row_limit;
 
+-- A source is read only where it is wanted: it is stored apart from its row.
 -- name: ScriptGetMany :many
-SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
+SELECT id, tenant_id, organization_id, name, description, (CASE WHEN @whole::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
+    cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone,
+    quarantined_until, quarantine_reason, history, http, retry, schedule
+FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
 
 -- The row is locked by ScriptGetForUpdate in the same transaction.
 -- name: ScriptUpdate :one

@@ -7,6 +7,7 @@ package sqlc
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -96,14 +97,17 @@ func (q *Queries) DeadLetterKeep(ctx context.Context, executionIds []uuid.UUID) 
 
 const deadLetterList = `-- name: DeadLetterList :many
 
-SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
-WHERE d.tenant_id = $1 AND (d.created_at, d.id) < ($2::timestamptz, $3::uuid)
-  AND ($4::uuid IS NULL OR d.script_id = $4)
-  AND ($5::text IS NULL OR d.event_type = $5)
-ORDER BY d.created_at DESC, d.id DESC LIMIT $6
+SELECT d.id, d.script_id, d.execution_id, d.event_type, (CASE WHEN $1::boolean THEN d.event_data ELSE 'null' END)::jsonb AS event_data, d.error, d.retry_count,
+    d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name
+FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
+WHERE d.tenant_id = $2 AND (d.created_at, d.id) < ($3::timestamptz, $4::uuid)
+  AND ($5::uuid IS NULL OR d.script_id = $5)
+  AND ($6::text IS NULL OR d.event_type = $6)
+ORDER BY d.created_at DESC, d.id DESC LIMIT $7
 `
 
 type DeadLetterListParams struct {
+	Whole     bool
 	TenantID  uuid.UUID
 	BeforeAt  time.Time
 	BeforeID  uuid.UUID
@@ -113,13 +117,25 @@ type DeadLetterListParams struct {
 }
 
 type DeadLetterListRow struct {
-	ScriptEventDeadLetter ScriptEventDeadLetter
-	ScriptName            string
+	ID               uuid.UUID
+	ScriptID         uuid.UUID
+	ExecutionID      *uuid.UUID
+	EventType        string
+	EventData        json.RawMessage
+	Error            string
+	RetryCount       *int32
+	LastRetryAt      *time.Time
+	CreatedAt        *time.Time
+	EventID          *string
+	ErrorCode        *string
+	RetryExecutionID *uuid.UUID
+	ScriptName       string
 }
 
 // Admin API.
 func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) ([]DeadLetterListRow, error) {
 	rows, err := q.db.Query(ctx, deadLetterList,
+		arg.Whole,
 		arg.TenantID,
 		arg.BeforeAt,
 		arg.BeforeID,
@@ -135,19 +151,18 @@ func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) 
 	for rows.Next() {
 		var i DeadLetterListRow
 		if err := rows.Scan(
-			&i.ScriptEventDeadLetter.ID,
-			&i.ScriptEventDeadLetter.ScriptID,
-			&i.ScriptEventDeadLetter.TenantID,
-			&i.ScriptEventDeadLetter.ExecutionID,
-			&i.ScriptEventDeadLetter.EventType,
-			&i.ScriptEventDeadLetter.EventData,
-			&i.ScriptEventDeadLetter.Error,
-			&i.ScriptEventDeadLetter.RetryCount,
-			&i.ScriptEventDeadLetter.LastRetryAt,
-			&i.ScriptEventDeadLetter.CreatedAt,
-			&i.ScriptEventDeadLetter.EventID,
-			&i.ScriptEventDeadLetter.ErrorCode,
-			&i.ScriptEventDeadLetter.RetryExecutionID,
+			&i.ID,
+			&i.ScriptID,
+			&i.ExecutionID,
+			&i.EventType,
+			&i.EventData,
+			&i.Error,
+			&i.RetryCount,
+			&i.LastRetryAt,
+			&i.CreatedAt,
+			&i.EventID,
+			&i.ErrorCode,
+			&i.RetryExecutionID,
 			&i.ScriptName,
 		); err != nil {
 			return nil, err

@@ -656,6 +656,83 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 	return items, nil
 }
 
+const executionGetManyLean = `-- name: ExecutionGetManyLean :many
+SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
+    e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, s.name AS script_name
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
+`
+
+type ExecutionGetManyLeanParams struct {
+	TenantID uuid.UUID
+	Ids      []uuid.UUID
+}
+
+type ExecutionGetManyLeanRow struct {
+	ID           uuid.UUID
+	ScriptID     uuid.UUID
+	Status       string
+	TriggerType  string
+	TriggerData  json.RawMessage
+	Error        *string
+	Metrics      json.RawMessage
+	StartedAt    *time.Time
+	CompletedAt  *time.Time
+	Version      int32
+	Attempt      int32
+	ErrorCode    *string
+	ErrorStack   *string
+	QueuedAt     time.Time
+	RunAt        time.Time
+	EventID      *string
+	ScheduledFor *time.Time
+	ReplayOf     *uuid.UUID
+	ParentID     *uuid.UUID
+	ScriptName   string
+}
+
+// ExecutionGetMany without inputs and outputs.
+func (q *Queries) ExecutionGetManyLean(ctx context.Context, arg ExecutionGetManyLeanParams) ([]ExecutionGetManyLeanRow, error) {
+	rows, err := q.db.Query(ctx, executionGetManyLean, arg.TenantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionGetManyLeanRow{}
+	for rows.Next() {
+		var i ExecutionGetManyLeanRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ScriptID,
+			&i.Status,
+			&i.TriggerType,
+			&i.TriggerData,
+			&i.Error,
+			&i.Metrics,
+			&i.StartedAt,
+			&i.CompletedAt,
+			&i.Version,
+			&i.Attempt,
+			&i.ErrorCode,
+			&i.ErrorStack,
+			&i.QueuedAt,
+			&i.RunAt,
+			&i.EventID,
+			&i.ScheduledFor,
+			&i.ReplayOf,
+			&i.ParentID,
+			&i.ScriptName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const executionIDsExisting = `-- name: ExecutionIDsExisting :many
 SELECT id FROM script_executions WHERE id = ANY($1::uuid[]) AND NOT attended
 `
@@ -708,25 +785,31 @@ func (q *Queries) ExecutionLock(ctx context.Context, ids []uuid.UUID) ([]uuid.UU
 
 const executionPage = `-- name: ExecutionPage :many
 
-SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.input), 0) + CASE WHEN e.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = e.tenant_id AND v.id = e.event_id), 0) ELSE 0 END + COALESCE(pg_column_size(e.output), 0)
-    + COALESCE(pg_column_size(e.trigger_data), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0))::bigint AS bytes
+SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(e.input), 0) + CASE WHEN e.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = e.tenant_id AND v.id = e.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(e.output), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
 FROM script_executions e
-WHERE e.tenant_id = $1 AND (e.queued_at, e.id) < ($2::timestamptz, $3::uuid)
-  AND ($4::uuid IS NULL OR e.script_id = $4)
-  AND ($5::text IS NULL OR e.status = $5)
-  AND ($6::text IS NULL OR e.trigger_type = $6)
-  AND ($7::timestamptz IS NULL OR e.queued_at >= $7)
-  AND ($8::timestamptz IS NULL OR e.queued_at < $8)
-ORDER BY e.queued_at DESC, e.id DESC LIMIT $9
+WHERE e.tenant_id = $2 AND (e.queued_at, e.id) < ($3::timestamptz, $4::uuid)
+  AND ($5::uuid IS NULL OR e.script_id = $5)
+  AND ($6::text IS NULL OR e.status = $6)
+  AND ($7::text IS NULL OR e.trigger_type = $7)
+  AND ($8::text IS NULL OR e.error_code = $8)
+  AND ($9::text IS NULL OR e.event_id = $9)
+  AND ($10::timestamptz IS NULL OR e.queued_at >= $10)
+  AND ($11::timestamptz IS NULL OR e.queued_at < $11)
+ORDER BY e.queued_at DESC, e.id DESC LIMIT $12
 `
 
 type ExecutionPageParams struct {
+	Whole       bool
 	TenantID    uuid.UUID
 	BeforeAt    time.Time
 	BeforeID    uuid.UUID
 	ScriptID    *uuid.UUID
 	Status      *string
 	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
 	RowLimit    int32
@@ -739,15 +822,19 @@ type ExecutionPageRow struct {
 }
 
 // Admin API.
-// One page, newest first, with what the size of the answer needs; the rows are read by ExecutionGetMany.
+// One page, newest first, with what the size of the answer needs, with inputs and outputs or without; the rows are read by ExecutionGetMany or
+// ExecutionGetManyLean. Each filter has an index: idx_executions_tenant_queued, _script_queued, _tenant_ended_badly, _event, _tenant_error.
 func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([]ExecutionPageRow, error) {
 	rows, err := q.db.Query(ctx, executionPage,
+		arg.Whole,
 		arg.TenantID,
 		arg.BeforeAt,
 		arg.BeforeID,
 		arg.ScriptID,
 		arg.Status,
 		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
 		arg.Since,
 		arg.Until,
 		arg.RowLimit,
@@ -760,6 +847,92 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 	for rows.Next() {
 		var i ExecutionPageRow
 		if err := rows.Scan(&i.ID, &i.QueuedAt, &i.Bytes); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionPageOfPath = `-- name: ExecutionPageOfPath :many
+WITH looked AS MATERIALIZED (
+    SELECT e.id, e.queued_at, e.trigger_data->>'path' AS path, (COALESCE(pg_column_size(e.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(e.input), 0) + COALESCE(pg_column_size(e.output), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
+    FROM script_executions e
+    WHERE e.tenant_id = $2 AND (e.queued_at, e.id) < ($3::timestamptz, $4::uuid)
+      AND ($5::uuid IS NULL OR e.script_id = $5)
+      AND ($6::text IS NULL OR e.status = $6)
+      AND ($7::text IS NULL OR e.trigger_type = $7)
+      AND ($8::text IS NULL OR e.error_code = $8)
+      AND ($9::text IS NULL OR e.event_id = $9)
+      AND ($10::timestamptz IS NULL OR e.queued_at >= $10)
+      AND ($11::timestamptz IS NULL OR e.queued_at < $11)
+    ORDER BY e.queued_at DESC, e.id DESC LIMIT $12::integer
+)
+(SELECT l.id, l.queued_at, l.bytes, true::boolean AS hit FROM looked l WHERE l.path = $13::text ORDER BY l.queued_at DESC, l.id DESC LIMIT $14)
+UNION ALL
+(SELECT l.id, l.queued_at, 0::bigint, false::boolean FROM looked l WHERE (SELECT count(*) FROM looked) = $12::integer ORDER BY l.queued_at, l.id LIMIT 1)
+`
+
+type ExecutionPageOfPathParams struct {
+	Whole       bool
+	TenantID    uuid.UUID
+	BeforeAt    time.Time
+	BeforeID    uuid.UUID
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	LookAt      int32
+	Path        string
+	RowLimit    int32
+}
+
+type ExecutionPageOfPathRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+}
+
+// ExecutionPage of requests to one path, which has no index: it would cost each request. The newest rows that the other filters leave, a
+// bounded number of them, are looked at. Where there may be more, the last row is no hit and says where the next page begins.
+func (q *Queries) ExecutionPageOfPath(ctx context.Context, arg ExecutionPageOfPathParams) ([]ExecutionPageOfPathRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOfPath,
+		arg.Whole,
+		arg.TenantID,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.LookAt,
+		arg.Path,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOfPathRow{}
+	for rows.Next() {
+		var i ExecutionPageOfPathRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -395,23 +395,58 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 }
 
 const scriptGetMany = `-- name: ScriptGetMany :many
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = ANY($2::uuid[])
+SELECT id, tenant_id, organization_id, name, description, (CASE WHEN $1::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
+    cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone,
+    quarantined_until, quarantine_reason, history, http, retry, schedule
+FROM scripts WHERE tenant_id = $2 AND id = ANY($3::uuid[])
 `
 
 type ScriptGetManyParams struct {
+	Whole    bool
 	TenantID uuid.UUID
 	Ids      []uuid.UUID
 }
 
-func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([]Script, error) {
-	rows, err := q.db.Query(ctx, scriptGetMany, arg.TenantID, arg.Ids)
+type ScriptGetManyRow struct {
+	ID               uuid.UUID
+	TenantID         uuid.UUID
+	OrganizationID   uuid.UUID
+	Name             string
+	Description      *string
+	Source           string
+	Type             string
+	Status           string
+	ResourceLimits   json.RawMessage
+	CronExpression   *string
+	HttpPath         *string
+	HttpMethods      []string
+	EventTypes       []string
+	Metadata         json.RawMessage
+	Tags             []string
+	CreatedAt        *time.Time
+	UpdatedAt        *time.Time
+	CreatedBy        *int32
+	Version          int32
+	Revision         int64
+	Timezone         string
+	QuarantinedUntil *time.Time
+	QuarantineReason *string
+	History          json.RawMessage
+	Http             json.RawMessage
+	Retry            json.RawMessage
+	Schedule         json.RawMessage
+}
+
+// A source is read only where it is wanted: it is stored apart from its row.
+func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([]ScriptGetManyRow, error) {
+	rows, err := q.db.Query(ctx, scriptGetMany, arg.Whole, arg.TenantID, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Script{}
+	items := []ScriptGetManyRow{}
 	for rows.Next() {
-		var i Script
+		var i ScriptGetManyRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.TenantID,
@@ -542,21 +577,24 @@ func (q *Queries) ScriptIDsExisting(ctx context.Context, ids []uuid.UUID) ([]uui
 }
 
 const scriptPage = `-- name: ScriptPage :many
-SELECT id, created_at::timestamptz AS created_at, octet_length(source)::bigint AS bytes FROM scripts
-WHERE tenant_id = $1 AND (created_at, id) < ($2::timestamptz, $3::uuid)
-  AND ($4::text IS NULL OR type = $4)
-  AND ($5::text IS NULL OR status = $5)
-  AND ($6::text IS NULL OR tags @> ARRAY[$6::text])
-  AND ($7::text IS NULL OR name ILIKE $7 OR description ILIKE $7)
-ORDER BY created_at DESC, id DESC LIMIT $8
+SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN $1::boolean THEN octet_length(source) ELSE 0 END)::bigint AS bytes FROM scripts
+WHERE tenant_id = $2 AND (created_at, id) < ($3::timestamptz, $4::uuid)
+  AND ($5::text IS NULL OR type = $5)
+  AND ($6::text IS NULL OR status = $6)
+  AND ($7::text IS NULL OR name = $7)
+  AND ($8::text IS NULL OR tags @> ARRAY[$8::text])
+  AND ($9::text IS NULL OR name ILIKE $9 OR description ILIKE $9)
+ORDER BY created_at DESC, id DESC LIMIT $10
 `
 
 type ScriptPageParams struct {
+	Whole    bool
 	TenantID uuid.UUID
 	BeforeAt time.Time
 	BeforeID uuid.UUID
 	Type     *string
 	Status   *string
+	Name     *string
 	Tag      *string
 	Search   *string
 	RowLimit int32
@@ -571,11 +609,13 @@ type ScriptPageRow struct {
 // One page, newest first: only what ordering and the page's size need. The rows themselves are read by ScriptGetMany.
 func (q *Queries) ScriptPage(ctx context.Context, arg ScriptPageParams) ([]ScriptPageRow, error) {
 	rows, err := q.db.Query(ctx, scriptPage,
+		arg.Whole,
 		arg.TenantID,
 		arg.BeforeAt,
 		arg.BeforeID,
 		arg.Type,
 		arg.Status,
+		arg.Name,
 		arg.Tag,
 		arg.Search,
 		arg.RowLimit,
