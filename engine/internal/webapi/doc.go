@@ -122,6 +122,7 @@
 //	mime                1300    1306   99.5    a line break at a header value's edge is stripped today, not refused
 //	all                38130   38294   99.6
 //
-// Left out as not applicable: tests that ask for a document, XMLHttpRequest, shared memory, message channels or a server, and the
-// browser's list of request headers that a page must not set (a server's script may set Cookie and Host).
+// Left out as not applicable: tests that ask for a document, XMLHttpRequest, shared memory or a server, and the
+// browser's list of request headers that a page must not set (a server's script may set Cookie and Host). Those of message channels were
+// not run yet.
 package webapi
