@@ -4,8 +4,8 @@
 //	      │ Execute(ctx, *Invocation)                                 ▲ *Result: how it ended        *RefusedError: not begun
 //	      ▼                                                           │
 //	┌─ Engine ────────────────────────────────────────────────────────┴──────────────────────────────────────────────┐
-//	│ quarantine ─► program of the script ─► pool: which worker, when ─► judge: what a Result, or a death, means      │
-//	│                                         │    admission: shares, estimates, fairness                             │
+//	│ quarantine ─► program of the script ─► pool: processes and frames ─► judge: what a Result, or a death, means    │
+//	│                                         │    admission.Placement: which worker, when                            │
 //	│              Host.Call ◄─ host calls ◄──┤ frames                                                                │
 //	└─────────────────────────────────────────┼──────────────────────────────────────────────────────────────────────┘
 //	                                     socketpair, fd 3
@@ -35,7 +35,8 @@
 // an execution: 1.6 to 1.9 s where the isolates were there, 7 to 24 s where all of them were made first, on two cores of which
 // others took the larger part. A script is served by at most its share of max_concurrent_runs, a tenant by at most its share of its concurrency, all by
 // MaxWorkers, not counting those whose execution waits for a host call: a chain of scripts that invoke each other always comes to
-// its end. Idle workers do not count: up to MaxWarm keep their tenant and what they have loaded. What is over waits, fairly over tenants, and is refused with CodeConcurrencyLimit or CodeOverloaded in the end.
+// its end. Idle workers do not count: up to MaxWarm keep their tenant and what they have loaded, and take their tenant's next
+// execution at once, whatever others do. What is over waits, fairly over tenants, and is refused with CodeConcurrencyLimit or CodeOverloaded in the end.
 //
 // # Who ends what
 //

@@ -104,6 +104,9 @@ type Config struct {
 	// TenantConcurrency returns how many executions a tenant may have at one time across all nodes; 0 means no bound of its own.
 	// Nil means 0. It is called often.
 	TenantConcurrency func(tenantID uuid.UUID) int
+	// TenantWeight returns a tenant's weight where more executions want a worker than may have one: one with weight 2 gets twice as many as one
+	// with weight 1. It is at least 1. Nil means that all tenants have the same. It is called often.
+	TenantWeight func(tenantID uuid.UUID) int
 	// TenantJIT returns how far V8 compiles a tenant's scripts, as the worker's --jit has it; empty means as WorkerArgs say. Nil means empty.
 	// It is called often. A worker keeps what it was started with: RetireTenant makes a change take effect.
 	TenantJIT func(tenantID uuid.UUID) string
@@ -235,6 +238,10 @@ func New(cfg Config) (*Engine, error) {
 		e.layers = append(e.layers, layer)
 		cfg.Logger.Info("cgroups of workers", "layers", layer)
 	}
+	var weight func(pool.Key) int
+	if cfg.TenantWeight != nil {
+		weight = func(tenant pool.Key) int { return cfg.TenantWeight(tenant) }
+	}
 	var tenantArgs func(pool.Key) string
 	if cfg.TenantJIT != nil {
 		tenantArgs = func(tenant pool.Key) string {
@@ -245,35 +252,36 @@ func New(cfg Config) (*Engine, error) {
 		}
 	}
 	e.pool, err = pool.New(pool.Config{
-		Cgroups:     e.cgroups,
-		Path:        cfg.WorkerPath,
-		Args:        append(slices.Clone(cfg.WorkerArgs), "--sandbox="+cfg.Sandbox),
-		Build:       cfg.Build,
-		SysProcAttr: cfg.SysProcAttr,
-		MaxWorkers:  cfg.MaxWorkers,
-		MaxLeased:   cfg.MaxWarm,
-		MaxIdle:     max(warmMemory(), int64(cfg.MaxWarm)*warmWorker),
-		MaxParked:   cfg.MaxParked,
-		Spares:      cfg.Spares,
-		MaxPending:  cfg.MaxQueued,
-		CleanUp:     cfg.CancelGrace,
-		Grace:       cfg.KillGrace,
-		DrainGrace:  cfg.DrainGrace,
-		Idle:        cfg.WorkerIdle,
-		Age:         cfg.WorkerAge,
-		Runs:        cfg.WorkerRuns,
-		IdleMemory:  cfg.WorkerMemory,
-		MaxMemory:   cfg.MaxMemoryCeiling,
-		Budget:      cfg.Budget,
-		Env:         env,
-		ScriptShare: func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },
-		TenantArgs:  tenantArgs,
-		TenantShare: func(tenant pool.Key) int { return cfg.Members.Serve(cfg.TenantConcurrency(tenant), tenant) },
-		Started:     cfg.Observer.WorkerStarted,
-		Ended:       func(_ string, d *pool.Death) { cfg.Observer.WorkerEnded(deathWord(d)) },
-		Convicted:   e.convicted,
-		Condemned:   func(code string) { cfg.Observer.IsolateCondemned(condemnedBy(Code(code))) },
-		Logger:      cfg.Logger,
+		Cgroups:      e.cgroups,
+		Path:         cfg.WorkerPath,
+		Args:         append(slices.Clone(cfg.WorkerArgs), "--sandbox="+cfg.Sandbox),
+		Build:        cfg.Build,
+		SysProcAttr:  cfg.SysProcAttr,
+		MaxWorkers:   cfg.MaxWorkers,
+		MaxLeased:    cfg.MaxWarm,
+		MaxIdle:      max(warmMemory(), int64(cfg.MaxWarm)*warmWorker),
+		MaxParked:    cfg.MaxParked,
+		Spares:       cfg.Spares,
+		MaxPending:   cfg.MaxQueued,
+		CleanUp:      cfg.CancelGrace,
+		Grace:        cfg.KillGrace,
+		DrainGrace:   cfg.DrainGrace,
+		Idle:         cfg.WorkerIdle,
+		Age:          cfg.WorkerAge,
+		Runs:         cfg.WorkerRuns,
+		IdleMemory:   cfg.WorkerMemory,
+		MaxMemory:    cfg.MaxMemoryCeiling,
+		Budget:       cfg.Budget,
+		Env:          env,
+		ScriptShare:  func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },
+		TenantArgs:   tenantArgs,
+		TenantWeight: weight,
+		TenantShare:  func(tenant pool.Key) int { return cfg.Members.Serve(cfg.TenantConcurrency(tenant), tenant) },
+		Started:      cfg.Observer.WorkerStarted,
+		Ended:        func(_ string, d *pool.Death) { cfg.Observer.WorkerEnded(deathWord(d)) },
+		Convicted:    e.convicted,
+		Condemned:    func(code string) { cfg.Observer.IsolateCondemned(condemnedBy(Code(code))) },
+		Logger:       cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"jsruntime/engine/admission"
 	"jsruntime/engine/internal/pool"
 	"jsruntime/engine/internal/wire"
 	"jsruntime/engine/text"
@@ -585,7 +586,7 @@ func (x *execution) finish() (*Result, error) {
 		return nil, e.refused(inv, refusal(&end.Refusal))
 	case pool.EndCancelled:
 		if x.causeCode == CodeNone && !x.left {
-			return nil, e.refused(inv, refusal(&pool.Refusal{Scope: pool.ScopeClosing, Wait: time.Second}))
+			return nil, e.refused(inv, refusal(&pool.Refusal{Reason: admission.ReasonClosing, Wait: time.Second}))
 		}
 		if err := x.ctx.Err(); err != nil && !x.told {
 			return nil, err
@@ -639,22 +640,24 @@ func (x *execution) finish() (*Result, error) {
 
 func refusal(r *pool.Refusal) *RefusedError {
 	err := &RefusedError{Code: CodeOverloaded, Scope: ScopeTenant, Limit: r.Limit, RetryAfter: max(r.Wait, time.Second)}
-	switch r.Scope {
-	case pool.ScopeScript:
-		err.Code, err.Scope = CodeConcurrencyLimit, ScopeScript
-		err.Detail = fmt.Sprintf("max_concurrent_runs: limit %d of this node, all in use", r.Limit)
-	case pool.ScopeTenant:
+	switch r.Reason {
+	case admission.ReasonConcurrency:
 		err.Code = CodeConcurrencyLimit
-		err.Detail = fmt.Sprintf("the tenant's concurrency: limit %d of this node, all in use", r.Limit)
-	case pool.ScopeShare:
+		if r.Scope == admission.ScopeScript {
+			err.Scope = ScopeScript
+			err.Detail = fmt.Sprintf("max_concurrent_runs: limit %d of this node, all in use", r.Limit)
+		} else {
+			err.Detail = fmt.Sprintf("the tenant's concurrency: limit %d of this node, all in use", r.Limit)
+		}
+	case admission.ReasonShare:
 		err.Detail = fmt.Sprintf("no worker was free in time: the tenant's share of this node's workers, %d, is in use", r.Limit)
-	case pool.ScopeQueue:
+	case admission.ReasonQueue:
 		err.Detail = fmt.Sprintf("the tenant's part of this node's queue: limit %d, all in use", r.Limit)
-	case pool.ScopeLost:
+	case admission.ReasonLost:
 		err.Detail = "the workers that were to run this ended before it began"
-	case pool.ScopeLease:
+	case admission.ReasonLease:
 		err.Detail = "the tenant's secrets could not be read"
-	case pool.ScopeClosing:
+	case admission.ReasonClosing:
 		err.Scope, err.Detail = ScopeNode, "the node is shutting down"
 	default:
 		err.Scope, err.Detail = ScopeNode, "no worker was free in time"

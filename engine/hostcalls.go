@@ -324,8 +324,9 @@ func (h *hostCalls) credit(m *wire.Credit) error {
 	h.mu.Lock()
 	c := h.open[m.Stream]
 	var flow *outflow
+	answered := false
 	if c != nil {
-		flow = c.down
+		flow, answered = c.down, c.answered
 	}
 	h.mu.Unlock()
 	if c == nil {
@@ -333,6 +334,9 @@ func (h *hostCalls) credit(m *wire.Credit) error {
 			return errors.New("Credit for a stream that is not there")
 		}
 		return nil // its last Chunk was sent
+	}
+	if flow == nil && answered {
+		return nil // it was answered whole, and is about to be forgotten
 	}
 	if flow == nil {
 		return errors.New("Credit for a stream that has not begun")

@@ -1,17 +1,45 @@
-// Package admission decides who may run now, and who may take memory: how much of a limit is this node's, how long an execution can
-// be expected to take, which tenant is next, whose turn it is at the compiler, which script may not run at all, and how many bytes a
-// tenant may hold.
+// Package admission decides who may run now, and where, and who may take memory: which call gets which worker, how long an execution can be
+// expected to take, which tenant is next, whose turn it is at the compiler, which script may not run at all, and how many bytes a tenant
+// may hold.
 //
-// It holds rules, not state of workers: package pool calls it under its own lock and does what it says. Only Quarantine and Budget
-// have locks of their own.
+//	package pool: processes                          Placement: decisions
+//	  Submit, Began, Ended, Returned, Lost, … ─────►   calls, lanes, workers, tenants
+//	  Parked, Ready, Loading, Loaded, Look,   ─────►
+//	  Greeted, Leased, Gone, Tick(now)                      │
+//	  place, refuse, lease, start, retire, recall ◄── Settle(now) []Action
 //
-// # Rules
+// It holds rules. Placement and Turns are state machines without clock, lock or goroutine: their callers call them under a lock of their
+// own and do what they say. Only Quarantine and Budget have locks.
 //
-//   - A script whose executions are short and do not wait for host calls queues at its worker; any other gets a worker for each
-//     execution (Estimate).
-//   - Workers are divided over the tenants that want some: whoever has fewest is next, and among equals whoever was served longest
-//     ago (Before). A tenant's first workers, up to its fair share, may exceed the pool's bound by as much again, so that a
-//     tenant that keeps all its workers busy for their whole time limit cannot make another wait (Allow).
+// # Who runs where (Placement)
+//
+//   - A worker serves one tenant from its lease to its end. It has one lane, or several; a lane serves one script at a time. A call is in one
+//     place: it waits, or one lane has it, or it is over.
+//   - A script whose executions are short and do not wait for host calls queues at its lane; any other gets a lane for each execution
+//     (Estimate). An idle worker takes its tenant's next call at once.
+//   - A script has at most its share of max_concurrent_runs in lanes, a tenant at most its share of its own limit. A call that one of them
+//     keeps waiting holds up no other tenant's.
+//   - Workers are given to the tenant that has fewest for its weight, and among equals to the one that was served longest ago (Before).
+//     A tenant's first workers, up to its fair share, may exceed the node's bound by as much again, so that a tenant that keeps all its
+//     workers busy for their whole time limit cannot make another wait (Allow). Where the node is full, a lane that has served its tenant for
+//     a turn of 10 ms leaves its place to another tenant with as good a claim.
+//   - An execution that waits for host calls leaves its worker's place to another: see package pool, Lanes.
+//   - A call is refused at once if it would be refused later, and else at its patience. A Refusal names the reason, and whose limit it is.
+//   - A worker retires by age, runs, idleness and memory, when its tenant changes, and when another tenant needs its room: always without a
+//     call.
+//
+// What a worker process does is told to the Placement, never asked of it:
+//
+//	event                                       what follows
+//	a worker dies                               the call that executes is over; the others wait again, before all others, five times at most
+//	it has no room for another isolate          the lane closes, its calls wait again; no further lane there
+//	it gives a call back                        the call waits again, a hundred times at most
+//	an execution takes longer than its script   the calls behind it are taken back (ActionRecall), further workers count without it
+//	usually does, or waits for the host
+//	a worker does not start                     further starts wait: 100 ms, doubled up to 10 s
+//
+// # Other rules
+//
 //   - Few places that all tenants share go round by tenant: between two places of a tenant that waits, every other tenant gets one at
 //     most. A full queue refuses the tenant that fills it (Turns).
 //   - A script that killed too many workers in a short time is not run for a while (Quarantine).

@@ -71,9 +71,10 @@ func (f *fakeWorker) hijacked(name, parameter string, m *wire.Run, cancel <-chan
 			f.send(&wire.HostCall{Seq: m.Seq, Call: n, Method: "wait", Args: []byte("{}")})
 		}
 	case "flood-late": // for an execution that has ended
-		seq := m.Seq
-		go f.flood(&wire.HostCancel{Seq: seq, Call: 1})
-		return ok([]byte("null"))
+		res := ok([]byte("null"))
+		res.Seq, res.WallMicros = m.Seq, 1
+		f.send(res)
+		f.flood(&wire.HostCancel{Seq: m.Seq, Call: 1})
 	case "deaf": // asks for answers of which it reads none
 		f.mu.Lock() // the reader waits for it
 		for call := uint32(1); ; call++ {

@@ -3,11 +3,12 @@ package pool
 import (
 	"time"
 
+	"jsruntime/engine/admission"
 	"jsruntime/engine/internal/wire"
 )
 
 // Key is the id of a tenant or script.
-type Key = [16]byte
+type Key = admission.Key
 
 // Program is a script version as a worker gets it. It is immutable; the same version is the same *Program, else it is loaded
 // again.
@@ -36,8 +37,8 @@ type Handler interface {
 
 // Ref names a call at a worker, for answers to its frames. It stays valid: what is sent for a call that has ended is ignored.
 type Ref struct {
-	worker *worker
-	seq    uint32
+	lane *lane
+	seq  uint32
 }
 
 // Seq is the call's number at its worker.
@@ -45,46 +46,51 @@ func (r Ref) Seq() uint32 { return r.seq }
 
 // Call is one request to execute. It may be used again after its Ending was received.
 type Call struct {
+	// Call is what decides when and where it runs: the caller sets Patience, LimitPatience and Standing, Submit the rest.
+	admission.Call
+
 	Execution Key // for the log
 	Program   *Program
 	Run       wire.Run // Seq and Slot are the pool's
 	Wall      time.Duration
 	CPU       time.Duration // 0: none
-	Patience  time.Duration // how long it may wait for a worker
-	// LimitPatience is how long it may wait where only its script's or tenant's concurrency is in the way.
-	LimitPatience time.Duration
-	// Standing is how long the call of its script that waits longest may have waited for this one to wait behind it; 0 means any time.
-	// A queue that stands so long does not empty: who joins it would only be refused later.
-	Standing time.Duration
-	Handler  Handler
+	Handler   Handler
 
 	// Done is signalled once, when Ending is set. It has room for one.
 	Done   chan struct{}
 	Ending Ending
 
-	submitted  time.Time
-	prev, next *Call // while pending
-	script     *script
-	worker     *worker
-	seq        uint32
-	state      callState
-	tries      int // workers that it lost before it began
-	recalls    int
-	began      time.Time
-	cpuBegan   time.Duration // of the worker's process, where it was read
+	// Guarded by Pool.mu.
+	lane     *lane         // that has it
+	seq      uint32        // its number at its worker; 0: not written
+	began    time.Time     // zero: not yet
+	cpuBegan time.Duration // of the worker's process, where it was read
 	// kernelCPU and kernelHeld are what looks at the worker have seen the call use: CPU time, and bytes beyond those of an empty worker.
 	kernelCPU  time.Duration
 	kernelHeld int64
 	// begunBefore is how many of the calls that began in its process had ended before it began.
 	begunBefore int
-	cold        bool
-	hosted      bool // made a host call
-	open        int  // host calls without an answer
-	cancel      string
+	cold        bool          // its script was loaded for it
+	hosted      bool          // it made a host call
+	open        int           // host calls without an answer
+	cancel      string        // the code of the Cancel that was sent
 	killAt      time.Time     // set with cancel
 	grace       time.Duration // of cancel
 	left        bool          // cancel is a Stop with Left
 	mayGoOn     bool          // a Stop with Left was sent, and GoesOn did not come
+}
+
+// unplace makes the call one that no worker has.
+func (c *Call) unplace() {
+	c.lane, c.seq, c.began, c.cancel, c.cold = nil, 0, time.Time{}, "", false
+	c.hosted, c.open = false, 0
+	c.left, c.mayGoOn, c.grace = false, false, 0
+}
+
+// end gives the call its Ending. It is the caller's again.
+func (c *Call) end(e Ending) {
+	c.lane, c.Ending = nil, e
+	c.Done <- struct{}{}
 }
 
 // Stop says how a call is to end.
@@ -98,16 +104,6 @@ type Stop struct {
 // Began is when the call began. Its Handler may ask.
 func (c *Call) Began() time.Time { return c.began }
 
-type callState uint8
-
-const (
-	callNew callState = iota
-	callPending
-	callHeld    // at a worker, not written
-	callWritten // at a worker
-	callEnded
-)
-
 // EndKind says what ended a call.
 type EndKind uint8
 
@@ -120,30 +116,8 @@ const (
 	EndCancelled                    // it was cancelled before it began
 )
 
-// Scope says what stood between a call and a worker.
-type Scope uint8
-
-// The scopes of a Refusal.
-const (
-	ScopeNone    Scope = iota
-	ScopeScript        // the script runs as often as it may here: Limit
-	ScopeTenant        // the tenant runs as often as it may here: Limit
-	ScopeShare         // the tenant has its fair share of the node's workers, Limit, and waits behind its own calls
-	ScopeQueue         // the tenant has its part of the node's queue: Limit calls
-	ScopeLost          // the call lost too many workers before it began: the tenant's other calls ended them
-	ScopeLease         // the tenant's environment could not be read: Err
-	ScopeNode          // the node has no worker for a tenant that has less than its share
-	ScopeClosing       // the pool shuts down
-)
-
 // Refusal says why a call got no worker.
-type Refusal struct {
-	Scope Scope
-	Limit int
-	Err   error
-	// Wait is when to try again.
-	Wait time.Duration
-}
+type Refusal = admission.Refusal
 
 // Ending says how a call ended.
 type Ending struct {

@@ -1,17 +1,19 @@
-// Package pool keeps worker processes and gives them work. It knows processes, frames, tenants and scripts; it knows no
-// JavaScript, and nothing of why an execution runs.
+// Package pool keeps worker processes and brings calls to them. It knows processes, sockets, frames and clocks; it knows no JavaScript, not
+// why an execution runs, and not which worker a call gets: admission.Placement decides that. A method of the Pool takes the one lock, tells
+// the Placement what has happened, does what it asks for, and writes the frames of it after the lock.
 //
-//	Submit ──► a worker that has the script: idle, or with a short queue ──► Run frame, written without waiting
-//	   │                                                                          │
-//	   └─► pending, by script ◄── grow: spare, spawn, idle worker of another  ◄───┤ one reader a worker:
-//	                               tenant retired                                 │ Result → next waiting call
-//	                                                                              ▼
-//	            starting ─hello─► spare ─lease─► idle ⇄ busy (⇄ parked) ─► retiring ─► dead
+//	Submit ──► Placement.Submit ──► ActionPlace ──► lane: Load, Run frame, written without waiting
+//	                                                    │
+//	Done ◄── Result ◄── one reader a worker ◄───────────┘
+//	            └────► Placement.Ended ──► ActionPlace of the next call
+//
+//	worker.go    a process: spawn, Hello, lease, death          pool.go      the lock, the actions, Run and shutdown
+//	lane.go      its queues: clocks, Cancel, SIGKILL            watch.go     what the kernel says of it
+//	protocol.go  frames that come                               outbox.go    frames that go
 //
 // # Invariants
 //
-//   - A worker serves one tenant from its lease to its death. It is one lane, or several; a lane serves one script at a time: its
-//     queue holds calls of one script.
+//   - A worker serves one tenant from its lease to its death. It has one lane, or several; a lane's queue holds calls of one script.
 //   - The first call of a queue is the one that executes, or that waits for its Load. Its clock starts when it is written to an
 //     idle lane, or when the Result before it came.
 //   - Every submitted call gets exactly one Ending, whatever happens to workers.
@@ -55,8 +57,8 @@
 //
 // An execution that waits for a host call has a worker of its own as long as fewer than MaxWorkers have anything to do. Beyond that a
 // worker all of whose executions wait gets another call of its tenant, in another lane: isolates of its own in the same process. A
-// lane is a worker in all that places calls, counts limits and watches over time; the process is what is leased, counted as active
-// or parked, retired and killed. At most maxLanes are in one process, fewer where it has no memory for a further isolate; a tenant
+// lane is what calls are placed in, what limits count and what has clocks; the worker is what is leased, counted as active or parked,
+// retired and killed. At most 64 lanes are in one process, fewer where it has no memory for a further isolate; a tenant
 // whose workers are full gets further ones, up to MaxParked that wait. Lanes at rest take the tenant's next calls, and go 3 s after
 // the last.
 //

@@ -57,7 +57,7 @@ type watched struct {
 
 // sample is one look at a process.
 type sample struct {
-	w       *worker // its first lane
+	w       *worker
 	pid     int
 	readAt  time.Duration // its clock from which on its memory is read
 	cpu     time.Duration
@@ -90,7 +90,7 @@ func (p *Pool) lookAt(stop <-chan struct{}) {
 func (p *Pool) look(samples []sample) []sample {
 	p.mu.Lock()
 	for w := range p.workers {
-		if w.tenant != nil && !w.doomed {
+		if w.leased && !w.doomed {
 			short := max(p.allow(w)-w.watched.held, 0)
 			samples = append(samples, sample{w: w, pid: w.pid, readAt: w.watched.readAt + time.Duration(short/fillRate)})
 		}
@@ -104,7 +104,7 @@ func (p *Pool) look(samples []sample) []sample {
 	}
 	now := time.Now()
 	p.mu.Lock()
-	defer p.unlock(nil)
+	defer p.unlock(nil, now)
 	for i := range samples {
 		if s := &samples[i]; s.cpu > 0 {
 			p.judge(s, now)
@@ -177,8 +177,10 @@ func (p *Pool) judge(s *sample, now time.Time) {
 	}
 	if s.hasRead {
 		v.held, v.readAt = s.usage.Held(), s.cpu
-		if c := w.head(); c != nil && len(w.lanes) == 1 && slots <= 1 {
-			c.kernelHeld = max(c.kernelHeld, v.held-v.base)
+		if len(w.lanes) == 1 && slots <= 1 {
+			if c := w.lanes[0].head(); c != nil {
+				c.kernelHeld = max(c.kernelHeld, v.held-v.base)
+			}
 		}
 	}
 	switch {
@@ -190,7 +192,7 @@ func (p *Pool) judge(s *sample, now time.Time) {
 		p.convict(w, CauseThreads, fmt.Sprintf("the worker has %d threads and may have %d", s.usage.Threads, sandbox.MaxThreads))
 	case idle && v.idle < 0:
 		p.convict(w, CauseIdle, "the worker computes while it has nothing to do")
-	case idle && s.hasRead && p.cfg.IdleMemory > 0 && v.held > p.cfg.IdleMemory && len(w.lanes) == 1:
+	case idle && s.hasRead && p.cfg.IdleMemory > 0 && v.held > p.cfg.IdleMemory && len(w.lanes) <= 1:
 		w.kill(CauseRetired, "memory")
 	}
 }
@@ -208,7 +210,7 @@ func (p *Pool) convict(w *worker, cause, reason string) {
 // last, or whose host calls were answered last.
 func (w *worker) executing(since time.Time) *Call {
 	for _, l := range w.lanes {
-		if c := l.head(); c != nil && (c == w.last || len(w.lanes) == 1) && !c.began.IsZero() && !c.began.After(since) {
+		if c := l.executing(); c != nil && (c == w.last || len(w.lanes) == 1) && !c.began.After(since) {
 			return c
 		}
 	}

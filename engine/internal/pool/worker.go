@@ -1,141 +1,248 @@
 package pool
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"os"
+	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"jsruntime/engine/admission"
 	"jsruntime/engine/internal/sandbox"
 	"jsruntime/engine/internal/wire"
 )
 
-type workerState uint8
-
-const (
-	stateStarting workerState = iota // no Hello yet
-	stateSpare
-	stateLeasing // given to a tenant, its Lease not written
-	stateReady
-	stateRetiring // gets no further call
-	stateDead
-)
-
-// maxSlots bounds the scripts that are loaded in one worker. It keeps fewer where they hold much memory: what it dropped by itself it
-// says by a Result with CodeRecalled.
-const maxSlots = wire.MaxIsolates
-
-// burnAfter is the CPU time of one execution after which its worker yields to others.
-const burnAfter = 100 * time.Millisecond
-
-// burnNice is the niceness of a worker that burns: about a tenth of the weight of one that does not.
-const burnNice = 10
-
-type slot struct {
-	number  uint32
-	script  Key
-	program *Program // nil while it is not loaded
-	used    uint64
+// workerEnv is all of a worker's environment. GOMAXPROCS keeps Go from re-reading cgroup files, which the sandbox forbids; without
+// TZ the first use of Intl opens /etc/localtime; without GOTRACEBACK a crash prints goroutines with addresses.
+func workerEnv() []string {
+	return []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "TZ=UTC", "LANG=C"}
 }
 
-// maxLanes bounds the executions that wait in one worker. An isolate that waits takes about 2 MiB of memory, so that these stay
-// below what one worker may have.
-const maxLanes = 64
-
-// worker is one lane of a process: a queue of calls whose first one executes or waits, in isolates of its own. Most processes have
-// one lane; share adds others. Its fields are guarded by Pool.mu, except where they say otherwise.
+// worker is a started process: its socket and the pipe of its output, what its lanes share, and what is known of it.
 type worker struct {
-	pool *Pool
-	*process
-	pid int // constant
+	// Constant.
+	pool    *Pool
+	pid     int
+	proc    *os.Process
+	conn    *os.File // non-blocking
+	output  *os.File
+	kind    string          // its further argument: see Config.TenantArgs
+	cgroup  *sandbox.Cgroup // nil where the node makes none
+	exited  chan struct{}   // closed when the process is reaped
+	started time.Time
+	out     *outbox // has a lock of its own
+	// floor is the node's own largest resident set when it had started this process: the kernel counts it as the child's too, since a
+	// child that is made by vfork has its parent's memory until it executes its own program.
+	floor int64
 
-	state  workerState
-	tenant *tenant
-	gen    uint64 // of the tenant when leased
-	script *script
-	active bool
-	parked bool
-	dirty  bool
+	printed output           // has a lock of its own
+	exit    *os.ProcessState // valid when exited is closed
+	pace    pace             // its reader's
 
-	queue   []*Call // nil: a call that was given up; its Result is still to come
-	seqs    []uint32
-	written int // calls at the front that were written
-
-	slots   map[Key]*slot
-	loading *slot
-	loadAt  time.Time
-
-	measured  int // runs when its memory was measured
-	resident  int64
-	private   int64
-	idleSince time.Time
-	serving   time.Time // since when it serves script
-	mark      time.Time // of markCPU
-	markCPU   time.Duration
-
-	timer   *time.Timer
-	timerAt time.Time // when it fires; zero: not armed
+	// Guarded by Pool.mu.
+	seat     admission.Worker // what it is leased to, and what it has to do
+	lanes    []*lane          // that have had a call
+	tenant   Key
+	slug     string // the tenant's
+	leased   bool   // it has a tenant
+	greeted  bool   // it said Hello
+	doomed   bool   // it is about to end
+	niced    bool   // its weight was lowered
+	dirty    bool   // in Pool.dirty
+	nextSlot uint32
+	seq      uint32 // of the last Run
+	begun    int    // calls that began
+	last     *Call  // that began last, or whose host calls were answered last: the one that executes, as far as anybody knows
+	resident int64  // bytes, when it was measured last
+	watched  watched
+	cause    string // why it is to end; the first one counts
+	reason   string
 }
 
-// quiet reports whether no lane of the process has anything to do.
-func (w *worker) quiet() bool {
-	for _, l := range w.lanes {
-		if len(l.queue) > 0 || l.loading != nil {
-			return false
+// floorSlack is more than the kernel's counters of resident pages, which each processor keeps for itself first, are ever behind.
+const floorSlack = 1 << 20
+
+// workerSlack is how much later than asked for a worker's threads may wake, which it inherits from the thread that starts it. Go's
+// monitor thread looks every 20 µs while a request is served, some ten times; a script's timers are exact to a millisecond anyway.
+const workerSlack = 500 * time.Microsecond
+
+type spawnRequest struct {
+	kind  string
+	reply chan spawnReply
+}
+
+type spawnReply struct {
+	worker *worker
+	err    error
+}
+
+// spawner starts processes for as long as requests is open. It never gives its thread back: the kernel sends PDEATHSIG to a
+// worker when the thread that started it ends.
+func (p *Pool) spawner(requests <-chan spawnRequest) {
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(workerSlack.Nanoseconds()), 0, 0, 0); err != nil {
+		p.cfg.Logger.Warn("workers wake more often than they need", "error", err)
+	}
+	for r := range requests {
+		proc, err := p.spawn(r.kind)
+		r.reply <- spawnReply{proc, err}
+	}
+}
+
+// spawn starts one worker with a socketpair as fd 3. Everything else that this process has open is close-on-exec.
+func (p *Pool) spawn(kind string) (_ *worker, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "worker")
+	defer theirs.Close()
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		return nil, errors.Join(err, unix.Close(pair[0]))
+	}
+	ours := os.NewFile(uintptr(pair[0]), "node")
+	defer func() {
+		if err != nil {
+			_ = ours.Close()
+		}
+	}()
+	output, input, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("pipe: %w", err)
+	}
+	defer input.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, errors.Join(err, output.Close())
+	}
+	defer null.Close()
+
+	attr := &syscall.SysProcAttr{}
+	if p.cfg.SysProcAttr != nil {
+		if a := p.cfg.SysProcAttr(); a != nil {
+			attr = a
 		}
 	}
-	return true
+	attr.Pdeathsig = syscall.SIGKILL
+	attr.Setsid = true
+	args := append([]string{p.cfg.Path}, p.cfg.Args...)
+	if kind != "" {
+		args = append(args, kind)
+	}
+	proc, err := os.StartProcess(p.cfg.Path, args, &os.ProcAttr{
+		Dir:   "/",
+		Env:   workerEnv(),
+		Files: []*os.File{null, input, input, theirs},
+		Sys:   attr,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", p.cfg.Path, err), output.Close())
+	}
+	group, err := p.cfg.Cgroups.Add(proc.Pid)
+	if err != nil {
+		p.cfg.Logger.Warn("a worker has no cgroup", "worker_pid", proc.Pid, "error", err)
+	}
+	var self unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &self) // cannot fail
+	w := &worker{
+		pool: p, kind: kind, pid: proc.Pid, proc: proc, conn: ours, output: output, cgroup: group, floor: self.Maxrss<<10 + floorSlack,
+		exited: make(chan struct{}),
+	}
+	w.seat.Owner = w
+	return w, nil
 }
 
-// guilty is the lane whose call is taken for the reason of the process's end: the one that executes, as far as anybody knows.
-func (w *worker) guilty() *worker {
-	best, rank := w, 0
-	for _, l := range w.lanes {
-		n := 0
-		if c := l.head(); c != nil {
-			n = 1
-			if c == w.last {
-				n = 2
-			}
-			if l.active {
-				n += 2
-			}
+// startOne starts a worker of that kind, and follows it to its end.
+func (p *Pool) startOne(kind string) {
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		started := time.Now()
+		reply := make(chan spawnReply, 1)
+		p.spawns <- spawnRequest{kind, reply}
+		r := <-reply
+		if r.err != nil {
+			p.cfg.Ended(CauseStart, &Death{Cause: CauseStart, Reason: r.err.Error()})
+			now := time.Now()
+			p.mu.Lock()
+			p.startFailed(kind, r.err, now)
+			p.unlock(nil, now)
+			return
 		}
-		if n > rank {
-			best, rank = l, n
-		}
-	}
-	return best
+		r.worker.started = started
+		r.worker.serve()
+	}()
 }
 
-// laneOf finds the lane that has the Run of that number.
-func (w *worker) laneOf(seq uint32) *worker {
-	for _, l := range w.lanes[1:] {
-		if slices.Contains(l.seqs[:l.written], seq) {
-			return l
-		}
+// startFailed makes further starts wait. The log gets the first failure in a row and every tenth.
+func (p *Pool) startFailed(kind string, err error, now time.Time) {
+	if failures, wait := p.place.StartFailed(kind, now); failures%10 == 1 {
+		p.cfg.Logger.Error("worker did not start", "error", err, "failures", failures, "wait_ms", wait.Milliseconds())
 	}
-	return w
 }
 
-func (w *worker) head() *Call {
-	if len(w.queue) == 0 {
-		return nil
+// serve follows the process from its start to its end.
+func (w *worker) serve() {
+	p := w.pool
+	log := p.cfg.Logger.With("worker_pid", w.pid)
+	out, err := newOutbox(w.conn, p.cfg.Budget)
+	if err != nil {
+		log.Error("worker's socket", "error", err)
+		_ = w.proc.Kill()
 	}
-	return w.queue[0]
+	w.out = out
+	p.mu.Lock()
+	p.workers[w] = struct{}{}
+	p.mu.Unlock()
+
+	var wg sync.WaitGroup
+	printed := make(chan struct{})
+	wg.Go(func() {
+		defer close(printed)
+		w.printed.follow(w.output, log)
+	})
+	wg.Go(func() {
+		defer close(w.exited)
+		w.exit, _ = w.proc.Wait()
+	})
+	if out != nil {
+		wg.Go(out.run)
+		err = w.read()
+	}
+	w.gone(err, printed)
+	_ = w.conn.Close()
+	if out != nil {
+		out.close()
+	}
+	_ = w.output.Close() // ends follow, should a stray process hold the other end
+	wg.Wait()
 }
 
-// stalled reports whether the running call takes so long that nothing should wait behind it.
-func (w *worker) stalled(now time.Time) bool {
-	c := w.head()
-	if c == nil || w.parked || w.loading != nil {
-		return true
+// lease tells the worker its tenant's environment, which it reads first.
+func (w *worker) lease() {
+	p := w.pool
+	env := json.RawMessage("{}")
+	var err error
+	if p.cfg.Env != nil {
+		env, err = p.cfg.Env(p.ctx, w.tenant)
 	}
-	return !c.began.IsZero() && now.Sub(c.began) > max(4*c.script.est.Time(), time.Millisecond)
+	now := time.Now()
+	p.mu.Lock()
+	defer p.unlock(nil, now)
+	if err != nil {
+		p.cfg.Logger.Error("tenant's environment unavailable", "tenant_id", keyText(w.tenant), "error", err)
+		p.place.LeaseFailed(&w.seat, err)
+		return
+	}
+	if p.place.Leased(&w.seat, now) {
+		w.send(&wire.Lease{TenantID: keyText(w.tenant), TenantSlug: w.slug, MaxMemory: uint64(p.cfg.MaxMemory), Env: env})
+	}
 }
 
 func (w *worker) send(m wire.Message) {
@@ -151,290 +258,19 @@ func (w *worker) send(m wire.Message) {
 	}
 }
 
-func (w *worker) push(c *Call) {
-	c.worker, c.state, c.seq = w, callHeld, 0
-	w.queue = append(w.queue, c)
-	w.seqs = append(w.seqs, 0)
-}
-
-// remove takes the call at i out of the queue.
-func (w *worker) remove(i int) {
-	n := len(w.queue) - 1
-	copy(w.queue[i:], w.queue[i+1:])
-	copy(w.seqs[i:], w.seqs[i+1:])
-	w.queue[n] = nil
-	w.queue, w.seqs = w.queue[:n], w.seqs[:n]
-	if i < w.written {
-		w.written--
-	}
-}
-
-// pump writes what the worker can take now: the Load of the script, or its calls.
-func (w *worker) pump(now time.Time) {
-	if w.state == stateLeasing {
-		return
-	}
-	for w.loading == nil && w.written < len(w.queue) {
-		c := w.queue[w.written]
-		sl := w.slots[c.Program.Script]
-		if sl == nil || sl.program != c.Program {
-			if w.written == 0 {
-				c.cold = true
-				w.load(sl, c.Program, now)
-			}
-			return
-		}
-		w.seq++
-		sl.used = uint64(w.seq)
-		c.seq, c.state = w.seq, callWritten
-		w.seqs[w.written] = w.seq
-		c.Run.Seq, c.Run.Slot = w.seq, sl.number
-		w.send(&c.Run)
-		w.written++
-		if w.written == 1 {
-			w.begin(c, now)
+// quiet reports whether no lane of the worker has anything to do.
+func (w *worker) quiet() bool {
+	for _, l := range w.lanes {
+		if len(l.queue) > 0 || l.loading != nil {
+			return false
 		}
 	}
-}
-
-func (w *worker) load(sl *slot, prog *Program, now time.Time) {
-	if sl == nil {
-		if len(w.slots) >= maxSlots {
-			w.dropOldest()
-		}
-		sl = &slot{number: w.nextSlot, script: prog.Script}
-		w.nextSlot++
-		w.slots[prog.Script] = sl
-	}
-	sl.program, sl.used = prog, uint64(w.seq)
-	w.loading, w.loadAt = sl, now
-	if err := w.cgroup.Limit(w.pool.allow(w.lanes[0])); err != nil {
-		w.pool.cfg.Logger.Warn("a worker's cgroup does not take its limit", "worker_pid", w.pid, "error", err)
-	}
-	w.send(&wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source})
-	w.arm(now.Add(prog.LoadTime))
-}
-
-func (w *worker) dropOldest() {
-	var oldest *slot
-	for _, sl := range w.slots {
-		if oldest == nil || sl.used < oldest.used {
-			oldest = sl
-		}
-	}
-	delete(w.slots, oldest.script)
-	w.send(&wire.Drop{Slot: oldest.number})
-}
-
-// begin starts the clock of the call at the front.
-func (w *worker) begin(c *Call, now time.Time) {
-	c.began = now
-	if c.cancel != "" && c.cancel != wire.CodeRecalled {
-		w.cancelBegun(c, now) // it is told now, not before
-	}
-	c.begunBefore = w.begun - max(0, w.running+w.waiting-1)
-	w.process.begun++
-	w.last = c
-	w.timed(c)
-	if c.CPU > 0 {
-		w.arm(now.Add(c.CPU / 2))
-	}
-	w.mark = time.Time{}
-	c.Handler.Begin(now)
-	w.arm(now.Add(min(c.Wall, burnAfter)))
-	if len(w.queue) > 1 || c.script.waiting > 0 {
-		w.arm(now.Add(c.script.est.Overdue()))
-	}
-}
-
-// arm makes tick run at the given time or before. A timer that fires early costs less than one that is set for each call.
-func (w *worker) arm(at time.Time) {
-	if !w.timerAt.IsZero() && !at.Before(w.timerAt) {
-		return
-	}
-	w.timerAt = at
-	d := time.Until(at)
-	if w.timer == nil {
-		w.timer = time.AfterFunc(d, w.tick)
-	} else {
-		w.timer.Reset(d)
-	}
-}
-
-// tick does what is due at this worker.
-func (w *worker) tick() {
-	p := w.pool
-	p.mu.Lock()
-	defer p.unlock(nil)
-	w.timerAt = time.Time{}
-	if w.state == stateDead {
-		return
-	}
-	now := time.Now()
-	if w.loading != nil {
-		end := w.loadAt.Add(w.loading.program.LoadTime)
-		if !now.Before(end) {
-			if w.running <= 1 {
-				w.last = w.head()
-				w.kill(CauseDeadline, "load")
-				return
-			}
-			// Another lane keeps the worker, within limits of its own.
-			w.loadAt = now
-			end = now.Add(w.loading.program.LoadTime)
-		}
-		w.arm(end)
-	}
-	w.giveUp(now)
-	c := w.head()
-	if c == nil || c.began.IsZero() {
-		return
-	}
-	if c.cancel != "" && c.cancel != wire.CodeRecalled {
-		if !now.Before(c.killAt) {
-			w.last = c
-			w.kill(causeOf(c.cancel), "")
-			return
-		}
-		w.arm(c.killAt)
-		return
-	}
-	ran := now.Sub(c.began)
-	if ran >= c.Wall {
-		w.cancel(c, Stop{Code: codeWallTime}, now)
-		return
-	}
-	w.arm(c.began.Add(c.Wall))
-	if c.CPU > 0 {
-		// The worker ends it at the limit by itself; this is for one that cannot.
-		// The process's time is that of all executions that were in it meanwhile.
-		left := c.CPU*time.Duration(max(1, w.begun-c.begunBefore)) + 2*p.cfg.Grace - (processCPU(w.pid) - c.cpuBegan)
-		if left <= 0 {
-			w.cancel(c, Stop{Code: codeCPU}, now)
-			return
-		}
-		w.arm(now.Add(max(left/2, 10*time.Millisecond)))
-	}
-	if overdue := c.script.est.Overdue(); ran >= overdue {
-		c.script.est.AtLeast(ran)
-		if len(w.queue) > 1 {
-			w.recall()
-		}
-		if c.script.waiting > 0 {
-			p.full = false
-			p.grow(now)
-		}
-	} else if len(w.queue) > 1 || c.script.waiting > 0 {
-		w.arm(c.began.Add(overdue))
-	}
-	if ran < burnAfter {
-		w.arm(c.began.Add(burnAfter))
-	} else {
-		w.yieldCPU(now)
-	}
-}
-
-// yieldCPU lowers the worker's weight once its execution has burnt burnAfter of CPU time.
-func (w *worker) yieldCPU(now time.Time) {
-	if w.niced || w.parked {
-		return
-	}
-	used := processCPU(w.pid)
-	if w.mark.IsZero() {
-		w.mark, w.markCPU = now, used
-	} else if used-w.markCPU >= burnAfter {
-		w.niced = w.renice(burnNice)
-		return
-	}
-	w.arm(now.Add(burnAfter))
+	return true
 }
 
 // renice sets the niceness of all threads of the worker, which leads a process group of its own.
 func (w *worker) renice(n int) bool {
 	return w.cgroup.Weight(n) || unix.Setpriority(unix.PRIO_PGRP, w.pid, n) == nil
-}
-
-func causeOf(code string) string {
-	switch code {
-	case codeWallTime:
-		return CauseDeadline
-	case codeCPU:
-		return CauseCPU
-	default:
-		return CauseCancelled
-	}
-}
-
-// cancel asks the worker to end the call; if it is not gone after the grace, tick kills the worker, or gives the call up if it
-// was not begun. A call that is being cancelled already can only be made to end sooner, unless it might go on.
-func (w *worker) cancel(c *Call, s Stop, now time.Time) {
-	began := !c.began.IsZero()
-	killAt := now.Add(w.pool.cfg.Grace)
-	if began {
-		killAt = w.killAt(c, s.Grace, now)
-	}
-	switch {
-	case c.cancel == "", c.cancel == wire.CodeRecalled, c.left && !s.Left:
-		c.cancel, c.left, c.killAt = s.Code, s.Left, killAt
-	case killAt.Before(c.killAt):
-		c.killAt = killAt
-	default:
-		return
-	}
-	c.grace = s.Grace
-	if s.Left {
-		c.mayGoOn = true
-	}
-	w.send(&wire.Cancel{Seq: c.seq, Code: s.Code, Reason: s.Reason, GraceMillis: uint32(s.Grace.Milliseconds()), Left: s.Left})
-	w.arm(c.killAt)
-}
-
-// cancelBegun gives a call its grace that was cancelled before it began, and begins before the worker knows.
-func (w *worker) cancelBegun(c *Call, now time.Time) {
-	c.killAt = w.killAt(c, c.grace, now)
-	w.arm(c.killAt)
-}
-
-// killAt is when the worker is killed of a call that is executing and is cancelled now.
-func (w *worker) killAt(c *Call, grace time.Duration, now time.Time) time.Time {
-	end := now.Add(grace)
-	if limit := c.began.Add(c.Wall); limit.Before(end) && limit.After(now) {
-		end = limit
-	}
-	return end.Add(w.pool.cfg.Grace)
-}
-
-// giveUp ends the cancelled calls behind the front whose Result did not come. Their Runs stay in the queue without a call.
-func (w *worker) giveUp(now time.Time) {
-	for i := 1; i < w.written; i++ {
-		c := w.queue[i]
-		if c == nil || c.cancel == "" || c.cancel == wire.CodeRecalled {
-			continue
-		}
-		if now.Before(c.killAt) {
-			w.arm(c.killAt)
-			continue
-		}
-		w.queue[i] = nil
-		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
-		w.pool.end(c)
-	}
-}
-
-// recall takes back what waits behind the front. Runs that were written come back by a Result with CodeRecalled.
-func (w *worker) recall() {
-	for len(w.queue) > max(w.written, 1) {
-		i := len(w.queue) - 1
-		c := w.queue[i]
-		w.remove(i)
-		w.pool.requeue(c)
-	}
-	for i := 1; i < w.written; i++ {
-		if c := w.queue[i]; c != nil && c.cancel == "" {
-			c.cancel = wire.CodeRecalled
-			w.send(&wire.Cancel{Seq: c.seq, Code: wire.CodeRecalled})
-		}
-	}
 }
 
 // kill ends the process. The reader then sees the end of the socket and does the rest.
@@ -446,105 +282,147 @@ func (w *worker) kill(cause, reason string) {
 	_ = w.proc.Kill() // fails only for a process that is gone
 }
 
-// doom makes a worker that is about to end get no further call and take no room.
+// doom makes a worker that is about to end get no further call.
 func (w *worker) doom() {
-	if w.state == stateDead || w.doomed {
-		return
-	}
 	w.doomed = true
-	for _, l := range w.lanes {
-		l.state = stateRetiring
-	}
-	w.pool.unidle(w.lanes[0])
-	if w.tenant != nil {
-		w.pool.leased--
-	}
+	w.pool.place.Doomed(&w.seat)
 }
 
-// retire ends the process as soon as it has nothing to do.
-func (w *worker) retire(cause string) {
-	if w.state == stateDead || w.doomed {
-		return
-	}
-	if w.quiet() {
-		w.kill(cause, "")
-		return
-	}
-	for _, l := range w.lanes {
-		l.state = stateRetiring
-	}
-	w.rest = nil
-	if w.reason == "" && w.cause == "" {
-		w.reason = cause
-	}
-}
-
-// read handles the worker's frames until the socket ends.
-func (w *worker) read() error {
+// gone ends the process of a worker whose reader has ended, and its calls.
+func (w *worker) gone(err error, printed <-chan struct{}) {
 	p := w.pool
-	r := wire.NewReader(w.conn, 0)
-	if err := w.conn.SetReadDeadline(time.Now().Add(p.cfg.HelloTimeout)); err != nil {
-		return err
-	}
-	k, payload, err := r.Next()
-	if err != nil {
-		return fmt.Errorf("hello: %w", err)
-	}
-	if k != wire.KindHello {
-		return protocolError("first frame is not Hello")
-	}
-	hello, err := wire.ParseHello(payload)
-	if err != nil {
-		return err
-	}
-	if err := w.conn.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
-	usage, _ := sandbox.UsageOf(w.pid)
 	p.mu.Lock()
-	w.watched.base, w.watched.held, w.watched.readAt = usage.Held(), usage.Held(), processCPU(w.pid)
-	p.mu.Unlock()
-	if err := p.greet(w, &hello); err != nil {
-		return err
+	w.blame(err)
+	w.doom()
+	p.unlock(nil, time.Now())
+
+	_ = w.proc.Kill()
+	<-w.exited
+	outOfMemory := w.cgroup.Killed()
+	if err := w.cgroup.Remove(); err != nil {
+		p.cfg.Logger.Warn("a worker's cgroup stays", "worker_pid", w.pid, "error", err)
 	}
-	w.pace = newPace(time.Now())
-	for {
-		k, payload, err := r.Next()
-		if err != nil {
-			return err
+	select {
+	case <-printed:
+	case <-time.After(time.Second):
+	}
+
+	now := time.Now()
+	p.mu.Lock()
+	defer p.unlock(nil, now)
+	if outOfMemory && w.cause == CauseDied {
+		w.cause, w.reason = CauseMemory, "the kernel killed the worker at its cgroup's limit"
+	}
+	delete(p.workers, w)
+	guilty := w.guilty()
+	death := w.death(guilty)
+	ids := w.ids(guilty)
+	for _, l := range w.lanes {
+		l.shut()
+		d := death
+		if l != guilty {
+			d = &Death{Cause: CauseNeighbour, Signal: death.Signal, ExitCode: death.ExitCode, Reason: death.Cause}
 		}
-		if d := w.pace.take(k, len(payload), time.Now); d > 0 {
-			w.out.flush()
-			select {
-			case <-time.After(d):
-			case <-w.exited:
-				return io.EOF
+		l.lose(d, now)
+	}
+	if w.greeted {
+		p.place.Gone(&w.seat)
+	} else {
+		p.startFailed(w.kind, fmt.Errorf("%s: exit %d, signal %d, output %q, %s", death.Cause, death.ExitCode, death.Signal, death.Output, death.Reason), now)
+	}
+	p.cfg.Ended(death.Cause, death)
+	switch death.Cause {
+	case CauseRetired, CauseEvicted, CauseTenant, CauseShutdown:
+	default:
+		p.cfg.Logger.With(ids...).Warn("worker ended", "worker_pid", w.pid, "cause", death.Cause, "signal", death.Signal,
+			"exit_code", death.ExitCode, "reason", death.Reason)
+	}
+	p.poke()
+}
+
+// blame says why the worker ends, where nothing was said before its reader ended.
+func (w *worker) blame(err error) {
+	lost := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+	switch {
+	case w.cause != "":
+	case !w.greeted:
+		w.cause = CauseStart
+		if !lost {
+			w.reason = fmt.Sprint(err)
+		}
+	case lost:
+		w.cause = CauseDied
+	case errors.As(err, new(FloodError)):
+		w.cause, w.reason = CauseFlood, err.Error()
+	default:
+		w.cause, w.reason = CauseProtocol, fmt.Sprint(err)
+	}
+}
+
+// guilty returns the lane most likely to have crashed the process: the one that executes, as far as anybody knows; nil if it had none.
+func (w *worker) guilty() *lane {
+	var best *lane
+	rank := -1
+	for _, l := range w.lanes {
+		n := 0
+		if c := l.head(); c != nil {
+			n = 1
+			if c == w.last {
+				n = 2
+			}
+			if l.seat.Active() {
+				n += 2
 			}
 		}
-		switch k {
-		case wire.KindResult:
-			err = p.result(w, payload)
-		case wire.KindLoaded:
-			err = p.loaded(w, payload)
-		case wire.KindHostCall, wire.KindHostCancel, wire.KindLog, wire.KindHead, wire.KindChunk, wire.KindCredit, wire.KindAnswer:
-			err = p.frame(w, k, payload)
-		case wire.KindGoesOn:
-			err = p.goesOn(w, payload)
-		default:
-			err = protocolError("a worker does not send this kind of frame")
-		}
-		if err != nil {
-			return err
-		}
-		if !r.Buffered() {
-			w.out.flush()
+		if n > rank {
+			best, rank = l, n
 		}
 	}
+	return best
 }
 
-type protocolError string
+// ids are what the log calls the worker's tenant, and the script and the execution that the lane was running.
+func (w *worker) ids(l *lane) []any {
+	var ids []any
+	if w.leased {
+		ids = append(ids, "tenant_id", keyText(w.tenant))
+	}
+	if l == nil {
+		return ids
+	}
+	if c := l.head(); c != nil && (l.loading != nil || !c.began.IsZero()) {
+		ids = append(ids, "script_id", keyText(c.Program.Script), "execution_id", keyText(c.Execution))
+	}
+	return ids
+}
 
-func (e protocolError) Error() string { return string(e) }
+// death says how the process ended. The lane is the one that is taken for the reason, nil if there is none.
+func (w *worker) death(l *lane) *Death {
+	d := &Death{Cause: w.cause, Reason: w.reason, ExitCode: -1, Output: w.printed.String()}
+	if w.exit == nil {
+		return d
+	}
+	if ws, ok := w.exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		d.Signal = int(ws.Signal())
+	} else {
+		d.ExitCode = w.exit.ExitCode()
+	}
+	d.CPU = w.exit.UserTime() + w.exit.SystemTime()
+	if usage, ok := w.exit.SysUsage().(*syscall.Rusage); ok {
+		if d.Memory = usage.Maxrss << 10; d.Memory <= w.floor {
+			d.Memory = w.resident // as far as it was looked at
+		}
+		d.Memory = max(d.Memory, w.watched.held)
+	}
+	if l == nil {
+		return d
+	}
+	// Where the call ran long enough to be looked at, what the process used before is known.
+	if c := l.executing(); c != nil && !l.mark.IsZero() {
+		d.CPU += l.mark.Sub(c.began) - l.markCPU
+	}
+	return d
+}
 
 // processCPU is the CPU time of a process, 0 if it is gone. The clock's number is what clock_getcpuclockid(3) makes of a pid.
 func processCPU(pid int) time.Duration {
@@ -553,28 +431,4 @@ func processCPU(pid int) time.Duration {
 		return 0
 	}
 	return time.Duration(ts.Nano())
-}
-
-// death says how the process ended. Where it had several lanes, w is the one that is taken for the reason.
-func (w *worker) death() *Death {
-	d := &Death{Cause: w.cause, Reason: w.reason, ExitCode: -1, Output: w.printed.String()}
-	if w.exit != nil {
-		if ws, ok := w.exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			d.Signal = int(ws.Signal())
-		} else {
-			d.ExitCode = w.exit.ExitCode()
-		}
-		d.CPU = w.exit.UserTime() + w.exit.SystemTime()
-		if usage, ok := w.exit.SysUsage().(*syscall.Rusage); ok {
-			if d.Memory = usage.Maxrss << 10; d.Memory <= w.floor {
-				d.Memory = w.lanes[0].resident // as far as it was looked at
-			}
-			d.Memory = max(d.Memory, w.watched.held)
-		}
-		// Where the call ran long enough to be looked at, what the process used before is known.
-		if c := w.head(); c != nil && !c.began.IsZero() && !w.mark.IsZero() {
-			d.CPU += w.mark.Sub(c.began) - w.markCPU
-		}
-	}
-	return d
 }
