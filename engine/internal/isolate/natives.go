@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/google/uuid"
 	"golang.org/x/net/idna"
@@ -102,6 +103,8 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 			return nil, errors.New("native: V8 keeps nothing for the reactions of promises")
 		}
 		return nil, nil
+	case "text.decode":
+		return i.decodeText(text)
 	case "lazy":
 		if !lazyGlobals(text) {
 			return nil, errors.New("native: the globals cannot be defined")
@@ -122,7 +125,7 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 		reply, bytes, err := i.codec(what, text)
 		return i.answer(reply, bytes, err)
 	}
-	reply, bytes, err := op1(op, text, i.bytes)
+	reply, bytes, err := op1(op, text)
 	return i.answer(reply, bytes, err)
 }
 
@@ -203,7 +206,7 @@ func (i *Isolate) answer(text string, bytes []byte, err error) (*v8.Value, error
 		i.control[ctlReplyKind] = replyBytes
 		return nil, nil
 	case len(text) >= longText:
-		return i.inHolder(holdText(text))
+		return i.inHolder(holdText(unsafe.Slice(unsafe.StringData(text), len(text))))
 	default:
 		i.control[ctlReplyKind] = replyText
 	}
@@ -228,7 +231,7 @@ func (i *Isolate) inHolder(ok bool) (*v8.Value, error) {
 const maxRandom = 1 << 20
 
 // op1 does the ops that need nothing of the isolate.
-func op1(op, text string, bytes func() []byte) (string, []byte, error) {
+func op1(op, text string) (string, []byte, error) {
 	switch op {
 	case "random":
 		n, err := strconv.Atoi(text)
@@ -246,9 +249,6 @@ func op1(op, text string, bytes func() []byte) (string, []byte, error) {
 			return "", nil, err
 		}
 		return id.String(), nil, nil
-	case "text.decode":
-		s, err := decodeText(text, bytes())
-		return s, nil, err
 	case "url.toASCII":
 		s, err := urlProfile.ToASCII(text)
 		if err != nil {

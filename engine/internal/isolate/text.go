@@ -1,38 +1,55 @@
 package isolate
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"strings"
 	"unicode/utf8"
-	"unsafe"
 
 	"golang.org/x/text/encoding/htmlindex"
+	v8 "rogchap.com/v8go"
 
 	"jsruntime/engine/internal/webapi"
 )
 
-// decodeText decodes bytes of a legacy encoding. request is JSON {label, fatal}.
-func decodeText(request string, b []byte) (string, error) {
+// decodeText decodes bytes of a legacy encoding into the holder. request is JSON {label, fatal}.
+func (i *Isolate) decodeText(request string) (*v8.Value, error) {
 	var r struct {
 		Label string `json:"label"`
 		Fatal bool   `json:"fatal"`
 	}
 	if err := json.Unmarshal([]byte(request), &r); err != nil {
-		return "", &webapi.OpError{Name: "TypeError", Message: "text.decode: " + err.Error()}
+		return i.answer("", nil, &webapi.OpError{Name: "TypeError", Message: "text.decode: " + err.Error()})
 	}
-	e, err := htmlindex.Get(r.Label)
+	b := i.bytes()
+	switch {
+	case doubleByteNames[r.Label] && asciiLength(b) == len(b), r.Label == "iso-2022-jp" && !mayEscape(b):
+		return i.inHolder(holdBytes(b))
+	}
+	label := r.Label
+	if label == "gbk" { // the standard has one decoder for both
+		label = "gb18030"
+	}
+	e, err := htmlindex.Get(label)
 	if err != nil {
-		return "", &webapi.OpError{Name: "RangeError", Message: "The encoding label provided ('" + Bound(r.Label, 100) + "') is invalid"}
+		return i.answer("", nil, &webapi.OpError{Name: "RangeError", Message: "The encoding label provided ('" + Bound(r.Label, 100) + "') is invalid"})
+	}
+	if doubleByteNames[label] {
+		units, malformed := doubleByteOf(label, e).decode(b)
+		if malformed && r.Fatal {
+			return i.answer("", nil, invalidText(r.Label))
+		}
+		return i.inHolder(holdUnits(units))
 	}
 	s, err := e.NewDecoder().Bytes(b)
-	if err != nil {
-		return "", &webapi.OpError{Name: "TypeError", Message: "The encoded data was not valid " + r.Label}
+	if err != nil || r.Fatal && bytes.ContainsRune(s, utf8.RuneError) {
+		return i.answer("", nil, invalidText(r.Label))
 	}
-	if r.Fatal && strings.ContainsRune(string(s), utf8.RuneError) {
-		return "", &webapi.OpError{Name: "TypeError", Message: "The encoded data was not valid " + r.Label}
-	}
-	return string(s), nil
+	return i.inHolder(holdText(s))
+}
+
+func invalidText(label string) error {
+	return &webapi.OpError{Name: "TypeError", Message: "The encoded data was not valid " + label}
 }
 
 // longText is from what length on a reply goes through the holder: V8 takes longer to read UTF-8 than to copy characters.
@@ -49,8 +66,7 @@ func asciiLength(b []byte) int {
 }
 
 // holdText gives the holder a string of valid UTF-8.
-func holdText(s string) bool {
-	b := unsafe.Slice(unsafe.StringData(s), len(s))
+func holdText(b []byte) bool {
 	ascii := asciiLength(b)
 	if ascii == len(b) {
 		return holdBytes(b)
@@ -75,14 +91,8 @@ func holdText(s string) bool {
 			units[n], seen = u, seen|u
 			n, at = n+1, at+3
 		default:
-			r, size := utf8.DecodeRuneInString(s[at:])
-			if r < 0x10000 {
-				units[n] = uint16(r)
-				n++
-			} else {
-				units[n], units[n+1] = uint16(0xD800+(r-0x10000)>>10), uint16(0xDC00+(r-0x10000)&0x3FF)
-				n += 2
-			}
+			r, size := utf8.DecodeRune(b[at:])
+			n = len(appendUnits(units[:n], r))
 			seen, at = 0xFFFF, at+size
 		}
 	}
