@@ -10,7 +10,7 @@ import (
 // of it comes from the worker.
 type HostCall struct {
 	Invocation *Invocation
-	Method     string // "fetch", "kv.get", "kv.put", "kv.delete", "kv.list", "kv.increment", "events.publish", "scripts.invoke"
+	Method     string // one of package host's Methods, as the worker names it
 	Args       json.RawMessage
 	Body       []byte
 	// BodyStream gives what follows Body when the script streams its upload; nil otherwise.

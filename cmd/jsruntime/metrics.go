@@ -17,6 +17,7 @@ import (
 	"jsruntime/engine/admission"
 	"jsruntime/engine/advisory"
 	"jsruntime/engine/compile"
+	"jsruntime/engine/host"
 	"jsruntime/engine/ledger"
 	"jsruntime/httpapi"
 	"jsruntime/scheduler"
@@ -242,16 +243,9 @@ func (m *metrics) ExecutionRefused(_ *engine.Invocation, err *engine.RefusedErro
 	m.refused.WithLabelValues(string(err.Code), string(err.Scope)).Inc()
 }
 
-// hostMethods bounds a label that a worker names.
-var hostMethods = map[string]bool{
-	"fetch": true, "kv.get": true, "kv.put": true, "kv.delete": true, "kv.list": true, "kv.increment": true, "events.publish": true, "scripts.invoke": true,
-}
-
 // HostCallEnded implements engine.Observer.
 func (m *metrics) HostCallEnded(method string, took time.Duration, err error) {
-	if !hostMethods[method] {
-		method = "unknown"
-	}
+	method = host.MethodName(method) // a label that a worker names
 	m.hostCalls.WithLabelValues(method, hostResult(err)).Inc()
 	m.hostTime.WithLabelValues(method).Observe(took.Seconds())
 }

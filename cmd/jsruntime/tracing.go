@@ -25,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"jsruntime/engine"
+	"jsruntime/engine/host"
 	"jsruntime/httpapi/gateway"
 	"jsruntime/httpapi/origin"
 )
@@ -241,10 +242,7 @@ func (t *tracing) host(next engine.Host) engine.Host {
 
 // Call implements engine.Host. What the call sends on (a fetch, an event, an invocation) continues the call's own span.
 func (t *tracedHost) Call(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
-	method := call.Method
-	if !hostMethods[method] {
-		method = "unknown"
-	}
+	method := host.MethodName(call.Method)
 	outer := call.Invocation
 	ctx, span := t.tracer.Start(continueTrace(ctx, outer.TraceParent, outer.TraceState), "host "+method, trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()

@@ -29,13 +29,7 @@
 //	                      content-length are left out where the node decompressed. url is the last hop's, without fragment.
 //	                      hasBody is false for HEAD, 204, 205 and 304: Response.body is null then.
 //	                      redirect "manual" gives the 3xx response itself, with its Location.
-//	kv.get          args  {key}                              reply {present, value, expiration}
-//	kv.put          args  {key, value, expirationTtl}        reply {}
-//	kv.delete       args  {key}                              reply {deleted}
-//	kv.list         args  {prefix, limit, cursor}            reply {keys: [{name, expiration}, …], cursor, complete}
-//	kv.increment    args  {key, delta, expirationTtl}        reply {value}
-//	events.publish  args  {type, data, id, delaySeconds}     reply {eventId, executions, duplicate}
-//	scripts.invoke  args  {name, input}                      reply {output}
+//	others          the tables kvMethods, eventMethods and scriptMethods say what they take and give
 //
 // kv values are any JSON value and come back byte for byte as they were stringified. expiration is in seconds since the
 // epoch, null if the key does not expire; expirationTtl is in seconds, 0 or absent for never, and for kv.increment it only

@@ -16,6 +16,10 @@ import (
 	"jsruntime/sqlc"
 )
 
+var eventMethods = []method{
+	{"events.publish", (*Host).publish}, // {type, data, id, delaySeconds} → {eventId, executions, duplicate}
+}
+
 // farDelay is beyond what jsruntime_enqueue_event allows, and still an interval of Postgres's.
 const farDelay = 100 * 365 * 24 * time.Hour
 

@@ -29,6 +29,10 @@ import (
 	"jsruntime/engine/text"
 )
 
+var fetchMethods = []method{
+	{"fetch", (*Host).fetch},
+}
+
 const (
 	maxRedirects    = 20
 	maxURLBytes     = 16 << 10

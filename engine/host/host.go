@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -181,14 +183,14 @@ func (h *Host) Run(ctx context.Context) error {
 // Call implements engine.Host. ctx must stay alive until the reply's BodyStream has been closed: it is what an abort, a
 // cancelled execution and a deadline reach a running fetch by.
 func (h *Host) Call(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
-	serve, ok := h.method(call.Method)
+	m, ok := methods[call.Method]
 	if !ok {
 		return nil, typeError(call.Method, "is not a host call of this version")
 	}
 	if err := h.rates.take(call.Invocation.Script, time.Now()); err != nil {
 		return nil, err
 	}
-	reply, err := serve(ctx, call)
+	reply, err := m.serve(h, ctx, call)
 	return reply, ofDeleted(call.Method, err)
 }
 
@@ -201,26 +203,32 @@ func ofDeleted(method string, err error) error {
 	return err
 }
 
-func (h *Host) method(name string) (func(context.Context, *engine.HostCall) (*engine.HostReply, error), bool) {
-	switch name {
-	case "fetch":
-		return h.fetch, true
-	case "kv.get":
-		return h.kvGet, true
-	case "kv.put":
-		return h.kvPut, true
-	case "kv.delete":
-		return h.kvDelete, true
-	case "kv.list":
-		return h.kvList, true
-	case "kv.increment":
-		return h.kvIncrement, true
-	case "events.publish":
-		return h.publish, true
-	case "scripts.invoke":
-		return h.invoke, true
+// method is a host call. The table of a file of this package lists its own: what serves, meters or traces calls loops over Methods.
+type method struct {
+	name  string
+	serve func(*Host, context.Context, *engine.HostCall) (*engine.HostReply, error)
+}
+
+// methods are all host calls by name.
+var methods = func() map[string]method {
+	all := map[string]method{}
+	for _, table := range [][]method{fetchMethods, kvMethods, eventMethods, scriptMethods} {
+		for _, m := range table {
+			all[m.name] = m
+		}
 	}
-	return nil, false
+	return all
+}()
+
+// Methods returns the names of all host calls.
+func Methods() []string { return slices.Sorted(maps.Keys(methods)) }
+
+// MethodName returns name where it is a host call's, else "unknown": a worker names what it likes.
+func MethodName(name string) string {
+	if _, ok := methods[name]; ok {
+		return name
+	}
+	return "unknown"
 }
 
 // decode reads a call's arguments. The worker is not trusted: whatever is wrong with them is the script's TypeError.

@@ -35,6 +35,14 @@ const (
 	kvUsageAge = 10 * time.Second
 )
 
+var kvMethods = []method{
+	{"kv.get", (*Host).kvGet},             // {key} → {present, value, expiration}
+	{"kv.put", (*Host).kvPut},             // {key, value, expirationTtl} → {}
+	{"kv.delete", (*Host).kvDelete},       // {key} → {deleted}
+	{"kv.list", (*Host).kvList},           // {prefix, limit, cursor} → {keys: [{name, expiration}, …], cursor, complete}
+	{"kv.increment", (*Host).kvIncrement}, // {key, delta, expirationTtl} → {value}
+}
+
 type kvGetReply struct {
 	Present    bool            `json:"present"`
 	Value      json.RawMessage `json:"value"`

@@ -15,6 +15,10 @@ import (
 	"jsruntime/engine/text"
 )
 
+var scriptMethods = []method{
+	{"scripts.invoke", (*Host).invoke}, // {name, input} → {output}
+}
+
 const (
 	// maxDepth is the longest chain of events and invocations.
 	maxDepth = 16
