@@ -44,6 +44,22 @@ SET value = CASE WHEN kv.expires_at <= now() THEN excluded.value ELSE (kv.value:
 WHERE kv.expires_at <= now() OR kv.value ~ '^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$'
 RETURNING value;
 
+-- Compare and set: of two writers that expect the same value one finds it. Postgres looks at the row again once it has waited for its lock.
+-- name: KVSwap :execrows
+UPDATE script_kv kv SET value = @value::text, size_bytes = @size_bytes::integer, updated_at = now(),
+    expires_at = now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
+WHERE kv.tenant_id = @tenant_id AND kv.key = @key AND kv.value = @expected::text AND (kv.expires_at IS NULL OR kv.expires_at > now())
+    AND (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid));
+
+-- The same where null is expected, which is also what a script reads of a key that is absent.
+-- name: KVSwapNull :execrows
+INSERT INTO script_kv AS kv (tenant_id, key, value, size_bytes, expires_at)
+SELECT @tenant_id::uuid, @key::text, @value::text, @size_bytes::integer, now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
+WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
+ON CONFLICT (tenant_id, key) DO UPDATE
+SET value = excluded.value, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
+WHERE kv.value = 'null' OR kv.expires_at <= now();
+
 -- What a tenant's kv holds, and its own quota if its plan names one.
 -- name: KVUsage :one
 SELECT COALESCE(sum(kv.size_bytes + octet_length(kv.key)), 0)::bigint AS bytes, count(kv.key) AS keys,

@@ -185,6 +185,78 @@ func (q *Queries) KVPut(ctx context.Context, arg KVPutParams) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const kVSwap = `-- name: KVSwap :execrows
+UPDATE script_kv kv SET value = $1::text, size_bytes = $2::integer, updated_at = now(),
+    expires_at = now() + make_interval(secs => $3::float8)
+WHERE kv.tenant_id = $4 AND kv.key = $5 AND kv.value = $6::text AND (kv.expires_at IS NULL OR kv.expires_at > now())
+    AND ($7::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $8::uuid AND e.lease_token = $7::uuid))
+`
+
+type KVSwapParams struct {
+	Value       string
+	SizeBytes   int32
+	TtlSeconds  *float64
+	TenantID    uuid.UUID
+	Key         string
+	Expected    string
+	Lease       *uuid.UUID
+	ExecutionID *uuid.UUID
+}
+
+// Compare and set: of two writers that expect the same value one finds it. Postgres looks at the row again once it has waited for its lock.
+func (q *Queries) KVSwap(ctx context.Context, arg KVSwapParams) (int64, error) {
+	result, err := q.db.Exec(ctx, kVSwap,
+		arg.Value,
+		arg.SizeBytes,
+		arg.TtlSeconds,
+		arg.TenantID,
+		arg.Key,
+		arg.Expected,
+		arg.Lease,
+		arg.ExecutionID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const kVSwapNull = `-- name: KVSwapNull :execrows
+INSERT INTO script_kv AS kv (tenant_id, key, value, size_bytes, expires_at)
+SELECT $1::uuid, $2::text, $3::text, $4::integer, now() + make_interval(secs => $5::float8)
+WHERE ($6::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $7::uuid AND e.lease_token = $6::uuid))
+ON CONFLICT (tenant_id, key) DO UPDATE
+SET value = excluded.value, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
+WHERE kv.value = 'null' OR kv.expires_at <= now()
+`
+
+type KVSwapNullParams struct {
+	TenantID    uuid.UUID
+	Key         string
+	Value       string
+	SizeBytes   int32
+	TtlSeconds  *float64
+	Lease       *uuid.UUID
+	ExecutionID *uuid.UUID
+}
+
+// The same where null is expected, which is also what a script reads of a key that is absent.
+func (q *Queries) KVSwapNull(ctx context.Context, arg KVSwapNullParams) (int64, error) {
+	result, err := q.db.Exec(ctx, kVSwapNull,
+		arg.TenantID,
+		arg.Key,
+		arg.Value,
+		arg.SizeBytes,
+		arg.TtlSeconds,
+		arg.Lease,
+		arg.ExecutionID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const kVSweep = `-- name: KVSweep :execrows
 DELETE FROM script_kv WHERE (tenant_id, key) IN (
     SELECT old.tenant_id, old.key FROM script_kv old WHERE old.expires_at <= now()

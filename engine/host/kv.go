@@ -36,11 +36,12 @@ const (
 )
 
 var kvMethods = []method{
-	{"kv.get", (*Host).kvGet},             // {key} → {present, value, expiration}
-	{"kv.put", (*Host).kvPut},             // {key, value, expirationTtl} → {}
-	{"kv.delete", (*Host).kvDelete},       // {key} → {deleted}
-	{"kv.list", (*Host).kvList},           // {prefix, limit, cursor} → {keys: [{name, expiration}, …], cursor, complete}
-	{"kv.increment", (*Host).kvIncrement}, // {key, delta, expirationTtl} → {value}
+	{"kv.get", (*Host).kvGet},                     // {key} → {present, value, expiration}
+	{"kv.put", (*Host).kvPut},                     // {key, value, expirationTtl} → {}
+	{"kv.delete", (*Host).kvDelete},               // {key} → {deleted}
+	{"kv.list", (*Host).kvList},                   // {prefix, limit, cursor} → {keys: [{name, expiration}, …], cursor, complete}
+	{"kv.compareAndSet", (*Host).kvCompareAndSet}, // {key, expected, value, expirationTtl} → {written}
+	{"kv.increment", (*Host).kvIncrement},         // {key, delta, expirationTtl} → {value}
 }
 
 type kvGetReply struct {
@@ -69,41 +70,49 @@ func (h *Host) kvGet(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	return reply(kvGetReply{Present: true, Value: json.RawMessage(row.Value), Expiration: unix(row.ExpiresAt)})
 }
 
-func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
-	var args struct {
-		Key           string          `json:"key"`
-		Value         json.RawMessage `json:"value"`
-		ExpirationTTL float64         `json:"expirationTtl"`
+// kvWrite is what the calls that write a value take.
+type kvWrite struct {
+	Key           string          `json:"key"`
+	Value         json.RawMessage `json:"value"`
+	ExpirationTTL float64         `json:"expirationTtl"`
+}
+
+// admitWrite checks a write, makes room for it in the tenant's quota, and returns its time to live in seconds, nil for ever.
+func (h *Host) admitWrite(ctx context.Context, call *engine.HostCall, w *kvWrite) (ttl *float64, err error) {
+	if err := checkKey(call.Method, w.Key); err != nil {
+		return nil, err
 	}
+	if len(w.Value) == 0 {
+		return nil, typeError(call.Method, "value is missing")
+	}
+	if ttl, err = checkTTL(call.Method, w.ExpirationTTL); err != nil {
+		return nil, err
+	}
+	if len(w.Value) > h.cfg.MaxKVValueBytes {
+		return nil, &engine.HostError{
+			Name: "RangeError", Code: "kv_value_too_large",
+			Message: fmt.Sprintf("%s: the value is %d bytes of JSON, the limit of a kv value is %d bytes", call.Method, len(w.Value), h.cfg.MaxKVValueBytes),
+		}
+	}
+	if err := text.CheckJSON(w.Value); err != nil {
+		return nil, typeError(call.Method, "value "+err.Error())
+	}
+	return ttl, h.reserveKV(ctx, call.Method, call.Invocation.Script.TenantID, int64(len(w.Key)+len(w.Value)))
+}
+
+func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args kvWrite
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
-	if err := checkKey(call.Method, args.Key); err != nil {
-		return nil, err
-	}
-	if len(args.Value) == 0 {
-		return nil, typeError(call.Method, "value is missing")
-	}
-	ttl, err := checkTTL(call.Method, args.ExpirationTTL)
+	ttl, err := h.admitWrite(ctx, call, &args)
 	if err != nil {
-		return nil, err
-	}
-	if len(args.Value) > h.cfg.MaxKVValueBytes {
-		return nil, &engine.HostError{
-			Name: "RangeError", Code: "kv_value_too_large",
-			Message: fmt.Sprintf("kv.put: the value is %d bytes of JSON, the limit of a kv value is %d bytes", len(args.Value), h.cfg.MaxKVValueBytes),
-		}
-	}
-	if err := text.CheckJSON(args.Value); err != nil {
-		return nil, typeError(call.Method, "value "+err.Error())
-	}
-	tenant := call.Invocation.Script.TenantID
-	if err := h.reserveKV(ctx, call.Method, tenant, int64(len(args.Key)+len(args.Value))); err != nil {
 		return nil, err
 	}
 	lease, execution := leaseOf(call)
 	written, err := h.queries.KVPut(ctx, sqlc.KVPutParams{
-		TenantID: tenant, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl, Lease: lease, ExecutionID: execution,
+		TenantID: call.Invocation.Script.TenantID, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl,
+		Lease: lease, ExecutionID: execution,
 	})
 	switch {
 	case err != nil:
@@ -112,6 +121,46 @@ func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 		return nil, engine.ErrLeaseLost
 	}
 	return reply(struct{}{})
+}
+
+// kvCompareAndSet writes where the key has the expected value. Values are compared as JSON.stringify has written them.
+func (h *Host) kvCompareAndSet(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
+	var args struct {
+		kvWrite
+		Expected json.RawMessage `json:"expected"`
+	}
+	if err := decode(call, &args); err != nil {
+		return nil, err
+	}
+	ttl, err := h.admitWrite(ctx, call, &args.kvWrite)
+	if err != nil {
+		return nil, err
+	}
+	swap := sqlc.KVSwapParams{
+		TenantID: call.Invocation.Script.TenantID, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl,
+		Expected: string(args.Expected),
+	}
+	swap.Lease, swap.ExecutionID = leaseOf(call)
+	var written int64
+	switch swap.Expected {
+	case "":
+		return nil, typeError(call.Method, "expected is missing")
+	case "null":
+		written, err = h.queries.KVSwapNull(ctx, sqlc.KVSwapNullParams{
+			TenantID: swap.TenantID, Key: swap.Key, Value: swap.Value, SizeBytes: swap.SizeBytes, TtlSeconds: ttl, Lease: swap.Lease, ExecutionID: swap.ExecutionID,
+		})
+	default:
+		written, err = h.queries.KVSwap(ctx, swap)
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("kv compare and set: %w", err)
+	case written == 0 && call.Invocation.Live != nil && !call.Invocation.Live():
+		return nil, engine.ErrLeaseLost
+	}
+	return reply(struct {
+		Written bool `json:"written"`
+	}{written == 1})
 }
 
 func (h *Host) kvDelete(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,58 @@ func TestKV(t *testing.T) {
 	_, err = tryCall(t.Context(), h, a, "kv.put", `{"key":"k","value":"`+strings.Repeat("x", 64<<10)+`"}`)
 	he := requireHostError(t, err, "kv_value_too_large")
 	require.Equal(t, "kv.put: the value is 65538 bytes of JSON, the limit of a kv value is 65536 bytes", he.Message)
+}
+
+func TestKVCompareAndSet(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	h := newTestHost(t, Config{DB: db})
+	inv, other := newTenant(t, db, "a"), newTenant(t, db, "b")
+	written := func(want bool, args string) {
+		t.Helper()
+		require.Equal(t, fmt.Sprintf(`{"written":%t}`, want), call(t, h, inv, "kv.compareAndSet", args))
+	}
+	written(false, `{"key":"k","expected":1,"value":2}`)
+	require.Contains(t, call(t, h, inv, "kv.get", `{"key":"k"}`), `"present":false`)
+	written(true, `{"key":"k","expected":null,"value":{"b":1,"a":[2]}}`)
+	written(false, `{"key":"k","expected":null,"value":3}`)
+	written(false, `{"key":"k","expected":{"b":1},"value":3}`)
+	written(true, `{"key":"k","expected":{"b":1,"a":[2]},"value":null,"expirationTtl":100}`)
+	require.NotContains(t, call(t, h, inv, "kv.get", `{"key":"k"}`), `"expiration":null`)
+	written(true, `{"key":"k","expected":null,"value":4}`)
+	require.Contains(t, call(t, h, inv, "kv.get", `{"key":"k"}`), `"value":4,"expiration":null`)
+	require.Equal(t, `{"written":false}`, call(t, h, other, "kv.compareAndSet", `{"key":"k","expected":4,"value":5}`), "another tenant's key")
+	_, err := db.Exec(t.Context(), `UPDATE script_kv SET expires_at = now() - interval '1 s'`)
+	require.NoError(t, err)
+	written(false, `{"key":"k","expected":4,"value":5}`)
+	written(true, `{"key":"k","expected":null,"value":0}`)
+
+	// Of any number of writers that expect the same value one finds it.
+	var won atomic.Int64
+	var writers sync.WaitGroup
+	for range 8 {
+		writers.Go(func() {
+			for n := 0; n < 25; {
+				reply := call(t, h, inv, "kv.get", `{"key":"k"}`)
+				var got struct{ Value int }
+				require.NoError(t, json.Unmarshal([]byte(reply), &got))
+				reply = call(t, h, inv, "kv.compareAndSet", fmt.Sprintf(`{"key":"k","expected":%d,"value":%d}`, got.Value, got.Value+1))
+				if reply == `{"written":true}` {
+					won.Add(1)
+					n++
+				}
+			}
+		})
+	}
+	writers.Wait()
+	require.EqualValues(t, 200, won.Load())
+	require.Contains(t, call(t, h, inv, "kv.get", `{"key":"k"}`), `"value":200,`)
+	for _, args := range []string{`{"key":"k","value":1}`, `{"key":"k","expected":1}`, `{"key":"","expected":1,"value":1}`} {
+		_, err := tryCall(t.Context(), h, inv, "kv.compareAndSet", args)
+		var refused *engine.HostError
+		require.ErrorAs(t, err, &refused, args)
+		require.Equal(t, "TypeError", refused.Name)
+	}
 }
 
 func TestKVExpires(t *testing.T) {

@@ -130,6 +130,11 @@ declare module "jsruntime" {
     /** null where the key is missing or expired. */
     get<T = any>(key: string): Promise<T | null>;
     put(key: string, value: Json | object, options?: KVPutOptions): Promise<void>;
+    /**
+     * Writes value where the key has the expected value, atomically, and says whether it did. null expects that the key is missing, or has
+     * null. Values are equal where JSON.stringify gives the same text.
+     */
+    compareAndSet(key: string, expected: Json | object, value: Json | object, options?: KVPutOptions): Promise<boolean>;
     /** Whether there was one. */
     delete(key: string): Promise<boolean>;
     list(options?: KVListOptions): Promise<KVList>;

@@ -83,6 +83,15 @@
         return { key: key(k, "kv.put: key"), value: json(value, "kv.put: value"), expirationTtl: ttl(o, "kv.put") };
       }, () => undefined);
     },
+    compareAndSet(k, expected, value, opts = undefined) {
+      return call("kv.compareAndSet", () => {
+        const o = options(opts, "kv.compareAndSet: options", ["expirationTtl"]);
+        return {
+          key: key(k, "kv.compareAndSet: key"), expected: json(expected, "kv.compareAndSet: expected"), value: json(value, "kv.compareAndSet: value"),
+          expirationTtl: ttl(o, "kv.compareAndSet"),
+        };
+      }, (v) => v.written);
+    },
     delete(k) {
       return call("kv.delete", () => ({ key: key(k, "kv.delete: key") }), (v) => v.deleted);
     },

@@ -53,6 +53,7 @@ async function calls(): Promise<Json> {
   const list: KVList = await kv.list(page);
   const key = list.keys[0];
   const more: KVList = await kv.list({ ...page, cursor: list.cursor });
+  const swapped: boolean = await kv.compareAndSet("every:b", 1, { b: 2 }, put);
   const deleted: boolean = await kv.delete("every:b");
   const publish: PublishOptions = { id: crypto.randomUUID(), delaySeconds: 86_400 };
   const published: Published = await events.publish("every.later", { a: 1 }, publish);
@@ -64,7 +65,7 @@ async function calls(): Promise<Json> {
   log.error(new Error("error"));
   const first = published.eventId === again.eventId && published.executions === 0 && !published.duplicate && again.duplicate;
   return {
-    value, counted, deleted, doubled, first, expires: key !== undefined && key.expiration !== null && key.expiration > 0, name: key?.name ?? null, complete: [list.complete, more.complete],
+    value, counted, swapped, deleted, doubled, first, expires: key !== undefined && key.expiration !== null && key.expiration > 0, name: key?.name ?? null, complete: [list.complete, more.complete],
     jsruntime: shape(jsruntime), kv: shape(kv), events: shape(events), scripts: shape(scripts), log: shape(log), KVList: shape(list), keys: shape(key ?? {}), Published: shape(published),
     KVPutOptions: await optionsOf(() => kv.put("every:c", 1, { nope: 1 } as KVPutOptions)), KVListOptions: await optionsOf(() => kv.list({ nope: 1 } as KVListOptions)),
     PublishOptions: await optionsOf(() => events.publish("every.never", 1, { nope: 1 } as PublishOptions)), KVIncrementOptions: await optionsOf(() => kv.increment("every:n", 1, { nope: 1 } as KVPutOptions)),
