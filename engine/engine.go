@@ -110,8 +110,6 @@ type Config struct {
 	// TenantJIT returns how far V8 compiles a tenant's scripts, as the worker's --jit has it; empty means as WorkerArgs say. Nil means empty.
 	// It is called often. A worker keeps what it was started with: RetireTenant makes a change take effect.
 	TenantJIT func(tenantID uuid.UUID) string
-	// MapStack turns positions of a stack in compiled code into positions of the author's source. Nil leaves them.
-	MapStack func(sourceMap, stack string) string
 	// Observer is told what happens. Nil means nobody.
 	Observer Observer
 	// Logger gets the engine's log. Nil discards.
@@ -487,6 +485,7 @@ func (e *Engine) program(s *Script) *program {
 		Version:     s.Version,
 		Static:      staticContext(s),
 		Source:      []byte(s.Compiled),
+		SourceMap:   s.SourceMap,
 		MaxMemory:   s.Limits.MaxMemoryBytes,
 		LoadTime:    min(s.Limits.MaxExecutionTime, maxLoadTime),
 		Concurrency: s.Limits.MaxConcurrentRuns,

@@ -559,16 +559,13 @@ func (x *execution) answerResult() *Result {
 	return res
 }
 
-// clean bounds the texts of a Result, masks the tenant's secrets in them and maps its stack.
+// clean bounds the texts of a Result, and masks the tenant's secrets in them.
 func (x *execution) clean(res *Result) {
 	e := x.engine
 	res.Secrets = e.cfg.Secrets(x.inv.Script.TenantID)
 	res.Message = text.CleanTo(res.Secrets.Text(res.Message), maxMessageBytes)
 	if res.Stack == "" {
 		return
-	}
-	if e.cfg.MapStack != nil && x.inv.Script.SourceMap != "" {
-		res.Stack = e.cfg.MapStack(x.inv.Script.SourceMap, res.Stack)
 	}
 	res.Stack = text.CleanTo(res.Secrets.Text(res.Stack), maxStackBytes)
 }

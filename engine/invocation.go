@@ -22,7 +22,7 @@ type Script struct {
 	Type           string // scheduled, http, event, oneoff, embedded
 	Version        int
 	Compiled       string // what the worker runs: see package compile
-	SourceMap      string // source map v3 of Compiled, empty if there is none
+	SourceMap      string // of Compiled, as package compile gives it; empty if there is none
 	Handlers       []string
 	Limits         Limits
 	History        *History // nil: everything is kept
@@ -216,7 +216,7 @@ type Metrics struct {
 type Result struct {
 	Code      Code
 	Message   string // bounded (8 KiB); names limit, value and observed where a limit bit
-	Stack     string // mapped to the author's source; bounded (16 KiB)
+	Stack     string // of the author's sources, as the worker mapped it; bounded (16 KiB)
 	NoRetry   bool   // the script threw NonRetryableError
 	Output    json.RawMessage
 	Response  *Response // fetch only

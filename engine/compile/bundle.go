@@ -56,6 +56,12 @@ type bundle struct {
 // build bundles a source as TypeScript, or as TypeScript with JSX.
 func build(source string) *api.BuildResult {
 	ts := bundled(source, api.LoaderTS)
+	if plain := withoutMap(source); len(ts.Errors) > 0 && plain != source {
+		// A source map that cannot be read is no fault of the program.
+		if without := bundled(plain, api.LoaderTS); len(without.Errors) < len(ts.Errors) {
+			source, ts = plain, without
+		}
+	}
 	if len(ts.Errors) > 0 && strings.Contains(source, "</") {
 		// JSX and TypeScript's <T>casts exclude each other; the latter are tried first, and their messages are the ones shown.
 		if tsx := bundled(source, api.LoaderTSX); len(tsx.Errors) == 0 {
@@ -63,6 +69,16 @@ func build(source string) *api.BuildResult {
 		}
 	}
 	return ts
+}
+
+// withoutMap is a source whose last line names no source map.
+func withoutMap(source string) string {
+	const comment = "//# sourceMappingURL="
+	trimmed := strings.TrimRight(source, " \t\r\n")
+	if at := strings.LastIndexByte(trimmed, '\n') + 1; strings.HasPrefix(trimmed[at:], comment) {
+		return source[:at]
+	}
+	return source
 }
 
 // bundled calls esbuild, more than once where the source has a top-level await or imports of patterns.

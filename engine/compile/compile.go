@@ -11,6 +11,8 @@ import (
 
 	"github.com/evanw/esbuild/pkg/api"
 	"github.com/google/uuid"
+
+	"jsruntime/engine/internal/sourcemap"
 )
 
 // Bounds in bytes.
@@ -51,7 +53,7 @@ type Input struct {
 // Output is a compiled script. It is immutable and may be shared.
 type Output struct {
 	Compiled  string   // see doc.go
-	SourceMap string   // source map v3 of Compiled, without the source's text
+	SourceMap string   // of Compiled, as package sourcemap packs it; empty where there is none
 	SHA256    string   // of the source, hex
 	Handlers  []string // seen in the default export, in the order of fetch, scheduled, event, run
 	Open      bool     // the default export could not be seen through: Handlers may lack some
@@ -105,7 +107,7 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 	out := &Output{SHA256: in.hash()}
 	for _, f := range result.OutputFiles {
 		if strings.HasSuffix(f.Path, ".map") {
-			out.SourceMap = compactMap(string(f.Contents))
+			out.SourceMap = sourcemap.Pack(string(f.Contents), sourceFile)
 		} else {
 			out.Compiled = nameImports(strings.TrimSuffix(string(f.Contents), "\n"))
 		}

@@ -112,7 +112,6 @@ func TestModulesOfNodeAreBundled(t *testing.T) {
 	size := func(source string) int {
 		out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "run"})
 		require.NoError(t, err, source)
-		require.NotContains(t, out.SourceMap, "node", source)
 		return len(out.Compiled)
 	}
 	plain := size("export default { run() {} }")
@@ -131,26 +130,6 @@ func TestModulesOfNodeAreBundled(t *testing.T) {
 	} {
 		size(source)
 	}
-}
-
-func TestMapStack(t *testing.T) {
-	t.Parallel()
-	source := "interface A {}\n\nexport default {\n  fetch() {\n    throw new Error('x')\n  }\n}\n"
-	out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "fetch"})
-	require.NoError(t, err)
-	line := 0
-	for i, l := range strings.Split(out.Compiled, "\n") {
-		if strings.Contains(l, "throw new Error") {
-			require.Equal(t, "    throw new Error(\"x\");", l)
-			line = i + 1
-		}
-	}
-	require.Positive(t, line)
-	stack := "Error: x\n    at Object.fetch (my script.js:" + itoa(line) + ":11)\n    at my script.js:1:1\n    at <anonymous>"
-	require.Equal(t, "Error: x\n    at Object.fetch (my script.ts:5:11)\n    at my script.js:1:1\n    at <anonymous>", compile.MapStack(out.SourceMap, stack))
-	require.Equal(t, stack, compile.MapStack("", stack))
-	require.Equal(t, stack, compile.MapStack("{", stack))
-	require.Equal(t, stack, compile.MapStack(`{"version":3,"mappings":"!!!"}`, stack))
 }
 
 func itoa(n int) string {
@@ -246,13 +225,5 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		require.NotContains(t, out.Compiled, "\x00")
-		compile.MapStack(out.SourceMap, "at x.js:5:7 at x.js:999999999:1")
-	})
-}
-
-func FuzzMapStack(f *testing.F) {
-	f.Add(`{"version":3,"mappings":";;AAAA,OAAO"}`, "at x.js:3:7 (x.js:0:0)")
-	f.Fuzz(func(_ *testing.T, sourceMap, stack string) {
-		compile.MapStack(sourceMap, stack)
 	})
 }

@@ -1,5 +1,5 @@
-// Package compile turns a script's source, TypeScript or JavaScript, into the one classic script that a worker runs, and maps
-// stack traces back to the source.
+// Package compile turns a script's source, TypeScript or JavaScript, into the one classic script that a worker runs, with the source map
+// by which the worker names places of the source in stack traces (see package sourcemap).
 //
 // # What comes out
 //
@@ -12,7 +12,8 @@
 // The worker evaluates it, and calls it with module = {exports: {}}, its exports, a require that knows "jsruntime" and throws for every
 // other name, import.meta, functions for the import() and require() of patterns (patterns.go), and the one that an import() calls. The handlers are then members of
 // module.exports.default, or of module.exports where the source was CommonJS. The source map already counts the wrapper, so that a
-// position in Compiled needs no correction: nothing may be put before Compiled on its first line.
+// position in Compiled needs no correction: nothing may be put before Compiled on its first line. A source
+// map that the source carries as a comment is followed to the sources that it names.
 //
 // With a top-level await the function is async, and the worker calls it within the script's first execution.
 //

@@ -120,7 +120,6 @@ func (w Worker) Start(t testing.TB, change func(*engine.Config)) *engine.Engine 
 	t.Helper()
 	return Start(t, func(c *engine.Config) {
 		c.WorkerPath, c.WorkerArgs = w.Path, w.Args
-		c.MapStack = compile.MapStack
 		if change != nil {
 			change(c)
 		}

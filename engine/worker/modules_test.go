@@ -16,7 +16,7 @@ func (n *node) loadSource(slot uint32, source string) wire.Loaded {
 	n.t.Helper()
 	out, err := compile.Compile(n.t.Context(), compile.Input{Source: source, Handler: "run"})
 	require.NoError(n.t, err, source)
-	n.send(&wire.Load{Slot: slot, MaxMemory: 64 << 20, Name: "demo", Static: []byte(`{"scriptType":"oneoff"}`), Source: []byte(out.Compiled)})
+	n.send(&wire.Load{Slot: slot, MaxMemory: 64 << 20, Name: "demo", Static: []byte(`{"scriptType":"oneoff"}`), Source: []byte(out.Compiled), SourceMap: out.SourceMap})
 	k, p, err := n.r.Next()
 	require.NoError(n.t, err)
 	require.Equal(n.t, wire.KindLoaded, k)
@@ -64,7 +64,7 @@ func TestModuleThatTheTopLevelNeeds(t *testing.T) {
 	loaded := spawn(t).lease().loadSource(1, `const fs = require("node:fs"); export default { run() { return fs } }`)
 	require.Equal(t, "boot_error", loaded.Code)
 	require.Contains(t, loaded.Message, "node:fs")
-	require.Contains(t, loaded.Stack, "demo.js")
+	require.Contains(t, loaded.Stack, "demo.ts")
 }
 
 // A script with a top-level await is loaded within its first execution, and may call the node there.

@@ -113,7 +113,7 @@ func TestNodeModulesByOtherWays(t *testing.T) {
 		`const { Buffer } = require("buffer"); await 1; module.exports = { run() { return require("crypto").createHash("sha1").update(Buffer.from("a")).digest("hex").slice(0, 8) } }`:                                                                                     `"86f7e437"`,
 		`import { AsyncLocalStorage } from "node:async_hooks"; import { inspect } from "util"; const als = new AsyncLocalStorage(); const top = await als.run(1, async () => { await 0; return als.getStore() }); export default { run() { return [top, inspect([1])] } }`: `[1,"[ 1 ]"]`,
 		`export default { async run() { try { return (await import("node:path")).default.join("a", "b") } catch (e) { return e.code } } }`:                                                                                                                                 `"a/b"`,
-		`import assert from "assert"; export default { run() { try { assert.deepStrictEqual({ a: 1 }, { a: 2 }) } catch (e) { return [e.message.includes("a: 1"), e.stack.includes("demo.js")] } } }`:                                                                      `[true,true]`,
+		`import assert from "assert"; export default { run() { try { assert.deepStrictEqual({ a: 1 }, { a: 2 }) } catch (e) { return [e.message.includes("a: 1"), e.stack.includes("demo.ts:1:")] } } }`:                                                                   `[true,true]`,
 	} {
 		require.Empty(t, n.loadSource(1, source).Code, source)
 		m := n.runOf(1, "null")

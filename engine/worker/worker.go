@@ -478,7 +478,9 @@ func (w *worker) load(m *wire.Load) {
 	w.cur.begin(0, s.iso, time.Now(), bootWall, 0, 0)
 	w.dog.stir()
 	w.cur.enter()
-	failure, err := s.iso.Load(m.Name, string(m.Source), string(m.Static), string(w.lease.Env), w.lease.TenantID, w.lease.TenantSlug)
+	failure, err := s.iso.Load(&isolate.Script{
+		Name: m.Name, Source: string(m.Source), SourceMap: m.SourceMap, Static: string(m.Static), Env: string(w.lease.Env), TenantID: w.lease.TenantID, TenantSlug: w.lease.TenantSlug,
+	})
 	w.cur.leave()
 	end, terminated, _, _ := w.cur.end()
 	usage := s.iso.Usage()

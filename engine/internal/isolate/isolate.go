@@ -110,8 +110,8 @@ type Isolate struct {
 	left    int  // contexts of versions before, which V8 has not been asked to free
 	collect bool // the next context begins with a collection
 
-	held []*v8.Value // what callbacks returned: V8 reads it after the callback, so it is released at the next call
-	name string
+	held   []*v8.Value // what callbacks returned: V8 reads it after the callback, so it is released at the next call
+	places *places     // of the script that was loaded last; nil: none was
 }
 
 func (i *Isolate) newContext() error {
@@ -186,7 +186,7 @@ async run(input){return input}}}})`
 // warm lets V8 compile what a script's first execution needs, which would otherwise be most of that execution's time. It runs a script
 // of our own in the context that New made, and replaces the context by a fresh one: what was compiled belongs to the isolate.
 func (i *Isolate) warm() error {
-	if f, err := i.Load("warm", warmSource, `{"scriptType":"http"}`, "{}", "", ""); err != nil || f != nil {
+	if f, err := i.Load(&Script{Name: "warm", Source: warmSource, Static: `{"scriptType":"http"}`}); err != nil || f != nil {
 		return fmt.Errorf("warm: load: %v, %w", f, err)
 	}
 	for _, s := range []Start{
@@ -209,7 +209,7 @@ func (i *Isolate) warm() error {
 		}
 	}
 	i.closeContext()
-	i.name = ""
+	i.places = nil
 	if err := i.newContext(); err != nil {
 		return err
 	}
@@ -398,11 +398,20 @@ func (i *Isolate) releaseHeld() {
 // script is after some 90 versions: 17 MiB of a process that needs three. A collection takes as long as making three contexts.
 const maxLeft = 8
 
-// Load evaluates a script, whose value is a function of module, exports and require (see package compile), in a new context, or
-// in the one that New made. A Failure says why it does not load; an error is
-// errTerminated's kind: the isolate is to be dropped.
-func (i *Isolate) Load(name, source, static, env, tenantID, tenantSlug string) (*Failure, error) {
-	if i.name != "" {
+// Script is what Load evaluates.
+type Script struct {
+	Name                 string
+	Source               string // its value is a function of module, exports and require: see package compile
+	SourceMap            string // of Source, as package sourcemap packs it; may be empty
+	Static               string // JSON: the part of ctx that does not change between executions
+	Env                  string // JSON; empty: {}
+	TenantID, TenantSlug string
+}
+
+// Load evaluates a script in a new context, or in the one that New made. A Failure says why it does not load; an error is errTerminated's
+// kind: the isolate is to be dropped.
+func (i *Isolate) Load(s *Script) (*Failure, error) {
+	if i.places != nil {
 		i.closeContext()
 		i.left++
 		i.collect = i.left >= maxLeft
@@ -410,18 +419,23 @@ func (i *Isolate) Load(name, source, static, env, tenantID, tenantSlug string) (
 			return nil, err
 		}
 	}
-	i.name = name + ".js"
+	i.places = newPlaces(s.Name, s.SourceMap)
+	source := s.Source
 	if strings.IndexByte(source, 0) >= 0 {
 		return &Failure{Code: "boot_error", Message: "the source contains a NUL character"}, nil
 	}
-	define, err := i.ctx.RunScript(source, i.name)
+	define, err := i.ctx.RunScript(source, scriptOrigin)
 	if err != nil {
 		var js *v8.JSError
 		if errors.As(err, &js) {
 			if strings.HasPrefix(js.Message, "ExecutionTerminated") {
 				return nil, errTerminated
 			}
-			return &Failure{Code: "boot_error", Message: Bound(js.Message, MaxMessage), Stack: i.cleanStack(js.StackTrace)}, nil
+			stack := js.StackTrace
+			if js.Location != "" && !strings.Contains(stack, "\n    at ") {
+				stack = js.Message + "\n    at " + js.Location // V8 did not take the text: no frame says where
+			}
+			return &Failure{Code: "boot_error", Message: Bound(js.Message, MaxMessage), Stack: i.places.clean(stack)}, nil
 		}
 		return nil, err
 	}
@@ -429,11 +443,11 @@ func (i *Isolate) Load(name, source, static, env, tenantID, tenantSlug string) (
 	if !define.IsFunction() {
 		return &Failure{Code: "boot_error", Message: "the source's value is not a function"}, nil
 	}
-	strs := []string{static, env, tenantID, tenantSlug}
+	strs := []string{s.Static, s.Env, s.TenantID, s.TenantSlug}
 	var values [5]v8.Valuer
 	values[0] = define
-	for n, s := range strs {
-		v, err := v8.NewValue(i.v8, s)
+	for n, str := range strs {
+		v, err := v8.NewValue(i.v8, str)
 		if err != nil {
 			return nil, fmt.Errorf("argument: %w", err)
 		}
@@ -492,22 +506,7 @@ func (i *Isolate) failure(text string) Failure {
 	message, _ := parts[1].(string)
 	stack, _ := parts[2].(string)
 	noRetry, _ := parts[3].(bool)
-	return Failure{Code: code, Message: Bound(message, MaxMessage), Stack: i.cleanStack(stack), NoRetry: noRetry}
-}
-
-// cleanStack drops frames of the web API's own code.
-func (i *Isolate) cleanStack(stack string) string {
-	if strings.Contains(stack, "jsruntime:webapi") {
-		lines := strings.Split(stack, "\n")
-		kept := lines[:0]
-		for _, l := range lines {
-			if !strings.Contains(l, "jsruntime:webapi") {
-				kept = append(kept, l)
-			}
-		}
-		stack = strings.Join(kept, "\n")
-	}
-	return Bound(stack, MaxStack)
+	return Failure{Code: code, Message: Bound(message, MaxMessage), Stack: i.places.clean(stack), NoRetry: noRetry}
 }
 
 // Start of an execution.

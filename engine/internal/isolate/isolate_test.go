@@ -59,7 +59,7 @@ func load(t testing.TB, source string) (*Isolate, *quiet) {
 	require.NoError(t, err)
 	t.Cleanup(i.Close)
 	require.NoError(t, shared.Check(i))
-	f, err := i.Load("demo", source, `{"scriptType":"http"}`, "{}", "t", "slug")
+	f, err := i.Load(&Script{Name: "demo", Source: source, Static: `{"scriptType":"http"}`, TenantID: "t", TenantSlug: "slug"})
 	require.NoError(t, err)
 	require.Nil(t, f)
 	return i, q
@@ -99,10 +99,10 @@ func TestWarmLeavesNothing(t *testing.T) {
 	// The second Load has a context that warm had nothing to do with.
 	var texts [2]string
 	for n := range texts {
-		f, err := i.Load("own", `(function(module){module.exports={default:{fetch(request,env,ctx){
+		f, err := i.Load(&Script{Name: "own", Source: `(function(module){module.exports={default:{fetch(request,env,ctx){
 			const names=Object.getOwnPropertyNames(globalThis).join();
 			globalThis.count=(globalThis.count??0)+1;
-			return Response.json({count,id:ctx.executionId,tenant:ctx.tenantId,env:Object.keys(env),names})}}}})`, `{"scriptType":"http"}`, `{"A":"b"}`, "t", "slug")
+			return Response.json({count,id:ctx.executionId,tenant:ctx.tenantId,env:Object.keys(env),names})}}}})`, Static: `{"scriptType":"http"}`, Env: `{"A":"b"}`, TenantID: "t", TenantSlug: "slug"})
 		require.NoError(t, err)
 		require.Nil(t, f)
 		var o Outcome
@@ -127,7 +127,7 @@ func BenchmarkFirstFetch(b *testing.B) {
 		require.NoError(b, err)
 		require.NoError(b, i.warm())
 		b.StartTimer()
-		_, err = i.Load("demo", fetchSource, `{"scriptType":"http"}`, "{}", "t", "slug")
+		_, err = i.Load(&Script{Name: "demo", Source: fetchSource, Static: `{"scriptType":"http"}`, TenantID: "t", TenantSlug: "slug"})
 		require.NoError(b, err)
 		require.NoError(b, i.Begin(s))
 		require.True(b, i.Done())
@@ -145,7 +145,7 @@ func TestContextsOfVersionsBeforeAreFreed(t *testing.T) {
 	s := fetchStart()
 	most := uint64(0)
 	for range 10 * maxLeft {
-		f, err := i.Load("demo", fetchSource, `{"scriptType":"http"}`, "{}", "t", "slug")
+		f, err := i.Load(&Script{Name: "demo", Source: fetchSource, Static: `{"scriptType":"http"}`, TenantID: "t", TenantSlug: "slug"})
 		require.NoError(t, err)
 		require.Nil(t, f)
 		require.NoError(t, i.Begin(s))

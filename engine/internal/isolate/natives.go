@@ -35,7 +35,7 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 	op, text := args[0].String(), args[1].String()
 	switch op { // those without a reply
 	case "log":
-		if text != "" && !i.host.Log(int(text[0]-'0'), text[1:]) {
+		if text != "" && !i.host.Log(int(text[0]-'0'), i.places.text(text[1:])) {
 			i.control[ctlLogClosed] = 1
 		}
 		return nil, nil
@@ -94,6 +94,8 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 			return nil, errors.New("native: no holder")
 		}
 		return nil, nil
+	case "place":
+		return i.answer(i.places.op(text), nil, nil)
 	case "usage":
 		cpu, logBytes := i.host.Used()
 		u := i.Usage()

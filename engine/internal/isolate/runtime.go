@@ -44,6 +44,8 @@ func New(cfg Config) (*Runtime, error) {
 	}
 	flags = append(flags,
 		"--disallow-code-generation-from-strings",
+		// A stack that overflows leaves no room to find out later where it was: errors would name no place.
+		"--no-enable-lazy-source-positions",
 		// No helper threads: one tenant's garbage collection then costs that tenant's worker, and is counted as its CPU time.
 		"--single-threaded",
 	)

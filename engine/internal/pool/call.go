@@ -20,6 +20,7 @@ type Program struct {
 	Version     int
 	Static      []byte // see wire.Load
 	Source      []byte
+	SourceMap   string
 	MaxMemory   int64
 	LoadTime    time.Duration // how long Load may take
 	Concurrency int           // max_concurrent_runs; 0 means no bound

@@ -136,7 +136,7 @@ func (l *lane) load(sl *slot, prog *Program, now time.Time) {
 	if err := l.cgroup.Limit(l.pool.allow(l.worker)); err != nil {
 		l.pool.cfg.Logger.Warn("a worker's cgroup does not take its limit", "worker_pid", l.pid, "error", err)
 	}
-	l.send(&wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source})
+	l.send(&wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source, SourceMap: prog.SourceMap})
 	l.arm(now.Add(prog.LoadTime))
 	l.pool.place.Loading(l.seat, prog.Script, now)
 }

@@ -34,6 +34,8 @@
 //	                                   "codec.next"  text = name: what else comes of it      → Uint8Array, empty: write more
 //	                                   "codec.close" text = name: the data ends              → Uint8Array
 //	                                   "codec.drop"  text = name
+//	                                   "place"       text = "line:column" of the compiled script → string: "file:line:column" of the
+//	                                                 author's sources, "" for code of ours
 //	                                   "url.toASCII" text = domain                           → string (IDNA, "" if invalid)
 //	                                   "crypto"      text = JSON {op, …}; bytes = the inputs → Uint8Array or JSON string
 //	texts                            an object whose getters convert its text and bytes in C++: see v8text_linux.cc of package isolate.
@@ -45,6 +47,7 @@
 //	now()                            milliseconds since the execution began, as a float
 //	execution                        the current one: {id, trigger, attempt, deadline, params, signal …}, undefined at load time
 //	log(level, text)                 one line of the execution's log (0 debug … 3 error); bounded and truncated there
+//	stackOf(error)                   its stack, with those of its cause and errors; "" for what has none
 //	inspect(value, opts?)            the text that console.log prints for a value (from console.js)
 //	reportError(error)               an error that nothing caught (a throwing timer or listener): fails the execution
 //	report(error)                    the same
@@ -92,6 +95,13 @@
 // Load.Static and Run.Context are JSON objects whose members become those of ctx: organizationId, scriptId, scriptName,
 // version, limits from the former; executionId, trigger, attempt from the latter; tenantId and tenantSlug from Lease.
 // Input shapes that the node sends: scheduled {cron, scheduledTime, timezone}; event {id, type, time, data}; run any JSON.
+//
+// # Stacks
+//
+// boot.js puts a function into Error.prepareStackTrace, which V8 calls when an error's stack is first read. It names the places of the
+// author's sources, and leaves out frames of our own: so e.stack, what console prints of an error, and how an execution failed have the same
+// text. A script may put its own function there, as in Node; what it makes of raw positions is mapped where it reaches the log or an
+// execution's error.
 //
 // # Conformance
 //

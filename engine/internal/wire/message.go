@@ -77,9 +77,10 @@ func ParseLease(p []byte) (m Lease, err error) {
 type Load struct {
 	Slot      uint32
 	MaxMemory uint64 // bytes: max_memory_bytes of this script
-	Name      string // of the script, for stack traces: "<name>.js"
+	Name      string // of the script, for stack traces: "<name>.ts"
 	Static    []byte // JSON object: the part of ctx that does not change between executions (see webapi's doc.go)
 	Source    []byte // compiled, without NUL
+	SourceMap string // of Source, as package sourcemap packs it; may be empty
 }
 
 // Append implements Message.
@@ -90,6 +91,7 @@ func (m *Load) Append(b []byte) []byte {
 	b = appendBytes(b, m.Name)
 	b = appendBytes(b, m.Static)
 	b = appendBytes(b, m.Source)
+	b = appendBytes(b, m.SourceMap)
 	return EndFrame(b, at)
 }
 
@@ -101,6 +103,7 @@ func ParseLoad(p []byte) (m Load, err error) {
 	m.Name = d.String()
 	m.Static = d.Bytes()
 	m.Source = d.Bytes()
+	m.SourceMap = d.String()
 	return m, d.Close()
 }
 

@@ -80,7 +80,7 @@
     MapPrototypeGet, MapPrototypeSet, MapPrototypeDelete, MapPrototypeHas, MapPrototypeClear, MapPrototypeGetSize, MapPrototypeForEach,
     StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeIncludes, SymbolPrototypeToString,
     TypeError: TypeErrorCtor, TypedArrayPrototypeGetLength, TypedArrayPrototypeSet, Uint8Array: U8, EvalError: EvalErrorCtor, SyntaxError: SyntaxErrorCtor,
-    ReferenceError: ReferenceErrorCtor, URIError: URIErrorCtor,
+    ReferenceError: ReferenceErrorCtor, URIError: URIErrorCtor, StringPrototypeLastIndexOf, ArrayIsArray: isArray,
   } = primordials;
 
   function isObject(v) {
@@ -239,20 +239,130 @@
   }
   const maxShown = 2n ** 256n;
 
+  // stackOf is an error's stack, followed by those of its cause and of an AggregateError's errors, each a little further in. Values that
+  // are no errors have no stack.
   function stackOf(v) {
-    let stack = "";
     try {
-      for (let depth = 0; depth < 4 && isObject(v); depth++) {
-        const s = property(v, "stack");
-        if (typeof s !== "string") break;
-        stack += (depth === 0 ? "" : "\nCaused by: ") + cut(s, maxStack);
-        v = property(v, "cause");
-      }
+      if (!isObject(v) || typeof property(v, "stack") !== "string") return "";
+      const found = { __proto__: null, text: "", seen: [] };
+      addStack(found, v, "", 0);
+      return cut(found.text, maxStack);
     } catch {
-      // a stack that cannot be read is no stack
+      return ""; // a stack that cannot be read is no stack
     }
-    return cut(stack, maxStack);
   }
+
+  // Bounds of stackOf: how deep, how many errors of one, and how much of each but the first.
+  const maxCauses = 8, maxErrors = 10, maxCauseStack = 4096;
+
+  function addStack(found, v, indent, depth) {
+    for (let i = 0; i < found.seen.length; i++) {
+      if (found.seen[i] === v) {
+        found.text += "[an error that stands above]";
+        return;
+      }
+    }
+    let stack = isObject(v) ? property(v, "stack") : undefined;
+    // What is no error is shown as console shows it: JSON would call its getters.
+    if (typeof stack !== "string" || stack === "") stack = isObject(v) ? core.inspect(v, { depth: 1 }) : messageOf(v);
+    stack = cut(stack, depth === 0 ? maxStack >> 1 : maxCauseStack);
+    found.text += indent === "" ? stack : ArrayPrototypeJoin(StringPrototypeSplit(stack, "\n"), "\n" + indent);
+    if (!isObject(v) || found.text.length > maxStack) return;
+    ArrayPrototypePush(found.seen, v);
+    const cause = property(v, "cause"), errors = property(v, "errors"), isList = isArray(errors);
+    if (depth === maxCauses) {
+      if (cause !== undefined || isList) found.text += `\n${indent}[and what caused it]`;
+      return;
+    }
+    if (cause !== undefined) {
+      found.text += `\n${indent}Caused by: `;
+      addStack(found, cause, indent + "  ", depth + 1);
+    }
+    if (isList) {
+      const n = errors.length;
+      for (let i = 0; i < n && i < maxErrors && found.text.length <= maxStack; i++) {
+        found.text += `\n${indent}Error ${i + 1} of ${n}: `;
+        addStack(found, property(errors, i), indent + "  ", depth + 1);
+      }
+      if (n > maxErrors) found.text += `\n${indent}[and ${n - maxErrors} more errors]`;
+    }
+  }
+
+  // ---- stacks ----
+
+  // V8 asks Error.prepareStackTrace for the text of a stack when the stack is first read: an error whose stack is not read costs nothing.
+  // It is an ordinary property, as in Node: a script may put its own in.
+  const ownOrigin = "jsruntime:webapi", scriptOrigin = "jsruntime:script"; // the names that the worker gives to its scripts
+  const siteMethods = (() => {
+    ErrorCtor.prepareStackTrace = (_, sites) => sites;
+    const site = getPrototypeOf(new ErrorCtor().stack[0]);
+    delete ErrorCtor.prepareStackTrace;
+    return {
+      __proto__: null, file: uncurryThis(site.getScriptNameOrSourceURL), line: uncurryThis(site.getLineNumber), column: uncurryThis(site.getColumnNumber),
+      text: uncurryThis(site.toString),
+    };
+  })();
+
+  // places keeps what native said of positions: programs fail at the same places again and again.
+  let places = new SafeMap();
+  const maxPlaces = 2000, maxColumn = 1 << 23;
+
+  function placeOf(line, column) {
+    const key = line * maxColumn + column;
+    let place = MapPrototypeGet(places, key);
+    if (place === undefined) {
+      place = native("place", `${line}:${column}`);
+      if (MapPrototypeGetSize(places) >= maxPlaces) MapPrototypeClear(places);
+      MapPrototypeSet(places, key, place);
+    }
+    return place;
+  }
+
+  // frameOf is a frame's text, "" for a frame of ours.
+  function frameOf(site) {
+    const text = siteMethods.text(site);
+    if (siteMethods.file(site) !== scriptOrigin) return text;
+    const line = siteMethods.line(site), column = siteMethods.column(site), place = placeOf(line, column);
+    if (place === "") return "";
+    const raw = `${scriptOrigin}:${line}:${column}`, at = StringPrototypeLastIndexOf(text, raw);
+    return at < 0 ? text : StringPrototypeSlice(text, 0, at) + place + StringPrototypeSlice(text, at + raw.length);
+  }
+
+  // headOf is what Error.prototype.toString gives, but for objects in place of texts: they are not asked for a text.
+  function headOf(error) {
+    const part = (key, otherwise) => {
+      const v = property(error, key);
+      return v === undefined || typeof v === "symbol" || isObject(v) ? otherwise : `${v}`;
+    };
+    const name = part("name", "Error"), message = part("message", "");
+    return name === "" ? message : message === "" ? name : `${name}: ${message}`;
+  }
+
+  function formatStack(error, sites) {
+    const text = headOf(error);
+    // From the outermost on: a frame of V8's that one of ours has called is ours as well.
+    let frames = "", ours = false;
+    for (let i = sites.length - 1; i >= 0; i--) {
+      const file = siteMethods.file(sites[i]);
+      if (file === ownOrigin) ours = true;
+      else if (file === scriptOrigin) ours = false;
+      if (ours) continue;
+      const frame = frameOf(sites[i]);
+      if (frame !== "") frames = `\n    at ${frame}${frames}`;
+    }
+    return text + frames;
+  }
+
+  ObjectDefineProperty(ErrorCtor, "prepareStackTrace", {
+    __proto__: null, writable: true, enumerable: false, configurable: true,
+    value: { prepareStackTrace(error, sites) {
+      try {
+        return formatStack(error, sites);
+      } catch {
+        return "Error: its stack cannot be shown"; // there was no room on the stack for this, perhaps
+      }
+    } }.prepareStackTrace,
+  });
 
   // failure makes the text of a failed execution's result. It is put together by hand: JSON.stringify would look for toJSON
   // methods on prototypes that belong to the script.
@@ -348,6 +458,7 @@
     now,
     execution: undefined,
     log,
+    stackOf,
     inspect(value, options) {
       return use("console").inspect(value, options);
     },

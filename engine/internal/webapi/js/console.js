@@ -406,7 +406,9 @@
 
   function errorText(ctx, v, keys) {
     let stack = v.stack;
-    const name = `${v.name}`, message = `${v.message}`;
+    // An object in place of a text is not asked for one: it may never answer.
+    const part = (x) => isObject(x) ? "" : typeof x === "symbol" ? SymbolPrototypeToString(x) : `${x}`;
+    const name = part(v.name), message = part(v.message);
     const head = message === "" ? name : `${name}: ${message}`;
     if (typeof stack !== "string" || stack === "") stack = `[${head}]`;
     else if (!StringPrototypeIncludes(stack, message) || (!StringPrototypeStartsWith(stack, name) && StringPrototypeStartsWith(stack, "Error"))) {
@@ -666,8 +668,9 @@
     trace(...args) {
       const e = /** @type {any} */ ({ name: "Trace", message: formatArgs(args) });
       P.ErrorCaptureStackTrace(e, console.trace);
-      const at = StringPrototypeIndexOf(e.stack, "\n    at ");
-      print(3, `Trace${e.message === "" ? "" : `: ${e.message}`}${at < 0 ? "" : StringPrototypeSlice(e.stack, at)}`);
+      const stack = typeof e.stack === "string" ? e.stack : ""; // a script may format stacks itself
+      const at = StringPrototypeIndexOf(stack, "\n    at ");
+      print(3, `Trace${e.message === "" ? "" : `: ${e.message}`}${at < 0 ? "" : StringPrototypeSlice(stack, at)}`);
     },
     dir(value, options) { print(1, inspect(value, options)); },
     dirxml(...args) { print(1, formatArgs(args)); },

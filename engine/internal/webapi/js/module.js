@@ -5,7 +5,7 @@
   const {
     ArrayPrototypePush, Error, ErrorCaptureStackTrace, JSONParse, JSONStringify, NumberIsFinite, NumberIsInteger, NumberIsSafeInteger, ObjectDefineProperty,
     ObjectFreeze, ObjectKeys, PromisePrototypeThen, PromiseReject, RangeError, StringPrototypeIsWellFormed, StringPrototypeIncludes, StringPrototypeTrim, TypeError,
-    DateNow, DatePrototypeGetTime,
+    DateNow, DatePrototypeGetTime, ErrorIsError,
   } = core.primordials;
   const { isObject } = core.use("webidl");
 
@@ -137,6 +137,15 @@
     },
   };
 
+  // shown is what JSON has for a member of fields: an error's stack, of which JSON would show nothing.
+  function shown(_, v) {
+    return isError(v) ? core.stackOf(v) || `${v}` : v;
+  }
+
+  function isError(v) {
+    return isObject(v) && (ErrorIsError !== undefined ? ErrorIsError(v) : v instanceof Error);
+  }
+
   // Fields follow the message as JSON, so that a log line can be read by people and taken apart by programs.
   function line(level, name) {
     return (message, fields = undefined) => {
@@ -147,7 +156,7 @@
       }
       let more;
       try {
-        more = JSONStringify(fields);
+        more = JSONStringify(fields, shown);
       } catch {
         more = undefined;
       }

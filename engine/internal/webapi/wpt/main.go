@@ -302,7 +302,7 @@ func (r *runner) runFile(file, variant string) (results []result, failure string
 	defer iso.Close()
 	h.iso = iso
 	static, _ := json.Marshal(map[string]any{"scriptType": "oneoff", "limits": map[string]any{}, "baseURL": location})
-	f, err := iso.Load("test", source, string(static), "{}", "t", "t")
+	f, err := iso.Load(&isolate.Script{Name: "test", Source: source, Static: string(static), TenantID: "t", TenantSlug: "t"})
 	if err != nil {
 		return nil, "load: " + err.Error()
 	}
