@@ -270,7 +270,7 @@ func protect(h http.Header) {
 
 // writeProblem answers with p.
 func writeProblem(c *gin.Context, p *Problem) {
-	for name, values := range p.header {
+	for name, values := range p.Header {
 		for _, v := range values {
 			c.Writer.Header().Set(name, v)
 		}

@@ -110,7 +110,7 @@ func precondition(ctx context.Context, now string) error {
 		detail = `header.If-Match: not a list of entity tags such as "17"; the object's ETag is ` + now + "."
 	}
 	p := newProblem(http.StatusPreconditionFailed, "precondition_failed", detail)
-	p.header.Set("ETag", now)
+	p.Header.Set("ETag", now)
 	return p
 }
 

@@ -13,59 +13,23 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"jsruntime/engine"
 	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
+	"jsruntime/httpapi/problem"
 )
 
-// Problem is the body of every error answer (RFC 9457). It holds nothing of ours: no stack, no SQL, no path.
-type Problem struct {
-	Type   string `json:"type" doc:"A URI that identifies the kind of problem."`
-	Title  string `json:"title" doc:"The status in words."`
-	Status int    `json:"status" doc:"The HTTP status."`
-	Detail string `json:"detail" doc:"What is wrong with this request, for a person."`
-	Code   string `json:"code" doc:"What is wrong, for a program. Stable."`
-	// ExecutionID is set where a script ran and failed.
-	ExecutionID *uuid.UUID     `json:"execution_id,omitempty" format:"uuid" doc:"The execution that failed, where a script was run."`
-	Errors      []ProblemError `json:"errors,omitempty" nullable:"false" doc:"Each fault by itself."`
-
-	header http.Header
-}
+// Problem is the body of every error answer: see package problem.
+type Problem = problem.Problem
 
 // ProblemError is one fault of a request.
-type ProblemError struct {
-	Location string `json:"location" doc:"Where: body.name, query.limit, path.id, source:LINE:COLUMN."`
-	Message  string `json:"message" doc:"What is wrong there."`
-	Value    any    `json:"value,omitempty" doc:"What was there, where it is short."`
-}
-
-// Error makes a Problem an error.
-func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
-
-// GetStatus gives huma the status.
-func (p *Problem) GetStatus() int { return p.Status }
-
-// GetHeaders gives huma headers that go with the problem.
-func (p *Problem) GetHeaders() http.Header { return p.header }
-
-// ContentType gives huma the media type of problems.
-func (p *Problem) ContentType(string) string { return "application/problem+json" }
+type ProblemError = problem.Fault
 
 func newProblem(status int, code, detail string, faults ...ProblemError) *Problem {
-	return &Problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Errors: faults,
-		header: http.Header{},
-	}
-}
-
-// retryAfter says when to try again, in whole seconds and at least one.
-func (p *Problem) retryAfter(d time.Duration) *Problem {
-	p.header.Set("Retry-After", strconv.Itoa(max(1, int((d+time.Second-1)/time.Second))))
-	return p
+	return problem.New(status, code, detail, faults...)
 }
 
 // invalid is a 422 that names one field.
@@ -116,7 +80,7 @@ func databaseProblem(err *pgconn.PgError) *Problem {
 	case err.Code == "JSR02":
 		return tenantSuspended()
 	case err.Code == "JSR03":
-		return newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").retryAfter(5 * time.Second)
+		return newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").RetryAfter(5 * time.Second)
 	case err.Code == "JSR04":
 		// The publishing function's own words, which begin with the field.
 		field, message, _ := strings.Cut(err.Message, ": ")
@@ -130,9 +94,9 @@ func databaseProblem(err *pgconn.PgError) *Problem {
 	case err.Code == "54001" || err.Code == "54000" || (len(err.Code) == 5 && err.Code[:2] == "22"):
 		return newProblem(http.StatusUnprocessableEntity, "validation_failed", "A value of the request cannot be stored.")
 	case err.Code == "40001" || err.Code == "40P01" || err.Code == "55P03":
-		return newProblem(http.StatusServiceUnavailable, "busy", "The object is being changed by others; try again.").retryAfter(time.Second)
+		return newProblem(http.StatusServiceUnavailable, "busy", "The object is being changed by others; try again.").RetryAfter(time.Second)
 	case err.Code == "57014":
-		return newProblem(http.StatusServiceUnavailable, "busy", "The database took too long; try again.").retryAfter(time.Second)
+		return newProblem(http.StatusServiceUnavailable, "busy", "The database took too long; try again.").RetryAfter(time.Second)
 	case err.Code == "25006": // read-only: the server that we reach is not the primary, or not any more
 		return databaseUnavailable()
 	case len(err.Code) == 5 && (err.Code[:2] == "08" || err.Code[:2] == "53" || err.Code[:2] == "57"):
@@ -143,24 +107,7 @@ func databaseProblem(err *pgconn.PgError) *Problem {
 }
 
 func databaseUnavailable() *Problem {
-	return newProblem(http.StatusServiceUnavailable, "database_unavailable", "The database does not answer; try again.").retryAfter(time.Second)
-}
-
-// overBudget says that the node's memory budget has no room for the request: 429 where the tenant holds its share, else 503.
-func overBudget(err *admission.OverBudgetError) *Problem {
-	status := http.StatusServiceUnavailable
-	if err.Scope == admission.ScopeTenant {
-		status = http.StatusTooManyRequests
-	}
-	return newProblem(status, admission.LimitMemory, err.Error()).retryAfter(err.RetryAfter)
-}
-
-func refusedProblem(err *engine.RefusedError) *Problem {
-	p := newProblem(statusOf(err.Code), string(err.Code), err.Detail)
-	if err.RetryAfter > 0 || p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
-		return p.retryAfter(err.RetryAfter)
-	}
-	return p
+	return newProblem(http.StatusServiceUnavailable, "database_unavailable", "The database does not answer; try again.").RetryAfter(time.Second)
 }
 
 // problem translates any error to what the caller sees. It is the only place that does. An error that it does not know is
@@ -178,15 +125,15 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &refused):
-		return refusedProblem(refused)
+		return problem.Refused(refused)
 	case errors.As(err, &budget):
-		return overBudget(budget)
+		return problem.OverBudget(budget)
 	case errors.Is(err, pgx.ErrNoRows), errors.Is(err, catalog.ErrScriptUnknown), errors.Is(err, catalog.ErrTenantUnknown):
 		return notFound()
 	case errors.Is(err, catalog.ErrTenantSuspended):
 		return tenantSuspended()
 	case errors.Is(err, catalog.ErrNotReady):
-		return newProblem(http.StatusServiceUnavailable, "not_ready", "The node has not read its scripts yet; try again.").retryAfter(time.Second)
+		return newProblem(http.StatusServiceUnavailable, "not_ready", "The node has not read its scripts yet; try again.").RetryAfter(time.Second)
 	case errors.As(err, &pg):
 		if p = databaseProblem(pg); p != nil {
 			return p
@@ -196,8 +143,8 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		return databaseUnavailable()
 	case errors.As(err, &other):
 		return newProblem(other.GetStatus(), codeOfStatus(other.GetStatus()), other.Error())
-	case bodyProblem(err) != nil:
-		return bodyProblem(err)
+	case problem.Body(err, "body") != nil:
+		return problem.Body(err, "body")
 	case ctx.Err() != nil:
 		return newProblem(http.StatusServiceUnavailable, "cancelled", "The request was given up.")
 	case errors.Is(err, context.DeadlineExceeded):
@@ -342,24 +289,5 @@ func shortValue(v any) any {
 		return v
 	default:
 		return nil
-	}
-}
-
-// statusOf is the HTTP status of an execution's ending, by the table of tenant endpoints.
-func statusOf(code engine.Code) int {
-	switch code {
-	case engine.CodeNone:
-		return http.StatusOK
-	case engine.CodeLoopDetected:
-		return http.StatusLoopDetected
-	case engine.CodeExceededMemory, engine.CodeExceededCPU, engine.CodeBootError, engine.CodeWorkerLost, engine.CodeSandboxViolation,
-		engine.CodeQuarantined, engine.CodeOverloaded, engine.CodeCancelled:
-		return http.StatusServiceUnavailable
-	case engine.CodeExceededWallTime:
-		return http.StatusGatewayTimeout
-	case engine.CodeConcurrencyLimit:
-		return http.StatusTooManyRequests
-	default:
-		return http.StatusInternalServerError
 	}
 }

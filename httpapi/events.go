@@ -55,7 +55,7 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 		return nil, err
 	}
 	if full {
-		return nil, newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").retryAfter(5 * time.Second)
+		return nil, newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").RetryAfter(5 * time.Second)
 	}
 	if !out.Body.Duplicate {
 		a.cfg.Storage.Add(tenantOf(ctx), storage.Events, int64(150+len(in.Body.Data)))

@@ -19,6 +19,7 @@ import (
 	"jsruntime/engine/redact"
 	"jsruntime/engine/storage"
 	"jsruntime/engine/text"
+	"jsruntime/httpapi/problem"
 	"jsruntime/sqlc"
 )
 
@@ -585,7 +586,7 @@ func (a *API) checkQueue(ctx context.Context, c *change) error {
 }
 
 func queueFull(limit int) *Problem {
-	return newProblem(http.StatusTooManyRequests, "queue_full", fmt.Sprintf("The tenant has %d executions waiting, its limit.", limit)).retryAfter(5 * time.Second)
+	return newProblem(http.StatusTooManyRequests, "queue_full", fmt.Sprintf("The tenant has %d executions waiting, its limit.", limit)).RetryAfter(5 * time.Second)
 }
 
 // runNow runs a script and waits for its end, or with early for its answer: work of waitUntil goes on then. A run that has ended is on
@@ -620,13 +621,13 @@ func (a *API) runNow(ctx context.Context, scriptID uuid.UUID, version int, trigg
 	defer cancel()
 	res, err := a.cfg.Executor.Execute(run, inv)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, nil, newProblem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "No worker was free in time.").retryAfter(time.Second)
+		return nil, nil, newProblem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "No worker was free in time.").RetryAfter(time.Second)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("execute: %w", err)
 	}
 	if !res.GoesOn && keep(inv, res) != nil {
-		return nil, nil, newProblem(http.StatusServiceUnavailable, "overloaded", "The execution ran, but could not be recorded.").retryAfter(time.Second)
+		return nil, nil, newProblem(http.StatusServiceUnavailable, "overloaded", "The execution ran, but could not be recorded.").RetryAfter(time.Second)
 	}
 	return inv, res, nil
 }
@@ -667,25 +668,9 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (_ *invokeOut, err
 		return nil, err
 	}
 	if res.Code != engine.CodeNone {
-		return nil, failedProblem(inv, res)
+		return nil, problem.Invoked(res.Code, res.Message).Of(inv.ExecutionID)
 	}
 	return &invokeOut{ExecutionID: inv.ExecutionID.String(), Body: Invoked{ExecutionID: inv.ExecutionID, Output: rawOrNull(text.StorableJSON(res.Output))}}, nil
-}
-
-// failedProblem tells a caller how a script failed: 422 where the script is at fault, else as tenant endpoints answer.
-func failedProblem(inv *engine.Invocation, res *engine.Result) *Problem {
-	status := statusOf(res.Code)
-	switch res.Code {
-	case engine.CodeException, engine.CodeUnsettled, engine.CodeInvalidOutput, engine.CodeHandlerMissing, engine.CodeBootError:
-		status = http.StatusUnprocessableEntity
-	}
-	p := newProblem(status, string(res.Code), text.Clean(res.Message))
-	p.ExecutionID = &inv.ExecutionID
-	p.header.Set("X-Execution-Id", inv.ExecutionID.String())
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		return p.retryAfter(time.Second)
-	}
-	return p
 }
 
 // errCancelledByCaller is the cause that a cancelled execution shows.

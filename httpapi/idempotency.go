@@ -243,7 +243,7 @@ func (a *API) conclude(ctx context.Context, id sqlc.IdempotencyTakeParams, in *c
 }
 
 func idempotencyInProgress() *Problem {
-	return conflict("idempotency_in_progress", "The first request with this Idempotency-Key has not been answered yet.").retryAfter(time.Second)
+	return conflict("idempotency_in_progress", "The first request with this Idempotency-Key has not been answered yet.").RetryAfter(time.Second)
 }
 
 func fingerprint(c *gin.Context, in *call) []byte {

@@ -22,7 +22,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"jsruntime/engine/admission"
-	"jsruntime/httpapi/bodies"
 	"jsruntime/httpapi/session"
 	"jsruntime/sqlc"
 )
@@ -185,7 +184,7 @@ func (a *API) judgeURL(ctx huma.Context, next func(huma.Context)) {
 
 func unauthorized(detail string) *Problem {
 	p := newProblem(http.StatusUnauthorized, "unauthorized", detail)
-	p.header.Set("WWW-Authenticate", `Bearer realm="jsruntime"`)
+	p.Header.Set("WWW-Authenticate", `Bearer realm="jsruntime"`)
 	return p
 }
 
@@ -251,7 +250,7 @@ func (a *API) keyProblem(ctx context.Context, err error, unknown string) error {
 		return unauthorized(unknown)
 	case errors.As(err, &many):
 		// It says nothing of whether the key is valid.
-		return newProblem(http.StatusTooManyRequests, "too_many_attempts", many.Error()+"; this one was not accepted.").retryAfter(many.RetryAfter)
+		return newProblem(http.StatusTooManyRequests, "too_many_attempts", many.Error()+"; this one was not accepted.").RetryAfter(many.RetryAfter)
 	default:
 		a.logOf(ctx).WarnContext(ctx, "key not looked up", "error", err)
 		return databaseUnavailable()
@@ -371,7 +370,7 @@ func (a *API) takeRate(p *Principal) (s rateState, whose string) {
 
 func rateLimited(s rateState, whose string) *Problem {
 	return newProblem(http.StatusTooManyRequests, "rate_limited",
-		"api_requests_per_minute: limit "+strconv.Itoa(s.limit)+" of this "+whose+".").retryAfter(s.retry)
+		"api_requests_per_minute: limit "+strconv.Itoa(s.limit)+" of this "+whose+".").RetryAfter(s.retry)
 }
 
 func hasBody(method string) bool {
@@ -440,26 +439,6 @@ func checkMediaType(r *http.Request) error {
 
 func bodyTooLarge(limit int64) *Problem {
 	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "The body is larger than "+strconv.FormatInt(limit, 10)+" bytes.")
-}
-
-// bodyProblem says why a body was not read.
-func bodyProblem(err error) *Problem {
-	var (
-		large *bodies.TooLargeError
-		slow  *bodies.SlowError
-	)
-	switch {
-	case errors.As(err, &large):
-		return bodyTooLarge(large.Limit)
-	case errors.As(err, &slow):
-		return newProblem(http.StatusRequestTimeout, "request_timeout", slow.Error())
-	case errors.Is(err, bodies.ErrShed):
-		return newProblem(http.StatusServiceUnavailable, "max_connections", err.Error()).retryAfter(time.Second)
-	case errors.Is(err, bodies.ErrBroken):
-		return newProblem(http.StatusBadRequest, "bad_request", "The body could not be read.")
-	default:
-		return nil
-	}
 }
 
 func (a *API) judgeBody(op *huma.Operation, body []byte) error {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
+	"jsruntime/httpapi/problem"
 	"jsruntime/sqlc"
 )
 
@@ -71,13 +71,8 @@ func (a *API) countRefusal(ctx context.Context, scriptID uuid.UUID, err error) e
 	if !errors.As(err, &p) {
 		p = a.problem(ctx, err)
 	}
-	if p.ExecutionID == nil && refuses(p.Status) {
+	if p.ExecutionID == nil && problem.Refuses(p.Status) {
 		a.cfg.Ledger.Refused(tenantOf(ctx), scriptID, p.Code)
 	}
 	return p
-}
-
-// refuses reports whether an answer of that status means that the same request might have been accepted at another time, or if it were smaller.
-func refuses(status int) bool {
-	return status == http.StatusRequestEntityTooLarge || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }

@@ -161,7 +161,7 @@ func busyCompiler(err *compile.BusyError) *Problem {
 	if err.Scope == admission.ScopeTenant {
 		status = http.StatusTooManyRequests
 	}
-	return newProblem(status, err.Limit, err.Error()+".").retryAfter(err.RetryAfter)
+	return newProblem(status, err.Limit, err.Error()+".").RetryAfter(err.RetryAfter)
 }
 
 // check judges a script as a whole: what its type needs is there, what belongs to another type is not.

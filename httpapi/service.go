@@ -50,13 +50,13 @@ func (a *API) readyz(c *gin.Context) {
 	ctx := c.Request.Context()
 	if a.cfg.Ready != nil {
 		if err := a.cfg.Ready(ctx); err != nil {
-			writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).retryAfter(time.Second))
+			writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).RetryAfter(time.Second))
 			return
 		}
 	}
 	exclude := c.QueryArray("exclude")
 	if a.cfg.Able != nil && !slices.Contains(exclude, "workers") && !a.cfg.Able() {
-		writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", "The node has no worker process and can start none; its log says why.").retryAfter(time.Second))
+		writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", "The node has no worker process and can start none; its log says why.").RetryAfter(time.Second))
 		return
 	}
 	if !slices.Contains(exclude, "database") {

@@ -144,7 +144,7 @@ func (a *API) authenticateSession(ctx context.Context, r *http.Request) (Princip
 	})
 	if err = a.keyProblem(ctx, err, "This session has ended. Sign in again."); err != nil {
 		if problem := (*Problem)(nil); errors.As(err, &problem) && problem.Status == http.StatusUnauthorized {
-			problem.header.Set("Set-Cookie", session.SetCookie(in.secure, "", 0))
+			problem.Header.Set("Set-Cookie", session.SetCookie(in.secure, "", 0))
 		}
 		return p, nil, err
 	}

@@ -88,7 +88,7 @@ func tailProblem(err error) error {
 	if limit.Scope == "node" {
 		status, whose = http.StatusServiceUnavailable, "a node may have"
 	}
-	return newProblem(status, "tail_limit", fmt.Sprintf("log_streams: limit %d that %s, all in use.", limit.Limit, whose)).retryAfter(tailCheck)
+	return newProblem(status, "tail_limit", fmt.Sprintf("log_streams: limit %d that %s, all in use.", limit.Limit, whose)).RetryAfter(tailCheck)
 }
 
 // logStream is one open stream.

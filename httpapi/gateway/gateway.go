@@ -19,6 +19,7 @@ import (
 	"jsruntime/httpapi/bodies"
 	"jsruntime/httpapi/forwarded"
 	"jsruntime/httpapi/origin"
+	"jsruntime/httpapi/problem"
 )
 
 // Prefix is the path below which all tenants' endpoints are.
@@ -230,7 +231,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, "overloaded", "The run could not be written down in time.")
 	case result.Code != engine.CodeNone:
-		a.failed(result)
+		a.send(problem.Ended(result.Code, result.Message))
 	case result.Response == nil:
 		a.problem(http.StatusInternalServerError, string(engine.CodeInvalidOutput), "The script gave no response.")
 	default:

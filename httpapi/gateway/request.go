@@ -1,15 +1,12 @@
 package gateway
 
 import (
-	"errors"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 
-	"jsruntime/engine/admission"
 	"jsruntime/engine/text"
-	"jsruntime/httpapi/bodies"
+	"jsruntime/httpapi/problem"
 )
 
 // body reads the request's body up to limit, and answers where it is too large, does not come or has no room in the node's memory. It is
@@ -21,44 +18,15 @@ func (g *Gateway) body(a *answer, limit int64) ([]byte, bool) {
 	}
 	body, err := g.bodies.Read(a.w, r, a.endpoint.TenantID, limit)
 	if err != nil {
-		a.bodyless(err)
+		p := problem.Body(err, "max_request_body_bytes")
+		if p == nil {
+			p = problem.New(http.StatusBadRequest, "bad_request", "The request's body did not arrive.")
+		}
+		a.send(p)
 		return nil, false
 	}
 	a.memory = body.Reservation
 	return body.Bytes, true
-}
-
-// bodyless answers where a body was not read.
-func (a *answer) bodyless(err error) {
-	var (
-		large  *bodies.TooLargeError
-		slow   *bodies.SlowError
-		budget *admission.OverBudgetError
-	)
-	switch {
-	case errors.As(err, &large):
-		a.problem(http.StatusRequestEntityTooLarge, "body_too_large", "The request's body is over max_request_body_bytes, which is "+
-			strconv.FormatInt(large.Limit, 10)+".")
-	case errors.As(err, &slow):
-		a.problem(http.StatusRequestTimeout, "request_timeout", slow.Error())
-	case errors.As(err, &budget):
-		a.overBudget(budget)
-	case errors.Is(err, bodies.ErrShed):
-		a.w.Header()["Retry-After"] = retryAfterOne
-		a.problem(http.StatusServiceUnavailable, "max_connections", err.Error())
-	default:
-		a.problem(http.StatusBadRequest, "bad_request", "The request's body did not arrive.")
-	}
-}
-
-// overBudget answers where the node's memory budget has no room: 429 where the tenant holds its share, else 503.
-func (a *answer) overBudget(err *admission.OverBudgetError) {
-	status := http.StatusServiceUnavailable
-	if err.Scope == admission.ScopeTenant {
-		status = http.StatusTooManyRequests
-	}
-	a.w.Header()["Retry-After"] = []string{seconds(err.RetryAfter)}
-	a.problem(status, admission.LimitMemory, err.Error())
 }
 
 // request makes the URL and the headers that the script sees. A header's bytes are characters, as for every fetch handler.

@@ -14,6 +14,7 @@ import (
 	"jsruntime/engine/admission"
 	"jsruntime/engine/catalog"
 	"jsruntime/httpapi/origin"
+	"jsruntime/httpapi/problem"
 )
 
 // answer is one request's way back.
@@ -42,41 +43,34 @@ func (a *answer) fail(message string, err error) {
 	log.Error(message, "execution_id", a.id, "error", err)
 }
 
-type problem struct {
-	Type        string `json:"type"`
-	Title       string `json:"title"`
-	Status      int    `json:"status"`
-	Detail      string `json:"detail,omitempty"`
-	Code        string `json:"code"`
-	ExecutionID string `json:"execution_id,omitempty"`
+// problem answers with a problem. Headers that the answer needs are set before.
+func (a *answer) problem(status int, code, detail string) {
+	a.send(problem.New(status, code, detail))
 }
 
-// problem answers with a problem+json. Headers that the answer needs are set before.
-func (a *answer) problem(status int, code, detail string) {
-	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+// send answers with a problem and its headers.
+func (a *answer) send(p *problem.Problem) {
+	for name, values := range p.Header {
+		a.w.Header()[name] = values
+	}
 	if a.ran {
-		p.ExecutionID = a.id.String()
-	} else if a.endpoint != nil && a.g.cfg.Refused != nil && refuses(status) {
-		a.g.cfg.Refused(a.endpoint.TenantID, a.endpoint.ScriptID, code)
+		p.ExecutionID = &a.id
+	} else if a.endpoint != nil && a.g.cfg.Refused != nil && problem.Refuses(p.Status) {
+		a.g.cfg.Refused(a.endpoint.TenantID, a.endpoint.ScriptID, p.Code)
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
 		body = []byte("{}")
 	}
 	h := a.w.Header()
-	h["Content-Type"] = []string{"application/problem+json"}
+	h["Content-Type"] = []string{problem.ContentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["Cache-Control"] = []string{"no-store"}
 	a.deadline()
-	a.w.WriteHeader(status)
+	a.w.WriteHeader(p.Status)
 	if a.r.Method != http.MethodHead {
 		_, _ = a.w.Write(body)
 	}
-}
-
-// refuses reports whether an answer of that status means that the same request might have been accepted at another time, or if it were smaller.
-func refuses(status int) bool {
-	return status == http.StatusRequestEntityTooLarge || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 // unrouted answers where no script was found.
@@ -107,12 +101,7 @@ func (a *answer) refused(err error) {
 	var refused *engine.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		h["Retry-After"] = []string{seconds(refused.RetryAfter)}
-		status := http.StatusServiceUnavailable
-		if refused.Code == engine.CodeConcurrencyLimit {
-			status = http.StatusTooManyRequests
-		}
-		a.problem(status, string(refused.Code), refused.Detail)
+		a.send(problem.Refused(refused))
 	case gone(a.r.Context()): // nobody is there to read an answer
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		h["Retry-After"] = retryAfterOne
@@ -124,39 +113,13 @@ func (a *answer) refused(err error) {
 	}
 }
 
-// failed answers where the execution ended badly.
-func (a *answer) failed(result *engine.Result) {
-	status := statusOf(result.Code)
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		a.w.Header()["Retry-After"] = retryAfterOne
-	}
-	a.problem(status, string(result.Code), result.Message)
-}
-
-// statusOf is the error table of the HTTP contract.
-func statusOf(code engine.Code) int {
-	switch code {
-	case engine.CodeExceededWallTime:
-		return http.StatusGatewayTimeout
-	case engine.CodeLoopDetected:
-		return http.StatusLoopDetected
-	case engine.CodeConcurrencyLimit:
-		return http.StatusTooManyRequests
-	case engine.CodeExceededMemory, engine.CodeExceededCPU, engine.CodeBootError, engine.CodeWorkerLost, engine.CodeSandboxViolation,
-		engine.CodeQuarantined, engine.CodeOverloaded, engine.CodeCancelled:
-		return http.StatusServiceUnavailable
-	default: // exception, unsettled, invalid_output, output_too_large, handler_missing
-		return http.StatusInternalServerError
-	}
-}
-
 // respond passes a script's whole response through.
 func (a *answer) respond(resp *engine.Response, head bool) {
 	if len(resp.Body) > freeAnswer {
 		memory, err := a.g.cfg.Budget.Take(a.endpoint.TenantID, admission.UseAnswer, int64(len(resp.Body)))
 		var over *admission.OverBudgetError
 		if errors.As(err, &over) {
-			a.overBudget(over)
+			a.send(problem.OverBudget(over))
 			return
 		}
 		defer memory.Release()
