@@ -246,6 +246,8 @@ func TestFailures(t *testing.T) {
 		{"response", `throw new Response("no such page", {status: 404})`, "exception", "Response 404"},
 		{"response with a text", `throw new Response(null, {status: 403, statusText: "Not yours"})`, "exception", "Response 403 Not yours"},
 		{"response of a rejection", `Promise.reject(Response.json({}, {status: 500})); return 1`, "exception", "Unhandled rejection: Response 500"},
+		{"error with an object as message", `const e = new RangeError(); e.message = { toString() { for (;;); } }; throw e`, "exception", "RangeError"},
+		{"error with neither", `const e = new Error(); e.message = e.name = undefined; throw e`, "exception", "an Error"},
 		{"object with a name", `throw {name: "n", code: 7}`, "exception", `{"name":"n","code":7}`},
 		{"array", `throw [1, {a: 2}]`, "exception", `[1,{"a":2}]`},
 		{"instance", `class Refused { constructor() { this.code = 7 } } throw new Refused()`, "exception", "Refused { code: 7 }"},

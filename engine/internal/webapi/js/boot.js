@@ -219,6 +219,8 @@
         if (typeof name !== "string" || name === "") return cut(message, maxMessage) || "(no message)";
         return message === "" ? cut(name, maxMessage) : cut(name, 256) + ": " + cut(message, maxMessage);
       }
+      // An Error's message may be anything, and to look at it may run the script's code.
+      if (primordials.ErrorIsError?.(v) ?? primordials.ObjectPrototypeToString(v) === "[object Error]") return typeof name === "string" && name !== "" ? cut(name, maxMessage) : "an Error";
       const proto = getPrototypeOf(v);
       if (proto === null || proto === primordials.ObjectPrototype || ArrayIsArray(v)) {
         let text;
