@@ -39,10 +39,15 @@ const tones = new Map(Object.entries({
 const pill = (s) => t(`span.pill${tones.get(s) ?? ""}`, s ?? "–");
 const label = (name, field) => t("label", name, field);
 
-function toast(message) {
+function toast(message, shownMs = 4000) {
   const element = h("div.toast", { role: "status" }, message);
   document.body.append(element);
-  setTimeout(() => element.remove(), 4000);
+  setTimeout(() => element.remove(), shownMs);
+}
+
+// warn shows what the API warns of in a source that it has stored.
+function warn(script) {
+  if (script.warnings) toast(script.warnings.map((w) => t("div", `${w.location}: ${w.message}`)), 20000);
 }
 
 // act runs what a button does, with the button disabled and a failure shown.
@@ -369,6 +374,7 @@ function newScript() {
       const made = await api("POST", "/scripts", body);
       unsaved = () => false;
       go(`script/${id(made.id)}`);
+      warn(made);
     } catch (e) { wrong.replaceChildren(failure(e)); }
   };
   return t("div", t("div.bar", t("h1", "New script"), button("Save as draft", create("draft")), button("Save and activate", create("active"), ".primary")),
@@ -388,6 +394,7 @@ async function editScript(script, etag) {
     try {
       const saved = await api("PATCH", path`/scripts/${script.id}`, { source: area.value }, { ...mergePatch, ...ifMatch });
       toast(saved.version === script.version ? "Nothing changed." : `Saved as version ${saved.version}.`);
+      warn(saved);
       unsaved = () => false;
       render();
     } catch (e) {
