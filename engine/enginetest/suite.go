@@ -40,12 +40,17 @@ func Fake(t testing.TB) Worker {
 // Real is the worker binary: the one that JSRUNTIME_WORKER names, else one that is built now.
 func Real(t testing.TB) Worker {
 	t.Helper()
-	if path := os.Getenv("JSRUNTIME_WORKER"); path != "" {
-		return Worker{Path: path, Real: true}
-	}
-	path, err := buildWorker()
+	path, err := RealPath()
 	require.NoError(t, err)
 	return Worker{Path: path, Real: true}
+}
+
+// RealPath is Real's path, for examples, which have no testing.TB.
+func RealPath() (string, error) {
+	if path := os.Getenv("JSRUNTIME_WORKER"); path != "" {
+		return path, nil
+	}
+	return buildWorker()
 }
 
 // buildWorker builds into a directory of the user's cache: linking V8 takes seconds, and go build skips what is up to date.
