@@ -75,6 +75,8 @@ func TestWebAPI(t *testing.T) {
 		{"names in a form go and come", `const names = ['a"b', "a\\", 'a\\"; filename="x', "a\r\nb", "a%22b", "; name=z", "é", ""]; const out = [];
 			for (const n of names) { const f = new FormData(); f.append(n, "1"); f.append("f", new File(["x"], n)); const back = [...await new Response(f).formData()]; out.push(back[0][0] === n && back[1][1].name === n ? "" : back[0][0]); }
 			return out`, `["","","","","a\"b","","",""]`},
+		{"escapes of a form", `const p = new URLSearchParams("a=%C3%A9+%26&b=100%&c=%e9&d=%zz%41&=x&e&f=a=b&%00=%ED%A0%80&&g=\ud800");
+			return [...p].map((x) => x.join(":"))`, `["a:é &","b:100%","c:�","d:%zzA",":x","e:","f:a=b","\u0000:���","g:�"]`},
 		{"boundaries", `const parse = async (type, b) => { try { return [...await new Response("--" + b + '\r\ncontent-disposition: form-data; name="n"\r\n\r\nv\r\n--' + b + "--", { headers: { "content-type": type } }).formData()][0][1] } catch (e) { return e.name } };
 			return [await parse('multipart/form-data; boundary="a; b=c"', "a; b=c"), await parse('Multipart/Form-Data; charset="x;boundary=no"; boundary=yes', "yes"), await parse('multipart/form-data; BOUNDARY="a\\"b"', 'a"b'),
 				await parse("multipart/form-data; xboundary=no; boundary=yes", "yes"), await parse("multipart/form-data", "b"), await parse("multipart/form-data; boundary=", "b")]`,

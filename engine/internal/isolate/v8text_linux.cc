@@ -168,7 +168,32 @@ void onUtf8Length(Name, const Info& info) {
   Call call(info);
   v8::String* text = call.text();
   if (text == nullptr) return call.number(kMalformed);
-  call.number((int)text->Utf8LengthV2(call.isolate)); // three times kMaxLength at most
+  if (!text->ContainsOnlyOneByte()) return call.number((int)text->Utf8LengthV2(call.isolate)); // three times kMaxLength at most
+  size_t n = (size_t)text->Length(), length = 0;
+  char part[4096];
+  for (size_t at = 0; at < n; at += sizeof part) {
+    size_t m = n - at < sizeof part ? n - at : sizeof part;
+    text->WriteOneByteV2(call.isolate, (uint32_t)at, (uint32_t)m, reinterpret_cast<uint8_t*>(part), 0);
+    length += simdutf::utf8_length_from_latin1(part, m);
+  }
+  call.number((int)length);
+}
+
+// writeLatin1 writes a text without characters above U+00FF, of which V8's own way looks at each. It stops where one does not fit.
+size_t writeLatin1(v8::Isolate* isolate, v8::String* text, char* data, size_t room, size_t* read) {
+  size_t n = (size_t)text->Length(), written = 0;
+  char part[4096];
+  *read = 0;
+  while (*read < n) {
+    size_t m = n - *read < sizeof part ? n - *read : sizeof part;
+    text->WriteOneByteV2(isolate, (uint32_t)*read, (uint32_t)m, reinterpret_cast<uint8_t*>(part), 0);
+    size_t made = simdutf::convert_latin1_to_utf8_safe(part, m, data + written, room - written);
+    size_t taken = simdutf::count_utf8(data + written, made);
+    written += made;
+    *read += taken;
+    if (taken < m) break;
+  }
+  return written;
 }
 
 void onUtf8Write(Name, const Info& info) {
@@ -177,8 +202,9 @@ void onUtf8Write(Name, const Info& info) {
   char* data;
   size_t room, read = 0;
   if (text == nullptr || !call.bytes(&data, &room)) return call.number(kMalformed);
-  size_t most = (size_t)text->Length() * 3;
-  size_t written = text->WriteUtf8V2(call.isolate, data, room < most ? room : most, v8::String::kReplaceInvalidUtf8, &read);
+  size_t most = (size_t)text->Length() * 3, written;
+  if (text->ContainsOnlyOneByte()) written = writeLatin1(call.isolate, text, data, room, &read);
+  else written = text->WriteUtf8V2(call.isolate, data, room < most ? room : most, v8::String::kReplaceInvalidUtf8, &read);
   if (!call.setRead(read)) return call.number(kMalformed);
   call.number((int)written);
 }

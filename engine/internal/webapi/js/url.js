@@ -6,7 +6,7 @@
     NumberPrototypeToString, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, String, StringPrototypeCharCodeAt, StringPrototypeCodePointAt,
     StringPrototypeEndsWith, StringPrototypeIncludes, StringPrototypeIndexOf, StringPrototypeLastIndexOf, StringPrototypeSlice,
     StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeToLowerCase, TypeError, Uint8Array, Uint8ArrayPrototypeSubarray,
-    ObjectDefineProperty,
+    ObjectDefineProperty, decodeURIComponent,
   } = core.primordials;
   const { str, usv, required, define, pairIterable, pairs, isObject } = core.use("webidl");
   const { utf8Encode, utf8Decode } = core.use("encoding");
@@ -79,6 +79,11 @@
 
   function percentDecodeString(s) {
     if (StringPrototypeIndexOf(s, "%") < 0) return s;
+    try {
+      return decodeURIComponent(s); // the same where all that is escaped is UTF-8
+    } catch {
+      // a "%" that escapes nothing, or other bytes
+    }
     return utf8Decode(percentDecode(utf8Encode(s)), false);
   }
 
@@ -731,9 +736,9 @@
       let end = StringPrototypeIndexOf(s, "&", p);
       if (end < 0) end = s.length;
       if (end > p) {
-        const eq = StringPrototypeIndexOf(s, "=", p);
-        if (eq < 0 || eq > end) ArrayPrototypePush(out, formDecode(StringPrototypeSlice(s, p, end)), "");
-        else ArrayPrototypePush(out, formDecode(StringPrototypeSlice(s, p, eq)), formDecode(StringPrototypeSlice(s, eq + 1, end)));
+        const part = StringPrototypeSlice(s, p, end), eq = StringPrototypeIndexOf(part, "=");
+        if (eq < 0) ArrayPrototypePush(out, formDecode(part), "");
+        else ArrayPrototypePush(out, formDecode(StringPrototypeSlice(part, 0, eq)), formDecode(StringPrototypeSlice(part, eq + 1)));
       }
       p = end + 1;
     }
