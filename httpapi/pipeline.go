@@ -437,10 +437,6 @@ func checkMediaType(r *http.Request) error {
 	return nil
 }
 
-func bodyTooLarge(limit int64) *Problem {
-	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large", "The body is larger than "+strconv.FormatInt(limit, 10)+" bytes.")
-}
-
 func (a *API) judgeBody(op *huma.Operation, body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		if len(body) > 0 || (op.RequestBody != nil && op.RequestBody.Required) {

@@ -342,18 +342,16 @@ func appendHeaders(b []byte, headers []string, m *masking) []byte {
 // header masks the value of a header: all of it where its name says that it is a credential, else the tenant's secrets in it, and the query of one
 // that holds a URL.
 func (m *masking) header(name, value string) string {
-	masked := value
 	if _, named := m.rules.Below(name); named || redact.Header(name) {
-		masked = redact.Mask
 		m.hide(name)
-		return masked
+		return redact.Mask
 	}
+	mask := m.rules.Values.Plain
 	switch name {
 	case "referer", "location", "content-location", "link":
-		masked = m.rules.Values.Text(value)
-	default:
-		masked = m.rules.Values.Plain(value)
+		mask = m.rules.Values.Text
 	}
+	masked := mask(value)
 	if masked != value {
 		m.hide(name)
 	}
