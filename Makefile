@@ -72,6 +72,7 @@ generate: ## sqlc's queries and the OpenAPI document
 verify: lint types ## what a commit must pass: vet, lint, types, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
 	$(SQLC) diff
+	cd engine && go run ./internal/generate -check
 	go mod tidy -diff
 	go mod verify
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }

@@ -78,3 +78,5 @@
 //	the node shuts down                                  DrainGrace, then worker_lost           the same; what waits is refused
 //	the host panics                                      the script sees "internal error"       nothing
 package engine
+
+//go:generate go run ./internal/generate

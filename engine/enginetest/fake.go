@@ -221,7 +221,7 @@ func (f *fakeWorker) cancelled(m *wire.Cancel) {
 func (f *fakeWorker) load(slot uint32, name, source string) {
 	switch name {
 	case "boot-error":
-		f.send(&wire.Loaded{Slot: slot, Code: "boot_error", Message: "Error: at load"})
+		f.send(&wire.Loaded{Slot: slot, Code: wire.CodeBootError, Message: "Error: at load"})
 		return
 	case "boot-hang":
 		select {}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"jsruntime/engine/internal/wire"
 )
 
 // Twenty-five megabytes go through a script of 16 MiB: compressed into its response, and there and back in the script.
@@ -153,7 +155,7 @@ func TestDecompressionBomb(t *testing.T) {
 		"not read on":     {`const r = d.readable.getReader(); await r.read(); await new Promise((r) => setTimeout(r, 100)); return 64 << 20`, []string{""}},
 		// Who says no first is a matter of timing: V8's heap limit, the kernel in the middle of V8 (the worker's death), or the kernel
 		// where the script asks for an array, which is the script's own RangeError.
-		"gathered": {`const all = []; for await (const c of d.readable) all.push(c); return all.length`, []string{codeMemory, "lost", codeException}},
+		"gathered": {`const all = []; for await (const c of d.readable) all.push(c); return all.length`, []string{wire.CodeExceededMemory, "lost", wire.CodeException}},
 	} {
 		n := spawn(t).lease()
 		require.Empty(t, n.loadAs(1, "oneoff", 16<<20, script(begin+c.body)).Code, name)
@@ -168,7 +170,7 @@ func TestDecompressionBomb(t *testing.T) {
 		switch r.Code {
 		case "":
 			require.JSONEq(t, `67108864`, string(r.Body), name)
-		case codeException:
+		case wire.CodeException:
 			require.Equal(t, "RangeError: Array buffer allocation failed", r.Message, name)
 		}
 		t.Logf("%s: peak memory %d KiB", name, r.PeakMemory>>10)

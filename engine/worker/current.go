@@ -64,7 +64,9 @@ type notice struct {
 	goesOn bool // the node was told that the execution goes on
 }
 
-func endingAt(wall time.Time) ending { return ending{wall: wall, deadline: wall, code: codeWallTime} }
+func endingAt(wall time.Time) ending {
+	return ending{wall: wall, deadline: wall, code: wire.CodeExceededWallTime}
+}
 
 // hasten makes the execution end with code, after the grace of its Cancel or at its time limit.
 func (e *ending) hasten(code string) {
@@ -119,11 +121,11 @@ func (c *current) follow(n *notice, stopping bool) (goesOn bool) {
 	case c.cancelled, c.stop != "":
 	case stopping:
 		c.cancelled = true
-		if c.code == codeWallTime {
-			c.hasten(codeCancelled)
+		if c.code == wire.CodeExceededWallTime {
+			c.hasten(wire.CodeCancelled)
 		}
 	case n != nil && n.left:
-		c.deadline, c.code = c.wall, codeWallTime
+		c.deadline, c.code = c.wall, wire.CodeExceededWallTime
 		return !n.goesOn
 	}
 	return false
@@ -231,7 +233,7 @@ func (c *current) check(now time.Time) {
 		case now.After(c.deadline):
 			c.stop = c.code
 		case c.cpuLimit > 0 && cpuTime()-c.cpuBegan > c.cpuLimit:
-			c.stop = codeCPU
+			c.stop = wire.CodeExceededCPU
 		}
 	}
 	if c.stop != "" {

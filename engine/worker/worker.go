@@ -19,18 +19,6 @@ import (
 	"jsruntime/engine/internal/wire"
 )
 
-// Codes of package engine that the worker itself finds.
-const (
-	codeWallTime  = "exceeded_wall_time"
-	codeCPU       = "exceeded_cpu"
-	codeMemory    = "exceeded_memory"
-	codeTooLarge  = "output_too_large"
-	codeInvalid   = "invalid_output"
-	codeException = "exception"
-	codeBoot      = "boot_error"
-	codeCancelled = "cancelled"
-)
-
 const (
 	spareHeap     = 64 << 20        // the default max_memory_bytes, so that most first loads find an isolate ready
 	bootWall      = 5 * time.Second // for a script's top level
@@ -365,7 +353,7 @@ func (w *worker) answerStopped() {
 	for _, x := range stopped {
 		wall := time.Since(x.began)
 		w.out.add(&wire.Result{
-			Seq: x.seq, Code: x.stop, Cancelled: x.cancelled || x.stop == codeCancelled, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.logBytes,
+			Seq: x.seq, Code: x.stop, Cancelled: x.cancelled || x.stop == wire.CodeCancelled, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.logBytes,
 			WallMicros: max(uint64(wall.Microseconds()), 1), CPUMicros: uint64(x.cpu.Microseconds()), PeakMemory: x.peakRSS,
 		})
 	}
@@ -462,7 +450,7 @@ func (w *worker) load(m *wire.Load) {
 		} else {
 			var err error
 			if iso, err = w.rt.New(m.MaxMemory, w); err != nil {
-				failed(codeMemory, isolate.Bound("no isolate: "+err.Error(), isolate.MaxMessage), "")
+				failed(wire.CodeExceededMemory, isolate.Bound("no isolate: "+err.Error(), isolate.MaxMessage), "")
 				return
 			}
 		}
@@ -487,11 +475,11 @@ func (w *worker) load(m *wire.Load) {
 	s.used = usage.Heap + usage.Native
 	switch {
 	case end.stop != "":
-		failed(codeBoot, fmt.Sprintf("the script's top level took longer than %d ms", bootWall.Milliseconds()), "")
+		failed(wire.CodeBootError, fmt.Sprintf("the script's top level took longer than %d ms", bootWall.Milliseconds()), "")
 	case usage.Exceeded || terminated:
-		failed(codeMemory, memoryMessage(m.MaxMemory, s.used), "")
+		failed(wire.CodeExceededMemory, memoryMessage(m.MaxMemory, s.used), "")
 	case err != nil:
-		failed(codeBoot, isolate.Bound(err.Error(), isolate.MaxMessage), "")
+		failed(wire.CodeBootError, isolate.Bound(err.Error(), isolate.MaxMessage), "")
 	case failure != nil:
 		failed(failure.Code, failure.Message, failure.Stack)
 	default:
@@ -560,7 +548,7 @@ func (w *worker) settle(err error) error {
 		}
 		if code := w.stopCode(); code != "" {
 			// A cancelled execution has had its grace, or is to have none.
-			if code != codeCancelled {
+			if code != wire.CodeCancelled {
 				w.notify(w.slot, code)
 			}
 			break
@@ -662,20 +650,20 @@ func (w *worker) conclude(err error) error {
 		}
 	}
 	r.LogBytes = w.logBytes
-	r.Cancelled = end.cancelled || stop == codeCancelled
+	r.Cancelled = end.cancelled || stop == wire.CodeCancelled
 	condemned := terminated || usage.Exceeded || w.trial
 	switch {
-	case usage.Exceeded && stop != codeCancelled:
-		r.Code, r.Message = codeMemory, memoryMessage(s.maxMemory, r.PeakMemory)
+	case usage.Exceeded && stop != wire.CodeCancelled:
+		r.Code, r.Message = wire.CodeExceededMemory, memoryMessage(s.maxMemory, r.PeakMemory)
 	case stop != "":
 		r.Code, r.Message = stop, stopMessage(stop, wallMillis, cpuMillis, wall, cpu)
 	case err != nil:
-		r.Code, r.Message = codeException, isolate.Bound(err.Error(), isolate.MaxMessage)
+		r.Code, r.Message = wire.CodeException, isolate.Bound(err.Error(), isolate.MaxMessage)
 		condemned = true
 	default:
 		fill(r, &w.outcome, outputLimit)
 		// What a top level has done before it failed must not be there when it is loaded again.
-		condemned = condemned || r.Code == codeBoot
+		condemned = condemned || r.Code == wire.CodeBootError
 	}
 	if condemned {
 		r.Condemned = true
@@ -727,12 +715,12 @@ func fill(r *wire.Result, o *isolate.Outcome, outputLimit uint32) {
 	if uint64(len(r.Body)) > uint64(outputLimit) {
 		observed := len(r.Body)
 		r.Status, r.Headers, r.Body = 0, nil, nil
-		r.Code, r.Message = codeTooLarge, fmt.Sprintf("max_output_size_bytes: limit %d, observed %d", outputLimit, observed)
+		r.Code, r.Message = wire.CodeOutputTooLarge, fmt.Sprintf("max_output_size_bytes: limit %d, observed %d", outputLimit, observed)
 		return
 	}
 	if r.Status == 0 && !o.Streamed && len(r.Body) > maxDepth && depth(r.Body) > maxDepth {
 		r.Body = nil
-		r.Code, r.Message = codeInvalid, fmt.Sprintf("the output nests deeper than %d levels", maxDepth)
+		r.Code, r.Message = wire.CodeInvalidOutput, fmt.Sprintf("the output nests deeper than %d levels", maxDepth)
 	}
 }
 
@@ -791,11 +779,11 @@ func (w *worker) stopCode() string {
 
 func stopMessage(code string, wallMillis, cpuMillis uint32, wall, cpu time.Duration) string {
 	switch code {
-	case codeWallTime:
+	case wire.CodeExceededWallTime:
 		return fmt.Sprintf("max_execution_time_ms: limit %d ms, observed %d ms", wallMillis, max(uint64(wall.Milliseconds()), uint64(wallMillis)))
-	case codeCPU:
+	case wire.CodeExceededCPU:
 		return fmt.Sprintf("max_cpu_time_ms: limit %d ms, observed %d ms", cpuMillis, max(uint64(cpu.Milliseconds()), uint64(cpuMillis)))
-	case codeCancelled:
+	case wire.CodeCancelled:
 		return "cancelled"
 	default:
 		return "ended by the node: " + strings.ReplaceAll(code, "_", " ")
@@ -944,7 +932,7 @@ func (w *worker) waiting(seq uint32) *execution {
 // notify lets ctx.signal's listeners know that the execution ends.
 func (w *worker) notify(s *slot, code string) {
 	name, message := "AbortError", "the execution was cancelled"
-	if code == codeWallTime || code == codeCPU {
+	if code == wire.CodeExceededWallTime || code == wire.CodeExceededCPU {
 		name, message = "TimeoutError", "the execution has run out of time"
 	}
 	w.cur.grace(stopGrace)

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	v8 "rogchap.com/v8go"
+
+	"jsruntime/engine/internal/wire"
 )
 
 // Members of the control block, as in boot.js.
@@ -422,7 +424,7 @@ func (i *Isolate) Load(s *Script) (*Failure, error) {
 	i.places = newPlaces(s.Name, s.SourceMap)
 	source := s.Source
 	if strings.IndexByte(source, 0) >= 0 {
-		return &Failure{Code: "boot_error", Message: "the source contains a NUL character"}, nil
+		return &Failure{Code: wire.CodeBootError, Message: "the source contains a NUL character"}, nil
 	}
 	define, err := i.ctx.RunScript(source, scriptOrigin)
 	if err != nil {
@@ -435,13 +437,13 @@ func (i *Isolate) Load(s *Script) (*Failure, error) {
 			if js.Location != "" && !strings.Contains(stack, "\n    at ") {
 				stack = js.Message + "\n    at " + js.Location // V8 did not take the text: no frame says where
 			}
-			return &Failure{Code: "boot_error", Message: Bound(js.Message, MaxMessage), Stack: i.places.clean(stack)}, nil
+			return &Failure{Code: wire.CodeBootError, Message: Bound(js.Message, MaxMessage), Stack: i.places.clean(stack)}, nil
 		}
 		return nil, err
 	}
 	defer define.Release()
 	if !define.IsFunction() {
-		return &Failure{Code: "boot_error", Message: "the source's value is not a function"}, nil
+		return &Failure{Code: wire.CodeBootError, Message: "the source's value is not a function"}, nil
 	}
 	strs := []string{s.Static, s.Env, s.TenantID, s.TenantSlug}
 	var values [5]v8.Valuer
@@ -461,7 +463,7 @@ func (i *Isolate) Load(s *Script) (*Failure, error) {
 		if errors.As(err, &js) && strings.HasPrefix(js.Message, "ExecutionTerminated") {
 			return nil, errTerminated
 		}
-		return &Failure{Code: "boot_error", Message: Bound(err.Error(), MaxMessage)}, nil
+		return &Failure{Code: wire.CodeBootError, Message: Bound(err.Error(), MaxMessage)}, nil
 	}
 	text := result.String()
 	result.Release()
@@ -500,7 +502,7 @@ func Bound(s string, limit int) string {
 func (i *Isolate) failure(text string) Failure {
 	var parts [4]any
 	if err := json.Unmarshal([]byte(text), &parts); err != nil {
-		return Failure{Code: "exception", Message: "a failure that cannot be shown"}
+		return Failure{Code: wire.CodeException, Message: "a failure that cannot be shown"}
 	}
 	code, _ := parts[0].(string)
 	message, _ := parts[1].(string)

@@ -165,10 +165,3 @@ const (
 	CauseDied       = "died"      // by itself
 	CauseNeighbour  = "neighbour" // for an execution that waited in the process while another one was the reason
 )
-
-// Codes that the pool sends in Cancel. They are error codes of package engine.
-const (
-	codeWallTime  = "exceeded_wall_time"
-	codeCPU       = "exceeded_cpu"
-	codeCancelled = "cancelled"
-)

@@ -253,7 +253,7 @@ func (l *lane) watchOver(c *Call, now time.Time) {
 	}
 	ran := now.Sub(c.began)
 	if ran >= c.Wall {
-		l.cancel(c, Stop{Code: codeWallTime}, now)
+		l.cancel(c, Stop{Code: wire.CodeExceededWallTime}, now)
 		return
 	}
 	l.arm(c.began.Add(c.Wall))
@@ -262,7 +262,7 @@ func (l *lane) watchOver(c *Call, now time.Time) {
 		// The process's time is that of all executions that were in it meanwhile.
 		left := c.CPU*time.Duration(max(1, l.begun-c.begunBefore)) + 2*l.pool.cfg.Grace - (processCPU(l.pid) - c.cpuBegan)
 		if left <= 0 {
-			l.cancel(c, Stop{Code: codeCPU}, now)
+			l.cancel(c, Stop{Code: wire.CodeExceededCPU}, now)
 			return
 		}
 		l.arm(now.Add(max(left/2, 10*time.Millisecond)))
@@ -304,9 +304,9 @@ func (l *lane) restore() {
 
 func causeOf(code string) string {
 	switch code {
-	case codeWallTime:
+	case wire.CodeExceededWallTime:
 		return CauseDeadline
-	case codeCPU:
+	case wire.CodeExceededCPU:
 		return CauseCPU
 	default:
 		return CauseCancelled

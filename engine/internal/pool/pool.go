@@ -350,7 +350,7 @@ func (p *Pool) drain(cancel context.CancelFunc) {
 		for _, l := range slices.Clone(w.lanes) {
 			for _, c := range slices.Clone(l.queue) {
 				if c != nil {
-					p.cancel(c, Stop{Code: codeCancelled, Reason: "the node is stopping", Grace: p.cfg.CleanUp}, now)
+					p.cancel(c, Stop{Code: wire.CodeCancelled, Reason: "the node is stopping", Grace: p.cfg.CleanUp}, now)
 				}
 			}
 		}

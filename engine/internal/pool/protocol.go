@@ -243,7 +243,7 @@ func (l *lane) finish(c *Call, next *admission.Call, front bool, m *wire.Result,
 		c.unplace()
 		place.Returned(&c.Call, next, now)
 		return false
-	case !front, c.cancel != "" && c.cancel != codeWallTime && m.Code == c.cancel && m.WallMicros == 0: // cancelled before it began
+	case !front, c.cancel != "" && c.cancel != wire.CodeExceededWallTime && m.Code == c.cancel && m.WallMicros == 0: // cancelled before it began
 		place.Ended(&c.Call, next, -1, false, now)
 		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
 	default:

@@ -66,13 +66,21 @@ declare module "jsruntime" {
   }
 
   export interface Limits {
+    /** Wall time of one execution. */
     readonly max_execution_time_ms: number;
-    readonly max_cpu_time_ms: number;
+    /** Memory of one execution. */
     readonly max_memory_bytes: number;
+    /** Executions of the script at one time, over all nodes. */
     readonly max_concurrent_runs: number;
+    /** Host calls (fetch, kv, events, scripts) of the script a minute, over all nodes. */
     readonly max_api_calls_per_minute: number;
+    /** Size of the output or of the response's body. */
     readonly max_output_size_bytes: number;
+    /** CPU time of one execution; none of its own by default. 0 where there is none. */
+    readonly max_cpu_time_ms: number;
+    /** Log of one execution; what is over it is cut. */
     readonly max_log_bytes: number;
+    /** Body of a request to the script's endpoint, and any other input. */
     readonly max_request_body_bytes: number;
   }
 

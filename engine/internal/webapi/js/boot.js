@@ -366,6 +366,27 @@
     } }.prepareStackTrace,
   });
 
+  // CODES are the error codes of engine/outcome.go, which `make generate` writes here.
+  const CODES = ObjectFreeze({
+    exception: "exception",
+    background_error: "background_error",
+    exceeded_wall_time: "exceeded_wall_time",
+    exceeded_cpu: "exceeded_cpu",
+    exceeded_memory: "exceeded_memory",
+    output_too_large: "output_too_large",
+    invalid_output: "invalid_output",
+    boot_error: "boot_error",
+    handler_missing: "handler_missing",
+    unsettled: "unsettled",
+    sandbox_violation: "sandbox_violation",
+    loop_detected: "loop_detected",
+    worker_lost: "worker_lost",
+    cancelled: "cancelled",
+    quarantined: "quarantined",
+    overloaded: "overloaded",
+    concurrency_limit: "concurrency_limit",
+  });
+
   // failure makes the text of a failed execution's result. It is put together by hand: JSON.stringify would look for toJSON
   // methods on prototypes that belong to the script.
   function failure(code, message, stack, noRetry) {
@@ -959,7 +980,7 @@
   function failBackground(ex, prefix, e) {
     if (execution !== ex) return;
     log(3, prefix + (stackOf(e) || messageOf(e)));
-    if (ex.background === "") ex.background = thrown("background_error", prefix, e);
+    if (ex.background === "") ex.background = thrown(CODES.background_error, prefix, e);
   }
 
   // load evaluates a script, the CommonJS function around it. Returns "" or a failure's text.
@@ -980,7 +1001,7 @@
       evaluate(script, module);
       return adopt(module);
     } catch (e) {
-      return thrown("boot_error", "", e);
+      return thrown(CODES.boot_error, "", e);
     } finally {
       frames.clear();
     }
@@ -995,7 +1016,7 @@
     const exports = module.exports;
     app = isObject(exports) && exports.default !== undefined ? exports.default : exports;
     if (isObject(app) && typeof app !== "function" && ObjectHasOwn(app, "default") && isObject(app.default)) app = app.default;
-    return isObject(app) ? "" : failure("boot_error", "the script has no default export", "", false);
+    return isObject(app) ? "" : failure(CODES.boot_error, "the script has no default export", "", false);
   }
 
   // loadThen loads a script with a top-level await, and goes on. That is within its first execution, which has limits and may call the
@@ -1011,13 +1032,13 @@
       try {
         text = adopt(module);
       } catch (e) {
-        text = thrown("boot_error", "", e);
+        text = thrown(CODES.boot_error, "", e);
       }
       if (text !== "") return failLoad(ex, text);
       ex.loading = false;
       define = undefined;
       return next();
-    }, (e) => failLoad(ex, thrown("boot_error", "", e)));
+    }, (e) => failLoad(ex, thrown(CODES.boot_error, "", e)));
   }
 
   function failLoad(ex, text) {
@@ -1034,7 +1055,7 @@
     control[LOG_CLOSED] = 1;
     const check = () => {
       const name = ownHandler();
-      if (handlerOf(name) === undefined) failLoad(ex, failure("handler_missing", `the script has no ${name} handler`, "", false));
+      if (handlerOf(name) === undefined) failLoad(ex, failure(CODES.handler_missing, `the script has no ${name} handler`, "", false));
       return null;
     };
     return define === undefined ? check() : loadThen(ex, check);
@@ -1048,7 +1069,7 @@
 
   // loaded says whether the load left a rejection behind.
   function loaded() {
-    return takeRejection("boot_error") ?? "";
+    return takeRejection(CODES.boot_error) ?? "";
   }
 
   // builtins has the modules that are not bundled, and the files that make them.
@@ -1214,7 +1235,7 @@
     ex.context = ctx;
     core.execution = ctx;
     if (handler === undefined) {
-      fail(ex, failure("handler_missing", `the script has no ${name} handler`, "", false));
+      fail(ex, failure(CODES.handler_missing, `the script has no ${name} handler`, "", false));
       ex.settled = true;
       complete(ex);
       return undefined;
@@ -1273,7 +1294,7 @@
     ex.settled = true;
     if (ex.stopReason !== undefined) return; // the client has left
     if (threw) {
-      fail(ex, thrown("exception", "", error));
+      fail(ex, thrown(CODES.exception, "", error));
     } else {
       switch (ex.kind) {
         case FETCH: respond(ex, value); break;
@@ -1285,7 +1306,7 @@
   }
 
   function tooLarge(observed) {
-    fail(execution, failure("output_too_large", `max_output_size_bytes: limit ${control[OUTPUT_LIMIT]}, observed ${observed}`, "", false));
+    fail(execution, failure(CODES.output_too_large, `max_output_size_bytes: limit ${control[OUTPUT_LIMIT]}, observed ${observed}`, "", false));
   }
 
   function output(ex, value) {
@@ -1295,17 +1316,17 @@
     } catch (e) {
       const message = messageOf(e);
       if (StringPrototypeIncludes(message, "Invalid string length")) {
-        fail(ex, failure("output_too_large", `max_output_size_bytes: limit ${control[OUTPUT_LIMIT]}, observed more than 536870888`, "", false));
+        fail(ex, failure(CODES.output_too_large, `max_output_size_bytes: limit ${control[OUTPUT_LIMIT]}, observed more than 536870888`, "", false));
         return;
       }
       const ours = StringPrototypeStartsWith(message, "TypeError: Converting circular") || StringPrototypeStartsWith(message, "TypeError: Do not know how to serialize") ||
         StringPrototypeStartsWith(message, "RangeError: Maximum call stack");
-      if (ours) fail(ex, failure("invalid_output", "the output is not JSON: " + message, "", false));
-      else fail(ex, thrown("exception", "while the output was made JSON: ", e));
+      if (ours) fail(ex, failure(CODES.invalid_output, "the output is not JSON: " + message, "", false));
+      else fail(ex, thrown(CODES.exception, "while the output was made JSON: ", e));
       return;
     }
     if (typeof text !== "string") {
-      fail(ex, failure("invalid_output", `the output is not JSON: a ${typeof value}`, "", false));
+      fail(ex, failure(CODES.invalid_output, `the output is not JSON: a ${typeof value}`, "", false));
       return;
     }
     if (text.length > control[OUTPUT_LIMIT]) {
@@ -1329,7 +1350,7 @@
     try {
       r = use("fetchEvent").takeResponse(value);
     } catch (e) {
-      fail(ex, failure("invalid_output", messageOf(e), stackOf(e), false));
+      fail(ex, failure(CODES.invalid_output, messageOf(e), stackOf(e), false));
       return;
     }
     control[STATUS] = r.status;
@@ -1377,7 +1398,7 @@
       if (execution !== ex || ex.source !== body) return;
       ex.source = undefined;
       ex.bodyPending = false;
-      fail(ex, thrown("exception", "while the response's body was read: ", e));
+      fail(ex, thrown(CODES.exception, "while the response's body was read: ", e));
       complete(ex);
     });
   }
@@ -1388,7 +1409,7 @@
     try {
       r = use("fetchEvent").takeResponse(value);
     } catch (e) {
-      fail(ex, failure("invalid_output", messageOf(e), stackOf(e), false));
+      fail(ex, failure(CODES.invalid_output, messageOf(e), stackOf(e), false));
       return;
     }
     const headers = { __proto__: null };
@@ -1433,7 +1454,7 @@
       complete(ex);
     })().then(undefined, (e) => {
       ex.bodyPending = false;
-      fail(ex, thrown("exception", "while the response's body was read: ", e));
+      fail(ex, thrown(CODES.exception, "while the response's body was read: ", e));
       complete(ex);
     });
   }
@@ -1454,7 +1475,7 @@
       failBackground(ex, "Uncaught ", error);
       return;
     }
-    fail(ex, thrown("exception", "", error));
+    fail(ex, thrown(CODES.exception, "", error));
     ex.settled = true;
     complete(ex);
   }
@@ -1548,9 +1569,9 @@
       ex.answered = true;
     }
     if (ex.loading) {
-      fail(ex, failure("boot_error", "a top-level await of the script can never settle: no timer, host call or stream is left that could settle it", "", false));
+      fail(ex, failure(CODES.boot_error, "a top-level await of the script can never settle: no timer, host call or stream is left that could settle it", "", false));
     } else if (!ex.settled || ex.bodyPending) {
-      fail(ex, failure("unsettled", "the handler's promise can never settle: no timer, host call or stream is left that could settle it", "", false));
+      fail(ex, failure(CODES.unsettled, "the handler's promise can never settle: no timer, host call or stream is left that could settle it", "", false));
     }
     ex.settled = true;
     ex.bodyPending = false;
@@ -1621,7 +1642,7 @@
   // rejected fails the execution for a rejection that nobody handled by the end of the microtasks.
   function rejected() {
     const ex = execution;
-    const text = takeRejection(ex === undefined ? "exception" : ex.answered ? "background_error" : ex.loading ? "boot_error" : "exception");
+    const text = takeRejection(ex === undefined ? CODES.exception : ex.answered ? CODES.background_error : ex.loading ? CODES.boot_error : CODES.exception);
     if (text === undefined || ex === undefined) return;
     if (ex.answered && control[STATE] !== DONE) {
       log(3, JSONParse(text)[1]);
