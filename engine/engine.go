@@ -565,20 +565,29 @@ func (e *Engine) CancelScript(scriptID uuid.UUID, cause error) {
 	}
 }
 
-// Long calls see for each execution that has run for at least min and has no lease: nothing but this node knows of it. The Result has
-// StartedAt and Secrets. The Invocation is valid during the call, and see calls nothing of the engine.
-func (e *Engine) Long(min time.Duration, see func(*Invocation, *Result)) {
+// Running calls see for each execution that has run for at least min. The Result has StartedAt and Secrets. The Invocation is valid during
+// the call, and see calls nothing of the engine.
+func (e *Engine) Running(min time.Duration, see func(*Invocation, *Result)) {
 	now := time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, x := range e.running {
-		if x.inv.Lease != uuid.Nil || now.Sub(x.queued) < min {
+		if now.Sub(x.queued) < min {
 			continue
 		}
 		if began := time.Unix(0, x.began.Load()); began.UnixNano() > 0 && now.Sub(began) >= min {
 			see(x.inv, &Result{StartedAt: began, Secrets: e.cfg.Secrets(x.inv.Script.TenantID)})
 		}
 	}
+}
+
+// Long is Running for executions without a lease: nothing but this node knows of them.
+func (e *Engine) Long(min time.Duration, see func(*Invocation, *Result)) {
+	e.Running(min, func(inv *Invocation, res *Result) {
+		if inv.Lease == uuid.Nil {
+			see(inv, res)
+		}
+	})
 }
 
 // RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: those that are idle at once, the

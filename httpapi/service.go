@@ -110,6 +110,8 @@ func Document() ([]byte, error) {
 func (a *API) document() {
 	doc := a.huma.OpenAPI()
 	doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	doc.Components.Schemas.Schema(reflect.TypeFor[TailEvent](), true, "")
+	doc.Components.Schemas.Schema(reflect.TypeFor[TailNotice](), true, "")
 	// huma's own error bodies never leave: transform replaces them.
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
@@ -183,7 +185,12 @@ func (a *API) completeOperation(path string, op *huma.Operation) {
 		op.Responses["200"] = &huma.Response{Description: "With wait=true: the finished execution", Content: op.Responses["202"].Content, Headers: op.Responses["202"].Headers}
 	}
 	if op.OperationID == "log-tail" {
-		op.Responses["200"] = &huma.Response{Description: "Events named log, each with a line as JSON, and events named notice, each with code, level, message and at, of what the stream cannot show", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}}
+		op.Responses["200"] = &huma.Response{
+			Description: "A stream of server-sent events whose data are JSON. log: a line (TailEvent with seq). execution.started: an execution that has run for a second. " +
+				"execution.ended: an execution that has ended or was refused, with trigger, status, outcome, duration and error (both TailEvent). " +
+				"notice: what the stream cannot show (TailNotice).",
+			Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}
 	}
 	if op.OperationID == "script-export" {
 		op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Export"}}}}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,11 +18,11 @@ import (
 	"jsruntime/sqlc"
 )
 
-// Tail shows log lines as they happen.
+// Tail shows what scripts do as they do it.
 type Tail interface {
 	// Watch returns a *logtail.LimitError where as many watch as may.
-	Watch(tenantID, scriptID uuid.UUID) (*logtail.Watcher, error)
-	// Deaf reports whether the lines of other nodes do not come.
+	Watch(tenantID uuid.UUID, filter logtail.Filter) (*logtail.Watcher, error)
+	// Deaf reports whether the events of other nodes do not come.
 	Deaf() bool
 }
 
@@ -31,23 +33,29 @@ const (
 )
 
 type logTailIn struct {
-	ScriptID    string `query:"script_id" maxLength:"64" doc:"One script only."`
-	LastEventID string `header:"Last-Event-ID" maxLength:"128" doc:"Sent with a reconnection: the stream then begins with a notice that lines may be missing."`
+	ScriptID    string   `query:"script_id" maxLength:"64" doc:"One script only."`
+	Status      []string `query:"status" maxItems:"6" enum:"running,completed,failed,timeout,cancelled,refused" doc:"Only events of these statuses, with commas in between: lines and starts are running, ends have the execution's status, or refused."`
+	Level       string   `query:"level" enum:"debug,info,warn,error" doc:"Only events of this level and above. Ends are of level error where the execution failed or ran out of time, warn where it was cancelled or refused, else info."`
+	Text        string   `query:"text" maxLength:"200" doc:"Only events that have this text, in upper or lower case, in their message, error, stack, path, type of event or script's name."`
+	LastEventID string   `header:"Last-Event-ID" maxLength:"128" doc:"Sent with a reconnection: the stream then begins with a notice that lines may be missing."`
 }
 
 type logTailOut struct {
 	Body func(huma.Context)
 }
 
-// tailNotice is what a stream says of itself. Level and message are those of a line, so that it can be shown as one.
-type tailNotice struct {
-	Code    string    `json:"code"` // lines_missing, lines_dropped, node_local, node_local_ended
+// TailEvent is an event of the stream, in the document.
+type TailEvent struct{ logtail.Event }
+
+// TailNotice is what a stream says of itself. Level and message are those of a line, so that it can be shown as one.
+type TailNotice struct {
+	Code    string    `json:"code" enum:"lines_missing,lines_dropped,node_local,node_local_ended"`
 	Level   string    `json:"level"`
 	Message string    `json:"message"`
 	At      time.Time `json:"at"`
 }
 
-// logTail streams lines as server-sent events until the client leaves or its key ends.
+// logTail streams events as server-sent ones until the client leaves or its key ends.
 func (a *API) logTail(ctx context.Context, in *logTailIn) (*logTailOut, error) {
 	script, err := givenID("script_id", in.ScriptID)
 	if err != nil {
@@ -67,7 +75,7 @@ func (a *API) logTail(ctx context.Context, in *logTailIn) (*logTailOut, error) {
 			return nil, err
 		}
 	}
-	w, err := a.cfg.Tail.Watch(tenant, of)
+	w, err := a.cfg.Tail.Watch(tenant, logtail.Filter{ScriptID: of, Statuses: in.Status, Level: in.Level, Text: in.Text})
 	if err != nil {
 		return nil, tailProblem(err)
 	}
@@ -118,7 +126,7 @@ func (s *logStream) run(h huma.Context, again bool) {
 	}
 	err := s.write(": watching\n\n")
 	if err == nil && again {
-		err = s.notice("lines_missing", "reconnected: lines of the time between may be missing here, the executions' own logs have them")
+		err = s.notice("lines_missing", "reconnected: events of the time between may be missing here, the executions and their logs have them")
 	}
 	beat, check := time.NewTicker(tailBeat), time.NewTicker(tailCheck)
 	defer beat.Stop()
@@ -129,8 +137,12 @@ func (s *logStream) run(h huma.Context, again bool) {
 			return
 		case <-s.api.closing:
 			return
-		case line := <-s.watcher.C:
-			err = s.event(fmt.Sprintf("id: %s-%d\nevent: log", line.ExecutionID, line.Seq), line)
+		case e := <-s.watcher.C:
+			id := strconv.Itoa(e.Seq)
+			if e.Kind != logtail.KindLog {
+				id = strings.TrimPrefix(string(e.Kind), "execution.")
+			}
+			err = s.event(fmt.Sprintf("id: %s-%s\nevent: %s", e.ExecutionID, id, e.Kind), e)
 		case <-beat.C:
 			err = s.alive()
 		case <-check.C:
@@ -151,13 +163,13 @@ func (s *logStream) event(head string, data any) error {
 }
 
 func (s *logStream) notice(code, message string) error {
-	return s.event("event: notice", tailNotice{Code: code, Level: "warn", Message: message, At: time.Now().UTC()})
+	return s.event("event: notice", TailNotice{Code: code, Level: "warn", Message: message, At: time.Now().UTC()})
 }
 
-// alive tells of lines that were left out and that no line has told of.
+// alive tells of events that were left out and that no event has told of.
 func (s *logStream) alive() error {
 	if n := s.watcher.Dropped(); n > 0 {
-		return s.notice("lines_dropped", fmt.Sprintf("%d lines were left out, the executions' own logs have them", n))
+		return s.notice("lines_dropped", fmt.Sprintf("%d events were left out, the executions and their logs have them", n))
 	}
 	return s.write(": alive\n\n")
 }

@@ -55,8 +55,10 @@ func TestWhoMayGoOnWatching(t *testing.T) {
 // hearingTail is a Tail that can be made deaf.
 type hearingTail struct{ deaf bool }
 
-func (h *hearingTail) Watch(_, _ uuid.UUID) (*logtail.Watcher, error) { return nil, errors.New("full") }
-func (h *hearingTail) Deaf() bool                                     { return h.deaf }
+func (h *hearingTail) Watch(uuid.UUID, logtail.Filter) (*logtail.Watcher, error) {
+	return nil, errors.New("full")
+}
+func (h *hearingTail) Deaf() bool { return h.deaf }
 
 func TestStreamSaysThatItIsNodeLocal(t *testing.T) {
 	t.Parallel()

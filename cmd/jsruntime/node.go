@@ -25,6 +25,7 @@ import (
 	"jsruntime/engine/host"
 	"jsruntime/engine/ledger"
 	"jsruntime/engine/logtail"
+	"jsruntime/engine/redact"
 	"jsruntime/engine/storage"
 	"jsruntime/httpapi"
 	"jsruntime/httpapi/gateway"
@@ -246,7 +247,7 @@ func (n *node) buildCompiler(context.Context) error {
 }
 
 func (n *node) buildCatalog(context.Context) (err error) {
-	if n.tail, err = logtail.New(logtail.Config{NodeID: n.id, DB: n.db, Log: n.log}); err != nil {
+	if n.tail, err = logtail.New(logtail.Config{NodeID: n.id, DB: n.db, Running: n.runningExecutions, Secrets: n.knownSecrets, Log: n.log}); err != nil {
 		return fmt.Errorf("log tail: %w", err)
 	}
 	if n.notifications, err = cluster.NewListener(n.db, n.log); err != nil {
@@ -286,6 +287,14 @@ func (n *node) longExecutions(min time.Duration, see func(*engine.Invocation, *e
 	n.engine.Long(min, see)
 }
 
+// runningExecutions is logtail.Config.Running.
+func (n *node) runningExecutions(min time.Duration, see func(*engine.Invocation, *engine.Result)) {
+	n.engine.Running(min, see)
+}
+
+// knownSecrets is logtail.Config.Secrets.
+func (n *node) knownSecrets(tenantID uuid.UUID) *redact.Values { return n.secrets.Known(tenantID) }
+
 // cancelExecution is ledger.Config.Cancel.
 func (n *node) cancelExecution(id uuid.UUID, cause error) bool { return n.engine.Cancel(id, cause) }
 
@@ -321,8 +330,9 @@ func (n *node) buildEngine(context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	n.queued = n.tail.Executor(n.traces.executor(n.engine))
-	n.direct = &whileRoom{next: n.queued, full: n.ledger.Full, observer: n.metrics}
+	traced := n.traces.executor(n.engine)
+	n.queued = n.tail.Executor(traced)
+	n.direct = n.tail.Executor(&whileRoom{next: traced, full: n.ledger.Full, observer: n.metrics})
 	n.metrics.watchEngine(n.engine.Stats)
 	return nil
 }

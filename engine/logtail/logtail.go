@@ -1,19 +1,20 @@
-// Package logtail shows log lines of scripts while they run, to whoever watches on any node.
+// Package logtail shows what scripts do while they do it, on any node: the lines of their logs, which executions have run for a second,
+// and how each execution ended or why it was refused.
 //
-//	script ──► engine ──► Hub ──► watchers of this node
+//	script ──► engine ──► Hub ──► filter ──► watchers of this node
 //	                       │  ▲
 //	      jsruntime_tail ◄─┘  └── jsruntime_tail of other nodes, for tenants that are watched here
 //	      jsruntime_tail_wanted: "tenant T is watched at some node", every wantedEvery
 //
-// Nothing is collected for tenants that nobody watches: a line of theirs costs one atomic load. What a watcher sees is a
-// convenience, not the record: lines are left out, and counted, when they come faster than Postgres or the watcher takes
-// them. The execution's log in the database has them all.
+// Nothing is collected for a tenant that has no watcher: a line and an end of its executions cost one atomic load each. What a watcher sees
+// is a convenience, not the record: events are left out, and counted, when they come faster than Postgres or the watcher takes
+// them. The executions and logs in the database have them all. Texts are bounded, and what is known of the tenant's secrets is masked.
 //
 // Tenants share nothing that some of them can use up: each has its own lock, its own watchers (a share of the node's, at most
 // Config.TenantWatchers) and its own queue of lines for other nodes, and these queues take turns.
 //
 //	what fails                             what watchers see
-//	a watcher is slow                      Line.Dropped of its next line, or Watcher.Dropped
+//	a watcher is slow                      Event.Dropped of its next event, or Watcher.Dropped
 //	lines come faster than NOTIFY          the same, at the watchers of the other nodes
 //	a NOTIFY fails                         the same, once one succeeds
 //	this node does not hear its LISTEN     Hub.Deaf: the lines of other nodes are missing
@@ -34,6 +35,7 @@ import (
 	"github.com/google/uuid"
 
 	"jsruntime/engine"
+	"jsruntime/engine/redact"
 	"jsruntime/engine/text"
 	"jsruntime/sqlc"
 )
@@ -49,34 +51,22 @@ const (
 	wantedFor   = 3 * wantedEvery
 	deafAfter   = 3 * time.Second // without an echo of what this node has asked for
 	sendEvery   = 100 * time.Millisecond
-	maxPayload  = 7800 // bytes; Postgres refuses 8000
-	maxSends    = 16   // notifications each sendEvery: about 1 MB/s of lines a node
-	maxMessage  = 2 << 10
+	maxPayload  = 7800      // bytes; Postgres refuses 8000
+	maxSends    = 16        // notifications each sendEvery: about 1 MB/s of lines a node
 	maxShown    = 256       // lines that a watcher may be behind
 	maxWaiting  = 128 << 10 // bytes of a tenant's lines for other nodes: what maxSends take
-	lineBytes   = 256       // of a line, beside its message
-)
+	lineBytes   = 256       // of an event, beside its texts
 
-// Line is one line of an execution's log. Dropped counts the lines before it that were left out; where they were lost between
-// nodes it counts those of all scripts of the tenant.
-type Line struct {
-	TenantID    uuid.UUID `json:"-"`
-	ScriptID    uuid.UUID `json:"script_id"`
-	ScriptName  string    `json:"script_name"`
-	ExecutionID uuid.UUID `json:"execution_id"`
-	Seq         int       `json:"seq"`
-	Level       string    `json:"level"`
-	Message     string    `json:"message"`
-	At          time.Time `json:"at"`
-	Dropped     int       `json:"dropped,omitempty"`
-}
+	startedAfter = time.Second // how long an execution runs before its start is shown
+	lookEvery    = 250 * time.Millisecond
+)
 
 // batch is the payload of ChannelLines. Dropped counts the lines that the sender left out since its last batch.
 type batch struct {
 	Node    uuid.UUID `json:"n"`
 	Tenant  uuid.UUID `json:"t"`
 	Dropped int       `json:"d,omitempty"`
-	Lines   []Line    `json:"l"`
+	Events  []Event   `json:"l"`
 }
 
 // Config is a Hub's.
@@ -89,6 +79,11 @@ type Config struct {
 	Watchers int
 	// TenantWatchers is how many of them may be one tenant's while there is room: see share; zero means 10.
 	TenantWatchers int
+	// Running calls see for each execution of this node that has run for at least min. The Invocation is valid during the call, the Result has
+	// StartedAt. Nil: no starts are shown.
+	Running func(min time.Duration, see func(*engine.Invocation, *engine.Result))
+	// Secrets returns what is known of a tenant's secrets, so that they can be masked. Nil masks none.
+	Secrets func(tenantID uuid.UUID) *redact.Values
 	// Log gets failures to send; nil means slog.Default.
 	Log *slog.Logger
 }
@@ -108,6 +103,8 @@ type Hub struct {
 	askedAt time.Time  // of the first request for lines that no echo has followed; zero if there is none
 	hurry   chan struct{}
 
+	begun map[uuid.UUID]bool // executions whose start was shown; Run's goroutine only
+
 	readyMu sync.Mutex // taken after a tenant's
 	ready   []*tenant  // have something for other nodes, the next to send first
 }
@@ -119,7 +116,7 @@ type tenant struct {
 	mu       sync.Mutex
 	watchers map[*Watcher]struct{}
 	remote   time.Time // until when other nodes want its lines
-	waiting  []Line    // for other nodes
+	waiting  []Event   // for other nodes
 	bytes    int       // size of waiting
 	dropped  int       // lines that other nodes wanted and did not get, since the last batch
 	queued   bool      // is in ready
@@ -135,7 +132,10 @@ func New(cfg Config) (*Hub, error) {
 	}
 	cfg.Watchers = cmp.Or(cfg.Watchers, 400)
 	cfg.TenantWatchers = cmp.Or(cfg.TenantWatchers, 10)
-	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: make(chan struct{}, 1)}
+	if cfg.Secrets == nil {
+		cfg.Secrets = func(uuid.UUID) *redact.Values { return nil }
+	}
+	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: make(chan struct{}, 1), begun: map[uuid.UUID]bool{}}
 	h.tenants.Store(&map[uuid.UUID]*tenant{})
 	return h, nil
 }
@@ -150,20 +150,20 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("watchers of the %s: limit %d, all in use", e.Scope, e.Limit)
 }
 
-// Watcher gets the lines of a tenant, or of one of its scripts.
+// Watcher gets those events of a tenant that its filter lets pass.
 type Watcher struct {
-	C <-chan Line
+	C <-chan Event
 
-	hub      *Hub
-	tenant   *tenant
-	lines    chan Line
-	scriptID uuid.UUID
-	dropped  int
-	closed   bool
+	hub     *Hub
+	tenant  *tenant
+	events  chan Event
+	filter  filter
+	dropped int
+	closed  bool
 }
 
-// Watch begins to watch. scriptID may be the zero UUID for all scripts. The caller calls Close. The error is a *LimitError.
-func (h *Hub) Watch(tenantID, scriptID uuid.UUID) (*Watcher, error) {
+// Watch begins to watch. The caller calls Close. The error is a *LimitError.
+func (h *Hub) Watch(tenantID uuid.UUID, filter Filter) (*Watcher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.tenant(tenantID)
@@ -175,8 +175,8 @@ func (h *Hub) Watch(tenantID, scriptID uuid.UUID) (*Watcher, error) {
 	if h.open >= h.cfg.Watchers {
 		return nil, &LimitError{Scope: "node", Limit: h.cfg.Watchers}
 	}
-	w := &Watcher{hub: h, tenant: t, lines: make(chan Line, maxShown), scriptID: scriptID}
-	w.C = w.lines
+	w := &Watcher{hub: h, tenant: t, events: make(chan Event, maxShown), filter: filter.ready()}
+	w.C = w.events
 	t.watchers[w] = struct{}{}
 	h.open++
 	select {
@@ -194,7 +194,7 @@ func (h *Hub) share(t *tenant) int {
 	return min(h.cfg.TenantWatchers, max(1, (common-(h.open-len(t.watchers)))/2))
 }
 
-// Close ends watching. No line comes afterwards; C is not closed. A second Close does nothing.
+// Close ends watching. No event comes afterwards; C is not closed. A second Close does nothing.
 func (w *Watcher) Close() {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
@@ -208,7 +208,7 @@ func (w *Watcher) Close() {
 	w.hub.forget()
 }
 
-// Dropped returns how many lines were left out since the last one, and counts from zero then.
+// Dropped returns how many events were left out since the last one, and counts from zero then.
 func (w *Watcher) Dropped() int {
 	w.tenant.mu.Lock()
 	defer w.tenant.mu.Unlock()
@@ -263,7 +263,7 @@ func (h *Hub) Deaf() bool {
 // DroppedLines counts the lines that other nodes wanted and this one did not send.
 func (h *Hub) DroppedLines() int64 { return h.dropped.Load() }
 
-// Executor returns an engine.Executor that lets the Hub see the lines of next's executions.
+// Executor returns an engine.Executor that lets the Hub see the lines and ends of next's executions.
 func (h *Hub) Executor(next engine.Executor) engine.Executor { return &executor{hub: h, next: next} }
 
 type executor struct {
@@ -274,7 +274,65 @@ type executor struct {
 // Execute implements engine.Executor.
 func (e *executor) Execute(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
 	inv.Lines = e.hub
-	return e.next.Execute(ctx, inv)
+	if onEnd := inv.OnEnd; onEnd != nil {
+		inv.OnEnd = func(inv *engine.Invocation, res *engine.Result) {
+			e.hub.ended(inv, res)
+			onEnd(inv, res)
+		}
+	}
+	res, err := e.next.Execute(ctx, inv)
+	switch refused := (*engine.RefusedError)(nil); {
+	case err == nil && !res.GoesOn:
+		e.hub.ended(inv, res)
+	case errors.As(err, &refused) && e.hub.Wants(inv):
+		f := factsOf(inv)
+		e.hub.show(f.refused(refused, e.hub.cfg.Secrets(inv.Script.TenantID)))
+	}
+	return res, err
+}
+
+// ended shows the end of an execution.
+func (h *Hub) ended(inv *engine.Invocation, res *engine.Result) {
+	if h.Wants(inv) {
+		f := factsOf(inv)
+		h.show(f.ended(res))
+	}
+}
+
+// started shows the starts of the executions that have run for startedAfter, and were not shown before. Run's goroutine calls it.
+func (h *Hub) started() {
+	if h.cfg.Running == nil {
+		return
+	}
+	if len(*h.tenants.Load()) == 0 {
+		clear(h.begun)
+		return
+	}
+	running := map[uuid.UUID]bool{}
+	var fresh []facts
+	h.cfg.Running(startedAfter, func(inv *engine.Invocation, _ *engine.Result) {
+		if h.begun[inv.ExecutionID] {
+			running[inv.ExecutionID] = true
+		} else if h.Wants(inv) {
+			fresh = append(fresh, factsOf(inv))
+		}
+	})
+	h.begun = running
+	if len(fresh) == 0 {
+		return
+	}
+	// Made outside of the engine's lock, and shown under it: so no start comes after its end.
+	events := make(map[uuid.UUID]Event, len(fresh))
+	for i := range fresh {
+		events[fresh[i].id] = fresh[i].started(h.cfg.Secrets(fresh[i].script.TenantID))
+	}
+	h.cfg.Running(startedAfter, func(inv *engine.Invocation, res *engine.Result) {
+		if e, ok := events[inv.ExecutionID]; ok {
+			e.StartedAt = res.StartedAt
+			h.begun[inv.ExecutionID] = true
+			h.show(e)
+		}
+	})
 }
 
 // Wants implements engine.LineWatcher.
@@ -283,24 +341,28 @@ func (h *Hub) Wants(inv *engine.Invocation) bool {
 	return len(tenants) > 0 && tenants[inv.Script.TenantID] != nil
 }
 
-// Line implements engine.LineWatcher. It waits for nothing but the tenant's own lock, which nobody holds for long.
+// Line implements engine.LineWatcher. It waits for nothing but the tenant's own lock, which is never held for long.
 func (h *Hub) Line(inv *engine.Invocation, l engine.LogLine) {
-	t := (*h.tenants.Load())[inv.Script.TenantID]
+	h.show(Event{
+		Kind: KindLog, TenantID: inv.Script.TenantID, ScriptID: inv.Script.ID, ScriptName: inv.Script.Name, ExecutionID: inv.ExecutionID,
+		Seq: l.Seq, Level: l.Level, Message: text.Clip(l.Message, maxMessage), At: l.At,
+	})
+}
+
+// show gives an event to the watchers of this node, and keeps it for the other nodes.
+func (h *Hub) show(e Event) {
+	t := (*h.tenants.Load())[e.TenantID]
 	if t == nil {
 		return
 	}
-	line := Line{
-		TenantID: inv.Script.TenantID, ScriptID: inv.Script.ID, ScriptName: inv.Script.Name, ExecutionID: inv.ExecutionID,
-		Seq: l.Seq, Level: l.Level, Message: text.Clip(l.Message, maxMessage), At: l.At,
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.show(line)
+	t.show(e)
 	if !time.Now().Before(t.remote) {
 		return
 	}
-	if size := len(line.Message) + lineBytes; t.bytes+size <= maxWaiting {
-		t.waiting = append(t.waiting, line)
+	if size := e.size(); t.bytes+size <= maxWaiting {
+		t.waiting = append(t.waiting, e)
 		t.bytes += size
 	} else {
 		t.dropped++
@@ -309,15 +371,16 @@ func (h *Hub) Line(inv *engine.Invocation, l engine.LogLine) {
 	h.enqueue(t)
 }
 
-// show gives the line to this node's watchers. The caller holds mu.
-func (t *tenant) show(line Line) {
+// show gives the event to this node's watchers. The caller holds mu.
+func (t *tenant) show(e Event) {
+	searched := sync.OnceValue(e.searched)
 	for w := range t.watchers {
-		if w.scriptID != uuid.Nil && w.scriptID != line.ScriptID {
+		if !w.filter.passes(&e, searched) {
 			continue
 		}
-		line.Dropped = w.dropped
+		e.Dropped = w.dropped
 		select {
-		case w.lines <- line:
+		case w.events <- e:
 			w.dropped = 0
 		default:
 			w.dropped++
@@ -368,9 +431,9 @@ func (h *Hub) Notified(channel, payload string) {
 		for w := range t.watchers {
 			w.dropped += max(b.Dropped, 0)
 		}
-		for _, line := range b.Lines {
-			line.TenantID = b.Tenant
-			t.show(line)
+		for _, e := range b.Events {
+			e.TenantID = b.Tenant
+			t.show(e)
 		}
 	}
 }
@@ -391,6 +454,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer want.Stop()
 	send := time.NewTicker(sendEvery)
 	defer send.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -401,6 +466,8 @@ func (h *Hub) Run(ctx context.Context) error {
 			h.askFor(ctx)
 		case <-send.C:
 			h.send(ctx)
+		case <-look.C:
+			h.started()
 		}
 	}
 }
@@ -470,8 +537,8 @@ func (h *Hub) take(t *tenant) (payload string, lines, dropped int) {
 	payload, lines = pack(batch{Node: h.cfg.NodeID, Tenant: t.id, Dropped: dropped}, waiting)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, line := range waiting[:lines] {
-		t.bytes -= len(line.Message) + lineBytes
+	for i := range waiting[:lines] {
+		t.bytes -= waiting[i].size()
 	}
 	if t.waiting = t.waiting[lines:]; len(t.waiting) == 0 {
 		t.waiting = nil
@@ -479,26 +546,26 @@ func (h *Hub) take(t *tenant) (payload string, lines, dropped int) {
 	return payload, lines, dropped
 }
 
-// pack makes a payload of b with as many lines as fit, and says how many it took: one at least.
-func pack(b batch, lines []Line) (payload string, n int) {
+// pack makes a payload of b with as many events as fit, and says how many it took: one at least.
+func pack(b batch, events []Event) (payload string, n int) {
 	size := lineBytes
-	for _, line := range lines {
-		text, err := json.Marshal(line)
-		if err != nil || len(text) > maxPayload-lineBytes {
-			line.Message = "(a line that is too long to be shown here)"
-			text, _ = json.Marshal(line)
+	for _, e := range events {
+		encoded, err := json.Marshal(e)
+		if err != nil || len(encoded) > maxPayload-lineBytes {
+			e.shorten()
+			encoded, _ = json.Marshal(e)
 		}
-		if size += len(text) + 1; size > maxPayload && n > 0 {
+		if size += len(encoded) + 1; size > maxPayload && n > 0 {
 			break
 		}
-		b.Lines = append(b.Lines, line)
+		b.Events = append(b.Events, e)
 		n++
 	}
-	text, err := json.Marshal(b)
+	encoded, err := json.Marshal(b)
 	if err != nil {
 		return "", n
 	}
-	return string(text), n
+	return string(encoded), n
 }
 
 func (h *Hub) notify(ctx context.Context, channel, payload string) (sent bool) {

@@ -217,8 +217,9 @@ const views = new Map(Object.entries({
     const state = t("span.faint", "connecting…");
     const follow = h("input", { type: "checkbox", checked: true });
     tail(params, state, (line) => {
-      if (line.dropped) box.append(...logCells({ at: line.at, level: "warn", message: `${line.dropped} lines were left out` }));
-      box.append(...logCells(line, line.script_name));
+      if (line.dropped) box.append(...logCells({ at: line.at, level: "warn", message: `${line.dropped} events were left out` }));
+      // Starts and ends of executions have a level and a message as lines have.
+      box.append(...logCells(line.error_stack ? { ...line, message: `${text(line.message)}\n${text(line.error_stack)}` } : line, line.script_name));
       while (box.childElementCount > 3000) box.firstElementChild.remove();
       if (follow.checked) scrollTo(0, document.body.scrollHeight);
     });
