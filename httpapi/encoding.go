@@ -116,9 +116,6 @@ func (w *answerWriter) Flush() {
 // Unwrap is for http.ResponseController.
 func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// reset takes back what was written and not sent.
-func (w *answerWriter) reset() { w.buffer, w.length = nil, 0 }
-
 func (w *answerWriter) send(b []byte) (int, error) {
 	switch {
 	case w.discard:

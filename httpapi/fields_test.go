@@ -59,7 +59,7 @@ func TestListsCarryNoBodies(t *testing.T) {
 		require.Contains(t, acme.get(list.path+"?fields=id,").refused(422, "validation_failed")["detail"], "query.fields")
 		acme.get(list.path+"?fields="+list.heavy[0]+"s").refused(422, "validation_failed")
 	}
-	require.Contains(t, acme.get("/api/v1/scripts?fields=soruce").refused(422, "validation_failed")["detail"], "did you mean source?")
+	require.Contains(t, acme.get("/api/v1/scripts?fields=sourc").refused(422, "validation_failed")["detail"], "did you mean source?")
 	require.Len(t, acme.get("/api/v1/scripts?name=big").is(200).items(), 1)
 	require.Empty(t, acme.get("/api/v1/scripts?name=bi").is(200).items())
 	viewer := n.key("acme", "viewer")

@@ -48,6 +48,8 @@ CREATE INDEX idx_executions_event ON script_executions(tenant_id, event_id) WHER
 -- costing anything where an execution completes.
 CREATE INDEX idx_executions_tenant_ended_badly ON script_executions(tenant_id, status, queued_at DESC, id DESC)
     WHERE status IN ('failed', 'timeout', 'cancelled');
+-- Executions that completed have no error_code.
+CREATE INDEX idx_executions_tenant_error ON script_executions(tenant_id, error_code, queued_at DESC, id DESC) WHERE error_code IS NOT NULL;
 
 -- A tick starts at most once, whatever number of nodes try: see script_schedule_ticks. This is the second wall.
 CREATE UNIQUE INDEX uq_executions_script_tick ON script_executions(script_id, scheduled_for) WHERE scheduled_for IS NOT NULL AND attempt = 1 AND lost_count = 0;
@@ -150,7 +152,7 @@ ALTER TABLE script_executions RESET (
     fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay,
     autovacuum_analyze_scale_factor, autovacuum_analyze_threshold
 );
-DROP INDEX uq_executions_script_tick, idx_executions_tenant_ended_badly, idx_executions_event, idx_executions_script_queued,
+DROP INDEX uq_executions_script_tick, idx_executions_tenant_error, idx_executions_tenant_ended_badly, idx_executions_event, idx_executions_script_queued,
     idx_executions_tenant_queued, idx_executions_running, idx_executions_queue;
 ALTER TABLE script_executions
     DROP COLUMN version, DROP COLUMN attempt, DROP COLUMN lost_count, DROP COLUMN error_code, DROP COLUMN error_stack,

@@ -1,4 +1,4 @@
--- What a tenant has beside its scripts: kv, secrets, idempotency keys, audit log, usage, and the count of what it stores.
+-- What a tenant has beside its scripts: kv, secrets, idempotency keys, audit log, usage, refusals, and the count of what it stores.
 
 -- +goose Up
 
@@ -81,6 +81,19 @@ CREATE TABLE script_usage_daily (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
 CREATE INDEX idx_usage_day ON script_usage_daily(day, tenant_id);
 
+-- Requests that were refused before anything ran, by script, reason and minute: they have no execution. Nodes add to these rows in one statement
+-- every second. refused counts those of one minute.
+CREATE TABLE script_refusals (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    script_id UUID NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
+    minute TIMESTAMP WITH TIME ZONE NOT NULL,
+    code VARCHAR(50) NOT NULL,
+    refused BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, minute, script_id, code)
+) WITH (fillfactor = 50);
+CREATE INDEX idx_refusals_script ON script_refusals(script_id);
+CREATE INDEX idx_refusals_minute ON script_refusals(minute);
+
 -- tenant_storage has the bytes of each tenant by table. Nodes add what they write and take off what they prune, in one statement every
 -- second as they do with usage; now and then one of them counts a tenant anew (counted_at), which corrects what a node that was killed
 -- has not told, and what is written with plain SQL. Bytes are those of the values as Postgres stores them, with an allowance for each row.
@@ -94,6 +107,7 @@ CREATE TABLE tenant_storage (
 
 -- +goose Down
 DROP TABLE tenant_storage;
+DROP TABLE script_refusals;
 DROP TABLE script_usage_daily;
 DROP TABLE audit_log;
 DROP TABLE idempotency_keys;

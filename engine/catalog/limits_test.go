@@ -172,8 +172,8 @@ func TestPlanLimitsAreFollowed(t *testing.T) {
 		return match.Endpoint.Limits.MaxLogBytes, known.Limits.MaxLogBytes
 	}
 	route, head := limits()
-	require.EqualValues(t, engine.DefaultLimits().MaxLogBytes, route)
-	require.EqualValues(t, engine.DefaultLimits().MaxLogBytes, head)
+	require.Equal(t, engine.DefaultLimits().MaxLogBytes, route)
+	require.Equal(t, engine.DefaultLimits().MaxLogBytes, head)
 	for _, plan := range []struct {
 		plan string
 		want int64
