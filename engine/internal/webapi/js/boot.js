@@ -297,7 +297,7 @@
   const ownOrigin = "jsruntime:webapi", scriptOrigin = "jsruntime:script"; // the names that the worker gives to its scripts
   const siteMethods = (() => {
     ErrorCtor.prepareStackTrace = (_, sites) => sites;
-    const site = getPrototypeOf(new ErrorCtor().stack[0]);
+    const site = /** @type {any} */ (getPrototypeOf(new ErrorCtor().stack[0]));
     delete ErrorCtor.prepareStackTrace;
     return {
       __proto__: null, file: uncurryThis(site.getScriptNameOrSourceURL), line: uncurryThis(site.getLineNumber), column: uncurryThis(site.getColumnNumber),

@@ -43,6 +43,8 @@ export interface Core {
   now(): number;
   execution: any;
   log(level: number, text: string): void;
+  /** The stack of an error with those of its causes; empty where v has none. */
+  stackOf(v: unknown): string;
   inspect(value: unknown, options?: object): string;
   reportError(error: unknown): void;
   report(error: unknown): void;
