@@ -6,7 +6,9 @@ SHELL := /bin/bash
 
 # One name for both binaries: node and worker of different builds refuse each other.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -X main.buildVersion=$(VERSION) -X jsruntime/engine/internal/wire.stamped=$(VERSION)
+# The module's path stands in go.mod and the imports; make module changes it.
+IMPORT_PATH := $(shell sed -n 's/^module //p' go.mod)
+LDFLAGS := -X main.buildVersion=$(VERSION) -X $(IMPORT_PATH)/engine/internal/wire.stamped=$(VERSION)
 
 # Pinned in .tools/go.mod, so that their dependencies are not ours.
 TOOL := go tool -modfile=.tools/go.mod
@@ -84,6 +86,12 @@ lint: ## golangci-lint, as .golangci.yaml says (compiling it takes minutes, once
 .PHONY: types
 types: ## jsruntime.d.ts by tsc --strict of TypeScript 5.9, 6 and 7, and the web API's JavaScript (needs npm, and says so where there is none)
 	@.ci/types
+
+.PHONY: module
+module: ## give the module another path, where it will be fetched from: make module TO=github.com/you/jsruntime
+	@[ -n "$(TO)" ] || { echo "set TO to the new path"; exit 2; }
+	git grep -lF '$(IMPORT_PATH)' -- go.mod bench/peers/go.mod .golangci.yaml '*.go' | xargs sed -i 's#$(subst .,\.,$(IMPORT_PATH))#$(TO)#g'
+	gofmt -w $$(git ls-files '*.go')
 
 .PHONY: fmt
 fmt: ## gofmt everything

@@ -1,4 +1,4 @@
-module jsruntime
+module example.com/jsruntime
 
 go 1.26.0
 

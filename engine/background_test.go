@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/enginetest"
 )
 
 // gate is a Host whose kv.get("gate") waits until the test opens it, and that remembers what was put.

@@ -6,8 +6,8 @@ import (
 	"syscall"
 	"time"
 
-	"jsruntime/engine/internal/pool"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 const (

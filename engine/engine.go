@@ -17,12 +17,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/cluster"
-	"jsruntime/engine/internal/pool"
-	"jsruntime/engine/internal/sandbox"
-	"jsruntime/engine/internal/wire"
-	"jsruntime/engine/redact"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/redact"
 )
 
 // Config says how an Engine runs scripts.

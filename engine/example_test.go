@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/enginetest"
 )
 
 // refuseAll is the host of a program whose scripts only compute.

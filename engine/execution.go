@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/internal/pool"
-	"jsruntime/engine/internal/wire"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/text"
 )
 
 // execution is one Execute. The pool's reader calls Begin and Frame; the caller's goroutine waits and delivers. It is used again

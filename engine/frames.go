@@ -3,8 +3,8 @@ package engine
 import (
 	"fmt"
 
-	"jsruntime/engine/internal/pool"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // frames counts what a worker sends for one execution, against what a worker of ours can send at most, and some room. More comes only from

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"jsruntime/engine/internal/pool"
-	"jsruntime/engine/internal/wire"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/text"
 )
 
 const (

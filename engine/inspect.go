@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"jsruntime/engine/internal/pool"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // WorkerInfo is what a worker binary says of itself.

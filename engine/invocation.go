@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/redact"
+	"example.com/jsruntime/engine/redact"
 )
 
 // Script is one version of a script, ready to run. It is immutable and shared.

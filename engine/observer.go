@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/pool"
 )
 
 // Observer is told what the engine does, for metrics. Its methods are called on hot paths: they return at once and are safe for

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/enginetest"
 )
 
 // told is an Observer that remembers.

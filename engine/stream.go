@@ -5,8 +5,8 @@ import (
 	"io"
 	"sync"
 
-	"jsruntime/engine/internal/wire"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/text"
 )
 
 var errOverrun = errors.New("a stream exceeds its window")

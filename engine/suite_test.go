@@ -3,7 +3,7 @@ package engine_test
 import (
 	"testing"
 
-	"jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine/enginetest"
 )
 
 func TestSuiteFake(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/enginetest"
 )
 
 // ended counts executions.

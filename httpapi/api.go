@@ -20,15 +20,15 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/storage"
-	"jsruntime/httpapi/bodies"
-	"jsruntime/httpapi/forwarded"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/httpapi/bodies"
+	"example.com/jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/sqlc"
 )
 
 // Compiler turns sources into what workers run.

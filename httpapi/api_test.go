@@ -20,14 +20,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/host"
-	"jsruntime/engine/ledger"
-	"jsruntime/httpapi"
-	"jsruntime/migrations/dbtest"
-	"jsruntime/scheduler/cron"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/scheduler/cron"
 )
 
 const adminKey = "operator-key-of-the-tests"

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // AuditEntry is one change.

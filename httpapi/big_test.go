@@ -17,9 +17,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
-	"jsruntime/migrations/tenantdb"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/tenantdb"
+	"example.com/jsruntime/sqlc"
 )
 
 // bigTenants share the rows of a big database; the first has half of them.

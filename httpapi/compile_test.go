@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/compile"
-	"jsruntime/httpapi"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/httpapi"
 )
 
 // busyCompiler refuses all but the first source, with scopes in turn, and notes whose turn was taken.

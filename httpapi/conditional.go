@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // Entity tags (RFC 9110, 8.8.3) are "STATE.REST": STATE names the state of the stored object, REST what the answer shows beside it, as

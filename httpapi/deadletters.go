@@ -7,10 +7,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/record"
-	"jsruntime/engine/redact"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/sqlc"
 )
 
 // DeadLetter is an event that no attempt could handle.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/text"
 )
 
 // TestOneDepth: a value may be nested as deep wherever it comes in, and what the API wraps around it is not counted.

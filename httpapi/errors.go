@@ -16,10 +16,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi/problem"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/problem"
 )
 
 // Problem is the body of every error answer: see package problem.

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"jsruntime/engine/storage"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/sqlc"
 )
 
 type eventPublishIn struct {

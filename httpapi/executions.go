@@ -13,14 +13,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/record"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/storage"
-	"jsruntime/engine/text"
-	"jsruntime/httpapi/problem"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/httpapi/problem"
+	"example.com/jsruntime/sqlc"
 )
 
 // Execution is one run as the API shows it.

@@ -15,10 +15,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/text"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/sqlc"
 )
 
 // Export is all scripts of a tenant as one document, which import takes again, here or elsewhere. Organizations are named,

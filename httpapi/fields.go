@@ -9,7 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/text"
 )
 
 // FieldsQuery chooses the members of a list's items.

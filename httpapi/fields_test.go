@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // Lists carry no sources, inputs, outputs and events' data but where they are asked for; the objects do.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 func readFile(name string) ([]byte, error) { return os.ReadFile(name) }

@@ -7,7 +7,7 @@ import (
 	"log"
 	"os"
 
-	"jsruntime/httpapi"
+	"example.com/jsruntime/httpapi"
 )
 
 func main() {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // How fast unknown keys may be presented. No key of 256 bits is found by guessing; what this bounds is the work that guesses cost the

@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi"
-	"jsruntime/httpapi/forwarded"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // linesLog is a log whose lines can be counted while others write.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"jsruntime/engine/redact"
+	"example.com/jsruntime/engine/redact"
 )
 
 // History says what is kept of a script's executions.

@@ -21,8 +21,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/migrations/tenantdb"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/migrations/tenantdb"
+	"example.com/jsruntime/sqlc"
 )
 
 // recorder keeps an answer until it may be sent.

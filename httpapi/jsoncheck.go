@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
 
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/text"
 )
 
 // Bounds of JSON that we accept. A document is judged before anything decodes it, because encoding/json, V8 and Postgres

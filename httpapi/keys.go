@@ -22,7 +22,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // Role is what a key may do.

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/sqlc"
 )
 
 // gate is a database that can be made to hang or to fail.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/sqlc"
 )
 
 // limitSchema is an object with a member for each limit of the engine's table.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi"
 )
 
 // numbers are the members of an object that are limits.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // TestLogOfAFailedRunEndsWithItsError: whatever ended it, and wherever a page of the log ends.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi"
-	"jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/httpapi/forwarded"
 )
 
 // apiRoute is a route of the OpenAPI document.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/advisory"
+	"example.com/jsruntime/engine/advisory"
 )
 
 // Node is one jsruntime process.

@@ -21,9 +21,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/engine/admission"
-	"jsruntime/httpapi/session"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/httpapi/session"
+	"example.com/jsruntime/sqlc"
 )
 
 // permission is what a route asks of a key.

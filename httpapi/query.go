@@ -11,7 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/text"
 )
 
 // maxQueryParameters bounds the parameters of a query, before anything decodes them.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/storage"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/sqlc"
 )
 
 // defaultMaxScripts is Config.MaxScripts.

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/storage"
-	"jsruntime/httpapi"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // TestPlanIsStrict: what a tenant may use is typed; settings are the operator's own.

@@ -15,8 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 func TestVersionsHaveNoGaps(t *testing.T) {

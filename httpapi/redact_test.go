@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/record"
+	"example.com/jsruntime/engine/record"
 )
 
 // TestBodiesAreForDevelopers: a viewer sees that an execution and a dead letter exist, and neither what they got nor what they gave.

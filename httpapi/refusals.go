@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/httpapi/problem"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/httpapi/problem"
+	"example.com/jsruntime/sqlc"
 )
 
 // Refusals are the requests to a script that were refused in one minute: nothing ran, and there are no executions of them.

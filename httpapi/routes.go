@@ -9,7 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
-	"jsruntime/httpapi/session"
+	"example.com/jsruntime/httpapi/session"
 )
 
 // Sizes of bodies. A source of 1 MiB may grow to several times that when it is written as a JSON string.

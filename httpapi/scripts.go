@@ -13,12 +13,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/storage"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/sqlc"
 )
 
 // Script is a script as the API shows it.

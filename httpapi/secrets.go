@@ -7,8 +7,8 @@ import (
 	"regexp"
 	"time"
 
-	"jsruntime/engine/host"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/sqlc"
 )
 
 // Secret is a secret as the API shows it: never its value.

@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
-	"jsruntime/httpapi/console"
+	"example.com/jsruntime/httpapi/console"
 )
 
 // healthz says that the process serves requests. It asks nothing of anyone else, so that a database outage restarts no node.

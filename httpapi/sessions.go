@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/httpapi/session"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/httpapi/session"
+	"example.com/jsruntime/sqlc"
 )
 
 // A session stands for a key in a browser: the browser holds a cookie that no script can read, and the key is in no page. A session has

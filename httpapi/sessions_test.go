@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi"
-	"jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/httpapi/forwarded"
 )
 
 // browser is a caller with a session, as the console's page is.

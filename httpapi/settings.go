@@ -8,8 +8,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/text"
 )
 
 // HTTPSettings say whom the endpoint of a script admits, and which pages of other origins may read its answers.

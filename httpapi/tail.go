@@ -14,8 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/google/uuid"
 
-	"jsruntime/engine/logtail"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/logtail"
+	"example.com/jsruntime/sqlc"
 )
 
 // Tail shows what scripts do as they do it.

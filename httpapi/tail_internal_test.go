@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/logtail"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/logtail"
+	"example.com/jsruntime/sqlc"
 )
 
 // lookup is a database whose every query ends with err.

@@ -13,9 +13,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/logtail"
-	"jsruntime/httpapi"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/logtail"
+	"example.com/jsruntime/httpapi"
 )
 
 // TestLogTail watches the lines of a run as they come, and no neighbour's.

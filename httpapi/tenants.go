@@ -12,8 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
-	"jsruntime/engine/catalog"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/sqlc"
 )
 
 // Tenant is a tenant as the API shows it.

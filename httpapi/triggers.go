@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/text"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/sqlc"
 )
 
 func oneOf(s string, values ...string) bool {

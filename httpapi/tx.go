@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"jsruntime/engine/text"
-	"jsruntime/migrations/tenantdb"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/migrations/tenantdb"
+	"example.com/jsruntime/sqlc"
 )
 
 // beginWait bounds how long a transaction may take to begin: for a free connection, or for a server that accepts and says nothing.

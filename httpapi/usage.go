@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // Usage is what a tenant used from one day to another, both included.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // User is a user as the API shows it. Users own what they make; what a request may do is decided by its key.

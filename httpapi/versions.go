@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // Version is a version of a script in a list.

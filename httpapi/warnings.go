@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/compile"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/compile"
 )
 
 // Warning is about a source that was stored all the same.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // TestFanOutIsCheckedAndItsDataAreStoredOnce: an event is refused where not all of its executions fit into the queue, and its data are not

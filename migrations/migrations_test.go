@@ -13,8 +13,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // dataModel is what Postgres says of the seven tables when they are made from the data model's own statements: each column with

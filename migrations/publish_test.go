@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/sqlc"
 )
 
 // event is what a publisher gives.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // TestFunctionsPinTheirSearchPath: a function that runs with its owner's rights finds its own tables, whatever the caller's session has. The

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/cluster"
-	"jsruntime/scheduler/cron"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/scheduler/cron"
+	"example.com/jsruntime/sqlc"
 )
 
 func TestDecideTicks(t *testing.T) {

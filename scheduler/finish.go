@@ -14,13 +14,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"jsruntime/engine"
-	"jsruntime/engine/ledger"
-	"jsruntime/engine/record"
-	"jsruntime/engine/storage"
-	"jsruntime/engine/text"
-	"jsruntime/migrations/tenantdb"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/migrations/tenantdb"
+	"example.com/jsruntime/sqlc"
 )
 
 // finishBatch is how many endings one transaction writes. While one is written the next ones gather, so that a batch is as large

@@ -20,11 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/cluster"
-	"jsruntime/migrations/dbtest"
-	"jsruntime/scheduler"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/scheduler"
 )
 
 // nodeEnv makes the test binary a node: the database's URL. Such a node can be killed with -9.

@@ -3,7 +3,7 @@ package scheduler
 import (
 	"time"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // Observer is told what the scheduler does, for metrics. Its methods are called on hot paths: they return at once and are safe

@@ -16,9 +16,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/cluster"
-	"jsruntime/scheduler"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/scheduler"
 )
 
 func TestEachQueuedExecutionRunsOnce(t *testing.T) {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"jsruntime/engine"
-	"jsruntime/engine/storage"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/sqlc"
 )
 
 // sweepBatch is how many rows one statement of the sweeps changes. A full batch is followed by the next at once.

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // Bounds of a script's retry.

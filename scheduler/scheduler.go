@@ -13,11 +13,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/cluster"
-	"jsruntime/engine/storage"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/sqlc"
 )
 
 // Scripts gives the scripts that executions name. engine/catalog has it.

@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/scheduler"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/scheduler"
 )
 
 // TestATenantNearItsQuotaLosesItsOldestExecutions, and another tenant none.

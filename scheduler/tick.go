@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/migrations/tenantdb"
-	"jsruntime/scheduler/cron"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/migrations/tenantdb"
+	"example.com/jsruntime/scheduler/cron"
+	"example.com/jsruntime/sqlc"
 )
 
 // Outcomes of a tick, as script_schedule_ticks names them.

@@ -13,9 +13,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/cluster"
-	"jsruntime/scheduler"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/scheduler"
 )
 
 // noGaps is true where every second between a schedule's first and last tick has a row.

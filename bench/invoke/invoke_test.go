@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/enginetest"
 )
 
 const endpoint = `export default {

@@ -1,4 +1,4 @@
-module jsruntime/bench/peers
+module example.com/jsruntime/bench/peers
 
 go 1.26.0
 
@@ -7,7 +7,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/riverqueue/river v0.51.2
 	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.2
-	jsruntime v0.0.0
+	example.com/jsruntime v0.0.0
 )
 
 require (
@@ -53,6 +53,6 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace jsruntime => ../..
+replace example.com/jsruntime => ../..
 
 replace rogchap.com/v8go => github.com/tommie/v8go v0.34.0

@@ -16,7 +16,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"jsruntime/bench/load"
+	"example.com/jsruntime/bench/load"
 )
 
 // endpoint is a peer that serves the small JSON endpoint: start returns once it answers.

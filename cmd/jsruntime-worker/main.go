@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"jsruntime/engine/worker"
+	"example.com/jsruntime/engine/worker"
 )
 
 func main() { os.Exit(worker.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

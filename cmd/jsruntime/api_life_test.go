@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 type object = map[string]any

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // jobSource answers as its query says, while its job goes on until the test opens the gate.

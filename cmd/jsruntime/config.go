@@ -15,9 +15,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/compile"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/compile"
 )
 
 // commandLine is the whole command line. Every flag has the environment variable JSRUNTIME_ and its name in capitals.

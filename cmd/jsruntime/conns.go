@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jsruntime/httpapi/bodies"
+	"example.com/jsruntime/httpapi/bodies"
 )
 
 // connLimit is a listener that holds at most max connections. One beyond that takes the place of another one, which is ended: of those

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/bodies"
+	"example.com/jsruntime/httpapi/bodies"
 )
 
 // limited serves with a bound on connections. Paths: / answers, /body reads a body, /wait waits for the channel.

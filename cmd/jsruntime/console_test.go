@@ -12,8 +12,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/browsertest"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/httpapi/browsertest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // The console in a real browser, against a real node.

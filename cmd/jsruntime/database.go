@@ -15,8 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"jsruntime/migrations"
-	"jsruntime/migrations/tenantdb"
+	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/tenantdb"
 )
 
 const (

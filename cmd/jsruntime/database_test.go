@@ -17,8 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // forward passes connections at address on to a database, until the test ends.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 func mode(t *testing.T, path string) os.FileMode {

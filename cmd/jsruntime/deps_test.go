@@ -50,8 +50,8 @@ func under(path string, roots ...string) bool {
 //	cmd → httpapi, scheduler → engine/{catalog,ledger,…} → engine → engine/internal, and sqlc, which knows nobody.
 func TestImportsPointInward(t *testing.T) {
 	t.Parallel()
-	packages := goList(t, "jsruntime/...")
-	require.Contains(t, packages, "jsruntime/engine")
+	packages := goList(t, "example.com/jsruntime/...")
+	require.Contains(t, packages, "example.com/jsruntime/engine")
 	for path, p := range packages {
 		if p.Module == nil || !p.Module.Main {
 			continue
@@ -59,29 +59,29 @@ func TestImportsPointInward(t *testing.T) {
 		for _, imported := range p.Imports {
 			reason := ""
 			switch {
-			case under(imported, "jsruntime/cmd"):
+			case under(imported, "example.com/jsruntime/cmd"):
 				reason = "nothing imports cmd"
-			case under(imported, "rogchap.com/v8go") && path != "jsruntime/engine/internal/isolate":
+			case under(imported, "rogchap.com/v8go") && path != "example.com/jsruntime/engine/internal/isolate":
 				reason = "only engine/internal/isolate knows V8"
-			case under(imported, "jsruntime/httpapi") && !under(path, "jsruntime/httpapi", "jsruntime/cmd", "jsruntime/bench"),
-				under(imported, "jsruntime/scheduler") && !under(path, "jsruntime/scheduler", "jsruntime/cmd", "jsruntime/bench"):
+			case under(imported, "example.com/jsruntime/httpapi") && !under(path, "example.com/jsruntime/httpapi", "example.com/jsruntime/cmd", "example.com/jsruntime/bench"),
+				under(imported, "example.com/jsruntime/scheduler") && !under(path, "example.com/jsruntime/scheduler", "example.com/jsruntime/cmd", "example.com/jsruntime/bench"):
 				reason = "httpapi and scheduler meet in the executions table, and the engine knows neither"
-			case under(imported, "jsruntime/httpapi/gateway") && under(path, "jsruntime/httpapi") && path != imported:
+			case under(imported, "example.com/jsruntime/httpapi/gateway") && under(path, "example.com/jsruntime/httpapi") && path != imported:
 				reason = "the admin API and the gateway do not know each other"
-			case under(path, "jsruntime/engine/internal") && under(imported, "jsruntime/sqlc", "github.com/gin-gonic/gin", "github.com/jackc/pgx"):
+			case under(path, "example.com/jsruntime/engine/internal") && under(imported, "example.com/jsruntime/sqlc", "github.com/gin-gonic/gin", "github.com/jackc/pgx"):
 				reason = "engine/internal knows neither Postgres nor HTTP"
-			case path == "jsruntime/engine" && under(imported, "jsruntime/sqlc", "github.com/jackc/pgx"):
+			case path == "example.com/jsruntime/engine" && under(imported, "example.com/jsruntime/sqlc", "github.com/jackc/pgx"):
 				reason = "the engine itself knows no Postgres"
-			case under(path, "jsruntime/engine/worker") && under(imported, "jsruntime") &&
-				!under(imported, "jsruntime/engine/internal", "jsruntime/engine/worker"):
+			case under(path, "example.com/jsruntime/engine/worker") && under(imported, "example.com/jsruntime") &&
+				!under(imported, "example.com/jsruntime/engine/internal", "example.com/jsruntime/engine/worker"):
 				reason = "a worker is made of engine/internal alone"
-			case under(path, "jsruntime/engine/internal/wire") && strings.Contains(imported, "."):
+			case under(path, "example.com/jsruntime/engine/internal/wire") && strings.Contains(imported, "."):
 				reason = "wire is made of the standard library alone"
-			case under(path, "jsruntime/engine/text") && under(imported, "jsruntime"):
+			case under(path, "example.com/jsruntime/engine/text") && under(imported, "example.com/jsruntime"):
 				reason = "text is used by every package and knows none"
-			case under(path, "jsruntime/sqlc") && under(imported, "jsruntime"):
+			case under(path, "example.com/jsruntime/sqlc") && under(imported, "example.com/jsruntime"):
 				reason = "sqlc is generated and knows nobody"
-			case (under(imported, "github.com/stretchr/testify") || forTests(imported)) && !forTests(path) && !under(path, "jsruntime/bench"):
+			case (under(imported, "github.com/stretchr/testify") || forTests(imported)) && !forTests(path) && !under(path, "example.com/jsruntime/bench"):
 				reason = "production code does not import tests' packages"
 			}
 			if reason != "" {
@@ -93,15 +93,15 @@ func TestImportsPointInward(t *testing.T) {
 
 // forTests reports whether one of our packages exists for tests: its name, or that of one that it is below, ends with "test".
 func forTests(path string) bool {
-	return under(path, "jsruntime") && slices.ContainsFunc(strings.Split(path, "/"), func(name string) bool { return strings.HasSuffix(name, "test") })
+	return under(path, "example.com/jsruntime") && slices.ContainsFunc(strings.Split(path, "/"), func(name string) bool { return strings.HasSuffix(name, "test") })
 }
 
 // TestNodeNeverLinksV8: a script can at worst kill the worker that it runs in, because the node holds no V8.
 func TestNodeNeverLinksV8(t *testing.T) {
 	t.Parallel()
-	deps := goList(t, "jsruntime/cmd/jsruntime")["jsruntime/cmd/jsruntime"].Deps
-	require.Contains(t, deps, "jsruntime/engine")
+	deps := goList(t, "example.com/jsruntime/cmd/jsruntime")["example.com/jsruntime/cmd/jsruntime"].Deps
+	require.Contains(t, deps, "example.com/jsruntime/engine")
 	for _, d := range deps {
-		require.False(t, under(d, "rogchap.com/v8go", "github.com/tommie/v8go", "jsruntime/engine/internal/isolate"), d)
+		require.False(t, under(d, "rogchap.com/v8go", "github.com/tommie/v8go", "example.com/jsruntime/engine/internal/isolate"), d)
 	}
 }

@@ -20,10 +20,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine"
-	"jsruntime/engine/advisory"
-	"jsruntime/migrations"
-	"jsruntime/scheduler/cron"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/advisory"
+	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/scheduler/cron"
 )
 
 // doctorConfig takes serve's flags and environment: what is judged is the node that these would start.

@@ -21,7 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // The floods: by every door that strangers and tenants have, a real node is flooded in a cgroup of 2 GiB where root may make one, else

@@ -21,7 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // The end-to-end tests start the real program with real workers against a real Postgres, and speak HTTP with it.
@@ -34,7 +34,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-o", dir+"/", "jsruntime/cmd/jsruntime", "jsruntime/cmd/jsruntime-worker")
+	cmd := exec.Command("go", "build", "-o", dir+"/", "example.com/jsruntime/cmd/jsruntime", "example.com/jsruntime/cmd/jsruntime-worker")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building: %w\n%s", err, out)
 	}

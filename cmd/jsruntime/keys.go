@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"unicode"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // ownKey returns the key that the operator set, else the one that an earlier start kept in file, else a new one, which it keeps

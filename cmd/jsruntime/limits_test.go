@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // Limits that a node cannot take are refused at its start, and the flag's help names all of them.

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
 )
 
 // memoryPlan is how a node divides the memory that it and its children may use, all in bytes.

@@ -13,14 +13,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/advisory"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/host"
-	"jsruntime/engine/ledger"
-	"jsruntime/httpapi"
-	"jsruntime/scheduler"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/advisory"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/scheduler"
 )
 
 // metrics are the node's Prometheus metrics. Labels take their values from lists of ours: no tenant, script or path is ever one,

@@ -15,11 +15,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/ledger"
-	"jsruntime/httpapi"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/httpapi"
 )
 
 // TestDeployedRulesNameMetricsThatExist: an alert on a metric that nobody serves never fires.

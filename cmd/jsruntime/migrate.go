@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"jsruntime/migrations"
+	"example.com/jsruntime/migrations"
 )
 
 var errNoDatabase = errors.New("database-url: must be set (the embedded Postgres is migrated by serve)")

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/sqlc"
 )
 
 // quarantines writes to the database which scripts this node's engine has put in quarantine, so that other nodes know and a restart

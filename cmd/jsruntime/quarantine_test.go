@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // TestAQuarantineHoldsOnAllNodes: a script that kills workers is refused by every node, also after a restart, until a user releases it on

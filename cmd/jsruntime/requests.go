@@ -8,9 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"jsruntime/httpapi/console"
-	"jsruntime/httpapi/gateway"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/console"
+	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // group is which part of the node answers a request: what requests are counted by.

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // answered returns what was counted, by group and code, and how many durations.

@@ -16,9 +16,9 @@ import (
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 	"golang.org/x/term"
 
-	"jsruntime/httpapi/certs"
-	"jsruntime/httpapi/console"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/certs"
+	"example.com/jsruntime/httpapi/console"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // address takes an address, and closes its listener when everything that uses it has stopped.

@@ -13,10 +13,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"jsruntime/httpapi/console"
-	"jsruntime/httpapi/framing"
-	"jsruntime/httpapi/gateway"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/console"
+	"example.com/jsruntime/httpapi/framing"
+	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // front is the handler of a listener. Tenants' hosts, and /t/ on every other host, are the gateway's; the rest is the admin API's and the

@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 func TestUnreadBodyDoesNotHoldTheConnection(t *testing.T) {

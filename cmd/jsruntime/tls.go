@@ -12,9 +12,9 @@ import (
 	"strings"
 	"syscall"
 
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi/certs"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/certs"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // tlsConfig are the flags of TLS.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 func TestServerWithTLS(t *testing.T) {

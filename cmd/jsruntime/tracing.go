@@ -24,10 +24,10 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"jsruntime/engine"
-	"jsruntime/engine/host"
-	"jsruntime/httpapi/gateway"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // tracing wraps the listener's handler and the engine's executor and host so that every request, execution and host call is a span:

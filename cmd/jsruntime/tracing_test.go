@@ -31,13 +31,13 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/host"
-	"jsruntime/httpapi"
-	"jsruntime/httpapi/gateway"
-	"jsruntime/migrations/dbtest"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/sqlc"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"jsruntime/engine"
-	"jsruntime/engine/advisory"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/advisory"
 )
 
 type versionConfig struct {

@@ -10,16 +10,16 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/advisory"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/cluster"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/ledger"
-	"jsruntime/httpapi"
-	"jsruntime/httpapi/forwarded"
-	"jsruntime/httpapi/gateway"
-	"jsruntime/scheduler/cron"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/advisory"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/httpapi"
+	"example.com/jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/scheduler/cron"
 )
 
 // tenantKeys lets the gateway ask the admin API's keys.

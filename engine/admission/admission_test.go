@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"jsruntime/engine/admission"
+	"example.com/jsruntime/engine/admission"
 )
 
 func TestEstimate(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"jsruntime/engine/admission"
+	"example.com/jsruntime/engine/admission"
 )
 
 // node is the plain reference: workers with queues, as a pool keeps them, and what must hold of them whatever a Placement decides. It

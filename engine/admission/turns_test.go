@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"jsruntime/engine/admission"
+	"example.com/jsruntime/engine/admission"
 )
 
 // One tenant keeps its places and its queue full. Another tenant's ticket is served after the flooder's current one at the latest.

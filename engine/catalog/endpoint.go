@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // Auth says whom an endpoint admits.

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"jsruntime/engine"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/text"
 )
 
 // LimitError says what is wrong with one limit.

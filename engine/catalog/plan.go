@@ -3,8 +3,8 @@ package catalog
 import (
 	"encoding/json"
 
-	"jsruntime/engine"
-	"jsruntime/engine/redact"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/redact"
 )
 
 // Plan is what a tenant may use, as tenants.plan has it. nil fields have the operator's defaults.

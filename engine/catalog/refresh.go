@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 const (

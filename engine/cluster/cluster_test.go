@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/cluster"
 )
 
 func TestANodeAloneHasTheWholeLimit(t *testing.T) {

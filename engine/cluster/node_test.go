@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/cluster"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 const soon = time.Minute

@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/sandbox"
 )
 
 // A child's bounds. esbuild is recursive and needs about 5 KB of stack for a level of nesting (measured with v0.28, Nov 2026), so

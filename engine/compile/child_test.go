@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine/compile"
-	"jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/internal/sandbox"
 )
 
 // attempts are what native code in a compiling child might try.

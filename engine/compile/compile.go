@@ -12,7 +12,7 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 	"github.com/google/uuid"
 
-	"jsruntime/engine/internal/sourcemap"
+	"example.com/jsruntime/engine/internal/sourcemap"
 )
 
 // Bounds in bytes.

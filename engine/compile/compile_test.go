@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/compile"
+	"example.com/jsruntime/engine/compile"
 )
 
 func TestCompileWrapsOneClassicScript(t *testing.T) {

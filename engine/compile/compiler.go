@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/admission"
+	"example.com/jsruntime/engine/admission"
 )
 
 // Config is a Compiler's.

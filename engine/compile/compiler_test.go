@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/compile"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/compile"
 )
 
 // heavy is a source that keeps a compiler busy for a moment; no two are alike.

@@ -29,7 +29,7 @@ func executable() (path string, err error) {
 		return "", err
 	}
 	built, path = dir, filepath.Join(dir, "compile.test")
-	build := exec.Command("go", "test", "-c", "-o", path, "jsruntime/engine/compile")
+	build := exec.Command("go", "test", "-c", "-o", path, "example.com/jsruntime/engine/compile")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go test -c: %w: %s", err, out)
 	}

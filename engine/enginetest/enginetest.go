@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // Start runs an engine with fake workers until the test ends. Change alters its Config; nil leaves it.

@@ -14,7 +14,7 @@ import (
 	"time"
 	"unsafe"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // FakeArg is the argument that makes a test binary play the worker. What follows it names how it behaves at its start.

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // hijacked does what native code in a worker might that keeps to the protocol. It returns nil for other names.

@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/compile"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/compile"
 )
 
 // Worker says which worker a suite runs against.

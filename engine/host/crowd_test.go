@@ -16,11 +16,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/compile"
-	"jsruntime/engine/enginetest"
-	"jsruntime/engine/host"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // workerMemory is the proportional set of all workers of this process, and how many they are.

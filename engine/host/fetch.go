@@ -24,9 +24,9 @@ import (
 	"github.com/andybalholm/brotli"
 	"golang.org/x/net/http/httpguts"
 
-	"jsruntime/engine"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/text"
 )
 
 var fetchMethods = []method{

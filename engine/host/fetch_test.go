@@ -23,7 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // noDB is for tests that must not reach the database.

@@ -16,9 +16,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"jsruntime/engine"
-	"jsruntime/engine/text"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/sqlc"
 )
 
 const (

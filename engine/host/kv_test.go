@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/text"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 func newTenant(t *testing.T, db *pgxpool.Pool, slug string) *engine.Invocation {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 // rates holds a token bucket for each script that called lately. A bucket holds this node's share of

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/text"
 )
 
 var scriptMethods = []method{

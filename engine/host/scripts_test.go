@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 type library map[string]*engine.Script

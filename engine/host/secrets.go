@@ -19,8 +19,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine/redact"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/sqlc"
 )
 
 // What a Secrets refuses.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 func TestSecrets(t *testing.T) {

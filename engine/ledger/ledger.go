@@ -15,10 +15,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
 
-	"jsruntime/engine"
-	"jsruntime/engine/storage"
-	"jsruntime/engine/text"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/sqlc"
 )
 
 const (

@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"jsruntime/engine"
-	"jsruntime/engine/ledger"
-	"jsruntime/engine/text"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 const (

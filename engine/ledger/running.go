@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/record"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/sqlc"
 )
 
 const (

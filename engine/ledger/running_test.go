@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/ledger"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // runs stands for the engine: what runs for long at the moment.

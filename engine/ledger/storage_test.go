@@ -11,11 +11,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/ledger"
-	"jsruntime/engine/record"
-	"jsruntime/engine/storage"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // TestNearItsQuotaATenantsRowsAreLean: they stay on record without bodies and logs, and another tenant's have both.

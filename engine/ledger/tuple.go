@@ -12,10 +12,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/engine"
-	"jsruntime/engine/record"
-	"jsruntime/engine/text"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/sqlc"
 )
 
 // tupleColumns are the fields of a tuple, in the order in which ExecutionRecord names its columns.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/sqlc"
 )
 
 // Usage adds up executions by tenant, day, script and outcome, so that many cost one statement. The zero value is ready.

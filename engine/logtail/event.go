@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/text"
 )
 
 // Kind says what an Event is.

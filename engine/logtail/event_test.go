@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/logtail"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/logtail"
 )
 
 // ending is an executor whose executions end as it says.

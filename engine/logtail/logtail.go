@@ -34,10 +34,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/text"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/sqlc"
 )
 
 // Channels of Postgres that the Hub's owner listens to, and passes on to Notified.

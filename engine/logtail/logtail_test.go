@@ -13,10 +13,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/logtail"
-	"jsruntime/migrations/dbtest"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/logtail"
+	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/sqlc"
 )
 
 // speaker is an executor whose executions log each text of their input, and have no end to show.

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/text"
 )
 
 // MaxBodyBytes is how much of a body is kept in an execution's input and output: of a request, a response, and of what a run without

@@ -11,10 +11,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/record"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/text"
 )
 
 // httpRun is a request that came over HTTP, and its end.

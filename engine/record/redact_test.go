@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/record"
-	"jsruntime/engine/redact"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/redact"
 )
 
 func TestInputsAreCutAsOutputs(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"jsruntime/engine"
-	"jsruntime/engine/redact"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/redact"
 )
 
 // NotWholeError says why an execution cannot be replayed: its record has not all of its input, and what would run is something else.

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"jsruntime/engine"
-	"jsruntime/engine/redact"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/text"
 )
 
 // localOrigin is what the URL of a request starts with that was given by its path alone.

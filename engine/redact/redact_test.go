@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/redact"
+	"example.com/jsruntime/engine/redact"
 )
 
 func TestNames(t *testing.T) {

@@ -35,7 +35,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // Tables that are counted by Add.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/text"
 )
 
 // nested is an array n levels deep.

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // updateAnswers writes what packages answer now as what they are to answer.

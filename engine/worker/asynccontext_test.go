@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // Each case is the body of an async function, run here and in Node 20: the answers are Node's. TestAsyncContextAnswers checks that, where

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // endpoint is a module of a fetch handler's body.

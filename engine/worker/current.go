@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine/internal/isolate"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/isolate"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // current is the execution in front, as the main thread and the watchdog share it, and those that were set aside.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"jsruntime/engine/internal/isolate"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/isolate"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // maxZones bounds what describe reads: the names of all time zones are 9 KiB.

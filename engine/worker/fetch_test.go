@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 func (n *node) fetchOf(slot uint32, method, url string, headers []string, body string) *wire.Run {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/compile"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // anonymous is the kernel's figure of a process's own memory in bytes.

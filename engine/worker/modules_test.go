@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/compile"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // loadSource compiles a source as the node does and loads it.

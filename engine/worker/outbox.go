@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // outbox collects frames for the node and writes them whole.

@@ -6,9 +6,9 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/compile"
-	"jsruntime/engine/internal/npmtest"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/internal/npmtest"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // bundle makes one module of an author's source and the npm packages that it imports, as authors do before an upload, and

@@ -12,8 +12,8 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/compile"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 const stacks = `import { log } from "jsruntime";

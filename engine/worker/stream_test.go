@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // A body of 10 MB goes from the node through fetch and out again while the script's memory limit is 16 MiB: what is under way is

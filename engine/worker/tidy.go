@@ -3,7 +3,7 @@ package worker
 import (
 	"time"
 
-	"jsruntime/engine/internal/isolate"
+	"example.com/jsruntime/engine/internal/isolate"
 )
 
 const (

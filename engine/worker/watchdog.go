@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // Ticks of the watchdog. Each costs two context switches, about 30 µs, so that 100 a second are 0.3 % of a busy worker's time; ten

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // Each case is a run handler's body and the JSON that it returns. The web-platform-tests cover the same ground in breadth

@@ -13,10 +13,10 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"jsruntime/engine/internal/isolate"
-	"jsruntime/engine/internal/sandbox"
-	"jsruntime/engine/internal/webapi"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/isolate"
+	"example.com/jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/sandbox"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // asWorker, as the first argument, makes the test binary a worker.

@@ -18,8 +18,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/admission"
-	"jsruntime/httpapi/bodies"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/httpapi/bodies"
 )
 
 type result struct {

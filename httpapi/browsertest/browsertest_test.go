@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/browsertest"
+	"example.com/jsruntime/httpapi/browsertest"
 )
 
 // A visitor has cookies of its own, and every host name leads to this machine.

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // maxNewPerHour bounds the certificates that a node asks an authority for. Let's Encrypt gives a domain 50 a week, and more to those who ask.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/console"
+	"example.com/jsruntime/httpapi/console"
 )
 
 func get(t *testing.T, url string) (*http.Response, string) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi/forwarded"
 )
 
 func TestProxiesAreBelievedOnlyWhereTheyAreTrusted(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/framing"
+	"example.com/jsruntime/httpapi/framing"
 )
 
 // service is a server behind a Guard, and the requests that its handler saw.

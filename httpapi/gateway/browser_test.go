@@ -16,11 +16,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi/browsertest"
-	"jsruntime/httpapi/gateway"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/browsertest"
+	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // What a page of a tenant may do is decided by a browser. These tests ask one.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/catalog"
 )
 
 // setCORS sets the headers that a browser wants for the request, and those of a preflight's answer.

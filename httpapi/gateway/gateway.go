@@ -13,13 +13,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi/bodies"
-	"jsruntime/httpapi/forwarded"
-	"jsruntime/httpapi/origin"
-	"jsruntime/httpapi/problem"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/bodies"
+	"example.com/jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/problem"
 )
 
 // Prefix is the path below which all tenants' endpoints are.

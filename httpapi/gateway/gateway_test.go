@@ -20,11 +20,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi/gateway"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 // parts is a gateway's surroundings, each part replaceable.

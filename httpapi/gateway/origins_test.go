@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/engine/catalog"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
 )
 
 const ownHost = "acme.localhost"

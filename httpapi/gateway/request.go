@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"jsruntime/engine/text"
-	"jsruntime/httpapi/problem"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/httpapi/problem"
 )
 
 // body reads the request's body up to limit, and answers where it is too large, does not come or has no room in the node's memory. It is

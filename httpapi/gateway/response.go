@@ -10,11 +10,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/catalog"
-	"jsruntime/httpapi/origin"
-	"jsruntime/httpapi/problem"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/problem"
 )
 
 // answer is one request's way back.

@@ -20,7 +20,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
-	"jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi/forwarded"
 )
 
 // Kind is what a host serves.

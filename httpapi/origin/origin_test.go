@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/forwarded"
-	"jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi/origin"
 )
 
 func request(host string) *http.Request {

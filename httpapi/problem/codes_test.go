@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
-	"jsruntime/httpapi/problem"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/httpapi/problem"
 )
 
 // TestCodesAreOneList: each code that the API or the gateway answers with is in the list with its status, and each one of the list is answered.

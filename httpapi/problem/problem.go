@@ -24,10 +24,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"jsruntime/engine"
-	"jsruntime/engine/admission"
-	"jsruntime/engine/text"
-	"jsruntime/httpapi/bodies"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/httpapi/bodies"
 )
 
 // ContentType is the media type of a problem.

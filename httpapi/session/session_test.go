@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/httpapi/session"
+	"example.com/jsruntime/httpapi/session"
 )
 
 func TestCookieOfARequest(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 
-	"jsruntime/migrations"
+	"example.com/jsruntime/migrations"
 )
 
 //go:embed invariants.sql

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations"
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 func TestDBIsMigratedAndAlone(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"github.com/ory/dockertest/v3"
 	"github.com/ory/dockertest/v3/docker"
 
-	"jsruntime/migrations/postgres"
+	"example.com/jsruntime/migrations/postgres"
 )
 
 // Environment of the tests.

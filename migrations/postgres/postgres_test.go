@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/migrations/postgres"
+	"example.com/jsruntime/migrations/postgres"
 )
 
 // A copy of this binary plays a node: it starts Postgres in the directory and waits to be killed.

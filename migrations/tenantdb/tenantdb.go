@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/sqlc"
+	"example.com/jsruntime/sqlc"
 )
 
 // StatementTimeout bounds each statement of a tenant's transaction, so that no request holds a snapshot, and with it vacuum.

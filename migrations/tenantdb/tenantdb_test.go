@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"jsruntime/migrations"
-	"jsruntime/migrations/dbtest"
-	"jsruntime/migrations/tenantdb"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/tenantdb"
+	"example.com/jsruntime/sqlc"
 )
 
 // fill gives a tenant one row in every table, and returns its id.

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"jsruntime/scheduler/cron"
+	"example.com/jsruntime/scheduler/cron"
 )
 
 const layout = "2006-01-02 15:04:05 -0700"

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"jsruntime/bench/load"
+	"example.com/jsruntime/bench/load"
 )
 
 func cold(ctx context.Context, o *options) error {

@@ -19,9 +19,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/bench/load"
-	nodes "jsruntime/bench/node"
-	"jsruntime/migrations/postgres"
+	"example.com/jsruntime/bench/load"
+	nodes "example.com/jsruntime/bench/node"
+	"example.com/jsruntime/migrations/postgres"
 )
 
 // adminKey is the superadmin's of every node here.

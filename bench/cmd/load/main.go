@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"jsruntime/bench/load"
+	"example.com/jsruntime/bench/load"
 )
 
 func main() {

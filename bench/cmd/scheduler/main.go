@@ -28,11 +28,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"jsruntime/engine"
-	"jsruntime/engine/cluster"
-	"jsruntime/migrations"
-	"jsruntime/scheduler"
-	"jsruntime/sqlc"
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/scheduler"
+	"example.com/jsruntime/sqlc"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:])) }

@@ -28,7 +28,7 @@ import (
 	"syscall"
 	"time"
 
-	nodes "jsruntime/bench/node"
+	nodes "example.com/jsruntime/bench/node"
 )
 
 func main() {

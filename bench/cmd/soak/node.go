@@ -20,7 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	nodes "jsruntime/bench/node"
+	nodes "example.com/jsruntime/bench/node"
 )
 
 // database is the soak's own, on somebody's server.

@@ -929,7 +929,7 @@ func olderBuild(t *testing.T) (dir, commit string) {
 func goBuild(t *testing.T, source, version, name, bin, cgo string, flags ...string) {
 	t.Helper()
 	args := []string{"env", cgo, "go", "-C", source, "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-X main.buildVersion=" + version + " -X jsruntime/engine/internal/wire.stamped=" + version, "-o", filepath.Join(bin, name)}
+		"-ldflags", "-X main.buildVersion=" + version + " -X example.com/jsruntime/engine/internal/wire.stamped=" + version, "-o", filepath.Join(bin, name)}
 	command(t, append(append(args, flags...), "./cmd/"+name)...)
 }
 

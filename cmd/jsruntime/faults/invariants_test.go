@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // order is that of the table's columns.

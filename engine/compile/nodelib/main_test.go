@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/npmtest"
+	"example.com/jsruntime/engine/internal/npmtest"
 )
 
 // What is in vendor is what the packages of package-lock.json make.

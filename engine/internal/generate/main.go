@@ -17,7 +17,7 @@ import (
 	"strconv"
 	"strings"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 func main() {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine"
+	"example.com/jsruntime/engine"
 )
 
 func TestGeneratedFilesAreFresh(t *testing.T) {

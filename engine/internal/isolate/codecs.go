@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/webapi"
 )
 
 // A compressor has about 800 KiB and a decompressor 100 KiB that V8's limits do not see, so the process has few of them: 7 MiB in all,

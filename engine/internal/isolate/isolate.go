@@ -14,7 +14,7 @@ import (
 
 	v8 "rogchap.com/v8go"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // Members of the control block, as in boot.js.

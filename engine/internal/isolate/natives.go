@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/idna"
 	v8 "rogchap.com/v8go"
 
-	"jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/webapi"
 )
 
 const (

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"unicode"
 
-	"jsruntime/engine/internal/sourcemap"
-	"jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/sourcemap"
+	"example.com/jsruntime/engine/internal/webapi"
 )
 
 // scriptOrigin is the compiled script's name in V8's stack traces. No source of an author has it, so that what is mapped is told from what

@@ -8,7 +8,7 @@ import (
 
 	v8 "rogchap.com/v8go"
 
-	"jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/webapi"
 )
 
 // Config of a Runtime.

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 	v8 "rogchap.com/v8go"
 
-	"jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/webapi"
 )
 
 // decodeText decodes bytes of a legacy encoding into the holder. request is JSON {label, fatal}.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // A worker that keeps to the protocol, and sends more small frames than the node can read beside its other work, is slowed down: its

@@ -3,8 +3,8 @@ package pool
 import (
 	"time"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // Key is the id of a tenant or script.

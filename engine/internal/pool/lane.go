@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // burnAfter is the CPU time of one execution after which its worker yields to others.

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine/admission"
+	"example.com/jsruntime/engine/admission"
 )
 
 const (

@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"time"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/internal/sandbox"
-	"jsruntime/engine/internal/wire"
-	"jsruntime/engine/text"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/text"
 )
 
 // Config says how a Pool keeps its workers. Zero values of durations and counts are errors of the caller: package engine fills

@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/enginetest"
-	"jsruntime/engine/internal/pool"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/enginetest"
+	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // The test binary is the worker, and a bad one where a script's name says so: no JavaScript runs here.

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/internal/sandbox"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // devel is the build of a binary that was built outside of version control: it goes with any.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/sandbox"
 )
 
 // What is here believes the kernel and not the worker: a worker with native code execution passes RLIMIT_DATA (memory that was made

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jsruntime/engine/admission"
-	"jsruntime/engine/internal/sandbox"
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // workerEnv is all of a worker's environment. GOMAXPROCS keeps Go from re-reading cgroup files, which the sandbox forbids; without

@@ -3,7 +3,7 @@ package webapi
 import (
 	"errors"
 
-	"jsruntime/engine/internal/webcrypto"
+	"example.com/jsruntime/engine/internal/webcrypto"
 )
 
 // Crypto returns what does the crypto op of one worker: text is the request, data its inputs (see package webcrypto).

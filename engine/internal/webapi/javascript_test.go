@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/npmtest"
+	"example.com/jsruntime/engine/internal/npmtest"
 )
 
 // checkJavaScript runs TypeScript over the files of js, changed by change, and returns what it finds. Each file becomes a module whose

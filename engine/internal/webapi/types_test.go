@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/npmtest"
-	"jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/npmtest"
+	"example.com/jsruntime/engine/internal/webapi"
 )
 
 // The versions of TypeScript that jsruntime.d.ts must compile with, as engine/internal/webapi/testdata/types has them.

@@ -2,7 +2,7 @@ package wire
 
 import "runtime/debug"
 
-// stamped is set by the linker, in both binaries alike (-X jsruntime/engine/internal/wire.stamped=…).
+// stamped is set by the linker, in both binaries alike (-X …/engine/internal/wire.stamped=…, see the Makefile).
 var stamped string
 
 // Build names the build that this binary is of: what the linker was told, else the version control revision, else "devel".

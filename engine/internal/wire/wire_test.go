@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
 // messages is one of each kind with every field set, and the function that reads it.

@@ -13,7 +13,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"jsruntime/migrations/dbtest"
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }

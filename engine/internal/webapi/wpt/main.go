@@ -22,8 +22,8 @@ import (
 	"strings"
 	"time"
 
-	"jsruntime/engine/internal/isolate"
-	"jsruntime/engine/internal/webapi"
+	"example.com/jsruntime/engine/internal/isolate"
+	"example.com/jsruntime/engine/internal/webapi"
 )
 
 // An area is a folder of the tests, with what of it makes sense without a document, a network or another realm.
