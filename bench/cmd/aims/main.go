@@ -1,7 +1,7 @@
 // Command aims measures a whole node against the aims that bench/doc.go lists, where no peer is needed to do so.
 //
 //	make build
-//	go run ./bench/cmd/aims -postgres postgres://postgres@127.0.0.1:5432/postgres [cold burst tenants scripts cpu overload]
+//	go run ./bench/cmd/aims -postgres postgres://postgres@127.0.0.1:5432/postgres [cold burst tenants scripts cpu overload neighbour]
 //
 //	cold      the first request to a script that no worker has, over HTTP, one after the other, of a new tenant each
 //	burst     5 requests each of 100 tenants that nobody has called before, all at once: none is to be refused
@@ -11,6 +11,7 @@
 //	cpu       JavaScript kernels by turns in a script and in Node.js (needs node; left out without it)
 //	overload  the highest rate of a script that burns 2 ms, then twice as much sent as that: goodput, and how fast the rest is
 //	          refused
+//	neighbour how late a tenant's events start while another tenant's scripts are at their own limits, by the same in calm
 //
 // Each starts a node of its own on a database of its own, and drops both. A line gives the median of the rounds with the least and
 // the greatest.
@@ -52,7 +53,7 @@ type aim struct {
 }
 
 func run(ctx context.Context, args []string) int {
-	aims := []aim{{"cold", cold}, {"burst", burst}, {"tenants", tenants}, {"scripts", scripts}, {"cpu", cpu}, {"overload", overload}}
+	aims := []aim{{"cold", cold}, {"burst", burst}, {"tenants", tenants}, {"scripts", scripts}, {"cpu", cpu}, {"overload", overload}, {"neighbour", neighbour}}
 	fs := flag.NewFlagSet("aims", flag.ContinueOnError)
 	var o options
 	fs.StringVar(&o.postgres, "postgres", os.Getenv("TEST_DATABASE_URL"), "URL of a server on which databases may be made")

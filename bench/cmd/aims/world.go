@@ -14,10 +14,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"jsruntime/bench/load"
-	nodes "jsruntime/bench/node"
-	"jsruntime/engine/compile"
-	"jsruntime/migrations"
+	"example.com/jsruntime/bench/load"
+	nodes "example.com/jsruntime/bench/node"
+	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/migrations"
 )
 
 // endpoint is the small JSON endpoint that the rates are of.
@@ -38,11 +38,12 @@ type content struct {
 
 // node is a running node on a database of its own.
 type node struct {
-	address string
-	db      string
-	server  string
-	cmd     *exec.Cmd
-	done    chan struct{} // closed when it has ended
+	address     string
+	db          string
+	server      string
+	databaseURL string
+	cmd         *exec.Cmd
+	done        chan struct{} // closed when it has ended
 }
 
 func path(tenant, script int) string { return fmt.Sprintf("/t/t%d/s%d", tenant, script) }
@@ -59,6 +60,7 @@ func startNode(ctx context.Context, o *options, name string, c content, args ...
 	if err != nil {
 		return nil, fmt.Errorf("fill: %w", err)
 	}
+	n.databaseURL = databaseURL
 	if n.address, err = nodes.Address(); err != nil {
 		return nil, err
 	}
