@@ -119,7 +119,7 @@ type PlanLimits json.RawMessage
 func (PlanLimits) Schema(r huma.Registry) *huma.Schema {
 	return named(r, "PlanLimits", limitSchema("The most that the tenant's scripts may ask for of each limit, and what they have that ask for nothing: {\"ceiling\", \"default\"}, "+
 		"or a number, which is the ceiling. Both are within the operator's; what is absent or null is the operator's.", func(l engine.Limit) *huma.Schema {
-		return &huma.Schema{Description: l.Doc, Nullable: true, Examples: []any{map[string]any{"ceiling": l.Ceiling}}, OneOf: []*huma.Schema{
+		return &huma.Schema{Description: l.Doc, Examples: []any{map[string]any{"ceiling": l.Ceiling}}, OneOf: []*huma.Schema{
 			whole(l, "The ceiling."),
 			{Type: huma.TypeObject, AdditionalProperties: false, Properties: map[string]*huma.Schema{"ceiling": whole(l, ""), "default": whole(l, "")}},
 		}}
