@@ -212,15 +212,22 @@ func New(cfg Config) (*Engine, error) {
 		running:  map[uuid.UUID]*execution{},
 		programs: map[uuid.UUID]*program{},
 	}
-	var env func(context.Context, pool.Key) (json.RawMessage, error)
-	if cfg.Env != nil {
-		env = func(ctx context.Context, tenant pool.Key) (json.RawMessage, error) { return cfg.Env(ctx, tenant) }
+	if err := e.confine(&cfg); err != nil {
+		return nil, err
 	}
+	if e.pool, err = pool.New(e.poolConfig(cfg)); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// confine prepares the walls around workers, and notes which layers there are.
+func (e *Engine) confine(cfg *Config) error {
 	if cfg.SysProcAttr == nil && cfg.Sandbox != "off" {
 		attr, layers := sandbox.Attr(sandbox.Config{Path: cfg.WorkerPath, Args: cfg.WorkerArgs})
 		if lacking := sandbox.Lacking(layers); len(lacking) > 0 {
 			if cfg.Sandbox == "strict" {
-				return nil, fmt.Errorf("Sandbox is strict, and the machine lacks: %s", strings.Join(lacking, "; "))
+				return fmt.Errorf("Sandbox is strict, and the machine lacks: %s", strings.Join(lacking, "; "))
 			}
 			cfg.Logger.Warn("the sandbox lacks layers", "layers", lacking)
 		}
@@ -236,6 +243,15 @@ func New(cfg Config) (*Engine, error) {
 		e.layers = append(e.layers, layer)
 		cfg.Logger.Info("cgroups of workers", "layers", layer)
 	}
+	return nil
+}
+
+// poolConfig is what the pool of workers is told.
+func (e *Engine) poolConfig(cfg Config) pool.Config {
+	var env func(context.Context, pool.Key) (json.RawMessage, error)
+	if cfg.Env != nil {
+		env = func(ctx context.Context, tenant pool.Key) (json.RawMessage, error) { return cfg.Env(ctx, tenant) }
+	}
 	var weight func(pool.Key) int
 	if cfg.TenantWeight != nil {
 		weight = func(tenant pool.Key) int { return cfg.TenantWeight(tenant) }
@@ -249,7 +265,7 @@ func New(cfg Config) (*Engine, error) {
 			return ""
 		}
 	}
-	e.pool, err = pool.New(pool.Config{
+	return pool.Config{
 		Cgroups:      e.cgroups,
 		Path:         cfg.WorkerPath,
 		Args:         append(slices.Clone(cfg.WorkerArgs), "--sandbox="+cfg.Sandbox),
@@ -280,11 +296,7 @@ func New(cfg Config) (*Engine, error) {
 		Convicted:    e.convicted,
 		Condemned:    func(code string) { cfg.Observer.IsolateCondemned(condemnedBy(Code(code))) },
 		Logger:       cfg.Logger,
-	})
-	if err != nil {
-		return nil, err
 	}
-	return e, nil
 }
 
 // condemnedBy is the code that Observer.IsolateCondemned names. What a worker may not say counts as it does for the execution.

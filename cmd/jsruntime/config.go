@@ -217,36 +217,55 @@ func (c *serveConfig) validate() error {
 	if c.bounds, err = catalog.ParseBounds(c.LimitDefault, c.LimitCeiling); err != nil {
 		return err
 	}
-	switch {
-	case c.Pprof && c.MetricsListen == "":
+	if err := c.validateBounds(); err != nil {
+		return err
+	}
+	return c.validateTracing()
+}
+
+// validateBounds checks the numbers.
+func (c *serveConfig) validateBounds() error {
+	for _, bound := range []struct {
+		holds   bool
+		message string
+	}{
+		{c.DrainDelay >= 0 && c.DrainTimeout > 0, "drain-timeout: must be positive, drain-delay not negative"},
+		{c.APIRate >= 1 && c.APITenantRate >= 1, "api-rate, api-tenant-rate: must be at least 1"},
+		{c.MemoryBudget >= 0 && c.MaxConnections >= 0, "memory-budget, max-connections: must not be negative"},
+		{c.HistoryMiB >= 1, "history-buffer-mib: must be at least 1"},
+		{
+			min(c.HistoryDays, c.FailedDays, c.LogDays, c.AuditDays, c.DeadLetterDays) >= 0,
+			"retention, retention-failed, retention-logs, retention-audit, retention-dead-letters: must not be negative",
+		},
+		{c.KeepVersions >= 0, "keep-versions: must not be negative"},
+		{c.MaxHistory >= 1<<20 && c.MaxKV >= 1 && c.MaxScripts >= 1, "max-history-bytes: must be at least 1048576; max-kv-bytes and max-scripts: must be at least 1"},
+	} {
+		if !bound.holds {
+			return errors.New(bound.message)
+		}
+	}
+	return nil
+}
+
+// validateTracing checks the flags of metrics and traces, and completes the collector's URL.
+func (c *serveConfig) validateTracing() error {
+	if c.Pprof && c.MetricsListen == "" {
 		return errors.New("pprof: needs --metrics-listen, it is nothing for the public listener")
-	case c.DrainDelay < 0 || c.DrainTimeout <= 0:
-		return errors.New("drain-timeout: must be positive, drain-delay not negative")
-	case c.OTLPSample < 0 || c.OTLPSample > 1:
+	}
+	if c.OTLPSample < 0 || c.OTLPSample > 1 {
 		return fmt.Errorf("otlp-sample: %v is not between 0 and 1", c.OTLPSample)
-	case c.APIRate < 1 || c.APITenantRate < 1:
-		return errors.New("api-rate, api-tenant-rate: must be at least 1")
-	case c.MemoryBudget < 0 || c.MaxConnections < 0:
-		return errors.New("memory-budget, max-connections: must not be negative")
-	case c.HistoryMiB < 1:
-		return errors.New("history-buffer-mib: must be at least 1")
-	case c.HistoryDays < 0, c.FailedDays < 0, c.LogDays < 0, c.AuditDays < 0, c.DeadLetterDays < 0:
-		return errors.New("retention, retention-failed, retention-logs, retention-audit, retention-dead-letters: must not be negative")
-	case c.KeepVersions < 0:
-		return errors.New("keep-versions: must not be negative")
-	case c.MaxHistory < 1<<20 || c.MaxKV < 1 || c.MaxScripts < 1:
-		return errors.New("max-history-bytes: must be at least 1048576; max-kv-bytes and max-scripts: must be at least 1")
 	}
-	if c.OTLPEndpoint != "" {
-		collector, err := url.Parse(c.OTLPEndpoint)
-		if err != nil || collector.Scheme != "http" && collector.Scheme != "https" || collector.Hostname() == "" {
-			return errors.New("otlp-endpoint: must be an http or https URL with a host") // unquoted: it may hold a token
-		}
-		if collector.Path == "" || collector.Path == "/" {
-			collector.Path = tracesPath
-		}
-		c.OTLPEndpoint = collector.String()
+	if c.OTLPEndpoint == "" {
+		return nil
 	}
+	collector, err := url.Parse(c.OTLPEndpoint)
+	if err != nil || collector.Scheme != "http" && collector.Scheme != "https" || collector.Hostname() == "" {
+		return errors.New("otlp-endpoint: must be an http or https URL with a host") // unquoted: it may hold a token
+	}
+	if collector.Path == "" || collector.Path == "/" {
+		collector.Path = tracesPath
+	}
+	c.OTLPEndpoint = collector.String()
 	return nil
 }
 

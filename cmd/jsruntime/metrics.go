@@ -60,6 +60,34 @@ var _ engine.Observer = (*metrics)(nil)
 // secondsBuckets reach from a warm execution (50 µs) to the longest that the ceiling allows.
 var secondsBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}
 
+// addQueue adds the scheduler's figures.
+func (m *metrics) addQueue() {
+	m.queueEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_queue_ended_total", Help: "Queued executions whose ending was written, by trigger, outcome and what followed (none, retry, dead_letter).",
+	}, []string{"trigger", "outcome", "followed"})
+	m.givenBack = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_queue_given_back_total", Help: "Queued executions that went back without an attempt, by reason.",
+	}, []string{"reason"})
+	m.leasesLost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "jsruntime_leases_lost_total", Help: "Queued executions whose lease this node lost.",
+	})
+	m.ticks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_schedule_ticks_total", Help: "Ticks that were decided on, by outcome.",
+	}, []string{"outcome"})
+	m.rescued = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jsruntime_rescued_total", Help: "What was taken from nodes that were lost.",
+	}, []string{"what"})
+	m.claim = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "jsruntime_queue_claim_seconds", Help: "Time of the claiming statement.", Buckets: secondsBuckets,
+	})
+	m.backlog = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "jsruntime_queue_backlog", Help: "Executions and schedules that are due, wait and may be claimed, over all nodes: up to 1,000 executions of a tenant, and 10,000.",
+	}, []string{"what"})
+	m.liveNodes = prometheus.NewGauge(prometheus.GaugeOpts{Name: "jsruntime_live_nodes", Help: "Nodes that are alive and take work."})
+	m.pruned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jsruntime_pruned_rows_total", Help: "Rows that became too old, by table."}, []string{"table"})
+	m.registry.MustRegister(m.queueEnded, m.givenBack, m.leasesLost, m.ticks, m.rescued, m.claim, m.backlog, m.liveNodes, m.pruned)
+}
+
 func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -103,30 +131,7 @@ func newMetrics() *metrics {
 			Name: "jsruntime_scripts_quarantined_total", Help: "Scripts that were put in quarantine.",
 		}),
 	}
-	m.queueEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "jsruntime_queue_ended_total", Help: "Queued executions whose ending was written, by trigger, outcome and what followed (none, retry, dead_letter).",
-	}, []string{"trigger", "outcome", "followed"})
-	m.givenBack = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "jsruntime_queue_given_back_total", Help: "Queued executions that went back without an attempt, by reason.",
-	}, []string{"reason"})
-	m.leasesLost = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "jsruntime_leases_lost_total", Help: "Queued executions whose lease this node lost.",
-	})
-	m.ticks = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "jsruntime_schedule_ticks_total", Help: "Ticks that were decided on, by outcome.",
-	}, []string{"outcome"})
-	m.rescued = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "jsruntime_rescued_total", Help: "What was taken from nodes that were lost.",
-	}, []string{"what"})
-	m.claim = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "jsruntime_queue_claim_seconds", Help: "Time of the claiming statement.", Buckets: secondsBuckets,
-	})
-	m.backlog = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "jsruntime_queue_backlog", Help: "Executions and schedules that are due, wait and may be claimed, over all nodes: up to 1,000 executions of a tenant, and 10,000.",
-	}, []string{"what"})
-	m.liveNodes = prometheus.NewGauge(prometheus.GaugeOpts{Name: "jsruntime_live_nodes", Help: "Nodes that are alive and take work."})
-	m.pruned = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jsruntime_pruned_rows_total", Help: "Rows that became too old, by table."}, []string{"table"})
-	m.registry.MustRegister(m.queueEnded, m.givenBack, m.leasesLost, m.ticks, m.rescued, m.claim, m.backlog, m.liveNodes, m.pruned)
+	m.addQueue()
 	m.registry.MustRegister(m.executions, m.duration, m.queueWait, m.lateness, m.coldStarts, m.cpu, m.refused, m.hostCalls, m.hostTime,
 		m.spawn, m.workersGone, m.condemned, m.quarantined,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

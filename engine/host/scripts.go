@@ -52,21 +52,9 @@ func (s catalogScripts) ScriptByName(ctx context.Context, tenantID uuid.UUID, na
 // invoke runs an embedded or one-off script of the caller's tenant to its answer. It is cancelled when the caller ends: ctx is the
 // caller's, so that the inner execution outlives the outer one only to clean up, or for its own work of waitUntil.
 func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
-	var args struct {
-		Name  string          `json:"name"`
-		Input json.RawMessage `json:"input"`
-	}
-	if err := decode(call, &args); err != nil {
+	args, err := invocationOf(call)
+	if err != nil {
 		return nil, err
-	}
-	if args.Name == "" {
-		return nil, typeError(call.Method, "name must be a string that is not empty")
-	}
-	if len(args.Input) == 0 {
-		args.Input = json.RawMessage("null")
-	}
-	if err := text.CheckJSON(args.Input); err != nil {
-		return nil, typeError(call.Method, "input "+err.Error())
 	}
 	outer := call.Invocation
 	if err := checkDepth(outer); err != nil {
@@ -76,19 +64,10 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		return nil, errors.New("scripts.invoke: no executor")
 	}
 
-	script, err := h.cfg.Scripts.ScriptByName(ctx, outer.Script.TenantID, args.Name)
-	switch {
-	case errors.Is(err, ErrScriptNotFound), err == nil && script == nil,
-		err == nil && script.TenantID != outer.Script.TenantID,
-		err == nil && script.Type != "embedded" && script.Type != "oneoff":
-		return nil, &engine.HostError{
-			Name: "NotFoundError", Code: "script_not_found",
-			Message: fmt.Sprintf("scripts.invoke: there is no active embedded or oneoff script named %q", args.Name),
-		}
-	case err != nil:
-		return nil, fmt.Errorf("find script: %w", err)
+	script, err := h.callee(ctx, outer, args.Name)
+	if err != nil {
+		return nil, err
 	}
-
 	if limit := script.Limits.MaxRequestBodyBytes; limit > 0 && int64(len(args.Input)) > limit {
 		return nil, &engine.HostError{
 			Name: "RangeError", Code: "input_too_large",
@@ -135,21 +114,71 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 	if err != nil || !res.GoesOn {
 		h.chains.drop(id)
 	}
-	var refused *engine.RefusedError
-	switch {
-	case errors.As(err, &refused):
-		return nil, &engine.HostError{
-			Name: "Error", Code: string(refused.Code), RetryAfter: refused.RetryAfter.Milliseconds(),
-			Message: fmt.Sprintf("scripts.invoke: %s was not accepted: %s", args.Name, refused.Detail),
-		}
-	case err != nil:
-		return nil, fmt.Errorf("execute %s: %w", args.Name, err)
+	if err != nil {
+		return nil, notInvoked(args.Name, err)
 	}
 	if !res.GoesOn {
 		if err := record(inner, res); err != nil {
 			return nil, fmt.Errorf("record invoked execution: %w", err)
 		}
 	}
+	return invoked(args.Name, res)
+}
+
+// invokeArgs are what scripts.invoke takes.
+type invokeArgs struct {
+	Name  string          `json:"name"`
+	Input json.RawMessage `json:"input"`
+}
+
+// invocationOf reads and checks the arguments of scripts.invoke.
+func invocationOf(call *engine.HostCall) (args invokeArgs, err error) {
+	if err := decode(call, &args); err != nil {
+		return args, err
+	}
+	if args.Name == "" {
+		return args, typeError(call.Method, "name must be a string that is not empty")
+	}
+	if len(args.Input) == 0 {
+		args.Input = json.RawMessage("null")
+	}
+	if err := text.CheckJSON(args.Input); err != nil {
+		return args, typeError(call.Method, "input "+err.Error())
+	}
+	return args, nil
+}
+
+// callee finds the script that is invoked.
+func (h *Host) callee(ctx context.Context, outer *engine.Invocation, name string) (*engine.Script, error) {
+	script, err := h.cfg.Scripts.ScriptByName(ctx, outer.Script.TenantID, name)
+	switch {
+	case errors.Is(err, ErrScriptNotFound), err == nil && script == nil,
+		err == nil && script.TenantID != outer.Script.TenantID,
+		err == nil && script.Type != "embedded" && script.Type != "oneoff":
+		return nil, &engine.HostError{
+			Name: "NotFoundError", Code: "script_not_found",
+			Message: fmt.Sprintf("scripts.invoke: there is no active embedded or oneoff script named %q", name),
+		}
+	case err != nil:
+		return nil, fmt.Errorf("find script: %w", err)
+	}
+	return script, nil
+}
+
+// notInvoked is the error of an execution that was not begun.
+func notInvoked(name string, err error) error {
+	var refused *engine.RefusedError
+	if errors.As(err, &refused) {
+		return &engine.HostError{
+			Name: "Error", Code: string(refused.Code), RetryAfter: refused.RetryAfter.Milliseconds(),
+			Message: fmt.Sprintf("scripts.invoke: %s was not accepted: %s", name, refused.Detail),
+		}
+	}
+	return fmt.Errorf("execute %s: %w", name, err)
+}
+
+// invoked is the answer of an execution that ended, or whose answer is there.
+func invoked(name string, res *engine.Result) (*engine.HostReply, error) {
 	if res.Code == engine.CodeNone {
 		output := res.Output
 		if len(output) == 0 {
@@ -161,7 +190,7 @@ func (h *Host) invoke(ctx context.Context, call *engine.HostCall) (*engine.HostR
 	}
 	failure := &engine.HostError{
 		Name: "ScriptError", Code: string(res.Code),
-		Message: fmt.Sprintf("scripts.invoke: %s ended with %s: %s", args.Name, res.Code, res.Message),
+		Message: fmt.Sprintf("scripts.invoke: %s ended with %s: %s", name, res.Code, res.Message),
 	}
 	if res.Code == engine.CodeLoopDetected {
 		// The whole chain ends, not only its deepest link.
