@@ -16,8 +16,16 @@ SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
 WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => @alive_seconds::float8)
 ORDER BY n.id;
 
+-- Signs the node off. The schedules whose tick it has put into the queue are another node's to keep from now on; those that another
+-- transaction changes just now are passed over, their leases expire.
 -- name: NodeRemove :exec
-DELETE FROM nodes WHERE id = @id;
+WITH given_up AS (
+    UPDATE script_scheduled_jobs j SET lease_expires_at = now()
+    WHERE j.id IN (
+        SELECT r.id FROM script_scheduled_jobs r WHERE r.is_running AND r.lease_expires_at > now() AND r.node_id = @id FOR UPDATE SKIP LOCKED
+    )
+)
+DELETE FROM nodes n WHERE n.id = @id;
 
 -- Forgets nodes that have been silent for a day and hold nothing.
 -- name: NodePrune :execrows

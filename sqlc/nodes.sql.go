@@ -138,9 +138,17 @@ func (q *Queries) NodePrune(ctx context.Context) (int64, error) {
 }
 
 const nodeRemove = `-- name: NodeRemove :exec
-DELETE FROM nodes WHERE id = $1
+WITH given_up AS (
+    UPDATE script_scheduled_jobs j SET lease_expires_at = now()
+    WHERE j.id IN (
+        SELECT r.id FROM script_scheduled_jobs r WHERE r.is_running AND r.lease_expires_at > now() AND r.node_id = $1 FOR UPDATE SKIP LOCKED
+    )
+)
+DELETE FROM nodes n WHERE n.id = $1
 `
 
+// Signs the node off. The schedules whose tick it has put into the queue are another node's to keep from now on; those that another
+// transaction changes just now are passed over, their leases expire.
 func (q *Queries) NodeRemove(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, nodeRemove, id)
 	return err

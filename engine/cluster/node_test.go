@@ -61,7 +61,17 @@ func TestANodesRow(t *testing.T) {
 	require.NoError(t, db.QueryRow(t.Context(), `SELECT (load->>'running')::int, draining FROM nodes WHERE id = $1`, second.ID()).Scan(&running, &draining))
 	require.Equal(t, 7, running)
 	require.True(t, draining)
+	_, err := db.Exec(t.Context(), `WITH t AS (INSERT INTO tenants (slug, name) VALUES ('a', 'a') RETURNING id),
+		o AS (INSERT INTO organizations (tenant_id, name) SELECT id, 'o' FROM t RETURNING id, tenant_id),
+		s AS (INSERT INTO scripts (tenant_id, organization_id, name, source, type, status) SELECT tenant_id, id, 's', '', 'scheduled', 'active' FROM o RETURNING id, tenant_id),
+		e AS (INSERT INTO script_executions (script_id, tenant_id, status, trigger_type) SELECT id, tenant_id, 'pending', 'cron' FROM s RETURNING id, script_id)
+		INSERT INTO script_scheduled_jobs (script_id, tenant_id, cron_expression, is_running, execution_id, lease_token, lease_expires_at, node_id)
+		SELECT s.id, s.tenant_id, '* * * * *', true, e.id, e.id, now() + interval '1 hour', $1 FROM s, e`, second.ID())
+	require.NoError(t, err)
 	stopSecond()
+	var kept bool
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT lease_expires_at > now() FROM script_scheduled_jobs`).Scan(&kept))
+	require.False(t, kept, "the lease of its schedule ends with it")
 	stopFirst()
 	var rows int
 	require.NoError(t, db.QueryRow(t.Context(), `SELECT count(*) FROM nodes`).Scan(&rows))
