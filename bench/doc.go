@@ -120,8 +120,8 @@
 //	history
 //
 // So 45 to 49 of the 184 µs of CPU time that an execution takes from queue to history, or about 0.7 of River's rate instead of 0.51 to 0.54. It is
-// not done: nodes of the version before claim what says pending in script_executions, whoever holds its lease elsewhere, and migrations
-// are to be compatible with them; and who reads the given table would no longer see what waits, or what runs.
+// not done: nodes of the version before claim the pending rows of script_executions, even if a lease on them is held elsewhere, and migrations
+// are to be compatible with them; and a reader of the given table would no longer see which executions wait, or which run.
 //
 // # Admin API
 //

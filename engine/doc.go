@@ -75,7 +75,7 @@
 //	the script killed 5 workers within a minute          quarantined, for 5 minutes             the same script's are refused
 //	the tenant's secrets cannot be read                  refused: overloaded                    refused
 //	workers do not start                                 refused after QueueWait: overloaded    refused
-//	the node shuts down                                  DrainGrace, then worker_lost           the same; what waits is refused
+//	the node shuts down                                  DrainGrace, then worker_lost           the same; waiting executions are refused
 //	the host panics                                      the script sees "internal error"       nothing
 package engine
 

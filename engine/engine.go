@@ -110,7 +110,7 @@ type Config struct {
 	// TenantJIT returns how far V8 compiles a tenant's scripts, as the worker's --jit has it; empty means as WorkerArgs say. Nil means empty.
 	// It is called often. A worker keeps what it was started with: RetireTenant makes a change take effect.
 	TenantJIT func(tenantID uuid.UUID) string
-	// Observer is told what happens. Nil means nobody.
+	// Observer is told what happens. Nil: no observer.
 	Observer Observer
 	// Logger gets the engine's log. Nil discards.
 	Logger *slog.Logger
@@ -603,7 +603,7 @@ func (e *Engine) Long(min time.Duration, see func(*Invocation, *Result)) {
 }
 
 // RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: those that are idle at once, the
-// others when what they execute has ended. What waits at them goes to new ones.
+// others when what they execute has ended. Executions that wait for them go to new workers.
 func (e *Engine) RetireTenant(tenantID uuid.UUID) { e.pool.RetireTenant(tenantID) }
 
 // Release takes a script out of quarantine. A new version does that by itself.

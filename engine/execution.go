@@ -446,7 +446,7 @@ func (x *execution) log(m *wire.Log) {
 	case watcher.Wants(x.inv):
 		x.poke()
 	default:
-		x.logsTold = len(x.logs) // whoever begins to watch later sees what comes then
+		x.logsTold = len(x.logs) // a watcher that begins later sees the lines from then on
 	}
 }
 

@@ -45,5 +45,5 @@ type HostError struct {
 
 func (e *HostError) Error() string { return e.Name + ": " + e.Message }
 
-// ErrLeaseLost ends what an execution of the queue asks for that is somebody else's by now.
+// ErrLeaseLost ends the host calls of a queued execution whose lease another node may hold by now.
 var ErrLeaseLost = &HostError{Name: "AbortError", Message: "the execution's lease is lost"}

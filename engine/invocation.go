@@ -150,7 +150,7 @@ type Invocation struct {
 	OnEnd func(inv *Invocation, res *Result)
 	// OnBegin, when set, is called once, when the worker is about to begin the execution.
 	OnBegin func()
-	// Live, when set, is asked before each host call: false means that the execution may be somebody else's by now, and that nothing
+	// Live, when set, is asked before each host call: false means that another node may have the execution by now, and that nothing
 	// it asks for may be done.
 	Live func() bool
 	// Lease is the token under which an execution of the queue runs; zero: it is not of the queue. Host calls write for it while the

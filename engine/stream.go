@@ -42,7 +42,7 @@ func (f *inflow) push(c *wire.Chunk) error {
 		}
 		f.buf = append(f.buf, c.Data...)
 	} else if len(c.Data) > 0 && !c.Last {
-		f.credit(len(c.Data)) // nobody reads: let the rest come and go
+		f.credit(len(c.Data)) // no reader is left: discard the rest as it comes
 	}
 	if c.Last {
 		f.ended, f.err = true, io.EOF

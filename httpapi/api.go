@@ -230,7 +230,7 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 	r.UnescapePathValues = true
 	r.ContextWithFallback = false
 	r.Use(func(c *gin.Context) {
-		c.Request.Pattern = c.FullPath() // for whoever is around the router
+		c.Request.Pattern = c.FullPath() // for the handlers around the router
 		protect(c.Writer.Header())
 		defer func() {
 			v := recover()
@@ -280,8 +280,8 @@ func writeProblem(c *gin.Context, p *Problem) {
 	_ = json.NewEncoder(c.Writer).Encode(p)
 }
 
-// Forget drops what is cached about keys and tenants. Whoever listens to the database calls it with the table that changed, and the
-// tenant whose row it was: the zero UUID for one of no tenant, and after whatever may have been missed.
+// Forget drops what is cached about keys and tenants. The node's database listener calls it with the table that changed, and the tenant
+// whose row it was: the zero UUID for a row of no tenant, and after notifications may have been missed.
 func (a *API) Forget(table string, tenantID uuid.UUID) {
 	switch table {
 	case "api_keys", "tenants", "":

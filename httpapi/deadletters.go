@@ -169,7 +169,7 @@ func (a *API) deadLetterRetry(ctx context.Context, in *IDPath) (*found[Retried],
 }
 
 // redrive puts a dead letter's event into the queue again. Success removes the letter, failure keeps it with the newer error:
-// that is decided by whoever ends the execution.
+// the node that ends the execution decides that.
 func (a *API) redrive(ctx context.Context, c *change, d sqlc.DeadLetterTakeForRetryRow) (uuid.UUID, error) {
 	letter := d.ScriptEventDeadLetter
 	eventID := letter.ID.String()

@@ -171,7 +171,7 @@ func givenID(name, s string) (*uuid.UUID, error) {
 	return &id, nil
 }
 
-// settleOwn lets the runs that this node has just answered be on record before somebody reads executions: whoever calls an
+// settleOwn lets the runs that this node has just answered be on record before a client reads executions: a client that calls an
 // endpoint and then asks for its execution finds it. Runs of another node follow within its ledger's interval.
 func (a *API) settleOwn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleWait)

@@ -60,7 +60,7 @@ func replayedHeaders() []string {
 // idempotent honours Idempotency-Key on POST for 24 hours: the first answer again for the same request, 422 for another
 // one, 409 while the first still runs. An answer that says "try again" (429, 5xx) is not kept.
 //
-// What the request changes and its answer are committed together: whoever got no answer, because the node or the connection
+// What the request changes and its answer are committed together: a client that got no answer, because the node or the connection
 // broke, asks again and either gets the answer or has it done for the first time.
 //
 // Kept answers may hold what is shown only once (a new key), so they are encrypted with a key made of what only the caller

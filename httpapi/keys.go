@@ -44,7 +44,7 @@ type Principal struct {
 	Role    Role
 	UserID  *int32 // on whose behalf the key acts
 
-	// The tenant of the key. For a superadmin: the one that X-Tenant names, or none.
+	// The tenant of the key. For a superadmin: the tenant that X-Tenant names, or none.
 	TenantID     uuid.UUID
 	TenantSlug   string
 	TenantActive bool
@@ -341,7 +341,7 @@ func (k *Keys) entry(ctx context.Context, prefix string) (*keyEntry, error) {
 	}
 }
 
-// lookUp begins the lookup of a key, or joins the one that is under way.
+// lookUp begins the lookup of a key, or joins the lookup that is under way.
 func (k *Keys) lookUp(ctx context.Context, prefix string) <-chan singleflight.Result {
 	return k.loads.DoChan(prefix, func() (any, error) {
 		// One caller looks up for all that wait: its own cancellation must not be theirs.

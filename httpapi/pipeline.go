@@ -350,8 +350,8 @@ func (a *API) meter(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// takeRate counts a request against its key's rate, which all sessions of a key share, and against its tenant's. whose says whose rate
-// is the one that matters.
+// takeRate counts a request against its key's rate, which all sessions of a key share, and against its tenant's. whose says which
+// of the two rates s is.
 func (a *API) takeRate(p *Principal) (s rateState, whose string) {
 	now := time.Now()
 	perMinute := a.cfg.RatePerMinute

@@ -246,7 +246,7 @@ func (a *API) ownerOf(p *Principal, prefix string, hash []byte) (tenant, key *uu
 	if p.operatorKey != 0 {
 		return nil, nil, a.keys.prove(p, proofOf(prefix, hash))
 	}
-	if p.Role != RoleSuperadmin { // whose tenant is only the one that the request speaks about
+	if p.Role != RoleSuperadmin { // a superadmin's TenantID is only the tenant that the request speaks about
 		tenant = &p.TenantID
 	}
 	return tenant, &p.KeyID, nil

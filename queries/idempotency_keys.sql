@@ -16,7 +16,7 @@ RETURNING created_at;
 -- name: IdempotencyGet :one
 SELECT * FROM idempotency_keys WHERE scope = @scope AND key = @key AND route = @route;
 
--- No row: somebody else has taken the key since.
+-- No row: another request has taken the key since.
 -- name: IdempotencyFinish :execrows
 UPDATE idempotency_keys SET status_code = @status_code, headers = @headers, body = @body
 WHERE scope = @scope AND key = @key AND route = @route AND taken = @taken::uuid AND status_code IS NULL;

@@ -1,7 +1,7 @@
 -- Events. See jsruntime_enqueue_event in migrations/00006_events.sql.
 
 -- The event and its subscribers' executions, in the caller's transaction. Refusals are errors of SQLSTATE JSR01 to JSR05, a full
--- queue is queue_full. It wakes nobody: the caller does, once it has committed.
+-- queue is queue_full. It wakes no scheduler: the caller does, once it has committed.
 -- name: EventPublish :one
 SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.duplicate::boolean AS duplicate, e.queue_full::boolean AS queue_full
 FROM jsruntime_enqueue_event(@tenant_id::uuid, @type::text, @data::jsonb, sqlc.narg(id)::text, sqlc.narg(deliver_at)::timestamptz, @depth::integer,

@@ -112,7 +112,7 @@ UPDATE script_executions SET status = 'cancelled', error_code = 'cancelled', err
 WHERE tenant_id = @tenant_id AND id = @id AND status = 'pending'
 RETURNING id;
 
--- Asks whoever runs the execution to end it.
+-- Asks the node that runs the execution to end it.
 -- name: ExecutionRequestCancel :one
 UPDATE script_executions SET cancel_requested = true
 WHERE tenant_id = @tenant_id AND id = @id AND status = 'running'
@@ -178,7 +178,7 @@ RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, jsruntime_i
     EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds;
 
 -- Prolongs the leases that are still ours. (Only what runs has a lease, see ck_executions_lease; the status is not named here and
--- below, for the reason that ExecutionClaim gives.) What is not returned was lost: ended, rescued or deleted by somebody else.
+-- below, for the reason that ExecutionClaim gives.) A lease that is not returned was lost: another session ended, rescued or deleted its execution.
 -- Rows are locked in the order of their ids, as ExecutionRelease and ExecutionFinish do: a renewal and a batch of endings that meet
 -- wait for one another once, and never in a circle.
 -- name: ExecutionRenew :many

@@ -5,7 +5,7 @@ SELECT value, expires_at FROM script_kv
 WHERE tenant_id = @tenant_id AND key = @key AND (expires_at IS NULL OR expires_at > now());
 
 -- Writes lock the key's row only: two writers of one key take turns, the later one's value stays. What runs under a lease writes
--- while it has it: a statement that a node gave up when it was cut off may reach Postgres a minute later, when somebody else has run
+-- while it has it: a statement that a node gave up when it was cut off may reach Postgres a minute later, when another node has run
 -- the execution again.
 -- name: KVPut :execrows
 INSERT INTO script_kv (tenant_id, key, value, size_bytes, expires_at)

@@ -28,7 +28,7 @@ SELECT scheduled_for, outcome, execution_id, decided_at FROM script_schedule_tic
 WHERE tenant_id = @tenant_id AND script_id = @script_id ORDER BY scheduled_for DESC LIMIT @row_limit;
 -- Scheduler: cron.
 
--- Takes due schedules for the transaction: each is decided on by one node. Whoever comes later sees the next tick or passes the row
+-- Takes due schedules for the transaction: one node decides on each. A node that comes later sees the next tick or passes the row
 -- over. A tick waits while the last one runs if one may wait (queue_one), and if the last one began only after this one fell due:
 -- then it is we who are late, and not the script that takes too long.
 -- name: ScheduledJobClaimDue :many

@@ -13,6 +13,6 @@ SELECT name, created_at, updated_at FROM script_secrets WHERE tenant_id = @tenan
 -- name: SecretEnv :many
 SELECT name, nonce, ciphertext FROM script_secrets WHERE tenant_id = @tenant_id ORDER BY name;
 
--- Counts what the tenant has beside the one that is about to be written.
+-- Counts the tenant's secrets besides the secret that is about to be written.
 -- name: SecretCountOthers :one
 SELECT count(*) FROM script_secrets WHERE tenant_id = @tenant_id AND name <> @name;

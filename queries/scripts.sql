@@ -95,8 +95,8 @@ SELECT s.id, s.retry,
     COALESCE((SELECT j.retry_lost FROM script_scheduled_jobs j WHERE j.script_id = s.id), false)::boolean AS retry_lost
 FROM scripts s WHERE s.id = ANY(@ids::uuid[]);
 
--- How many scripts the tenant has, with its own bound; less than 0: its plan names none. Whoever adds scripts asks in the same transaction,
--- and waits for others of the tenant that do.
+-- How many scripts the tenant has, with its own bound; less than 0: its plan names none. A caller that adds scripts asks in the same transaction,
+-- and waits for other callers of the tenant that do.
 -- name: ScriptCount :one
 SELECT (SELECT count(*) FROM scripts s WHERE s.tenant_id = t.id)::bigint AS scripts, COALESCE((t.plan->>'max_scripts')::numeric::bigint, -1)::bigint AS max_scripts
 FROM tenants t, LATERAL (SELECT pg_advisory_xact_lock(hashtextextended('jsruntime_scripts ' || t.id::text, 0))) l

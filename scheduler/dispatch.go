@@ -25,7 +25,7 @@ const (
 	// discoverBusy is how often new pairs are looked for while the known ones keep all slots busy: it bounds how long a tenant's
 	// first event waits behind another tenant's flood.
 	discoverBusy = 250 * time.Millisecond
-	// discoverShare is how many times its own duration a discovery stays away. While somebody holds a transaction open, the
+	// discoverShare is how many times its own duration a discovery stays away. While any session holds a transaction open, the
 	// entries of claimed rows stay in the index and each discovery walks them all; so it takes a tenth of the time.
 	discoverShare = 10
 	// discoverMost is the longest that it stays away in spite of that: a tenant's event is to be found within a second.
@@ -434,7 +434,7 @@ func (d *dispatcher) claim(ctx context.Context, pairs []pair, known []*queued, c
 	return len(rows), nil
 }
 
-// disown gives back what a claim has taken whose commit got no answer, and may have happened or still happen: nobody here would run it
+// disown gives back what a claim has taken whose commit got no answer, and may have happened or still happen: this node would not run it
 // nor renew its lease, and a tick would fail as lost without having begun.
 func (d *dispatcher) disown(rows []sqlc.ExecutionClaimRow, token uuid.UUID) {
 	for i := range rows {

@@ -179,8 +179,8 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 	return e.giveBack(string(refused.Code), delay, ctx)
 }
 
-// keepLeases renews what this node holds, and ends what it could not renew for two thirds of a lease: after a whole one somebody
-// else runs it.
+// keepLeases renews what this node holds, and ends what it could not renew for two thirds of a lease: after a whole one another
+// node runs it.
 func (s *Scheduler) keepLeases(ctx context.Context) {
 	for pause(ctx, s.cfg.Node.Lease()/3) {
 		for {

@@ -36,7 +36,7 @@ type ending struct {
 	cause   error              // why its context was cancelled, nil if it was not
 	reason  string             // it goes back because of this
 	delay   time.Duration
-	// doubtful: nobody knows whether the claim was committed. It is no loss where it was not.
+	// doubtful: it is unknown whether the claim was committed. It is no loss where it was not.
 	doubtful bool
 }
 

@@ -20,7 +20,7 @@ const (
 )
 
 // rescue looks, three times a lease, for what lost nodes have left: with it, what a node ran when it died is taken up between one
-// and one and a third leases later. Every node does it; nobody needs to be elected.
+// and one and a third leases later. Every node does it, without an election.
 func (s *Scheduler) rescue(ctx context.Context) {
 	for {
 		err := s.rescueOnce(ctx)
@@ -103,7 +103,7 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 }
 
 const (
-	// pruneBatch is how many rows one statement deletes: about 20 ms of locks on rows that nobody else wants.
+	// pruneBatch is how many rows one statement deletes: about 20 ms of locks on rows that no other statement wants.
 	pruneBatch = 1000
 	// prunePause is the pause after a full batch.
 	prunePause = 50 * time.Millisecond

@@ -84,7 +84,7 @@ type Config struct {
 	// Cancel ends an execution of this node that is not of the queue, and reports whether there is one: requests to cancel come by the
 	// Listener's notifications. Nil: there are none.
 	Cancel func(executionID uuid.UUID, cause error) bool
-	// Observer is told what happens. Nil means nobody.
+	// Observer is told what happens. Nil: no observer.
 	Observer Observer
 	// Logger gets the scheduler's log. Nil discards.
 	Logger *slog.Logger
@@ -188,7 +188,7 @@ type held struct {
 	// writing: it has ended and its ending is being written. Its lease is renewed for as long as that takes.
 	writing  bool
 	stripped bool // its ending is written without what the script made
-	// refused: something that it asked for was not done, since its lease may be somebody else's. Its ending counts for nothing.
+	// refused: something that it asked for was not done, since another node may hold its lease. Its ending counts for nothing.
 	refused bool
 }
 

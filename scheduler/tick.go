@@ -18,7 +18,7 @@ const (
 	tickStarted   = "started"
 	tickQueued    = "queued"          // it waited for the last one to end
 	tickSkipped   = "skipped_overlap" // the last one still ran when it fell due
-	tickMissed    = "missed"          // nobody could start it in time
+	tickMissed    = "missed"          // no node could start it in time
 	tickCoalesced = "coalesced"       // missed, and one later tick ran for it
 )
 
@@ -62,7 +62,7 @@ type decision struct {
 // decideTicks decides on the ticks that are due, and returns the first that is left; the zero time if there is none. It is a
 // function of its arguments only.
 //
-// A tick is late when it is older than grace: then nobody could start it in time, and the policy for missed ticks counts. All
+// A tick is late when it is older than grace: then no node could start it in time, and the policy for missed ticks counts. All
 // others run, unless a run was under way when they fell due: then the policy for overlaps counts. Under skip and queue_one one
 // tick is started at a time; the next ones are left until it has ended.
 func decideTicks(j schedule, following func(time.Time) (time.Time, bool), now time.Time, grace time.Duration) (decisions []decision, left time.Time) {

@@ -28,7 +28,7 @@ type IdempotencyFinishParams struct {
 	Taken      uuid.UUID
 }
 
-// No row: somebody else has taken the key since.
+// No row: another request has taken the key since.
 func (q *Queries) IdempotencyFinish(ctx context.Context, arg IdempotencyFinishParams) (int64, error) {
 	result, err := q.db.Exec(ctx, idempotencyFinish,
 		arg.StatusCode,

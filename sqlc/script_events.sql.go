@@ -64,7 +64,7 @@ type EventPublishRow struct {
 
 // Events. See jsruntime_enqueue_event in migrations/00006_events.sql.
 // The event and its subscribers' executions, in the caller's transaction. Refusals are errors of SQLSTATE JSR01 to JSR05, a full
-// queue is queue_full. It wakes nobody: the caller does, once it has committed.
+// queue is queue_full. It wakes no scheduler: the caller does, once it has committed.
 func (q *Queries) EventPublish(ctx context.Context, arg EventPublishParams) (EventPublishRow, error) {
 	row := q.db.QueryRow(ctx, eventPublish,
 		arg.TenantID,

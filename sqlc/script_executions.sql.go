@@ -1148,7 +1148,7 @@ type ExecutionRenewRow struct {
 }
 
 // Prolongs the leases that are still ours. (Only what runs has a lease, see ck_executions_lease; the status is not named here and
-// below, for the reason that ExecutionClaim gives.) What is not returned was lost: ended, rescued or deleted by somebody else.
+// below, for the reason that ExecutionClaim gives.) A lease that is not returned was lost: another session ended, rescued or deleted its execution.
 // Rows are locked in the order of their ids, as ExecutionRelease and ExecutionFinish do: a renewal and a batch of endings that meet
 // wait for one another once, and never in a circle.
 func (q *Queries) ExecutionRenew(ctx context.Context, arg ExecutionRenewParams) ([]ExecutionRenewRow, error) {
@@ -1182,7 +1182,7 @@ type ExecutionRequestCancelParams struct {
 	ID       uuid.UUID
 }
 
-// Asks whoever runs the execution to end it.
+// Asks the node that runs the execution to end it.
 func (q *Queries) ExecutionRequestCancel(ctx context.Context, arg ExecutionRequestCancelParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, executionRequestCancel, arg.TenantID, arg.ID)
 	var id uuid.UUID

@@ -167,7 +167,7 @@ type KVPutParams struct {
 }
 
 // Writes lock the key's row only: two writers of one key take turns, the later one's value stays. What runs under a lease writes
-// while it has it: a statement that a node gave up when it was cut off may reach Postgres a minute later, when somebody else has run
+// while it has it: a statement that a node gave up when it was cut off may reach Postgres a minute later, when another node has run
 // the execution again.
 func (q *Queries) KVPut(ctx context.Context, arg KVPutParams) (int64, error) {
 	result, err := q.db.Exec(ctx, kVPut,

@@ -263,7 +263,7 @@ type ScheduledJobClaimDueRow struct {
 }
 
 // Scheduler: cron.
-// Takes due schedules for the transaction: each is decided on by one node. Whoever comes later sees the next tick or passes the row
+// Takes due schedules for the transaction: one node decides on each. A node that comes later sees the next tick or passes the row
 // over. A tick waits while the last one runs if one may wait (queue_one), and if the last one began only after this one fell due:
 // then it is we who are late, and not the script that takes too long.
 func (q *Queries) ScheduledJobClaimDue(ctx context.Context, rowLimit int32) ([]ScheduledJobClaimDueRow, error) {

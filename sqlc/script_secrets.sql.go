@@ -21,7 +21,7 @@ type SecretCountOthersParams struct {
 	Name     string
 }
 
-// Counts what the tenant has beside the one that is about to be written.
+// Counts the tenant's secrets besides the secret that is about to be written.
 func (q *Queries) SecretCountOthers(ctx context.Context, arg SecretCountOthersParams) (int64, error) {
 	row := q.db.QueryRow(ctx, secretCountOthers, arg.TenantID, arg.Name)
 	var count int64

@@ -35,8 +35,8 @@ type ScriptCountRow struct {
 	MaxScripts int64
 }
 
-// How many scripts the tenant has, with its own bound; less than 0: its plan names none. Whoever adds scripts asks in the same transaction,
-// and waits for others of the tenant that do.
+// How many scripts the tenant has, with its own bound; less than 0: its plan names none. A caller that adds scripts asks in the same transaction,
+// and waits for other callers of the tenant that do.
 func (q *Queries) ScriptCount(ctx context.Context, tenantID uuid.UUID) (ScriptCountRow, error) {
 	row := q.db.QueryRow(ctx, scriptCount, tenantID)
 	var i ScriptCountRow

@@ -21,7 +21,7 @@ type ServiceKeyKeepParams struct {
 }
 
 // Keys of the service itself.
-// Keeps the value that is offered, unless there is one, and returns the one that is kept. Nodes that start together agree: the update
+// Keeps the value that is offered, unless there is one, and returns the value that is kept. Nodes that start together agree: the update
 // that changes nothing waits for the other's insert and returns its value.
 func (q *Queries) ServiceKeyKeep(ctx context.Context, arg ServiceKeyKeepParams) ([]byte, error) {
 	row := q.db.QueryRow(ctx, serviceKeyKeep, arg.Name, arg.Value)

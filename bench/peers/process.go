@@ -41,7 +41,7 @@ func (p *process) stop() {
 	}
 }
 
-// waitFor dials address until somebody answers.
+// waitFor dials address until a server answers.
 func (p *process) waitFor(ctx context.Context, address string) error {
 	deadline := time.NewTimer(60 * time.Second)
 	defer deadline.Stop()

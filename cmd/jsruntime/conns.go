@@ -15,8 +15,8 @@ import (
 	"example.com/jsruntime/httpapi/bodies"
 )
 
-// connLimit is a listener that holds at most max connections. One beyond that takes the place of another one, which is ended: of those
-// that send a request's head or body the one that has been at it for longest, else the one that has been idle for longest. So
+// connLimit is a listener that holds at most max connections. A connection beyond that takes the place of another, which is ended: the
+// connection that has been sending a request's head or body for longest, else the connection that has been idle for longest. So
 // a crowd of slow clients makes room for others and not the other way round. Where all connections wait for an answer the new one is
 // refused with a 503.
 type connLimit struct {

@@ -73,7 +73,7 @@ func checkDatabase(ctx context.Context, databaseURL string) error {
 	return tenantdb.Check(ctx, conn)
 }
 
-// databaseAway reports whether err is of a database that cannot be reached or serves nobody at the moment, by SQLSTATE: 08 (connection),
+// databaseAway reports whether err is of a database that cannot be reached or serves no client at the moment, by SQLSTATE: 08 (connection),
 // 53 (out of connections, memory or disk), 57P01 to 57P03 (stopping, crashed, starting), 25006 (a standby that is perhaps about to
 // be the primary); and errors of the network, which have none. All others stay: 28 (password, pg_hba.conf), 3D000 (no such
 // database), and what a migration does wrong.

@@ -35,7 +35,7 @@ var demoScripts = []struct {
 const demoTenant = "demo"
 
 // demo makes the tenant demo, its samples and a key, unless they are there, and prints how to call them. It uses the admin API,
-// so that what it makes is what anybody could make. Samples that somebody has changed stay as they are.
+// so that any user could make the same. Samples that a user has changed stay as they are.
 func demo(ctx context.Context, api http.Handler, adminKey, dataDir, baseURL, operatorURL string, stdout io.Writer) error {
 	c := apiCaller{handler: api, key: adminKey}
 	status, body, err := c.call(ctx, "POST", "/api/v1/tenants", map[string]any{"slug": demoTenant, "name": "Demo"})

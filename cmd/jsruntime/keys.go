@@ -17,7 +17,7 @@ import (
 	"example.com/jsruntime/sqlc"
 )
 
-// ownKey returns the key that the operator set, else the one that an earlier start kept in file, else a new one, which it keeps
+// ownKey returns the key that the operator set, else the key that an earlier start kept in file, else a new key, which it keeps
 // there with mode 0600. made says that it is new.
 func ownKey(set, file string, make func() string) (key string, made bool, err error) {
 	if set != "" {
@@ -43,8 +43,8 @@ func ownKey(set, file string, make func() string) (key string, made bool, err er
 }
 
 const (
-	// minAdminKey is the least length of an operator's key: 32 hexadecimal digits hold 128 bits. Nobody can guess a random key of that
-	// length, while a word that a person made up does not reach it by accident.
+	// minAdminKey is the least length of an operator's key: 32 hexadecimal digits hold 128 bits. A random key of that
+	// length cannot be guessed, and a word that a person made up does not reach it by accident.
 	minAdminKey = 32
 	// maxAdminKey is the most that an Authorization header may hold of a key.
 	maxAdminKey = 512

@@ -154,7 +154,7 @@ func newMetrics() *metrics {
 	return m
 }
 
-// gauge registers a figure that is read when somebody asks.
+// gauge registers a figure that is read when metrics are collected.
 func (m *metrics) gauge(name, help string, labels prometheus.Labels, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
 }

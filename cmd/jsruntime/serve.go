@@ -108,7 +108,7 @@ func (n *node) newFront(f front, on *connLimit, source *certs.Source) *server {
 // workerArgs are the worker's arguments for a level of compilation.
 func workerArgs(jit string) []string { return []string{"--jit=" + jit} }
 
-// cause is why ctx ended, nil where somebody asked for it.
+// cause is why ctx ended, nil where the stop was requested (a plain cancel).
 func cause(ctx context.Context) error {
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err

@@ -40,7 +40,7 @@ func (s *stages) start(name string, run func(ctx context.Context) error) {
 	s.beside(name, run)
 }
 
-// beside runs a stage that stops together with the one that was started last. Its context is its own: only stop ends it.
+// beside runs a stage that stops together with the stage that was started last. Its context is its own: only stop ends it.
 func (s *stages) beside(name string, run func(ctx context.Context) error) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	st := &stage{name: name, stop: stop, gone: make(chan struct{})}

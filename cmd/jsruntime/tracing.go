@@ -55,8 +55,8 @@ func newTracing(ctx context.Context, endpoint string, sample float64, node *reso
 	return newTracingWith(sdktrace.WithBatcher(exporter), sample, node), nil
 }
 
-// newTracingWith keeps a trace by its id, whoever began it: anybody may send a traceparent that says "sampled". One that says "not
-// sampled" costs nothing, and is respected.
+// newTracingWith samples a trace by its id, no matter which side began it: any client may send a traceparent that says "sampled". One that
+// says "not sampled" costs nothing, and is respected.
 func newTracingWith(processor sdktrace.TracerProviderOption, sample float64, node *resource.Resource) *tracing {
 	share := sdktrace.TraceIDRatioBased(sample)
 	provider := sdktrace.NewTracerProvider(processor, sdktrace.WithResource(node),
@@ -298,7 +298,7 @@ func continueTrace(ctx context.Context, parent, state string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent, "tracestate": state})
 }
 
-// queued is httpapi.Config.TraceParent: what waits in the queue continues its request's trace, if that is kept.
+// queued is httpapi.Config.TraceParent: an execution in the queue continues its request's trace, if that is kept.
 func (t *tracing) queued() func(context.Context) string {
 	if t == nil {
 		return nil

@@ -19,7 +19,7 @@
 //     (Estimate). An idle worker takes its tenant's next call at once.
 //   - A script has at most its share of max_concurrent_runs in lanes, a tenant at most its share of its own limit. A call that one of them
 //     keeps waiting holds up no other tenant's.
-//   - Workers are given to the tenant that has fewest for its weight, and among equals to the one that was served longest ago (Before).
+//   - Workers are given to the tenant that has fewest for its weight, and among equals to the tenant that was served longest ago (Before).
 //     A tenant's first workers, up to its fair share, may exceed the node's bound by as much again, so that a tenant that keeps all its
 //     workers busy for their whole time limit cannot make another wait (Allow). Where the node is full, a lane that has served its tenant for
 //     a turn of 10 ms leaves its place to another tenant with as good a claim.

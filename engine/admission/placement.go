@@ -278,7 +278,7 @@ const (
 	ActionStart
 	// ActionRetire ends Worker, which has nothing to do. Gone is to follow.
 	ActionRetire
-	// ActionRecall takes back the calls of Lane behind the one that executes. TakenBack or Returned is to follow for each.
+	// ActionRecall takes back the calls of Lane behind the call that executes. TakenBack or Returned is to follow for each.
 	ActionRecall
 	// ActionLook asks for Look of Lane at the time At.
 	ActionLook

@@ -55,7 +55,7 @@ func NewQuarantine(cfg QuarantineConfig) *Quarantine {
 	return &Quarantine{cfg: cfg, scripts: map[uuid.UUID]*suspect{}}
 }
 
-// Check returns the script's stay if it may not run now. A version other than the one that was put there may run.
+// Check returns the script's stay if it may not run now. A version other than the quarantined one may run.
 func (q *Quarantine) Check(scriptID uuid.UUID, version int) (Stay, bool) {
 	if !q.any.Load() {
 		return Stay{}, false

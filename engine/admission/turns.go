@@ -56,7 +56,7 @@ type TurnStats struct {
 	Tenants int // with a ticket that is served or waits
 }
 
-// NewTurns returns Turns of which nobody has one.
+// NewTurns returns Turns in which no ticket has a place.
 func NewTurns(cfg TurnsConfig) *Turns {
 	return &Turns{cfg: cfg, tenants: map[uuid.UUID]*turnTenant{}}
 }

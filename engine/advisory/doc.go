@@ -7,6 +7,6 @@
 // # Rules
 //
 //   - The list has what is known to be exploited, and says when it was made: Listed. What was found since is not in it.
-//   - An advisory applies to each version before the one that it was fixed in, unless what it needs is switched off here. Where the
+//   - An advisory applies to each version before the version that fixed it, unless what it needs is switched off here. Where the
 //     component was not published, no level of compilation is said to help.
 package advisory

@@ -18,8 +18,8 @@ type Auth string
 
 // Kinds of Auth.
 const (
-	AuthNone   Auth = "none"    // everybody
-	AuthAPIKey Auth = "api_key" // whoever holds a key of the endpoint's tenant
+	AuthNone   Auth = "none"    // any client
+	AuthAPIKey Auth = "api_key" // clients with a key of the endpoint's tenant
 )
 
 // CORS is an endpoint's http.cors: which other origins a browser lets read its answers.

@@ -158,7 +158,7 @@ func (b Bounds) Effective(plan PlanLimits, resourceLimits json.RawMessage) (Effe
 				problems = append(problems, &LimitError{Field: l.Name, Value: v, Message: fmt.Sprintf("must be at most %d, %s", ceiling, ceilingOf(whose))})
 			}
 		}
-		// No limit at all is more than a ceiling that somebody has set.
+		// No limit at all is more than a ceiling that is set.
 		if value > ceiling || value == 0 && l.Optional && (whose == LevelPlan || ceiling != l.Ceiling) {
 			value, level = ceiling, whose
 		}

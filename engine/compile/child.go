@@ -155,7 +155,7 @@ func compileInChild(ctx context.Context, command []string, in Input) (*Output, e
 	return r.Output, nil
 }
 
-// sound reports whether a reply is one of those that Child writes: whoever breaks the compiler writes others.
+// sound reports whether a reply is one that Child writes: an attacker who breaks the compiler writes others.
 func (r *reply) sound() bool {
 	if r.Error != nil {
 		return r.Output == nil && len(r.Error.Diagnostics) > 0 && len(r.Error.Diagnostics) <= maxDiagnostics

@@ -43,7 +43,7 @@ const (
 // Input is what is compiled.
 type Input struct {
 	Source string
-	// Handler is the one that the script's type requires: fetch, scheduled, event or run. A default export that is a function
+	// Handler is the handler that the script's type requires: fetch, scheduled, event or run. A default export that is a function
 	// is taken for it.
 	Handler string
 	// Tenant is whose turn it takes; the zero UUID is a tenant like others.

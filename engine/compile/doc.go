@@ -10,10 +10,10 @@
 //	})
 //
 // The worker evaluates it, and calls it with module = {exports: {}}, its exports, a require that knows "jsruntime" and throws for every
-// other name, import.meta, functions for the import() and require() of patterns (patterns.go), and the one that an import() calls. The handlers are then members of
-// module.exports.default, or of module.exports where the source was CommonJS. The source map already counts the wrapper, so that a
-// position in Compiled needs no correction: nothing may be put before Compiled on its first line. A source
-// map that the source carries as a comment is followed to the sources that it names.
+// other name, import.meta, functions for the import() and require() of patterns (patterns.go), and the function that an import() calls.
+// The handlers are then members of module.exports.default, or of module.exports where the source was CommonJS. The source map
+// already counts the wrapper, so that a position in Compiled needs no correction: nothing may be put before Compiled on its first line.
+// A source map that the source carries as a comment is followed to the sources that it names.
 //
 // With a top-level await the function is async, and the worker calls it within the script's first execution.
 //
@@ -62,6 +62,6 @@
 // # The child
 //
 // A child has an empty environment, a low priority, 2 s of CPU time and ChildMemory, and is what the kernel kills first when memory runs
-// out. Once it has read its source it gives up its user, files and network (sandbox.Confine): whoever breaks esbuild with a source can
+// out. Once it has read its source it gives up its user, files and network (sandbox.Confine): an attacker who breaks esbuild with a source can
 // still only answer, and the node takes no answer that a compiler would not give.
 package compile

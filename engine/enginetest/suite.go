@@ -37,7 +37,7 @@ func Fake(t testing.TB) Worker {
 	return Worker{Path: exe, Args: Args(StartGood)}
 }
 
-// Real is the worker binary: the one that JSRUNTIME_WORKER names, else one that is built now.
+// Real is the worker binary: the file that JSRUNTIME_WORKER names, else a binary that is built now.
 func Real(t testing.TB) Worker {
 	t.Helper()
 	path, err := RealPath()

@@ -66,7 +66,7 @@ var forbiddenHeaders = map[string]bool{
 	"Keep-Alive": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Via": true, tenantHeader: true,
 }
 
-// tenantHeader names the tenant to whoever is called, so that abuse can be reported; a script cannot change it.
+// tenantHeader names the tenant to the server that is called, so that abuse can be reported; a script cannot change it.
 const tenantHeader = "Jsruntime-Tenant"
 
 func (h *Host) fetch(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
@@ -254,7 +254,7 @@ func (f *fetching) setHeaders(method string, list [][2]string) error {
 	return nil
 }
 
-// checkURL returns what is wrong with a URL that somebody asks for, in words.
+// checkURL returns what is wrong with a requested URL, in words.
 func checkURL(u *url.URL) string {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":

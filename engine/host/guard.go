@@ -24,8 +24,8 @@ const (
 	dialTimeout = 10 * time.Second
 )
 
-// errBlocked is all that a caller learns of a refusal, and of a name that does not resolve: which internal names exist is
-// nobody's business.
+// errBlocked is all that a caller learns of a refusal, and of a name that does not resolve: it must not learn which internal
+// names exist.
 var errBlocked = errors.New("fetch blocked: the host does not resolve or is not allowed")
 
 // azureWire is Azure's WireServer: a public address that answers with the machine's secrets.
@@ -200,7 +200,7 @@ func (r *rules) hasAddr(addr netip.Addr, port uint16) bool {
 
 // hostName brings a URL's host to the form that rules and the resolver see: lower case ASCII without a trailing dot. It
 // refuses what is not a name, among them an address with a zone and a name whose last label is a number: such a name is an
-// IPv4 address to some readers ("0x7f.1", "2130706433") and so to nobody here.
+// IPv4 address to some parsers ("0x7f.1", "2130706433"), so no parser here takes it for one.
 func hostName(host string) (string, error) {
 	name, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
 	if err != nil {

@@ -93,7 +93,7 @@ type Config struct {
 	// MaxEventBytes bounds the JSON text of an event's data, beside the script's max_request_body_bytes; 0 means the default of max_request_body_bytes, as
 	// for POST /events.
 	MaxEventBytes int
-	// Wake is called when an event left executions to run, to rouse whoever claims them. nil: they are found by polling.
+	// Wake is called when an event left executions to run, to wake the scheduler that claims them. nil: they are found by polling.
 	Wake func()
 
 	// Resolver is used in place of the pure Go resolver, and Dial in place of a real dialer once the guard has agreed to the
@@ -158,7 +158,7 @@ func New(cfg Config) (*Host, error) {
 }
 
 // Run keeps house until ctx ends: it takes away kv entries whose time is over and connections, rate buckets and usage figures
-// that nobody uses, and looks up the refused hosts again. It returns nil.
+// that are not in use, and looks up the refused hosts again. It returns nil.
 func (h *Host) Run(ctx context.Context) error {
 	defer h.pools.close()
 	sweep := time.NewTicker(kvSweepEvery)

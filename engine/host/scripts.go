@@ -216,7 +216,7 @@ type chains struct {
 	links map[uuid.UUID]*link
 }
 
-// link is one script of a chain; above it is the one that invoked it.
+// link is one script of a chain; above it is the script that invoked it.
 type link struct {
 	script uuid.UUID
 	above  *link

@@ -31,7 +31,7 @@
 //	script deleted while it ran                            its rows are dropped and counted, which is no error
 //	node lost while an execution runs                      its attended row is rescued: failed, worker_lost
 //	node was silent for a lease, and lives                 the true ending replaces the rescue's
-//	node killed with -9                                    what waits is lost: the last FlushInterval and the transactions under way,
+//	node killed with -9                                    waiting rows are lost: the last FlushInterval and the transactions under way,
 //	                                                       but all of the buffer while Postgres is away
 //	shutdown                                               everything is written, for at most ShutdownGrace; what is lost is counted
 //	                                                       in a line of the log

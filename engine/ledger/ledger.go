@@ -29,7 +29,7 @@ const (
 	stalledAfter = time.Second
 )
 
-// ErrClosed is Record's answer after Run has ended: nobody would write the row.
+// ErrClosed is Record's answer after Run has ended: the row would not be written.
 var ErrClosed = errors.New("ledger: closed")
 
 // rowOverhead is what a row costs beside its tuple and logs: its struct, 260 bytes, rounded up for slices and allocator.
@@ -59,7 +59,7 @@ type Config struct {
 	BufferBytes int64
 	// Writers is how many transactions may be under way at once. 0: 2.
 	Writers int
-	// ShutdownGrace is how long Run still tries to write what waits after its ctx has ended. 0: 15 seconds.
+	// ShutdownGrace is how long Run still tries to write the waiting rows after its ctx has ended. 0: 15 seconds.
 	ShutdownGrace time.Duration
 	// Storage counts what is written, and says for which tenants rows are kept without bodies and logs. nil: none.
 	Storage *storage.Meter
@@ -74,7 +74,7 @@ type Ledger struct {
 	queries *sqlc.Queries
 
 	room *semaphore.Weighted // bytes of BufferBytes
-	wake chan struct{}       // to Run: there is a first row, a full batch, or somebody in Flush
+	wake chan struct{}       // to Run: there is a first row, a full batch, or a caller in Flush
 
 	mu       sync.Mutex
 	closed   bool

@@ -17,7 +17,7 @@ import (
 const (
 	// countEvery is how often counts of refusals are written.
 	countEvery = time.Second
-	// maxRefusalKeys bounds what waits to be written: scripts × reasons × minutes. What is beyond it is not counted.
+	// maxRefusalKeys bounds the counts that wait to be written: scripts × reasons × minutes. Refusals beyond it are not counted.
 	maxRefusalKeys = 10_000
 	// refusalTimeout bounds one statement.
 	refusalTimeout = 5 * time.Second

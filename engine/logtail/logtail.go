@@ -95,7 +95,7 @@ type Hub struct {
 	log     *slog.Logger
 	dropped atomic.Int64
 
-	// tenants are those that somebody watches, here or elsewhere. The map is replaced, never changed.
+	// tenants are the tenants with a watcher, here or at another node. The map is replaced, never changed.
 	tenants atomic.Pointer[map[uuid.UUID]*tenant]
 
 	mu      sync.Mutex // held while tenants is replaced; taken before a tenant's
@@ -109,7 +109,7 @@ type Hub struct {
 	ready   []*tenant  // have something for other nodes, the next to send first
 }
 
-// tenant is a tenant that somebody watches.
+// tenant is a tenant with a watcher.
 type tenant struct {
 	id uuid.UUID
 
@@ -230,7 +230,7 @@ func (h *Hub) tenant(id uuid.UUID) *tenant {
 	return t
 }
 
-// forget removes the tenants that nobody watches, and returns those that are watched here. The caller holds mu.
+// forget removes the tenants without a watcher, and returns the tenants that are watched here. The caller holds mu.
 func (h *Hub) forget() (here []*tenant) {
 	now := time.Now()
 	tenants := *h.tenants.Load()
@@ -253,7 +253,7 @@ func (h *Hub) forget() (here []*tenant) {
 }
 
 // Deaf reports whether this node does not hear the notifications that it sends itself: then it hears no other node's either.
-// A pooler in transaction mode between it and Postgres does that. It is false while nobody watches.
+// A pooler in transaction mode between it and Postgres does that. It is false while this node has no watcher.
 func (h *Hub) Deaf() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -472,7 +472,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
-// askFor tells the other nodes what is watched here, and forgets what nobody watches any more.
+// askFor tells the other nodes which tenants are watched here, and forgets tenants that no longer have a watcher.
 func (h *Hub) askFor(ctx context.Context) {
 	h.mu.Lock()
 	here := h.forget()
@@ -490,7 +490,7 @@ func (h *Hub) askFor(ctx context.Context) {
 	}
 }
 
-// send sends what waits for other nodes: a batch of each tenant in turn, maxSends in all. The rest waits for the next time.
+// send sends the lines that wait for other nodes: a batch of each tenant in turn, maxSends in all. The rest waits for the next time.
 func (h *Hub) send(ctx context.Context) {
 	for range maxSends {
 		h.readyMu.Lock()
@@ -521,7 +521,7 @@ func (h *Hub) send(ctx context.Context) {
 	}
 }
 
-// take takes the next batch of t's lines. The payload is empty where nobody wants them any more.
+// take takes the next batch of t's lines. The payload is empty where no other node wants them any more.
 func (h *Hub) take(t *tenant) (payload string, lines, dropped int) {
 	t.mu.Lock()
 	if !time.Now().Before(t.remote) {

@@ -18,7 +18,7 @@
 //	Lean    from 90 % of the quota  executions are recorded without input, output and log; the scheduler deletes the tenant's oldest ones
 //	                                until 80 % are left
 //	Full    from 100 %              in addition, new versions, events and queued executions are refused: what is left are things that
-//	                                nobody may delete but the tenant
+//	                                only the tenant may delete
 package storage
 
 import (

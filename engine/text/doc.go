@@ -9,7 +9,7 @@
 // # Rules
 //
 //   - Postgres has no NUL, encoding/json replaces invalid UTF-8, and jsonb refuses half a surrogate pair: in kept text each of them is U+FFFD.
-//   - One depth: the value of an input, an output, an event or a kv entry is nested at most MaxDepth deep, whoever made it. What the node wraps
+//   - One depth: the value of an input, an output, an event or a kv entry is nested at most MaxDepth deep, whatever made it. What the node wraps
 //     around such a value (an event's {id, type, time, data}) is not counted.
 //   - One number rule, Number: a literal of at most 400 characters whose value a double can hold. Scripts have no others.
 //   - Text is cut on the edge of a character: a text that is cut stays a text.

@@ -75,7 +75,7 @@ func (e *ending) hasten(code string) {
 	}
 }
 
-// announce takes a Cancel with a grace for the execution of its number. It reports whether that goes on, because nobody waits for its
+// announce takes a Cancel with a grace for the execution of its number. It reports whether that goes on, because no caller waits for its
 // answer but work of waitUntil is left.
 func (c *current) announce(m *wire.Cancel) (goesOn bool) {
 	c.mu.Lock()
@@ -112,7 +112,7 @@ func (c *current) takeNotice() *notice {
 	return n
 }
 
-// follow is called after the script in front was told of n, or has run (n is nil). stopping is what it makes of it: where nobody waits
+// follow is called after the script in front was told of n, or has run (n is nil). stopping is what it makes of it: where no caller waits
 // for its answer, it ends only once the work of waitUntil has. It reports whether the node must hear that the execution goes on.
 func (c *current) follow(n *notice, stopping bool) (goesOn bool) {
 	c.mu.Lock()

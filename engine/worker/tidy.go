@@ -22,8 +22,8 @@ const (
 )
 
 // tidy writes the answers, lets V8 do what it put off in the isolates in which something ran, and gives memory back before its limit
-// bites. It is called where nothing of the node's is at hand, and after tidyAfter executions: what callbacks do then is on nobody's
-// clock but that of the next frame, by pumpWall at most, and its CPU time is the next execution's of their own script.
+// bites. It is called where nothing of the node's is at hand, and after tidyAfter executions: what callbacks do then is only on the
+// clock of the next frame, by pumpWall at most, and its CPU time is the next execution's of their own script.
 func (w *worker) tidy() error {
 	w.cpuAt, w.runs = 0, 0
 	if err := w.out.flush(); err != nil {

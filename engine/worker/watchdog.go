@@ -19,7 +19,7 @@ const (
 )
 
 // watchdog is what happens beside the main thread. Its thread waits for a timer of the kernel's, which the main thread sets where it
-// is not set: whoever wakes a thread pays for a context switch at once, and most executions are over before there is anything to
+// is not set: waking a thread costs the waker a context switch at once, and most executions are over before there is anything to
 // watch. A worker that runs something now and then has one tick for each time, an idle one none.
 type watchdog struct {
 	w     *worker

@@ -16,7 +16,7 @@
 // Package origin says which host a request is for.
 //
 //	                    shared host, /t/{slug}/…              the tenant's own host, /…
-//	documents           sandboxed: an origin of nobody's      the host's own origin
+//	documents           sandboxed: an opaque origin           the host's own origin
 //	response headers    those on a list, and X-…              all but those that are not the tenant's to set
 //	Content-Type        written anew, or octet-stream         as it is
 //	Set-Cookie          t.{slug}.NAME, Path=/t/{slug};        as it is; none with a Domain wider than the host

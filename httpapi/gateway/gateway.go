@@ -144,7 +144,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	endpoint := match.Endpoint
-	r.Pattern = endpoint.Pattern // for whoever is around the gateway: the path without what is in it
+	r.Pattern = endpoint.Pattern // for the handlers around the gateway: the path without what is in it
 	a.endpoint = endpoint
 	if endpoint.CORS != nil {
 		setCORS(h, endpoint, r, match.Preflight)
@@ -222,7 +222,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if gone(ctx) {
-		return // nobody is there to read an answer
+		return // the client is gone
 	}
 	switch {
 	case recorded != nil:
@@ -287,7 +287,7 @@ func (g *Gateway) admit(a *answer, e *catalog.Endpoint) bool {
 
 // split takes the slug, the path that the script sees, and the query (with its question mark) out of the request's target,
 // without decoding. On a tenant's own host the slug is the host's, and the path the target's. Dot segments, backslashes and fragments
-// are not found: a client resolves them, and the script's URL parser would see another path than the one that was matched.
+// are not found: a client resolves them, and the script's URL parser would see another path than the matched one.
 func (a *answer) split() (path, query string, ok bool) {
 	target := a.r.RequestURI
 	if target == "" || target[0] != '/' { // absolute form, or a test's request

@@ -85,7 +85,7 @@ func (a *answer) unrouted(err error) {
 		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
 	case errors.Is(err, catalog.ErrTenantSuspended):
 		a.problem(http.StatusForbidden, "tenant_suspended", "The tenant is suspended.")
-	case gone(a.r.Context()): // nobody is there to read an answer
+	case gone(a.r.Context()): // the client is gone
 	default:
 		if !errors.Is(err, catalog.ErrNotReady) {
 			a.fail("finding an endpoint's script", err)
@@ -102,7 +102,7 @@ func (a *answer) refused(err error) {
 	switch {
 	case errors.As(err, &refused):
 		a.send(problem.Refused(refused))
-	case gone(a.r.Context()): // nobody is there to read an answer
+	case gone(a.r.Context()): // the client is gone
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "The node is stopping.")

@@ -43,7 +43,7 @@ func accountFor(data string) (*account, error) {
 			return &account{uid: uid, gid: gid}, nil
 		}
 	}
-	return &account{uid: 65534, gid: 65534}, nil // what the kernel itself calls nobody
+	return &account{uid: 65534, gid: 65534}, nil // the kernel's overflow ids, usually named nobody
 }
 
 // binaryPlaces are where distributions and Homebrew put each major version.

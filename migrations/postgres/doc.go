@@ -19,7 +19,7 @@
 //
 // # Started as root
 //
-// Postgres refuses to run as root, so it runs as the owner of an existing cluster, else as user postgres, else as nobody.
+// Postgres refuses to run as root, so it runs as the owner of an existing cluster, else as user postgres, else as user nobody.
 // That user often cannot walk to the data directory (/root has mode 0700), so the directory is opened by the node and
 // inherited as descriptor 3: the server knows it as /proc/self/fd/3, which needs no permission on the way there.
 //

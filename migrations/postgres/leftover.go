@@ -45,7 +45,7 @@ func (s *Server) endLeftover(ctx context.Context) error {
 	}
 	ours, known := runsIn(file.pid, data)
 	if known && !ours {
-		// The pid belongs to something else by now, or to nobody. Postgres itself would take any living process of its own
+		// The pid belongs to another process by now, or to none. Postgres itself would take any living process of its own
 		// user for a postmaster and refuse to start.
 		s.log.Info("removed the pid file of a postgres that is gone", "pid", file.pid)
 		if err := os.Remove(filepath.Join(data, "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -108,7 +108,7 @@ func runsIn(pid int, data string) (ours, known bool) {
 	}
 	cwd, err := os.Stat(proc + "/cwd")
 	if err != nil {
-		// Another user's process is not ours to look at, and so not the one that we started.
+		// Another user's process is not ours to look at, and so not the process that we started.
 		return false, true
 	}
 	own, err := os.Stat(data)

@@ -448,7 +448,7 @@ func (s *Server) setPassword(ctx context.Context) error {
 	return nil
 }
 
-// choosePort takes the port of the last start while nobody else has it, so that psql's history and scripts keep working.
+// choosePort takes the port of the last start while no other process has it, so that psql's history and scripts keep working.
 func (s *Server) choosePort() error {
 	kept := filepath.Join(s.cfg.DataDir, "postgres.port")
 	if !s.cfg.Temporary {

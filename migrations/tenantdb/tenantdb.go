@@ -29,7 +29,7 @@ type Beginner interface {
 
 // ServiceTx begins a transaction of the service's own, which Postgres ends when it hears nothing for ten seconds. A machine that is
 // lost in the middle of one says no goodbye: by Linux' own timeouts its rows would stay locked for a quarter of an hour or two,
-// executions that run so that nobody could rescue them, rows of usage so that no node could write its history, and a tenant's row so
+// executions that run so that no node could rescue them, rows of usage so that no node could write its history, and a tenant's row so
 // that nothing of its could be put into the queue. (Enter sets a tenant's own bound.)
 func ServiceTx() pgx.TxOptions {
 	return pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'"}

@@ -4,7 +4,7 @@
 //	go run ./bench/cmd/aims -postgres postgres://postgres@127.0.0.1:5432/postgres [cold burst tenants scripts cpu overload neighbour]
 //
 //	cold      the first request to a script that no worker has, over HTTP, one after the other, of a new tenant each
-//	burst     5 requests each of 100 tenants that nobody has called before, all at once: none is to be refused
+//	burst     5 requests each of 100 tenants that have never been called before, all at once: none is to be refused
 //	tenants   1,000 tenants, each with a worker that has its script loaded: private memory of a worker, and the rate over all of
 //	          them by the rate of one
 //	scripts   latency with 100,000 registered scripts by latency with 100, the same endpoint, by turns

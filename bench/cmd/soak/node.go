@@ -23,7 +23,7 @@ import (
 	nodes "example.com/jsruntime/bench/node"
 )
 
-// database is the soak's own, on somebody's server.
+// database is the soak's own, on a server that others may use too.
 type database struct {
 	admin, url, name string
 	pool             *pgxpool.Pool

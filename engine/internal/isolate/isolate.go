@@ -410,7 +410,7 @@ type Script struct {
 	TenantID, TenantSlug string
 }
 
-// Load evaluates a script in a new context, or in the one that New made. A Failure says why it does not load; an error is errTerminated's
+// Load evaluates a script in a new context, or in the context that New made. A Failure says why it does not load; an error is errTerminated's
 // kind: the isolate is to be dropped.
 func (i *Isolate) Load(s *Script) (*Failure, error) {
 	if i.places != nil {
@@ -563,7 +563,7 @@ func utf16Length(s string) int {
 	return n
 }
 
-// drain follows up a call: rejections that nobody handled by the end of the microtasks fail the execution.
+// drain follows up a call: rejections that are unhandled at the end of the microtasks fail the execution.
 func (i *Isolate) drain(err error) error {
 	if err != nil {
 		return err

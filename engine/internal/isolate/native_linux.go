@@ -73,7 +73,7 @@ func lazyGlobals(text string) bool {
 	return C.jsr_lazy(n, h, dontEnum) == 1 && C.jsr_lazy(n, s, 0) == 1
 }
 
-// takeHolder makes the object that globalThis has under name the one that hold gives strings to. It must be called as hookRejections.
+// takeHolder makes the object that globalThis has under name the object that hold gives strings to. It must be called as hookRejections.
 func takeHolder(name string) bool {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))

@@ -14,7 +14,7 @@
 // # Invariants
 //
 //   - A worker serves one tenant from its lease to its death. It has one lane, or several; a lane's queue holds calls of one script.
-//   - The first call of a queue is the one that executes, or that waits for its Load. Its clock starts when it is written to an
+//   - The first call of a queue executes, or waits for its Load. Its clock starts when it is written to an
 //     idle lane, or when the Result before it came.
 //   - Every submitted call gets exactly one Ending, whatever happens to workers.
 //   - The reader of a worker never waits for a write: a frame that the socket does not take is left to the worker's writer.
@@ -27,7 +27,7 @@
 //
 //	what happened                                   what follows
 //	no Hello in time, or of another build           killed; further spawns wait (back-off, doubled up to 10 s), and one is tried
-//	                                                even if nobody waits: Able follows it
+//	                                                even if no call waits: Able follows it
 //	the deadline of the running call                Cancel; after the grace SIGKILL: Death.Cause = deadline
 //	its CPU limit, and twice the grace              the same, Death.Cause = cpu
 //	it is cancelled (Stop)                          Cancel with the time in which its script may clean up; after that and the grace

@@ -362,7 +362,7 @@ func (l *lane) giveUp(now time.Time) {
 	}
 }
 
-// recall takes back what waits behind the front. Runs that were written come back by a Result with CodeRecalled.
+// recall takes back the calls that wait behind the front. Runs that were written come back by a Result with CodeRecalled.
 func (l *lane) recall(now time.Time) {
 	for len(l.queue) > max(l.written, 1) {
 		i := len(l.queue) - 1

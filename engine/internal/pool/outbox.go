@@ -33,7 +33,7 @@ const (
 
 var errNotReading = errors.New("the worker does not read")
 
-// outbox writes frames to a worker's socket. Whoever flushes first writes for all; what the socket does not take at once is left
+// outbox writes frames to a worker's socket. The goroutine that flushes first writes for all; what the socket does not take at once is left
 // to the outbox's own goroutine, so that no other goroutine waits for the worker. What is unread beyond outboxFree is taken from the node's
 // budget of memory, on behalf of the worker's tenant.
 type outbox struct {
@@ -45,7 +45,7 @@ type outbox struct {
 	parts  [][]byte // full buffers, oldest first: before buf
 	buf    []byte   // frames to write
 	spare  []byte
-	busy   bool // somebody writes
+	busy   bool // a goroutine writes
 	err    error
 	resume chan []byte // to the goroutine: what the socket did not take
 	unread int         // bytes that were appended and not taken by the socket
@@ -55,7 +55,7 @@ type outbox struct {
 	tenant uuid.UUID
 	held   *admission.Reservation
 
-	// of whoever is busy
+	// owned by the goroutine that set busy
 	attempt func(fd uintptr) bool
 	part    []byte
 	n       int

@@ -206,7 +206,7 @@ func (p *Pool) convict(w *worker, cause, reason string) {
 	w.kill(cause, reason)
 }
 
-// executing returns the call that executes and had begun at the given time, nil if there is none. Of several lanes it is the one that began
+// executing returns the call that executes and had begun at the given time, nil if there is none. Of several lanes' calls it is the call that began
 // last, or whose host calls were answered last.
 func (w *worker) executing(since time.Time) *Call {
 	for _, l := range w.lanes {

@@ -58,7 +58,7 @@ type worker struct {
 	nextSlot uint32
 	seq      uint32 // of the last Run
 	begun    int    // calls that began
-	last     *Call  // that began last, or whose host calls were answered last: the one that executes, as far as anybody knows
+	last     *Call  // that began last, or whose host calls were answered last: as far as is known, the call that executes
 	resident int64  // bytes, when it was measured last
 	watched  watched
 	cause    string // why it is to end; the first one counts
@@ -359,7 +359,7 @@ func (w *worker) blame(err error) {
 	}
 }
 
-// guilty returns the lane most likely to have crashed the process: the one that executes, as far as anybody knows; nil if it had none.
+// guilty returns the lane most likely to have crashed the process: as far as is known, its call executes. nil: w has no lane.
 func (w *worker) guilty() *lane {
 	var best *lane
 	rank := -1
@@ -396,7 +396,7 @@ func (w *worker) ids(l *lane) []any {
 	return ids
 }
 
-// death says how the process ended. The lane is the one that is taken for the reason, nil if there is none.
+// death says how the process ended. l is the lane that is taken for the reason, nil if there is none.
 func (w *worker) death(l *lane) *Death {
 	d := &Death{Cause: w.cause, Reason: w.reason, ExitCode: -1, Output: w.printed.String()}
 	if w.exit == nil {

@@ -25,7 +25,7 @@ declare module "jsruntime" {
     scheduled?(controller: ScheduledController, env: Secrets, ctx: Context): unknown;
     /** Runs for an event that one of the script's subscriptions matches. What it returns (JSON) is the execution's output. */
     event?(event: Event<Data>, env: Secrets, ctx: Context): unknown;
-    /** Runs when somebody calls the script: JSON in, JSON out. */
+    /** Runs when a caller invokes the script: JSON in, JSON out. */
     run?(input: Input, env: Secrets, ctx: Context): unknown;
   }
 

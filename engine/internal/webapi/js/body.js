@@ -1,4 +1,4 @@
-// Bodies of Request and Response. A body keeps its source (a string, bytes or a Blob) and becomes a stream only where somebody
+// Bodies of Request and Response. A body keeps its source (a string, bytes or a Blob) and becomes a stream only where a caller
 // asks for one, so that the common answers never make a stream.
 (function (core) {
   "use strict";

@@ -699,7 +699,7 @@
     if (!settled) call.reject(error);
   }
 
-  // stopUpload ends an upload that nobody takes any more.
+  // stopUpload ends the upload of a call that has ended.
   function stopUpload(call) {
     const up = call.upload;
     call.upload = undefined;
@@ -911,7 +911,7 @@
 
   let execution; // the current one, undefined while none runs
   let result = ""; // its text once control[STATE] is DONE
-  const rejections = new SafeMap(); // promises that were rejected and that nobody handles
+  const rejections = new SafeMap(); // promises that were rejected and have no handler
 
   // The script.
   let app;
@@ -1639,7 +1639,7 @@
     return text;
   }
 
-  // rejected fails the execution for a rejection that nobody handled by the end of the microtasks.
+  // rejected fails the execution for a rejection that is unhandled at the end of the microtasks.
   function rejected() {
     const ex = execution;
     const text = takeRejection(ex === undefined ? CODES.exception : ex.answered ? CODES.background_error : ex.loading ? CODES.boot_error : CODES.exception);

@@ -49,7 +49,7 @@
     #head = null;
     #body = null;
     #signal = null;
-    #execution = null; // ctx of the one that an incoming request is of: its signal is the request's
+    #execution = null; // ctx of the execution that an incoming request belongs to: its signal is the request's
     #sourceSignal = null;
     #more = plain;
     constructor(input, init = undefined) {

@@ -1,4 +1,4 @@
-// Response. One with a string and no headers costs no Headers object: its content-type is kept beside it until somebody looks.
+// Response. One with a string and no headers costs no Headers object: its content-type is kept beside it until its headers are read.
 (function (core) {
   "use strict";
   const {

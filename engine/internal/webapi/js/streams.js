@@ -2090,7 +2090,7 @@
   define(TransformStreamDefaultController, "TransformStreamDefaultController");
 
   // createTransform is for the other files: transform(chunk, enqueue, room) and flush(enqueue) may throw or return a promise.
-  // room returns a promise of the time when all that was enqueued is read, or when nobody reads any more; undefined: now.
+  // room returns a promise of the time when all that was enqueued is read, or when no reader is left; undefined: now.
   function createTransform(transform, flush, cancel) {
     const t = newTS();
     t.face = new TransformStream(illegal, t);
@@ -2140,8 +2140,8 @@
 
   // ---- for the other files
 
-  // fromWhole makes a byte stream of a source that is known whole: a string, or bytes that nobody changes. Nothing is copied or
-  // encoded before somebody reads. null makes an empty stream.
+  // fromWhole makes a byte stream of a source that is known whole: a string, or bytes that do not change. Nothing is copied or
+  // encoded before the first read. null makes an empty stream.
   function fromWhole(source) {
     const s = createReadableBytes(noop, () => {
       if (s.whole !== undefined) {
@@ -2159,7 +2159,7 @@
     return s.face;
   }
 
-  // wholeOf returns the source of a stream that fromWhole made and that nobody has touched since.
+  // wholeOf returns the source of a stream that fromWhole made and that is untouched since.
   function wholeOf(face) {
     const s = rsOf(face);
     return s.disturbed || s.reader !== null ? undefined : s.whole;
@@ -2283,7 +2283,7 @@
     };
   }
 
-  // abandon cancels a stream if nobody reads it, and errors the one who does otherwise.
+  // abandon cancels a stream that has no reader, and otherwise errors its reader.
   function abandon(face, reason) {
     const s = rsOf(face);
     if (s.state === "readable") handled(rsCancel(s, reason));

@@ -18,8 +18,8 @@
     return core.execution?.baseURL;
   }
 
-  // loaded has the exports of those files that put themselves in, so that others can ask whether a value is of a class that nobody
-  // has touched yet without running its file.
+  // loaded has the exports of those files that put themselves in, so that others can ask whether a value is of a class that is
+  // untouched as yet, without running its file.
   const loaded = /** @type {any} */ ({ __proto__: null });
 
   function str(v) {
