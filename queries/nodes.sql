@@ -16,8 +16,8 @@ SELECT n.id, clock_timestamp()::timestamptz AS database_now FROM nodes n
 WHERE NOT n.draining AND n.heartbeat_at > now() - make_interval(secs => @alive_seconds::float8)
 ORDER BY n.id;
 
--- Signs the node off. The schedules whose tick it has put into the queue are another node's to keep from now on; those that another
--- transaction changes just now are passed over, their leases expire.
+-- Signs the node off. It gives up the leases of schedules whose tick it has put into the queue: another node keeps them from now on. A row
+-- that another transaction has locked is passed over, and its lease expires.
 -- name: NodeRemove :exec
 WITH given_up AS (
     UPDATE script_scheduled_jobs j SET lease_expires_at = now()

@@ -158,7 +158,7 @@ type endingsWriter struct {
 
 	finish   sqlc.ExecutionFinishParams
 	back     sqlc.ExecutionReleaseParams
-	doubtful int // of those that go back: their claim's commit was not answered
+	doubtful int // executions in back whose claim's commit was not answered
 
 	told  []func() // once it is committed
 	woken bool     // the queue has something
@@ -212,7 +212,7 @@ func (w *endingsWriter) act(e *ending) (action, time.Duration) {
 	return act, overloadedDelay
 }
 
-// add puts an ending among those that are finished, or that go back to the queue.
+// add puts an ending into finish, or into back where the execution returns to the queue.
 func (w *endingsWriter) add(e *ending) {
 	row, res := e.row, e.result
 	act, delay := w.act(e)

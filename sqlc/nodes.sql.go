@@ -147,8 +147,8 @@ WITH given_up AS (
 DELETE FROM nodes n WHERE n.id = $1
 `
 
-// Signs the node off. The schedules whose tick it has put into the queue are another node's to keep from now on; those that another
-// transaction changes just now are passed over, their leases expire.
+// Signs the node off. It gives up the leases of schedules whose tick it has put into the queue: another node keeps them from now on. A row
+// that another transaction has locked is passed over, and its lease expires.
 func (q *Queries) NodeRemove(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, nodeRemove, id)
 	return err

@@ -209,7 +209,7 @@ func (n *node) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-// readKeys reads the node's own keys, and makes those that the data directory of an embedded Postgres lacks.
+// readKeys reads the node's own keys. Beside an embedded Postgres it makes the missing keys.
 func (n *node) readKeys(ctx context.Context) (err error) {
 	n.keepSecret = n.cfg.secretKey
 	if n.keepSecret == "" && n.embedded {

@@ -135,7 +135,7 @@ type Worker struct {
 	idleSince time.Time
 }
 
-// Running is the number of its lanes that execute, or load; Open that of those and of those that wait for host calls.
+// Running is the number of its lanes that execute or load. Open adds the lanes that wait for host calls.
 func (w *Worker) Running() int { return w.running }
 
 // Open is the number of its lanes that execute, load or wait for host calls.
@@ -613,7 +613,7 @@ func (m *Placement) Gone(w *Worker) {
 	m.full, m.hungry = false, true
 }
 
-// RetireTenant replaces the tenant's workers: those that are idle at once, the others when the call that they execute has ended.
+// RetireTenant replaces the tenant's workers: an idle worker at once, a busy one when its call has ended.
 func (m *Placement) RetireTenant(id Key) {
 	t := m.tenants[id]
 	if t == nil {

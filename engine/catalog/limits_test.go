@@ -79,7 +79,7 @@ func replace(text, name string) string {
 	return out
 }
 
-// A limit that scripts have not by default is there once somebody has set its ceiling.
+// A limit without a default exists once the operator or a plan has set its ceiling.
 func TestCeilingOfALimitThatIsOptional(t *testing.T) {
 	t.Parallel()
 	require.Zero(t, catalog.Bounds{}.Limits(nil, nil).MaxCPUTime)

@@ -1,5 +1,5 @@
-// Package cluster is one node among those that share a database: its row and heartbeat, which other nodes live, the division of limits
-// over them, and the LISTEN connection.
+// Package cluster makes a process one of several nodes of a database: its row and heartbeat, the view of the other live nodes, the division
+// of limits over them, and the LISTEN connection.
 //
 //	Node: heartbeat ──► nodes (its row, what it does) ──► who takes work ──► Members
 //	Members ──► Share, Serve: scheduler's claims, pool of workers, host calls

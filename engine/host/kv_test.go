@@ -58,7 +58,7 @@ func TestKV(t *testing.T) {
 		require.Equal(t, `{}`, call(t, h, a, "kv.put", `{"key":"k","value":`+value+`}`))
 		require.Equal(t, `{"present":true,"value":`+value+`,"expiration":null}`, call(t, h, a, "kv.get", `{"key":"k"}`))
 	}
-	// One depth and one number rule, whoever makes the value.
+	// Each call that takes a value has the same depth and the same number rule.
 	for method, args := range map[string]string{
 		"kv.put": `{"key":"k","value":%s}`, "events.publish": `{"type":"a.b","data":%s}`, "scripts.invoke": `{"name":"n","input":%s}`,
 	} {

@@ -120,7 +120,7 @@ func TestRedirectsAreReadAsByTheStandard(t *testing.T) {
 	}
 }
 
-// The URL that is judged is the one that is dialled: package url reads the same host in all that is sent.
+// The guard judges the URL that is dialled: package url reads the same host in every request line that is sent.
 func FuzzTarget(f *testing.F) {
 	for _, s := range append([]string{"http://a.test/b?c", "http://a.test//b|", "https://[::1]:8443/%", "http://a@b/", "?x", `\\a\b`, "a:b"}, urls...) {
 		f.Add(s)

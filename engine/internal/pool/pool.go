@@ -249,7 +249,7 @@ func (p *Pool) Full(id Key) bool {
 	return p.place.Full(id)
 }
 
-// RetireTenant replaces the tenant's workers: those that are idle at once, the others when the call that they execute has ended.
+// RetireTenant replaces the tenant's workers: an idle worker at once, a busy one when its call has ended.
 func (p *Pool) RetireTenant(id Key) {
 	p.mu.Lock()
 	defer p.unlock(nil, time.Now())
@@ -360,7 +360,7 @@ func (p *Pool) drain(cancel context.CancelFunc) {
 
 	cancel()
 	p.until(10*time.Second, func() bool {
-		for w := range p.workers { // also those that were being started
+		for w := range p.workers { // also workers that were still starting
 			if w.cause == "" {
 				w.kill(CauseShutdown, "")
 			}
