@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,19 +62,29 @@ func endpoint(t *testing.T, body string) *engine.Script {
 type liveSink struct {
 	head chan int
 	got  chan string
-	err  error
+	err  atomic.Pointer[error] // what Head and Write answer; nil is success
 }
 
 func newLiveSink() *liveSink { return &liveSink{head: make(chan int, 1), got: make(chan string, 1000)} }
 
+// fail makes every later call answer err; the execution may run already.
+func (s *liveSink) fail(err error) { s.err.Store(&err) }
+
+func (s *liveSink) failure() error {
+	if err := s.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 func (s *liveSink) Head(status int, _ []string) error {
 	s.head <- status
-	return s.err
+	return s.failure()
 }
 
 func (s *liveSink) Write(chunk []byte) error {
 	s.got <- string(chunk)
-	return s.err
+	return s.failure()
 }
 
 func request(s *engine.Script) (inv *engine.Invocation, ended chan *engine.Result) {
@@ -204,12 +215,15 @@ func TestStreamIsWholeBeforeTheEnd(t *testing.T) {
 // A client that leaves changes nothing for work of waitUntil, before and during the answer; a cancel does.
 func TestClientLeaves(t *testing.T) {
 	t.Parallel()
-	start := func(t *testing.T, body string) (g *gate, cancel context.CancelCauseFunc, out *liveSink, done chan *engine.Result, e *engine.Engine, inv *engine.Invocation) {
+	start := func(t *testing.T, body string, opts ...func(*engine.Invocation)) (g *gate, cancel context.CancelCauseFunc, out *liveSink, done chan *engine.Result, e *engine.Engine, inv *engine.Invocation) {
 		g, out = newGate(), newLiveSink()
 		e = enginetest.Real(t).Start(t, func(cfg *engine.Config) { cfg.Host = g })
 		ctx, cancel := context.WithCancelCause(t.Context())
 		inv, ended := request(endpoint(t, body))
 		inv.Response = out
+		for _, o := range opts {
+			o(inv)
+		}
 		go func() {
 			res, err := e.Execute(ctx, inv)
 			if err != nil || !res.GoesOn {
@@ -256,7 +270,7 @@ func TestClientLeaves(t *testing.T) {
 		t.Parallel()
 		g, _, out, done, _, _ := start(t, `ctx.waitUntil(kv.get("gate").then(() => kv.put("job", "done")));
 			await kv.get("other"); return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(100000)) } }))`)
-		out.err = engine.ErrClientGone
+		out.fail(engine.ErrClientGone)
 		g.open()
 		require.Contains(t, receive(t, g.put, "kv.put"), "job")
 		require.NotNil(t, receive(t, done, "the end"))
@@ -282,8 +296,9 @@ func TestClientLeaves(t *testing.T) {
 	})
 	t.Run("native loop", func(t *testing.T) {
 		t.Parallel()
-		g, cancel, _, done, _, inv := start(t, `await kv.get("gate"); new Array(2**32-1).indexOf(1)`)
-		inv.Script.Limits.MaxExecutionTime = time.Minute
+		g, cancel, _, done, _, _ := start(t, `await kv.get("gate"); new Array(2**32-1).indexOf(1)`, func(inv *engine.Invocation) {
+			inv.Script.Limits.MaxExecutionTime = time.Minute
+		})
 		g.open()
 		cancel(nil)
 		res := receive(t, done, "the end")
