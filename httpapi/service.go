@@ -117,7 +117,7 @@ func (a *API) document() {
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
 	for path, item := range doc.Paths {
 		for _, op := range operationsOf(item) {
-			a.completeOperation(path, op)
+			completeOperation(path, op)
 		}
 	}
 	a.spec = indented(doc)
@@ -134,73 +134,89 @@ func operationsOf(item *huma.PathItem) []*huma.Operation {
 	return ops
 }
 
-func (a *API) completeOperation(path string, op *huma.Operation) {
+// completeOperation adds to an operation what huma cannot know of it.
+func completeOperation(path string, op *huma.Operation) {
 	for i, p := range op.Parameters {
-		// An id that is malformed is a 404 and no 422, so nothing validates it; the document says what ids look like all the same.
-		if p.In == "path" && p.Name == "id" && !strings.HasPrefix(path, "/api/v1/users/") {
-			s := *p.Schema
-			s.Format = "uuid"
-			q := *p
-			q.Schema = &s
-			op.Parameters[i] = &q
-		}
-		if p.In == "query" && p.Name == "error_code" {
-			s := *p.Schema
-			for _, code := range codeNames() {
-				s.Enum = append(s.Enum, code)
-			}
-			q := *p
-			q.Schema = &s
-			op.Parameters[i] = &q
-		}
+		op.Parameters[i] = completeParameter(path, p)
 	}
-	if op.Method == http.MethodPost {
-		op.Parameters = append(op.Parameters, &huma.Param{
-			Name: "Idempotency-Key", In: "header", Description: "The same key within 24 hours gives the first answer again.",
-			Schema: &huma.Schema{Type: huma.TypeString},
-		})
-	}
-	if infoOf(op).conditional {
-		op.Parameters = append(op.Parameters, &huma.Param{
-			Name: "If-Match", In: "header", Description: "Do it only if the object's ETag is still one of these; else 412. A list of tags, or *.",
-			Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"17.5f0c2a91"`}},
-		})
-	}
-	if r := op.Responses["200"]; op.Method == http.MethodGet && r != nil && r.Headers["ETag"] != nil {
-		op.Parameters = append(op.Parameters, &huma.Param{
-			Name: "If-None-Match", In: "header", Description: "ETags of answers that the caller has: 304 if the answer would be one of them.", Schema: &huma.Schema{Type: huma.TypeString},
-		})
-		op.Responses["304"] = &huma.Response{Description: "The caller has the answer already"}
-	}
-	if info := infoOf(op); info.permission != operate {
-		op.Parameters = append(op.Parameters, &huma.Param{
-			Name: "X-Tenant", In: "header", Description: "With a superadmin key: the slug or id of the tenant that is meant.",
-			Schema: &huma.Schema{Type: huma.TypeString},
-		})
-	}
+	op.Parameters = append(op.Parameters, headerParameters(op)...)
 	if op.RequestBody != nil && infoOf(op).optional {
 		op.RequestBody.Required = false
-	}
-	if op.OperationID == "execution-create" {
-		op.Responses["200"] = &huma.Response{Description: "With wait=true: the finished execution", Content: op.Responses["202"].Content, Headers: op.Responses["202"].Headers}
-	}
-	if op.OperationID == "log-tail" {
-		op.Responses["200"] = &huma.Response{
-			Description: "A stream of server-sent events whose data are JSON. log: a line (TailEvent with seq). execution.started: an execution that has run for a second. " +
-				"execution.ended: an execution that has ended or was refused, with trigger, status, outcome, duration and error (both TailEvent). " +
-				"notice: what the stream cannot show (TailNotice).",
-			Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}
-	}
-	if op.OperationID == "script-export" {
-		op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Export"}}}}
-	}
-	if op.OperationID == "version-diff" {
-		op.Responses["200"].Content = map[string]*huma.MediaType{"text/x-diff": {Schema: &huma.Schema{Type: huma.TypeString}}}
 	}
 	if op.Method == http.MethodPatch && op.RequestBody != nil {
 		op.RequestBody.Content["application/merge-patch+json"] = &huma.MediaType{Schema: op.RequestBody.Content["application/json"].Schema}
 	}
+	if hasTag(op) {
+		op.Responses["304"] = &huma.Response{Description: "The caller has the answer already"}
+	}
+	if complete := answers[op.OperationID]; complete != nil {
+		complete(op)
+	}
+}
+
+// completeParameter is the parameter as the document has it. An id that is malformed is a 404 and no 422, and an unknown error code finds
+// nothing, so nothing validates them; the document says what they look like all the same.
+func completeParameter(path string, p *huma.Param) *huma.Param {
+	schema := *p.Schema
+	switch {
+	case p.In == "path" && p.Name == "id" && !strings.HasPrefix(path, "/api/v1/users/"):
+		schema.Format = "uuid"
+	case p.In == "query" && p.Name == "error_code":
+		for _, code := range codeNames() {
+			schema.Enum = append(schema.Enum, code)
+		}
+	default:
+		return p
+	}
+	completed := *p
+	completed.Schema = &schema
+	return &completed
+}
+
+// hasTag reports whether a GET's answer has an ETag.
+func hasTag(op *huma.Operation) bool {
+	r := op.Responses["200"]
+	return op.Method == http.MethodGet && r != nil && r.Headers["ETag"] != nil
+}
+
+// headerParameters are the request headers that the pipeline, and not the operation's handler, reads.
+func headerParameters(op *huma.Operation) []*huma.Param {
+	var params []*huma.Param
+	add := func(when bool, name, description string, examples ...any) {
+		if when {
+			params = append(params, &huma.Param{Name: name, In: "header", Description: description, Schema: &huma.Schema{Type: huma.TypeString, Examples: examples}})
+		}
+	}
+	add(op.Method == http.MethodPost, "Idempotency-Key", "The same key within 24 hours gives the first answer again.")
+	add(infoOf(op).conditional, "If-Match", "Do it only if the object's ETag is still one of these; else 412. A list of tags, or *.", `"17.5f0c2a91"`)
+	add(hasTag(op), "If-None-Match", "ETags of answers that the caller has: 304 if the answer would be one of them.")
+	add(infoOf(op).permission != operate, "X-Tenant", "With a superadmin key: the slug or id of the tenant that is meant.")
+	return params
+}
+
+// answers completes the answers that an operation's output type does not describe, by operation.
+var answers = map[string]func(*huma.Operation){
+	"execution-create": func(op *huma.Operation) {
+		op.Responses["200"] = &huma.Response{Description: "With wait=true: the finished execution", Content: op.Responses["202"].Content, Headers: op.Responses["202"].Headers}
+	},
+	"log-tail": func(op *huma.Operation) {
+		op.Responses["200"] = &huma.Response{
+			Description: "A stream of server-sent events whose data are JSON. log: a line (TailEvent with seq). execution.started: an execution that has run for a second. " +
+				"execution.ended: an execution that has ended or was refused, with trigger, status, outcome, duration and error (both TailEvent). " +
+				"notice: what the stream cannot show (TailNotice).",
+			Content: contentOf("text/event-stream", &huma.Schema{Type: huma.TypeString}),
+		}
+	},
+	"script-export": func(op *huma.Operation) {
+		op.Responses["200"] = &huma.Response{Description: "OK", Content: contentOf("application/json", &huma.Schema{Ref: "#/components/schemas/Export"})}
+	},
+	"version-diff": func(op *huma.Operation) {
+		op.Responses["200"].Content = contentOf("text/x-diff", &huma.Schema{Type: huma.TypeString})
+	},
+}
+
+func contentOf(mediaType string, schema *huma.Schema) map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{mediaType: {Schema: schema}}
 }
 
 func indented(doc *huma.OpenAPI) []byte {

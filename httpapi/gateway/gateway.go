@@ -113,52 +113,18 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. Each step may answer and end the request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	queued := time.Now()
-	a := answer{g: g, w: w, r: r, origin: g.cfg.Origins.Of(r)}
-	h := w.Header()
-	h["X-Content-Type-Options"] = nosniff
-	if !a.own() {
-		h["Content-Security-Policy"] = sandboxPolicy
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		a.fail("making an execution id", err)
-		a.problem(http.StatusInternalServerError, "internal", "")
+	a := answer{g: g, w: w, r: r, queued: time.Now(), origin: g.cfg.Origins.Of(r)}
+	if !a.begin() {
 		return
 	}
-	a.id = id
-	if a.origin.Kind == origin.Invalid {
-		a.problem(http.StatusBadRequest, "bad_request", "The Host header is not a host name.")
+	match, ok := a.route()
+	if !ok || a.cors(&match) || !g.admit(&a, match.Endpoint) {
 		return
 	}
-	path, query, ok := a.split()
-	if !ok {
-		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
-		return
-	}
-	match, err := g.cfg.Router.Route(a.slug, r.Method, path)
-	if err != nil {
-		a.unrouted(err)
-		return
-	}
-	endpoint := match.Endpoint
-	r.Pattern = endpoint.Pattern // for the handlers around the gateway: the path without what is in it
-	a.endpoint = endpoint
-	if endpoint.CORS != nil {
-		setCORS(h, endpoint, r, match.Preflight)
-		if match.Preflight {
-			h["Allow"] = []string{endpoint.Allow}
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-	}
-	if !g.admit(&a, endpoint) {
-		return
-	}
-	ctx := r.Context()
-	script, err := g.cfg.Router.Script(ctx, endpoint.TenantID, endpoint.ScriptID, endpoint.Version)
+	e := match.Endpoint
+	script, err := g.cfg.Router.Script(r.Context(), e.TenantID, e.ScriptID, e.Version)
 	if err != nil {
 		a.unrouted(err)
 		return
@@ -167,64 +133,126 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	memory, goesOn := a.memory, false
-	defer func() {
-		if !goesOn {
-			memory.Release()
-		}
-	}()
-	method := r.Method
-	if method == http.MethodHead && !slices.Contains(endpoint.Methods, http.MethodHead) && !slices.Contains(endpoint.Methods, "*") {
+	defer a.release()
+	inv := a.invocation(&match, script, body)
+	sink := &sink{answer: &a, head: r.Method == http.MethodHead}
+	inv.Response = sink
+	// A streamed response takes the header along. A refused request has no execution, and no id of one.
+	w.Header()["X-Execution-Id"] = []string{a.id.String()}
+	result, err := g.cfg.Executor.Execute(r.Context(), inv)
+	if err != nil {
+		delete(w.Header(), "X-Execution-Id")
+		a.refused(err)
+		return
+	}
+	a.ended(inv, result, sink)
+}
+
+// begin sets the headers that every answer has, makes the execution's id and judges the request's host.
+func (a *answer) begin() bool {
+	h := a.w.Header()
+	h["X-Content-Type-Options"] = nosniff
+	if !a.own() {
+		h["Content-Security-Policy"] = sandboxPolicy
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		a.fail("making an execution id", err)
+		a.problem(http.StatusInternalServerError, "internal", "")
+		return false
+	}
+	a.id = id
+	if a.origin.Kind == origin.Invalid {
+		a.problem(http.StatusBadRequest, "bad_request", "The Host header is not a host name.")
+		return false
+	}
+	return true
+}
+
+// route finds the endpoint of the request's target.
+func (a *answer) route() (catalog.Match, bool) {
+	if !a.split() {
+		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
+		return catalog.Match{}, false
+	}
+	match, err := a.g.cfg.Router.Route(a.slug, a.r.Method, a.path)
+	if err != nil {
+		a.unrouted(err)
+		return catalog.Match{}, false
+	}
+	a.endpoint = match.Endpoint
+	a.r.Pattern = match.Endpoint.Pattern // for the handlers around the gateway: the path without what is in it
+	return match, true
+}
+
+// cors sets the headers of the endpoint's CORS rules, and reports whether the request was a preflight, which it answers.
+func (a *answer) cors(match *catalog.Match) bool {
+	e := match.Endpoint
+	if e.CORS == nil {
+		return false
+	}
+	h := a.w.Header()
+	setCORS(h, e, a.r, match.Preflight)
+	if match.Preflight {
+		h["Allow"] = []string{e.Allow}
+		a.w.WriteHeader(http.StatusNoContent)
+	}
+	return match.Preflight
+}
+
+// invocation is the run that the request asks for.
+func (a *answer) invocation(match *catalog.Match, script *engine.Script, body []byte) *engine.Invocation {
+	e, method := match.Endpoint, a.r.Method
+	if method == http.MethodHead && !slices.Contains(e.Methods, http.MethodHead) && !slices.Contains(e.Methods, "*") {
 		method = http.MethodGet
 	}
-	target, headers := a.request(path, query, endpoint.Auth == catalog.AuthAPIKey)
-	traceParent, traceState := engine.TraceContext(r.Header)
+	target, headers := a.request(a.path, a.query, e.Auth == catalog.AuthAPIKey)
+	traceParent, traceState := engine.TraceContext(a.r.Header)
 	inv := &engine.Invocation{
-		ExecutionID: id,
+		ExecutionID: a.id,
 		Script:      script,
 		Trigger:     engine.TriggerHTTP,
 		Handler:     engine.HandlerFetch,
 		Attempt:     1,
-		QueuedAt:    queued,
+		QueuedAt:    a.queued,
 		TraceParent: traceParent,
 		TraceState:  traceState,
 		Request: &engine.Request{
 			Method: method, URL: target, Params: match.Params, Headers: headers, Body: body, HasBody: body != nil,
 		},
+		OnEnd: a.g.onEnd,
 	}
-	sink := &sink{answer: &a, head: r.Method == http.MethodHead}
-	inv.Response, inv.OnEnd = sink, g.onEnd
-	if memory != nil {
-		inv.OnEnd = func(inv *engine.Invocation, result *engine.Result) { // until then the body is held
+	if memory, onEnd := a.memory, a.g.onEnd; memory != nil {
+		inv.OnEnd = func(inv *engine.Invocation, result *engine.Result) { // a run that goes on holds the body until it ends
 			defer memory.Release()
-			g.onEnd(inv, result)
+			onEnd(inv, result)
 		}
 	}
+	return inv
+}
 
-	// A streamed response takes it along. What is refused has no execution, and no id of one.
-	h["X-Execution-Id"] = []string{id.String()}
-	result, err := g.cfg.Executor.Execute(ctx, inv)
-	if err != nil {
-		delete(h, "X-Execution-Id")
-		a.refused(err)
-		return
+// release gives the memory of the request's body back, unless a run that goes on holds it: that one's OnEnd does.
+func (a *answer) release() {
+	if !a.goesOn {
+		a.memory.Release()
 	}
-	a.ran = true
+}
+
+// ended records a run and answers with its result.
+func (a *answer) ended(inv *engine.Invocation, result *engine.Result, sink *sink) {
+	a.ran, a.goesOn = true, result.GoesOn
 	var recorded error
-	if goesOn = result.GoesOn; !goesOn {
-		recorded = g.record(inv, result)
+	if !a.goesOn {
+		recorded = a.g.record(inv, result)
 	}
-	if sink.begun {
+	h := a.w.Header()
+	switch {
+	case sink.begun:
 		// The status is out. What is left to say is whether the body is whole.
 		if result.Code != engine.CodeNone || recorded != nil {
 			panic(http.ErrAbortHandler)
 		}
-		return
-	}
-	if gone(ctx) {
-		return // the client is gone
-	}
-	switch {
+	case gone(a.r.Context()): // the client is gone
 	case recorded != nil:
 		delete(h, "X-Execution-Id") // it leads to nothing
 		a.ran = false
@@ -235,7 +263,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case result.Response == nil:
 		a.problem(http.StatusInternalServerError, string(engine.CodeInvalidOutput), "The script gave no response.")
 	default:
-		a.respond(result.Response, r.Method == http.MethodHead)
+		a.respond(result.Response, sink.head)
 	}
 }
 
@@ -286,10 +314,10 @@ func (g *Gateway) admit(a *answer, e *catalog.Endpoint) bool {
 }
 
 // split takes the slug, the path that the script sees, and the query (with its question mark) out of the request's target,
-// without decoding. On a tenant's own host the slug is the host's, and the path the target's. Dot segments, backslashes and fragments
+// without decoding, and reports whether it names an endpoint. On a tenant's own host the slug is the host's, and the path the target's. Dot segments, backslashes and fragments
 // are not found: a client resolves them, and the script's URL parser would see another path than the matched one.
-func (a *answer) split() (path, query string, ok bool) {
-	target := a.r.RequestURI
+func (a *answer) split() bool {
+	target, path, query := a.r.RequestURI, "", ""
 	if target == "" || target[0] != '/' { // absolute form, or a test's request
 		target = cmp.Or(a.r.URL.EscapedPath(), "/")
 		if a.r.URL.RawQuery != "" {
@@ -303,7 +331,7 @@ func (a *answer) split() (path, query string, ok bool) {
 	} else {
 		rest, below := strings.CutPrefix(target, Prefix)
 		if !below || a.origin.Kind == origin.Nobody {
-			return "", "", false
+			return false
 		}
 		a.slug, path = rest, "/"
 		if i := strings.IndexByte(rest, '/'); i >= 0 {
@@ -311,9 +339,10 @@ func (a *answer) split() (path, query string, ok bool) {
 		}
 	}
 	if a.slug == "" || path[0] != '/' || strings.ContainsAny(path, `\#`) || strings.IndexByte(query, '#') >= 0 || dotSegment(path) {
-		return "", "", false
+		return false
 	}
-	return path, query, true
+	a.path, a.query = path, query
+	return true
 }
 
 func dotSegment(path string) bool {

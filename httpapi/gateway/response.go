@@ -23,9 +23,13 @@ type answer struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	id       uuid.UUID              // of the execution
+	queued   time.Time              // when the request came
 	ran      bool                   // the execution is on record, or will be
+	goesOn   bool                   // the execution goes on after its answer
 	origin   origin.Origin          // whom the request is addressed to
 	slug     string                 // of the tenant; empty where none was named
+	path     string                 // that the script sees, percent-encoded
+	query    string                 // with its question mark; empty where there is none
 	endpoint *catalog.Endpoint      // nil where none was found
 	memory   *admission.Reservation // of the body; nil where there is none
 	jar      map[string]int         // the tenant's cookies on the shared host, by name: bytes; nil before one is set
