@@ -346,15 +346,7 @@ func (x *execution) deliverStream(s *responseStream) {
 func (x *execution) Frame(ref pool.Ref, k wire.Kind, payload []byte) error {
 	switch k {
 	case wire.KindLog:
-		if err := x.frames.log(len(payload), x.inv.Script.Limits.MaxLogBytes); err != nil {
-			return err
-		}
-		m, err := wire.ParseLog(payload)
-		if err != nil {
-			return err
-		}
-		x.log(&m)
-		return nil
+		return x.logFrame(payload)
 	case wire.KindHead:
 		m, err := wire.ParseHead(payload)
 		if err != nil {
@@ -362,57 +354,47 @@ func (x *execution) Frame(ref pool.Ref, k wire.Kind, payload []byte) error {
 		}
 		return x.respond(ref, &m)
 	case wire.KindChunk:
-		m, err := wire.ParseChunk(payload)
-		if err != nil {
-			return err
-		}
-		if len(m.Data) == 0 && !m.Last {
-			if err := x.frames.emptyChunk(); err != nil {
-				return err
-			}
-		}
-		if m.Stream == 0 {
-			return x.chunk(&m)
-		}
-		return x.hosts(ref).chunk(&m)
+		return x.chunkFrame(ref, payload)
 	case wire.KindAnswer:
 		m, err := wire.ParseAnswer(payload)
 		if err != nil {
 			return err
 		}
 		return x.take(&m)
-	case wire.KindCredit:
-		m, err := wire.ParseCredit(payload)
-		if err != nil {
-			return err
-		}
-		h := x.hosts(ref)
-		if err := x.frames.count(k, h.sent.Load()); err != nil {
-			return err
-		}
-		return h.credit(&m)
-	case wire.KindHostCall:
-		m, err := wire.ParseHostCall(payload)
-		if err != nil {
-			return err
-		}
-		if err := x.frames.count(k, 0); err != nil {
-			return err
-		}
-		return x.hosts(ref).begin(&m)
-	case wire.KindHostCancel:
-		m, err := wire.ParseHostCancel(payload)
-		if err != nil {
-			return err
-		}
-		if err := x.frames.count(k, 0); err != nil {
-			return err
-		}
-		x.hosts(ref).cancel(&m)
-		return nil
+	case wire.KindHostCall, wire.KindHostCancel, wire.KindCredit:
+		return x.hosts(ref).frame(k, payload)
 	default:
 		return fmt.Errorf("frame of kind %d", k)
 	}
+}
+
+func (x *execution) logFrame(payload []byte) error {
+	if err := x.frames.log(len(payload), x.inv.Script.Limits.MaxLogBytes); err != nil {
+		return err
+	}
+	m, err := wire.ParseLog(payload)
+	if err != nil {
+		return err
+	}
+	x.log(&m)
+	return nil
+}
+
+// chunkFrame takes a part of the response, which is stream 0, or of a host call's body.
+func (x *execution) chunkFrame(ref pool.Ref, payload []byte) error {
+	m, err := wire.ParseChunk(payload)
+	if err != nil {
+		return err
+	}
+	if len(m.Data) == 0 && !m.Last {
+		if err := x.frames.emptyChunk(); err != nil {
+			return err
+		}
+	}
+	if m.Stream == 0 {
+		return x.chunk(&m)
+	}
+	return x.hosts(ref).chunk(&m)
 }
 
 const (
@@ -664,36 +646,41 @@ func refusal(r *pool.Refusal) *RefusedError {
 
 // judge sets how the execution ended. Where it has answered, what it gave is known.
 func (x *execution) judge(res *Result, end *pool.Ending, answered bool) {
-	e, inv := x.engine, x.inv
-	limits := inv.Script.Limits
-	ran := res.Metrics.Duration
 	switch end.Kind {
 	case pool.EndCancelled:
 		x.judgeCancelled(res)
-		return
 	case pool.EndLoad:
 		res.Code, res.Message, res.Stack = Code(end.Loaded.Code), end.Loaded.Message, end.Loaded.Stack
 		if !scriptCode(res.Code) || res.Code == CodeNone {
 			res.Code = CodeBootError
 		}
-		return
 	case pool.EndDeath:
-		var guilty bool
-		res.Code, res.Message, guilty = judgeDeath(end.Death, limits, ran)
-		if res.Began {
-			res.Metrics.CPU = min(max(end.Death.CPU, 0), 2*ran)
-			res.Metrics.PeakMemoryBytes = end.Death.Memory
-		}
-		if guilty && res.Began {
-			e.died(inv.Script.TenantID, inv.Script.ID, inv.Script.Version)
-		}
-		if res.Code == CodeCancelled {
-			x.judgeCancelled(res)
-		}
-		return
+		x.judgeLost(res, end.Death)
+	default:
+		x.judgeResult(res, end, answered)
 	}
-	r := &end.Result
-	m := &res.Metrics
+}
+
+// judgeLost sets how an execution ended whose worker died, and counts the death against a script that is to blame for it.
+func (x *execution) judgeLost(res *Result, death *pool.Death) {
+	var guilty bool
+	script, ran := x.inv.Script, res.Metrics.Duration
+	res.Code, res.Message, guilty = judgeDeath(death, script.Limits, ran)
+	if res.Began {
+		res.Metrics.CPU = min(max(death.CPU, 0), 2*ran)
+		res.Metrics.PeakMemoryBytes = death.Memory
+	}
+	if guilty && res.Began {
+		x.engine.died(script.TenantID, script.ID, script.Version)
+	}
+	if res.Code == CodeCancelled {
+		x.judgeCancelled(res)
+	}
+}
+
+// judgeResult sets how an execution ended by what its worker says, within what a worker may say.
+func (x *execution) judgeResult(res *Result, end *pool.Ending, answered bool) {
+	r, m, ran := &end.Result, &res.Metrics, res.Metrics.Duration
 	m.CPU = time.Duration(min(r.CPUMicros, uint64(64*ran/time.Microsecond)+1)) * time.Microsecond
 	m.PeakMemoryBytes = int64(min(r.PeakMemory, 1<<50))
 	res.Code, res.Message, res.Stack, res.NoRetry = Code(r.Code), r.Message, r.Stack, r.NoRetry
@@ -701,25 +688,40 @@ func (x *execution) judge(res *Result, end *pool.Ending, answered bool) {
 	case r.Cancelled && (end.Cancel != "" || x.left):
 		x.judgeCancelled(res)
 	case res.Code == CodeNone:
-		switch {
-		case x.causeCode == CodeOutputTooLarge, x.stream.failed && !answered && (x.causeCode != CodeNone || x.left):
-			x.judgeCancelled(res)
-		case !answered:
-			x.judgeOutput(res, r)
-		}
+		x.judgeCompleted(res, r, answered)
 	case end.Cancel == string(CodeCancelled) || end.Cancel != "" && end.Cancel == string(x.causeCode):
 		x.judgeCancelled(res)
-	case end.Cancel == string(CodeExceededWallTime):
-		res.Code, res.Message = CodeExceededWallTime, wallMessage(limits, ran)
-	case end.Cancel == string(CodeExceededCPU):
+	default:
+		x.judgeFailed(res, r, Code(end.Cancel))
+	}
+}
+
+// judgeCompleted sets the end of an execution whose script went through: what it gave may still be too large or not deliverable.
+func (x *execution) judgeCompleted(res *Result, r *wire.Result, answered bool) {
+	undelivered := x.stream.failed && !answered && (x.causeCode != CodeNone || x.left)
+	switch {
+	case x.causeCode == CodeOutputTooLarge || undelivered:
+		x.judgeCancelled(res)
+	case !answered:
+		x.judgeOutput(res, r)
+	}
+}
+
+// judgeFailed sets the code and the message of a script's failure. cancelled is the limit for which the pool stopped it, if it did.
+func (x *execution) judgeFailed(res *Result, r *wire.Result, cancelled Code) {
+	limits := x.inv.Script.Limits
+	switch {
+	case cancelled == CodeExceededWallTime:
+		res.Code, res.Message = CodeExceededWallTime, wallMessage(limits, res.Metrics.Duration)
+	case cancelled == CodeExceededCPU:
 		res.Code = CodeExceededCPU
 		if r.Code != string(CodeExceededCPU) {
-			res.Message = limitMessage("max_cpu_time_ms", " ms", limits.MaxCPUTime.Milliseconds(), m.CPU.Milliseconds())
+			res.Message = limitMessage("max_cpu_time_ms", " ms", limits.MaxCPUTime.Milliseconds(), res.Metrics.CPU.Milliseconds())
 		}
 	case !scriptCode(res.Code):
 		res.Code = CodeException
 	case res.Message == "" && res.Code == CodeExceededWallTime:
-		res.Message = wallMessage(limits, ran)
+		res.Message = wallMessage(limits, res.Metrics.Duration)
 	}
 }
 

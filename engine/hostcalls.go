@@ -82,6 +82,34 @@ func (h *hostCalls) end() (fatal *HostError, calls int, egress int64) {
 	return h.fatal, h.count, h.egress
 }
 
+// frame takes a frame about a host call, within what one execution may send.
+func (h *hostCalls) frame(k wire.Kind, payload []byte) error {
+	if err := h.x.frames.count(k, h.sent.Load()); err != nil {
+		return err
+	}
+	switch k {
+	case wire.KindHostCall:
+		m, err := wire.ParseHostCall(payload)
+		if err != nil {
+			return err
+		}
+		return h.begin(&m)
+	case wire.KindHostCancel:
+		m, err := wire.ParseHostCancel(payload)
+		if err != nil {
+			return err
+		}
+		h.cancel(&m)
+		return nil
+	default:
+		m, err := wire.ParseCredit(payload)
+		if err != nil {
+			return err
+		}
+		return h.credit(&m)
+	}
+}
+
 // begin starts a call in a goroutine of its own. What is wrong with it is the script's to see, unless only a worker that is not
 // ours can have sent it.
 func (h *hostCalls) begin(m *wire.HostCall) error {

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"hash"
 	"math/big"
+	"strconv"
 )
 
 // Error is a failure that the script sees as a DOMException of that name.
@@ -92,91 +93,57 @@ func (r *request) input(i int) []byte {
 
 // Do carries out one operation. See the package comment for requests and replies.
 func (e *Engine) Do(text string, data []byte) (reply string, out []byte, err error) {
-	var r request
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return "", nil, operationError("bad request")
+	r, err := parseRequest(text, data)
+	if err != nil {
+		return "", nil, err
+	}
+	switch r.Op {
+	case "digest":
+		return bytesReply(digest(r))
+	case "hmac":
+		return bytesReply(authenticate(r))
+	case "hmac.verify":
+		return boolReply(authentic(r))
+	case "aes":
+		return bytesReply(aesOp(r))
+	case "pbkdf2":
+		return bytesReply(deriveFromPassword(r))
+	case "hkdf":
+		return bytesReply(deriveFromSecret(r))
+	case "generate":
+		return bytesReply(generate(r))
+	case "sign":
+		return bytesReply(e.sign(r))
+	case "verify":
+		return boolReply(e.verify(r))
+	case "oaep":
+		return bytesReply(e.oaep(r))
+	case "derive":
+		return bytesReply(e.derive(r))
+	case "import":
+		return bytesReply(e.importKey(r))
+	case "export":
+		return e.export(r)
+	case "info":
+		return e.info(r)
+	}
+	return "", nil, notSupported("no operation %q", r.Op)
+}
+
+// parseRequest reads a request and cuts data into its inputs.
+func parseRequest(text string, data []byte) (*request, error) {
+	r := &request{}
+	if err := json.Unmarshal([]byte(text), r); err != nil {
+		return nil, operationError("bad request")
 	}
 	for _, n := range r.Lens {
 		if n < 0 || n > len(data) {
-			return "", nil, operationError("bad request")
+			return nil, operationError("bad request")
 		}
 		r.inputs = append(r.inputs, data[:n:n])
 		data = data[n:]
 	}
-	switch r.Op {
-	case "digest":
-		h, err := hashOf(r.Hash)
-		if err != nil {
-			return "", nil, err
-		}
-		return bytesReply(sum(h, r.input(0)), nil)
-	case "hmac", "hmac.verify":
-		h, err := hashOf(r.Hash)
-		if err != nil {
-			return "", nil, err
-		}
-		m := hmac.New(h.New, r.input(0))
-		m.Write(r.input(1))
-		mac := m.Sum(nil)
-		if r.Op == "hmac" {
-			return "", mac, nil
-		}
-		return boolReply(hmac.Equal(mac, r.input(2)))
-	case "aes":
-		return bytesReply(aesOp(&r))
-	case "pbkdf2":
-		h, err := hashOf(r.Hash)
-		if err != nil {
-			return "", nil, err
-		}
-		if r.Iterations > maxIterations {
-			return "", nil, operationError("PBKDF2: iterations must be %d at most", maxIterations)
-		}
-		k, err := pbkdf2.Key(h.New, string(r.input(0)), r.input(1), r.Iterations, r.Length)
-		if err != nil {
-			return "", nil, operationError("PBKDF2: %v", err)
-		}
-		return bytesReply(k, nil)
-	case "hkdf":
-		h, err := hashOf(r.Hash)
-		if err != nil {
-			return "", nil, err
-		}
-		k, err := hkdf.Key(func() hash.Hash { return h.New() }, r.input(0), r.input(1), string(r.input(2)), r.Length)
-		if err != nil {
-			return "", nil, operationError("HKDF: %v", err)
-		}
-		return bytesReply(k, nil)
-	case "generate":
-		return bytesReply(generate(&r))
-	case "sign":
-		key, err := e.private(r.input(0))
-		if err != nil {
-			return "", nil, err
-		}
-		return bytesReply(sign(&r, key))
-	case "verify":
-		key, err := e.public(r.input(0))
-		if err != nil {
-			return "", nil, err
-		}
-		ok, err := verify(&r, key)
-		if err != nil {
-			return "", nil, err
-		}
-		return boolReply(ok)
-	case "oaep":
-		return bytesReply(e.oaep(&r))
-	case "derive":
-		return bytesReply(e.derive(&r))
-	case "import":
-		return bytesReply(e.importKey(&r))
-	case "export":
-		return e.export(&r)
-	case "info":
-		return e.info(&r)
-	}
-	return "", nil, notSupported("no operation %q", r.Op)
+	return r, nil
 }
 
 func bytesReply(b []byte, err error) (string, []byte, error) {
@@ -186,11 +153,61 @@ func bytesReply(b []byte, err error) (string, []byte, error) {
 	return "", b, err
 }
 
-func boolReply(ok bool) (string, []byte, error) {
-	if ok {
-		return "true", nil, nil
+func boolReply(ok bool, err error) (string, []byte, error) {
+	if err != nil {
+		return "", nil, err
 	}
-	return "false", nil, nil
+	return strconv.FormatBool(ok), nil, nil
+}
+
+func digest(r *request) ([]byte, error) {
+	h, err := hashOf(r.Hash)
+	if err != nil {
+		return nil, err
+	}
+	return sum(h, r.input(0)), nil
+}
+
+func authenticate(r *request) ([]byte, error) {
+	h, err := hashOf(r.Hash)
+	if err != nil {
+		return nil, err
+	}
+	m := hmac.New(h.New, r.input(0))
+	m.Write(r.input(1))
+	return m.Sum(nil), nil
+}
+
+func authentic(r *request) (bool, error) {
+	mac, err := authenticate(r)
+	return err == nil && hmac.Equal(mac, r.input(2)), err
+}
+
+func deriveFromPassword(r *request) ([]byte, error) {
+	h, err := hashOf(r.Hash)
+	if err != nil {
+		return nil, err
+	}
+	if r.Iterations > maxIterations {
+		return nil, operationError("PBKDF2: iterations must be %d at most", maxIterations)
+	}
+	k, err := pbkdf2.Key(h.New, string(r.input(0)), r.input(1), r.Iterations, r.Length)
+	if err != nil {
+		return nil, operationError("PBKDF2: %v", err)
+	}
+	return k, nil
+}
+
+func deriveFromSecret(r *request) ([]byte, error) {
+	h, err := hashOf(r.Hash)
+	if err != nil {
+		return nil, err
+	}
+	k, err := hkdf.Key(func() hash.Hash { return h.New() }, r.input(0), r.input(1), string(r.input(2)), r.Length)
+	if err != nil {
+		return nil, operationError("HKDF: %v", err)
+	}
+	return k, nil
 }
 
 func hashOf(name string) (crypto.Hash, error) {
@@ -311,7 +328,11 @@ func generate(r *request) ([]byte, error) {
 	return append(append(out, a...), b...), nil
 }
 
-func sign(r *request, key any) ([]byte, error) {
+func (e *Engine) sign(r *request) ([]byte, error) {
+	key, err := e.private(r.input(0))
+	if err != nil {
+		return nil, err
+	}
 	data := r.input(1)
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
@@ -353,7 +374,11 @@ func sign(r *request, key any) ([]byte, error) {
 	return nil, dataError("sign: not a key for signatures")
 }
 
-func verify(r *request, key any) (bool, error) {
+func (e *Engine) verify(r *request) (bool, error) {
+	key, err := e.public(r.input(0))
+	if err != nil {
+		return false, err
+	}
 	data, signature := r.input(1), r.input(2)
 	switch k := key.(type) {
 	case *rsa.PublicKey:
