@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -244,15 +243,15 @@ func NewRouter(log *slog.Logger) *gin.Engine {
 				"method", c.Request.Method, "route", c.FullPath(), "panic", fmt.Sprint(v))
 			if !c.Writer.Written() {
 				c.Writer.Header().Del("Content-Encoding") // of the answer that was begun
-				writeProblem(c, newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side."))
+				newProblem(http.StatusInternalServerError, "internal", "Something went wrong on our side.").Write(c.Writer, c.Request)
 			}
 			c.Abort()
 		}()
 		c.Next()
 	}, answering(newEncoders()))
-	r.NoRoute(func(c *gin.Context) { writeProblem(c, notFound()) })
+	r.NoRoute(func(c *gin.Context) { notFound().Write(c.Writer, c.Request) })
 	r.NoMethod(func(c *gin.Context) {
-		writeProblem(c, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path has no such method."))
+		newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path has no such method.").Write(c.Writer, c.Request)
 	})
 	return r
 }
@@ -266,18 +265,6 @@ func protect(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-}
-
-// writeProblem answers with p.
-func writeProblem(c *gin.Context, p *Problem) {
-	for name, values := range p.Header {
-		for _, v := range values {
-			c.Writer.Header().Set(name, v)
-		}
-	}
-	c.Writer.Header().Set("Content-Type", "application/problem+json")
-	c.Status(p.Status)
-	_ = json.NewEncoder(c.Writer).Encode(p)
 }
 
 // Forget drops what is cached about keys and tenants. The node's database listener calls it with the table that changed, and the tenant

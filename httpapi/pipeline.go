@@ -151,7 +151,7 @@ func (a *API) pipeline() huma.Middlewares {
 // refuse answers a request from within the pipeline.
 func (a *API) refuse(ctx huma.Context, err error) {
 	c := humagin.Unwrap(ctx)
-	writeProblem(c, a.problem(ctx.Context(), err))
+	a.problem(ctx.Context(), err).Write(c.Writer, c.Request)
 	c.Abort()
 }
 

@@ -50,19 +50,19 @@ func (a *API) readyz(c *gin.Context) {
 	ctx := c.Request.Context()
 	if a.cfg.Ready != nil {
 		if err := a.cfg.Ready(ctx); err != nil {
-			writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).RetryAfter(time.Second))
+			newProblem(http.StatusServiceUnavailable, "not_ready", err.Error()).RetryAfter(time.Second).Write(c.Writer, c.Request)
 			return
 		}
 	}
 	exclude := c.QueryArray("exclude")
 	if a.cfg.Able != nil && !slices.Contains(exclude, "workers") && !a.cfg.Able() {
-		writeProblem(c, newProblem(http.StatusServiceUnavailable, "not_ready", "The node has no worker process and can start none; its log says why.").RetryAfter(time.Second))
+		newProblem(http.StatusServiceUnavailable, "not_ready", "The node has no worker process and can start none; its log says why.").RetryAfter(time.Second).Write(c.Writer, c.Request)
 		return
 	}
 	if !slices.Contains(exclude, "database") {
 		if err := a.ping(ctx); err != nil {
 			a.log.WarnContext(ctx, "not ready", "error", err)
-			writeProblem(c, databaseUnavailable())
+			databaseUnavailable().Write(c.Writer, c.Request)
 			return
 		}
 	}
@@ -90,7 +90,7 @@ func (a *API) docsPage(c *gin.Context) {
 
 func (a *API) types(c *gin.Context) {
 	if len(a.cfg.Types) == 0 {
-		writeProblem(c, notFound())
+		notFound().Write(c.Writer, c.Request)
 		return
 	}
 	c.Data(http.StatusOK, "application/typescript; charset=utf-8", a.cfg.Types)

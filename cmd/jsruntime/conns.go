@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/jsruntime/httpapi/bodies"
+	"example.com/jsruntime/httpapi/problem"
 )
 
 // connLimit is a listener that holds at most max connections. A connection beyond that takes the place of another, which is ended: the
@@ -131,7 +132,7 @@ func (l *connLimit) answer(conn net.Conn, detail string) {
 		defer func() { <-l.closers }()
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(time.Second))
-		if _, err := conn.Write(refusal(detail)); err != nil {
+		if _, err := conn.Write(problem.New(http.StatusServiceUnavailable, "max_connections", detail).RetryAfter(time.Second).Response()); err != nil {
 			return
 		}
 		if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
@@ -139,12 +140,6 @@ func (l *connLimit) answer(conn net.Conn, detail string) {
 			_, _ = io.CopyN(io.Discard, conn, 64<<10)
 		}
 	}()
-}
-
-func refusal(detail string) []byte {
-	body := fmt.Sprintf(`{"type":"about:blank","title":"Service Unavailable","status":503,"code":"max_connections","detail":%q}`, detail)
-	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 1\r\n"+
-		"X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n%s", len(body), body)
 }
 
 // follow makes a server tell the listener what its connections do.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 	"example.com/jsruntime/httpapi/framing"
 	"example.com/jsruntime/httpapi/gateway"
 	"example.com/jsruntime/httpapi/origin"
+	"example.com/jsruntime/httpapi/problem"
 )
 
 // front is the handler of a listener. Tenants' hosts, and /t/ on every other host, are the gateway's; the rest is the admin API's and the
@@ -46,13 +46,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case group == groupEndpoint && f.gateway != nil:
 		f.gateway.ServeHTTP(w, r)
 	case group == groupEndpoint:
-		notHere(w)
+		notHere(w, r)
 	case r.URL.Path == "/healthz" || r.URL.Path == "/readyz": // probes ask by any name
 		f.api.ServeHTTP(w, r)
 	case kind == origin.Foreign:
-		misdirected(w)
+		misdirected(w, r)
 	case f.console == nil:
-		notHere(w)
+		notHere(w, r)
 	case group == groupConsole:
 		f.console.ServeHTTP(w, r)
 	case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
@@ -64,9 +64,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // notHere answers what another listener of the node serves, or none, as what does not exist.
-func notHere(w http.ResponseWriter) {
+func notHere(w http.ResponseWriter, r *http.Request) {
 	protected(w.Header())
-	plainProblem(w, http.StatusNotFound, "not_found", "There is no such object.")
+	problem.New(http.StatusNotFound, "not_found", "There is no such object.").Write(w, r)
 }
 
 // protected is for answers to requests of the operator's part that no part of the node makes.
@@ -77,26 +77,16 @@ func protected(h http.Header) {
 }
 
 // misdirected answers a request for the operator's part of the node by a name that is not the operator's.
-func misdirected(w http.ResponseWriter) {
+func misdirected(w http.ResponseWriter, r *http.Request) {
 	protected(w.Header())
-	plainProblem(w, http.StatusMisdirectedRequest, "misdirected",
-		"The console, the API and the service paths do not answer at this host name. The flag --operator-host admits a name.")
+	problem.New(http.StatusMisdirectedRequest, "misdirected",
+		"The console, the API and the service paths do not answer at this host name. The flag --operator-host admits a name.").Write(w, r)
 }
 
 // refuseHead answers a request whose head was refused. Whom it was for is not known: it might have been for a path below /t/.
-func refuseHead(w http.ResponseWriter, _ *http.Request, refusal framing.Refusal) {
+func refuseHead(w http.ResponseWriter, r *http.Request, refusal framing.Refusal) {
 	gateway.Sandbox(w.Header())
-	plainProblem(w, refusal.Status, refusal.Code, refusal.Detail)
-}
-
-func plainProblem(w http.ResponseWriter, status int, code, detail string) {
-	body, _ := json.Marshal(map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "code": code, "detail": detail})
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	problem.New(refusal.Status, refusal.Code, refusal.Detail).Write(w, r)
 }
 
 const (

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -54,27 +53,13 @@ func (a *answer) problem(status int, code, detail string) {
 
 // send answers with a problem and its headers.
 func (a *answer) send(p *problem.Problem) {
-	for name, values := range p.Header {
-		a.w.Header()[name] = values
-	}
 	if a.ran {
 		p.ExecutionID = &a.id
 	} else if a.endpoint != nil && a.g.cfg.Refused != nil && problem.Refuses(p.Status) {
 		a.g.cfg.Refused(a.endpoint.TenantID, a.endpoint.ScriptID, p.Code)
 	}
-	body, err := json.Marshal(p)
-	if err != nil {
-		body = []byte("{}")
-	}
-	h := a.w.Header()
-	h["Content-Type"] = []string{problem.ContentType}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	h["Cache-Control"] = []string{"no-store"}
 	a.deadline()
-	a.w.WriteHeader(p.Status)
-	if a.r.Method != http.MethodHead {
-		_, _ = a.w.Write(body)
-	}
+	p.Write(a.w, a.r)
 }
 
 // unrouted answers where no script was found.

@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,18 +17,19 @@ import (
 	"example.com/jsruntime/httpapi/problem"
 )
 
-// TestCodesAreOneList: each code that the API or the gateway answers with is in the list with its status, and each one of the list is answered.
+// TestCodesAreOneList: each code that the node answers with is in the list with its status, and each one of the list is answered.
 func TestCodesAreOneList(t *testing.T) {
 	t.Parallel()
 	statuses := map[string]int{
 		"StatusBadRequest": 400, "StatusUnauthorized": 401, "StatusForbidden": 403, "StatusNotFound": 404, "StatusMethodNotAllowed": 405,
 		"StatusRequestTimeout": 408, "StatusConflict": 409, "StatusPreconditionFailed": 412, "StatusRequestEntityTooLarge": 413,
-		"StatusUnsupportedMediaType": 415, "StatusMisdirectedRequest": 421, "StatusUnprocessableEntity": 422, "StatusTooManyRequests": 429, "StatusInternalServerError": 500,
+		"StatusUnsupportedMediaType": 415, "StatusMisdirectedRequest": 421, "StatusExpectationFailed": 417, "StatusUnprocessableEntity": 422, "StatusTooManyRequests": 429,
+		"StatusRequestHeaderFieldsTooLarge": 431, "StatusInternalServerError": 500, "StatusNotImplemented": 501, "StatusHTTPVersionNotSupported": 505,
 		"StatusServiceUnavailable": 503, "StatusInsufficientStorage": 507, "StatusLoopDetected": 508,
 	}
 	used := map[string][]int{}
 	calls := 0
-	for _, dir := range []string{"..", ".", "../gateway"} {
+	for _, dir := range []string{"..", ".", "../gateway", "../framing", "../../cmd/jsruntime"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		require.NoError(t, err)
 		for _, file := range files {
@@ -41,26 +41,8 @@ func TestCodesAreOneList(t *testing.T) {
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, source, 0)
 			require.NoError(t, err)
 			ast.Inspect(parsed, func(n ast.Node) bool {
-				call, ok := n.(*ast.CallExpr)
-				if !ok || len(call.Args) == 0 {
-					return true
-				}
-				var code ast.Expr
-				status := 0
-				switch nameOf(call.Fun) {
-				case "newProblem", "New", "problem":
-					if len(call.Args) < 3 {
-						return true
-					}
-					code = call.Args[1]
-					if s, ok := call.Args[0].(*ast.SelectorExpr); ok {
-						status = statuses[s.Sel.Name]
-					}
-				case "conflict":
-					code, status = call.Args[0], http.StatusConflict
-				case "invalidCode":
-					code, status = call.Args[0], http.StatusUnprocessableEntity
-				default:
+				code, status := answered(n)
+				if code == nil {
 					return true
 				}
 				calls++
@@ -70,12 +52,12 @@ func TestCodesAreOneList(t *testing.T) {
 				}
 				text, err := strconv.Unquote(literal.Value)
 				require.NoError(t, err)
-				if status == 0 { // one of several, decided where it stands
+				if statuses[status] == 0 { // one of several, decided where it stands
 					used[text] = append(used[text], problem.Codes[text]...)
 					require.Contains(t, problem.Codes, text, file)
 					return true
 				}
-				used[text] = append(used[text], status)
+				used[text] = append(used[text], statuses[status])
 				return true
 			})
 		}
@@ -103,6 +85,26 @@ func TestCodesAreOneList(t *testing.T) {
 			require.Contains(t, used[code], status, code)
 		}
 	}
+}
+
+// answered returns the code of a problem that an expression makes, and the name of its status; nil where it makes none.
+func answered(n ast.Node) (code ast.Expr, status string) {
+	switch n := n.(type) {
+	case *ast.CompositeLit: // a row of framing's refusals
+		if len(n.Elts) == 3 && n.Type == nil && strings.HasPrefix(nameOf(n.Elts[0]), "Status") {
+			return n.Elts[1], nameOf(n.Elts[0])
+		}
+	case *ast.CallExpr:
+		switch name := nameOf(n.Fun); {
+		case (name == "newProblem" || name == "New" || name == "problem") && len(n.Args) > 2:
+			return n.Args[1], nameOf(n.Args[0])
+		case name == "conflict" && len(n.Args) > 0:
+			return n.Args[0], "StatusConflict"
+		case name == "invalidCode" && len(n.Args) > 0:
+			return n.Args[0], "StatusUnprocessableEntity"
+		}
+	}
+	return nil, ""
 }
 
 // elsewhere are codes that no literal of these calls shows.

@@ -7,6 +7,7 @@
 //	*OverBudgetError      ──► OverBudget        no room in the node's memory
 //	a body not read       ──► Body              413, 408, 503 or 400
 //	anything else         ──► New, with a code of the list Codes
+//	*Problem              ──► Write, Response   onto a request's answer, or a connection of which no request is read
 //
 // # Rules
 //
@@ -14,10 +15,15 @@
 //   - A code is what a program reads, and does not change. Each one is in Codes with the statuses that it comes with; a test compares the list with the
 //     code of both packages.
 //   - 429 and 503 say when to try again.
+//   - Every error answer of a node is written here: its body, media type and length. What an answer must have beside them (a policy, an id) is set by
+//     the handler before. The API's handlers return a Problem, which huma encodes as encode does.
 package problem
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -85,6 +91,50 @@ func (p *Problem) Of(execution uuid.UUID) *Problem {
 	p.ExecutionID = &execution
 	p.Header.Set("X-Execution-Id", execution.String())
 	return p
+}
+
+// encode is the problem as JSON, without HTML's escapes: details quote what clients sent.
+func (p *Problem) encode() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(p) // its fields are texts, numbers and values that came as JSON
+	return b.Bytes()
+}
+
+// head adds the problem's headers to an answer's.
+func (p *Problem) head(h http.Header, length int) {
+	for name, values := range p.Header {
+		h[name] = values
+	}
+	h["Content-Type"] = []string{ContentType}
+	h["Content-Length"] = []string{strconv.Itoa(length)}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+}
+
+// Write answers r with the problem.
+func (p *Problem) Write(w http.ResponseWriter, r *http.Request) {
+	body := p.encode()
+	p.head(w.Header(), len(body))
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+}
+
+// Response is the problem as a whole HTTP/1.1 response, after which the connection is closed: for a connection that is refused before a request
+// of it is read.
+func (p *Problem) Response() []byte {
+	body := p.encode()
+	r := http.Response{
+		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Close: true,
+		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
+	}
+	p.head(r.Header, len(body))
+	var out bytes.Buffer
+	_ = r.Write(&out) // to memory
+	return out.Bytes()
 }
 
 // Refuses reports whether an answer of that status means that the same request might have been accepted at another time, or if it were smaller.
