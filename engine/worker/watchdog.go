@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +19,22 @@ const (
 	terminateTicks = 2 // a termination is repeated every 20 ms
 )
 
+// busy is how soon after it was set before the timer is set again where the worker has much to do: rest leaves it then.
+const busy = tick / 2
+
 // watchdog is what happens beside the main thread. Its thread waits for a timer of the kernel's, which the main thread sets where it
 // is not set: waking a thread costs the waker a context switch at once, and most executions are over before there is anything to
-// watch. A worker that runs something now and then has one tick for each time, an idle one none.
+// watch. Where the main thread waits for the node it unsets the timer, unless the timer was set twice within busy: two system calls are
+// cheaper than to wake a thread, but dearer than to leave the timer. So a busy worker has one tick in ten milliseconds, one that runs
+// something now and then has none, and nor has an idle one.
 type watchdog struct {
 	w     *worker
 	timer int // a timerfd
 	set   atomic.Bool
+
+	mu    sync.Mutex // held where set and the kernel's timer change together
+	setAt time.Time  // when it was set last; guarded by mu
+	often bool       // it was set within busy of the time before; guarded by mu
 }
 
 func newWatchdog(w *worker) (*watchdog, error) {
@@ -37,10 +47,35 @@ func newWatchdog(w *worker) (*watchdog, error) {
 
 // stir makes sure that the watchdog looks within a tick. What it is to see has been stored before.
 func (d *watchdog) stir() {
-	if d.set.Load() || !d.set.CompareAndSwap(false, true) {
+	if d.set.Load() {
 		return
 	}
-	if err := unix.TimerfdSettime(d.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(tick))}, nil); err != nil {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.set.Load() {
+		return
+	}
+	now := time.Now()
+	d.often, d.setAt = now.Sub(d.setAt) < busy, now
+	d.set.Store(true)
+	d.settime(tick)
+}
+
+// rest unsets the timer where nothing is to be watched: no execution is under way and no answer is held. Only the main thread calls it.
+func (d *watchdog) rest() {
+	if !d.set.Load() {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.set.Load() && !d.often {
+		d.set.Store(false)
+		d.settime(0)
+	}
+}
+
+func (d *watchdog) settime(after time.Duration) {
+	if err := unix.TimerfdSettime(d.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(after))}, nil); err != nil {
 		panic("watchdog's timer: " + err.Error()) // nothing would bound what runs
 	}
 }

@@ -242,6 +242,7 @@ func (w *worker) next() (frame, error) {
 		if err := w.tidy(); err != nil {
 			return frame{}, err
 		}
+		w.dog.rest()
 	}
 	f, _, err := w.in.next(-1)
 	return f, err
@@ -619,59 +620,23 @@ func (w *worker) proceed(x *execution, call func() error) error {
 // conclude answers the execution in front.
 func (w *worker) conclude(err error) error {
 	w.freed = true
-	s, id, began := w.slot, w.id, w.began
-	wallMillis, cpuMillis, outputLimit := w.wallMillis, w.cpuMillis, w.outputLimit
-	r := &w.result
-	*r = wire.Result{Seq: w.seq}
+	s, id := w.slot, w.id
 	if err == nil && s.iso.Done() && w.cur.enter() {
 		err = s.iso.Take(&w.outcome)
 		w.cur.leave()
 	} else {
 		w.outcome = isolate.Outcome{}
 	}
-	end, terminated, peakRSS, cpuBegan := w.cur.end()
-	stop := end.stop
-	wall := time.Since(began)
-	w.cpuAt = cpuTime()
-	cpu := w.cpuAt - cpuBegan
-	usage := s.iso.Usage()
-	s.used = usage.Heap + usage.Native
-	s.lastWall = max(wall, 1)
-	r.WallMicros = max(uint64(wall.Microseconds()), 1)
-	r.CPUMicros = uint64((cpu + s.owed).Microseconds())
-	s.owed = 0
-	r.PeakMemory = max(s.used, w.less(peakRSS, s))
-	tight := false
-	if w.looks++; wall >= shortRun || w.looks >= looksApart {
-		w.looks = 0
-		if own, data, err := w.mem.size(); err == nil {
-			r.PeakMemory = max(r.PeakMemory, w.less(own-min(own, w.mem.idle), s))
-			tight = data >= w.mem.highOf(s.maxMemory, w.others(s))
-		}
-	}
-	r.LogBytes = w.logBytes
-	r.Cancelled = end.cancelled || stop == wire.CodeCancelled
-	condemned := terminated || usage.Exceeded || w.trial
-	switch {
-	case usage.Exceeded && stop != wire.CodeCancelled:
-		r.Code, r.Message = wire.CodeExceededMemory, memoryMessage(s.maxMemory, r.PeakMemory)
-	case stop != "":
-		r.Code, r.Message = stop, stopMessage(stop, wallMillis, cpuMillis, wall, cpu)
-	case err != nil:
-		r.Code, r.Message = wire.CodeException, isolate.Bound(err.Error(), isolate.MaxMessage)
-		condemned = true
-	default:
-		fill(r, &w.outcome, outputLimit)
-		// What a top level has done before it failed must not be there when it is loaded again.
-		condemned = condemned || r.Code == wire.CodeBootError
-	}
-	if condemned {
+	r := &w.result
+	*r = wire.Result{Seq: w.seq}
+	m := w.measure(r)
+	if w.explain(r, &m, err) {
 		r.Condemned = true
 		w.out.add(r)
 		w.drop(id)
 		return w.out.flush()
 	}
-	if stop != "" || err != nil {
+	if m.stop != "" || err != nil {
 		if err := s.iso.End(); err != nil {
 			r.Condemned = true
 		}
@@ -690,10 +655,66 @@ func (w *worker) conclude(err error) error {
 		s.ran = true
 		w.ran = append(w.ran, s)
 	}
-	if w.runs++; tight || w.runs >= tidyAfter {
+	if w.runs++; m.tight || w.runs >= tidyAfter {
 		return w.tidy()
 	}
 	return nil
+}
+
+// measured is what the worker knows of an execution that has ended, beside its outcome.
+type measured struct {
+	stop       string // error_code, where it had to end
+	cancelled  bool
+	terminated bool
+	exceeded   bool // V8's heap limit was reached
+	tight      bool // the data segment has grown beyond what V8's heap explains
+	wall, cpu  time.Duration
+}
+
+// measure ends the execution in front for the watchdog and writes what it has used into r.
+func (w *worker) measure(r *wire.Result) measured {
+	s := w.slot
+	end, terminated, peakRSS, cpuBegan := w.cur.end()
+	m := measured{stop: end.stop, cancelled: end.cancelled, terminated: terminated, wall: time.Since(w.began)}
+	w.cpuAt = cpuTime()
+	m.cpu = w.cpuAt - cpuBegan
+	usage := s.iso.Usage()
+	m.exceeded = usage.Exceeded
+	s.used = usage.Heap + usage.Native
+	s.lastWall = max(m.wall, 1)
+	r.WallMicros = max(uint64(m.wall.Microseconds()), 1)
+	r.CPUMicros = uint64((m.cpu + s.owed).Microseconds())
+	s.owed = 0
+	r.PeakMemory = max(s.used, w.less(peakRSS, s))
+	if w.looks++; m.wall >= shortRun || w.looks >= looksApart {
+		w.looks = 0
+		if own, data, err := w.mem.size(); err == nil {
+			r.PeakMemory = max(r.PeakMemory, w.less(own-min(own, w.mem.idle), s))
+			m.tight = data >= w.mem.highOf(s.maxMemory, w.others(s))
+		}
+	}
+	r.LogBytes = w.logBytes
+	return m
+}
+
+// explain writes into r how the execution in front ended. It reports whether its isolate must not be used again.
+func (w *worker) explain(r *wire.Result, m *measured, err error) (condemned bool) {
+	r.Cancelled = m.cancelled || m.stop == wire.CodeCancelled
+	condemned = m.terminated || m.exceeded || w.trial
+	switch {
+	case m.exceeded && m.stop != wire.CodeCancelled:
+		r.Code, r.Message = wire.CodeExceededMemory, memoryMessage(w.slot.maxMemory, r.PeakMemory)
+	case m.stop != "":
+		r.Code, r.Message = m.stop, stopMessage(m.stop, w.wallMillis, w.cpuMillis, m.wall, m.cpu)
+	case err != nil:
+		r.Code, r.Message = wire.CodeException, isolate.Bound(err.Error(), isolate.MaxMessage)
+		condemned = true
+	default:
+		fill(r, &w.outcome, w.outputLimit)
+		// What a top level has done before it failed must not be there when it is loaded again.
+		condemned = condemned || r.Code == wire.CodeBootError
+	}
+	return condemned
 }
 
 // fill makes the result of an execution that came to its own end.
@@ -795,53 +816,24 @@ func (w *worker) turn() error {
 	until := math.Inf(1) // milliseconds
 	now := time.Now()
 	for _, x := range slices.Clone(w.open) {
-		w.cur.mu.Lock()
-		if x.stop == "" && !now.Before(x.deadline) {
-			x.stop = x.code
-		}
-		stop, left, told, cancelled := x.stop, float64(x.deadline.Sub(now))/float64(time.Millisecond), x.notice == nil, x.cancelled
-		w.cur.mu.Unlock()
-		iso := x.slot.iso
-		var err error
-		switch elapsed := float64(now.Sub(x.began)) / float64(time.Millisecond); {
-		case stop != "", !told:
-			err = w.proceed(x, nil)
-		case iso.Idle():
-			err = w.proceed(x, iso.Unsettled)
-		default:
-			pending, due := iso.Waiting()
-			if cancelled && !pending && due-elapsed > left {
-				err = w.proceed(x, iso.Unsettled) // its grace would end before anything comes
-				break
-			}
-			if due > elapsed {
-				until = min(until, left, due-elapsed)
-				continue
-			}
-			err = w.proceed(x, iso.Tick)
-		}
+		wait, err := w.due(x, now)
 		if err != nil {
 			return err
 		}
-		until = 0 // timers that follow each other at once still let frames in
+		until = min(until, wait)
 	}
-	if w.freed {
-		w.freed = false
-		for {
-			f, ok := w.in.takeBack(w.fits)
-			if !ok {
-				break
-			}
-			until = 0
-			if err := w.handle(f); err != nil {
-				return err
-			}
-		}
+	handled, err := w.takeBack()
+	if err != nil {
+		return err
+	}
+	if handled {
+		until = 0
 	}
 	if until > 0 && !w.in.ready() {
 		if err := w.tidy(); err != nil {
 			return err
 		}
+		w.dog.rest()
 	}
 	// A deadline is far off, or it would not wait: an hour stands for what poll cannot count.
 	f, ok, err := w.in.nextOf(int(math.Ceil(min(until, 3.6e6))))
@@ -853,6 +845,51 @@ func (w *worker) turn() error {
 		return nil
 	}
 	return w.during(f)
+}
+
+// due goes on with an execution that waits, if anything but a frame of the node's lets it go on now. It returns how many milliseconds
+// nothing of it is due: 0 where it went on, so that timers that follow each other at once still let frames in.
+func (w *worker) due(x *execution, now time.Time) (wait float64, err error) {
+	w.cur.mu.Lock()
+	if x.stop == "" && !now.Before(x.deadline) {
+		x.stop = x.code
+	}
+	stop, left, told, cancelled := x.stop, float64(x.deadline.Sub(now))/float64(time.Millisecond), x.notice == nil, x.cancelled
+	w.cur.mu.Unlock()
+	iso := x.slot.iso
+	if stop != "" || !told {
+		return 0, w.proceed(x, nil)
+	}
+	if iso.Idle() {
+		return 0, w.proceed(x, iso.Unsettled)
+	}
+	elapsed := float64(now.Sub(x.began)) / float64(time.Millisecond)
+	pending, due := iso.Waiting()
+	if cancelled && !pending && due-elapsed > left {
+		return 0, w.proceed(x, iso.Unsettled) // its grace would end before anything comes
+	}
+	if due > elapsed {
+		return min(left, due-elapsed), nil
+	}
+	return 0, w.proceed(x, iso.Tick)
+}
+
+// takeBack handles the frames that were put back and have become possible, if an execution has ended since. It reports whether there were any.
+func (w *worker) takeBack() (handled bool, err error) {
+	if !w.freed {
+		return false, nil
+	}
+	w.freed = false
+	for {
+		f, ok := w.in.takeBack(w.fits)
+		if !ok {
+			return handled, nil
+		}
+		handled = true
+		if err := w.handle(f); err != nil {
+			return true, err
+		}
+	}
 }
 
 // fits reports whether the frame can be handled while executions wait: what is for the slot of one of them comes after it.

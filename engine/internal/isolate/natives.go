@@ -30,98 +30,18 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 	i.releaseHeld()
 	args := info.Args()
 	if len(args) < 2 || !args[0].IsString() || !args[1].IsString() {
-		return nil, errors.New("native: bad arguments")
+		return nil, errBadArguments
 	}
 	op, text := args[0].String(), args[1].String()
-	switch op { // those without a reply
-	case "log":
-		if text != "" && !i.host.Log(int(text[0]-'0'), i.places.text(text[1:])) {
-			i.control[ctlLogClosed] = 1
-		}
-		return nil, nil
-	case "hostCall":
-		return i.answer("", nil, i.hostCall(text, false))
-	case "hostUpload":
-		return i.answer("", nil, i.hostCall(text, true))
-	case "upload":
-		i.upload(text)
-		return nil, nil
-	case "hostCancel":
-		if call, err := strconv.ParseUint(text, 10, 32); err == nil {
-			i.host.HostCancel(uint32(call))
-		}
-		return nil, nil
-	case "credit":
-		a, b, _ := strings.Cut(text, "\n")
-		call, err1 := strconv.ParseUint(a, 10, 32)
-		n, err2 := strconv.ParseUint(b, 10, 32)
-		if err1 == nil && err2 == nil {
-			i.host.Credit(uint32(call), uint32(n))
-		}
-		return nil, nil
-	case "head":
-		i.host.Head(uint32(i.control[ctlStatus]), text)
-		return nil, nil
-	case "last":
-		i.host.Last(text)
-		return nil, nil
-	case "answer":
-		var o Outcome
-		i.outcome(&o, i.control[ctlResult], text)
-		i.host.Answer(&o)
-		return nil, nil
-	case "chunk":
-		i.chunks(i.bytes())
-		return nil, nil
-	case "exchange":
-		if len(args) < 3 || !args[2].IsSharedArrayBuffer() {
-			return nil, errors.New("native: bad arguments")
-		}
-		return nil, i.setExchange(args[2])
-	case "hook":
-		if i.collect {
-			collectGarbage()
-			i.collect, i.left = false, 0
-		}
-		hook := hookRejections(text, i.hook)
-		if hook == nil {
-			return nil, errors.New("native: no promise hook")
-		}
-		i.hook = hook
-		return nil, nil
-	case "holder":
-		if !takeHolder(text) {
-			return nil, errors.New("native: no holder")
-		}
-		return nil, nil
-	case "place":
-		return i.answer(i.places.op(text), nil, nil)
-	case "usage":
-		cpu, logBytes := i.host.Used()
-		u := i.Usage()
-		return i.answer(fmt.Sprintf("[%d,%d,%d]", cpu.Milliseconds(), u.Heap+u.Native, logBytes), nil, nil)
-	case "continuation":
-		if !giveContinuation(text) {
-			return nil, errors.New("native: V8 keeps nothing for the reactions of promises")
-		}
-		return nil, nil
-	case "text.decode":
-		return i.decodeText(text)
-	case "lazy":
-		if !lazyGlobals(text) {
-			return nil, errors.New("native: the globals cannot be defined")
-		}
-		if !probeSlots() {
-			return nil, errors.New("native: a context does not keep its embedder data")
-		}
+	if said, ok := words[op]; ok {
+		said(i, text)
 		return nil, nil
 	}
-	if op == "crypto" {
-		if i.runtime.crypto == nil {
-			return i.answer("", nil, &webapi.OpError{Name: "NotSupportedError", Message: "no cryptography here"})
-		}
-		reply, bytes, err := i.runtime.crypto(text, i.bytes())
-		return i.answer(reply, bytes, err)
+	if set, ok := settings[op]; ok {
+		return nil, set(i, text, args[2:])
+	}
+	if ask, ok := questions[op]; ok {
+		return ask(i, text)
 	}
 	if what, ok := strings.CutPrefix(op, "codec."); ok {
 		reply, bytes, err := i.codec(what, text)
@@ -129,6 +49,108 @@ func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 	}
 	reply, bytes, err := op1(op, text)
 	return i.answer(reply, bytes, err)
+}
+
+var errBadArguments = errors.New("native: bad arguments")
+
+// words are the ops without a reply.
+var words = map[string]func(i *Isolate, text string){
+	"log":    (*Isolate).log,
+	"upload": (*Isolate).upload,
+	"hostCancel": func(i *Isolate, text string) {
+		if call, err := strconv.ParseUint(text, 10, 32); err == nil {
+			i.host.HostCancel(uint32(call))
+		}
+	},
+	"credit": (*Isolate).credit,
+	"head":   func(i *Isolate, text string) { i.host.Head(uint32(i.control[ctlStatus]), text) },
+	"last":   func(i *Isolate, text string) { i.host.Last(text) },
+	"answer": func(i *Isolate, text string) {
+		var o Outcome
+		i.outcome(&o, i.control[ctlResult], text)
+		i.host.Answer(&o)
+	},
+	"chunk": func(i *Isolate, _ string) { i.chunks(i.bytes()) },
+}
+
+// settings are the ops by which boot.js makes a context ours. An error is an exception.
+var settings = map[string]func(i *Isolate, text string, rest []*v8.Value) error{
+	"exchange": func(i *Isolate, _ string, rest []*v8.Value) error {
+		if len(rest) < 1 || !rest[0].IsSharedArrayBuffer() {
+			return errBadArguments
+		}
+		return i.setExchange(rest[0])
+	},
+	"hook": func(i *Isolate, text string, _ []*v8.Value) error { return i.takeHook(text) },
+	"holder": func(_ *Isolate, text string, _ []*v8.Value) error {
+		return orError(takeHolder(text), "native: no holder")
+	},
+	"continuation": func(_ *Isolate, text string, _ []*v8.Value) error {
+		return orError(giveContinuation(text), "native: V8 keeps nothing for the reactions of promises")
+	},
+	"lazy": func(_ *Isolate, text string, _ []*v8.Value) error {
+		if err := orError(lazyGlobals(text), "native: the globals cannot be defined"); err != nil {
+			return err
+		}
+		return orError(probeSlots(), "native: a context does not keep its embedder data")
+	},
+}
+
+// questions are the ops with a reply that need the isolate.
+var questions = map[string]func(i *Isolate, text string) (*v8.Value, error){
+	"hostCall":   func(i *Isolate, text string) (*v8.Value, error) { return i.answer("", nil, i.hostCall(text, false)) },
+	"hostUpload": func(i *Isolate, text string) (*v8.Value, error) { return i.answer("", nil, i.hostCall(text, true)) },
+	"place":      func(i *Isolate, text string) (*v8.Value, error) { return i.answer(i.places.op(text), nil, nil) },
+	"usage": func(i *Isolate, _ string) (*v8.Value, error) {
+		cpu, logBytes := i.host.Used()
+		u := i.Usage()
+		return i.answer(fmt.Sprintf("[%d,%d,%d]", cpu.Milliseconds(), u.Heap+u.Native, logBytes), nil, nil)
+	},
+	"text.decode": (*Isolate).decodeText,
+	"crypto": func(i *Isolate, text string) (*v8.Value, error) {
+		if i.runtime.crypto == nil {
+			return i.answer("", nil, &webapi.OpError{Name: "NotSupportedError", Message: "no cryptography here"})
+		}
+		reply, bytes, err := i.runtime.crypto(text, i.bytes())
+		return i.answer(reply, bytes, err)
+	},
+}
+
+func orError(ok bool, otherwise string) error {
+	if !ok {
+		return errors.New(otherwise)
+	}
+	return nil
+}
+
+func (i *Isolate) log(text string) {
+	if text != "" && !i.host.Log(int(text[0]-'0'), i.places.text(text[1:])) {
+		i.control[ctlLogClosed] = 1
+	}
+}
+
+// credit takes "number\nbytes".
+func (i *Isolate) credit(text string) {
+	a, b, _ := strings.Cut(text, "\n")
+	call, err1 := strconv.ParseUint(a, 10, 32)
+	n, err2 := strconv.ParseUint(b, 10, 32)
+	if err1 == nil && err2 == nil {
+		i.host.Credit(uint32(call), uint32(n))
+	}
+}
+
+// takeHook makes the function that the global object has under name the promise hook.
+func (i *Isolate) takeHook(name string) error {
+	if i.collect {
+		collectGarbage()
+		i.collect, i.left = false, 0
+	}
+	hook := hookRejections(name, i.hook)
+	if hook == nil {
+		return errors.New("native: no promise hook")
+	}
+	i.hook = hook
+	return nil
 }
 
 // maxChunk is wire.ChunkSize.
@@ -173,12 +195,12 @@ func (i *Isolate) upload(text string) {
 func (i *Isolate) hostCall(text string, streams bool) error {
 	id, rest, ok := strings.Cut(text, "\n")
 	if !ok {
-		return errors.New("native: bad arguments")
+		return errBadArguments
 	}
 	method, args, _ := strings.Cut(rest, "\n")
 	call, err := strconv.ParseUint(id, 10, 32)
 	if err != nil {
-		return errors.New("native: bad arguments")
+		return errBadArguments
 	}
 	return i.host.HostCall(uint32(call), method, args, i.bytes(), streams)
 }
