@@ -23,6 +23,7 @@ import (
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/httpapi/bodies"
@@ -86,6 +87,8 @@ type Config struct {
 	Sealer Sealer
 	// Storage counts what the API stores, and says which tenants may store no more; nil: none.
 	Storage *storage.Meter
+	// KV judges what is written to kv; scripts write by the same one. nil: the defaults.
+	KV *kv.Quota
 	// MaxScripts is how many scripts a tenant may have whose plan names no max_scripts; 0 means 10,000.
 	MaxScripts int64
 	// Secrets returns what is masked in a tenant's inputs and events; nil masks credentials by their names only.
@@ -188,6 +191,9 @@ func New(cfg Config) (*API, error) {
 	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, 30*time.Second)
 	cfg.Version = cmp.Or(cfg.Version, "dev")
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	if cfg.KV == nil {
+		cfg.KV = kv.NewQuota(kv.Config{})
+	}
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}
 	}

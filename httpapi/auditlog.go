@@ -30,7 +30,7 @@ type auditListIn struct {
 	ListQuery
 	Action     string `query:"action" maxLength:"100"`
 	ObjectType string `query:"object_type" maxLength:"50"`
-	ObjectID   string `query:"object_id" maxLength:"255"`
+	ObjectID   string `query:"object_id" maxLength:"512"`
 	TenantID   string `query:"tenant_id" maxLength:"64" doc:"The operator's, without X-Tenant: changes of that tenant, which may be deleted."`
 }
 

@@ -79,7 +79,7 @@ func samples() map[string]map[string]any {
 			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
 		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "scripts": []any{}},
 		"event-publish": {"type": "x.y", "data": 1, "id": "i", "deliver_at": "2026-12-01T00:00:00Z"}, "execution-create": {"input": 1}, "execution-replay": {"version": 1},
-		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v"},
+		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v"}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},
 	}
 }
 

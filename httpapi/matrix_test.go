@@ -71,6 +71,7 @@ func fillTenant(t *testing.T, n *node, c caller) objects {
 	o["api-keys"] = c.post("/api/v1/api-keys", map[string]any{"name": "spare", "role": "viewer"}).is(201).str("id")
 	o["organizations"] = c.post("/api/v1/organizations", map[string]any{"name": "second"}).is(201).str("id")
 	o["users"] = jsonNumber(c.post("/api/v1/users", map[string]any{"name": "u", "email": "u@example.org", "role": "viewer"}).is(201).json()["id"])
+	c.do("PUT", "/api/v1/kv/cart%2F1", map[string]any{"value": 1}).is(204)
 	c.do("PUT", "/api/v1/secrets/TOKEN", map[string]any{"value": "s3cret"}).is(204)
 	var letter string
 	require.NoError(t, n.pool.QueryRow(t.Context(), `INSERT INTO script_event_dead_letters (script_id, tenant_id, event_type, event_data, error)
@@ -93,6 +94,7 @@ func (o objects) fill(path, slug string) string {
 	}
 	path = strings.Replace(path, "{version}", "1", 1)
 	path = strings.Replace(path, "{tenant}", slug, 1)
+	path = strings.Replace(path, "{key}", "cart%2F1", 1)
 	if strings.Contains(path, "/secrets/") {
 		return strings.Replace(path, "{name}", "TOKEN", 1)
 	}
@@ -109,7 +111,7 @@ func bodies() map[string]any {
 		"script-create": map[string]any{"name": "n", "type": "oneoff", "source": runSource}, "script-update": map[string]any{},
 		"version-restore": map[string]any{}, "script-import": map[string]any{"format": "jsruntime.export.v1", "scripts": []any{}},
 		"event-publish": map[string]any{"type": "x.y", "data": 1}, "execution-create": map[string]any{}, "script-invoke": map[string]any{},
-		"execution-replay": map[string]any{}, "dead-letter-retry-many": map[string]any{}, "secret-put": map[string]any{"value": "v"},
+		"execution-replay": map[string]any{}, "dead-letter-retry-many": map[string]any{}, "secret-put": map[string]any{"value": "v"}, "kv-put": map[string]any{"value": 1},
 	}
 }
 
@@ -124,7 +126,7 @@ func withQuery(id, path string) string {
 func allowed(role, permission string) bool {
 	roles := map[string][]string{
 		"public": {"viewer", "developer", "admin"}, "known": {"viewer", "developer", "admin"}, "manage": {"admin"}, "read": {"viewer", "developer", "admin"}, "write": {"developer", "admin"},
-		"execute": {"developer", "admin"}, "admin": {"admin"}, "operate": {},
+		"execute": {"developer", "admin"}, "inspect": {"developer", "admin"}, "admin": {"admin"}, "operate": {},
 	}
 	return slices.Contains(roles[permission], role)
 }
@@ -144,7 +146,7 @@ func permissions() map[string]string {
 		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",
 		"dead-letter-list": "read", "dead-letter-get": "read", "dead-letter-delete": "admin", "dead-letter-retry": "execute", "dead-letter-retry-many": "execute",
-		"secret-list": "read", "secret-put": "write", "secret-delete": "admin", "usage": "read", "refusal-list": "read", "log-tail": "read",
+		"kv-list": "inspect", "kv-get": "inspect", "kv-put": "write", "kv-delete": "write", "secret-list": "read", "secret-put": "write", "secret-delete": "admin", "usage": "read", "refusal-list": "read", "log-tail": "read",
 	}
 }
 

@@ -30,6 +30,7 @@ type position struct {
 	at     time.Time
 	id     uuid.UUID
 	number int64
+	text   string // of lists that are ordered by a text; its row is the last one before the page
 }
 
 // firstPosition is before every row.
@@ -60,11 +61,12 @@ func (c cursors) code(body []byte, bind []string) []byte {
 }
 
 func (c cursors) encode(p position, bind []string) *string {
-	body := make([]byte, cursorBody, cursorBody+cursorCode)
+	body := make([]byte, cursorBody, cursorBody+len(p.text)+cursorCode)
 	body[0] = cursorVersion
 	binary.BigEndian.PutUint64(body[1:], uint64(p.at.UnixMicro()))
 	copy(body[9:], p.id[:])
 	binary.BigEndian.PutUint64(body[25:], uint64(p.number))
+	body = append(body, p.text...)
 	s := base64.RawURLEncoding.EncodeToString(append(body, c.code(body, bind)...))
 	return &s
 }
@@ -74,11 +76,12 @@ func (c cursors) decode(s string, bind []string) (position, error) {
 		return firstPosition(), nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) != cursorBody+cursorCode || b[0] != cursorVersion || !hmac.Equal(b[cursorBody:], c.code(b[:cursorBody], bind)) {
+	body := max(len(b)-cursorCode, 0)
+	if err != nil || body < cursorBody || b[0] != cursorVersion || !hmac.Equal(b[body:], c.code(b[:body], bind)) {
 		return position{}, newProblem(http.StatusBadRequest, "invalid_cursor", "query.cursor: not a cursor of this list with these filters.",
 			ProblemError{Location: "query.cursor", Message: "not a cursor of this list with these filters"})
 	}
-	p := position{at: time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC(), number: int64(binary.BigEndian.Uint64(b[25:]))}
+	p := position{at: time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC(), number: int64(binary.BigEndian.Uint64(b[25:])), text: string(b[cursorBody:body])}
 	copy(p.id[:], b[9:25])
 	return p, nil
 }

@@ -33,6 +33,7 @@ const (
 	public  permission = "public"  // anyone, to sign in
 	known   permission = "known"   // any valid key, with or without a tenant
 	read    permission = "read"    // viewer, developer, admin
+	inspect permission = "inspect" // developer, admin; changes nothing
 	write   permission = "write"   // developer, admin
 	execute permission = "execute" // developer, admin
 	admin   permission = "admin"   // admin
@@ -47,7 +48,7 @@ func (p permission) allows(r Role) bool {
 		return true
 	case read:
 		return r == RoleViewer || r == RoleDeveloper || r == RoleAdmin || r == RoleSuperadmin
-	case write, execute:
+	case inspect, write, execute:
 		return r == RoleDeveloper || r == RoleAdmin || r == RoleSuperadmin
 	case admin, manage:
 		return r == RoleAdmin || r == RoleSuperadmin

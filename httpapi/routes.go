@@ -97,6 +97,12 @@ func (a *API) routes(r *router) {
 	put(r, "/secrets/{name}", write, "secret-put", "Set a secret", a.secretPut, secretBody)
 	del(r, "/secrets/{name}", admin, "secret-delete", "Delete a secret", a.secretDelete)
 
+	r.tag("kv", "Keys and values of scripts.")
+	list(r, "/kv", inspect, "kv-list", "List keys, in their own order", a.kvList)
+	get(r, "/kv/{key}", inspect, "kv-get", "Get a key's value", a.kvGet)
+	put(r, "/kv/{key}", write, "kv-put", "Set a key", a.kvPut)
+	del(r, "/kv/{key}", write, "kv-delete", "Delete a key", a.kvDelete)
+
 	r.tag("Usage", "What was used.")
 	get(r, "/usage", read, "usage", "Usage per day and script", a.usage)
 	list(r, "/refusals", read, "refusal-list", "List requests that were refused, by script, reason and minute", a.refusalList)
@@ -256,7 +262,7 @@ func describePermission(p permission) string {
 		return "the role admin"
 	case manage:
 		return "the role admin, or a superadmin key"
-	case write, execute:
+	case inspect, write, execute:
 		return "the role developer or admin"
 	default:
 		return "any key of the tenant"

@@ -313,7 +313,7 @@ func noSession() *Problem { return unauthorized("This request has no session: it
 // scopes are the permissions of a role.
 func (r Role) scopes() []string {
 	scopes := []string{}
-	for _, p := range []permission{read, write, execute, admin, operate} {
+	for _, p := range []permission{read, inspect, write, execute, admin, operate} {
 		if p.allows(r) {
 			scopes = append(scopes, string(p))
 		}

@@ -69,7 +69,7 @@ func TestSession(t *testing.T) {
 	b := n.signedIn(a)
 	s := b.get("/api/v1/session").is(200).json()
 	require.Equal(t, "admin", s["role"])
-	require.Equal(t, []any{"read", "write", "execute", "admin"}, s["scopes"])
+	require.Equal(t, []any{"read", "inspect", "write", "execute", "admin"}, s["scopes"])
 	require.Equal(t, "acme", s["tenant"].(map[string]any)["slug"])
 	expires, err := time.Parse(time.RFC3339, s["expires_at"].(string))
 	require.NoError(t, err)

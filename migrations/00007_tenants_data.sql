@@ -8,7 +8,8 @@ CREATE TABLE script_kv (
     tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
     key VARCHAR(512) COLLATE "C" NOT NULL,
     value TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL CONSTRAINT ck_script_kv_size CHECK (size_bytes >= 0),
+    metadata TEXT, -- JSON text of the key's writer, which lists show; NULL: none
+    size_bytes INTEGER NOT NULL CONSTRAINT ck_script_kv_size CHECK (size_bytes >= 0), -- of value and metadata
     expires_at TIMESTAMP WITH TIME ZONE,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
     PRIMARY KEY (tenant_id, key)
@@ -54,7 +55,7 @@ CREATE TABLE audit_log (
     actor_role VARCHAR(50) NOT NULL,
     action VARCHAR(100) NOT NULL,
     object_type VARCHAR(50) NOT NULL,
-    object_id VARCHAR(255) NOT NULL,
+    object_id VARCHAR(512) NOT NULL,
     before JSONB,
     after JSONB,
     request_id VARCHAR(64),

@@ -234,6 +234,7 @@ type ScriptKv struct {
 	TenantID  uuid.UUID
 	Key       string
 	Value     string
+	Metadata  *string
 	SizeBytes int32
 	ExpiresAt *time.Time
 	UpdatedAt time.Time

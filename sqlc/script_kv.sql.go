@@ -42,7 +42,7 @@ func (q *Queries) KVDelete(ctx context.Context, arg KVDeleteParams) (bool, error
 
 const kVGet = `-- name: KVGet :one
 
-SELECT value, expires_at FROM script_kv
+SELECT value, metadata, expires_at, updated_at, size_bytes FROM script_kv
 WHERE tenant_id = $1 AND key = $2 AND (expires_at IS NULL OR expires_at > now())
 `
 
@@ -53,14 +53,23 @@ type KVGetParams struct {
 
 type KVGetRow struct {
 	Value     string
+	Metadata  *string
 	ExpiresAt *time.Time
+	UpdatedAt time.Time
+	SizeBytes int32
 }
 
 // A key past its expires_at is absent for every reader and writer; the sweep only takes away the row.
 func (q *Queries) KVGet(ctx context.Context, arg KVGetParams) (KVGetRow, error) {
 	row := q.db.QueryRow(ctx, kVGet, arg.TenantID, arg.Key)
 	var i KVGetRow
-	err := row.Scan(&i.Value, &i.ExpiresAt)
+	err := row.Scan(
+		&i.Value,
+		&i.Metadata,
+		&i.ExpiresAt,
+		&i.UpdatedAt,
+		&i.SizeBytes,
+	)
 	return i, err
 }
 
@@ -70,7 +79,9 @@ SELECT $1::uuid, $2::text, ($3::float8)::text, length(($3::float8)::text), now()
 WHERE ($5::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $6::uuid AND e.lease_token = $5::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = CASE WHEN kv.expires_at <= now() THEN excluded.value ELSE (kv.value::float8 + $3::float8)::text END,
-    size_bytes = CASE WHEN kv.expires_at <= now() THEN excluded.size_bytes ELSE length((kv.value::float8 + $3::float8)::text) END,
+    metadata = CASE WHEN kv.expires_at <= now() THEN NULL ELSE kv.metadata END,
+    size_bytes = CASE WHEN kv.expires_at <= now() THEN excluded.size_bytes
+        ELSE length((kv.value::float8 + $3::float8)::text) + COALESCE(octet_length(kv.metadata), 0) END,
     expires_at = CASE WHEN kv.expires_at <= now() THEN excluded.expires_at ELSE kv.expires_at END,
     updated_at = now()
 WHERE kv.expires_at <= now() OR kv.value ~ '^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$'
@@ -103,7 +114,7 @@ func (q *Queries) KVIncrement(ctx context.Context, arg KVIncrementParams) (strin
 }
 
 const kVList = `-- name: KVList :many
-SELECT key, expires_at FROM script_kv
+SELECT key, metadata, expires_at, updated_at, size_bytes FROM script_kv
 WHERE tenant_id = $1 AND key > $2::text AND key >= $3::text AND key < $3::text || chr(1114111)
     AND (expires_at IS NULL OR expires_at > now())
 ORDER BY key
@@ -119,7 +130,10 @@ type KVListParams struct {
 
 type KVListRow struct {
 	Key       string
+	Metadata  *string
 	ExpiresAt *time.Time
+	UpdatedAt time.Time
+	SizeBytes int32
 }
 
 // The upper bound is what lets the primary key end the scan; U+10FFFF is in no key.
@@ -137,7 +151,13 @@ func (q *Queries) KVList(ctx context.Context, arg KVListParams) ([]KVListRow, er
 	items := []KVListRow{}
 	for rows.Next() {
 		var i KVListRow
-		if err := rows.Scan(&i.Key, &i.ExpiresAt); err != nil {
+		if err := rows.Scan(
+			&i.Key,
+			&i.Metadata,
+			&i.ExpiresAt,
+			&i.UpdatedAt,
+			&i.SizeBytes,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -149,17 +169,18 @@ func (q *Queries) KVList(ctx context.Context, arg KVListParams) ([]KVListRow, er
 }
 
 const kVPut = `-- name: KVPut :execrows
-INSERT INTO script_kv (tenant_id, key, value, size_bytes, expires_at)
-SELECT $1::uuid, $2::text, $3::text, $4::integer, now() + make_interval(secs => $5::float8)
-WHERE ($6::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $7::uuid AND e.lease_token = $6::uuid))
+INSERT INTO script_kv (tenant_id, key, value, metadata, size_bytes, expires_at)
+SELECT $1::uuid, $2::text, $3::text, $4::text, $5::integer, now() + make_interval(secs => $6::float8)
+WHERE ($7::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $8::uuid AND e.lease_token = $7::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
-SET value = excluded.value, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
+SET value = excluded.value, metadata = excluded.metadata, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
 `
 
 type KVPutParams struct {
 	TenantID    uuid.UUID
 	Key         string
 	Value       string
+	Metadata    *string
 	SizeBytes   int32
 	TtlSeconds  *float64
 	Lease       *uuid.UUID
@@ -174,6 +195,7 @@ func (q *Queries) KVPut(ctx context.Context, arg KVPutParams) (int64, error) {
 		arg.TenantID,
 		arg.Key,
 		arg.Value,
+		arg.Metadata,
 		arg.SizeBytes,
 		arg.TtlSeconds,
 		arg.Lease,
@@ -186,14 +208,15 @@ func (q *Queries) KVPut(ctx context.Context, arg KVPutParams) (int64, error) {
 }
 
 const kVSwap = `-- name: KVSwap :execrows
-UPDATE script_kv kv SET value = $1::text, size_bytes = $2::integer, updated_at = now(),
-    expires_at = now() + make_interval(secs => $3::float8)
-WHERE kv.tenant_id = $4 AND kv.key = $5 AND kv.value = $6::text AND (kv.expires_at IS NULL OR kv.expires_at > now())
-    AND ($7::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $8::uuid AND e.lease_token = $7::uuid))
+UPDATE script_kv kv SET value = $1::text, metadata = $2::text, size_bytes = $3::integer, updated_at = now(),
+    expires_at = now() + make_interval(secs => $4::float8)
+WHERE kv.tenant_id = $5 AND kv.key = $6 AND kv.value = $7::text AND (kv.expires_at IS NULL OR kv.expires_at > now())
+    AND ($8::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $9::uuid AND e.lease_token = $8::uuid))
 `
 
 type KVSwapParams struct {
 	Value       string
+	Metadata    *string
 	SizeBytes   int32
 	TtlSeconds  *float64
 	TenantID    uuid.UUID
@@ -207,6 +230,7 @@ type KVSwapParams struct {
 func (q *Queries) KVSwap(ctx context.Context, arg KVSwapParams) (int64, error) {
 	result, err := q.db.Exec(ctx, kVSwap,
 		arg.Value,
+		arg.Metadata,
 		arg.SizeBytes,
 		arg.TtlSeconds,
 		arg.TenantID,
@@ -222,11 +246,11 @@ func (q *Queries) KVSwap(ctx context.Context, arg KVSwapParams) (int64, error) {
 }
 
 const kVSwapNull = `-- name: KVSwapNull :execrows
-INSERT INTO script_kv AS kv (tenant_id, key, value, size_bytes, expires_at)
-SELECT $1::uuid, $2::text, $3::text, $4::integer, now() + make_interval(secs => $5::float8)
-WHERE ($6::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $7::uuid AND e.lease_token = $6::uuid))
+INSERT INTO script_kv AS kv (tenant_id, key, value, metadata, size_bytes, expires_at)
+SELECT $1::uuid, $2::text, $3::text, $4::text, $5::integer, now() + make_interval(secs => $6::float8)
+WHERE ($7::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $8::uuid AND e.lease_token = $7::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
-SET value = excluded.value, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
+SET value = excluded.value, metadata = excluded.metadata, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
 WHERE kv.value = 'null' OR kv.expires_at <= now()
 `
 
@@ -234,6 +258,7 @@ type KVSwapNullParams struct {
 	TenantID    uuid.UUID
 	Key         string
 	Value       string
+	Metadata    *string
 	SizeBytes   int32
 	TtlSeconds  *float64
 	Lease       *uuid.UUID
@@ -246,6 +271,7 @@ func (q *Queries) KVSwapNull(ctx context.Context, arg KVSwapNullParams) (int64, 
 		arg.TenantID,
 		arg.Key,
 		arg.Value,
+		arg.Metadata,
 		arg.SizeBytes,
 		arg.TtlSeconds,
 		arg.Lease,

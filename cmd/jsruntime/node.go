@@ -23,6 +23,7 @@ import (
 	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/logtail"
 	"example.com/jsruntime/engine/redact"
@@ -76,6 +77,7 @@ type node struct {
 	catalog       *catalog.Catalog
 	tenants       *tenantLimits
 	storage       *storage.Meter
+	kv            *kv.Quota
 	ledger        *ledger.Ledger
 	secrets       *host.Secrets
 	members       *cluster.Members
@@ -310,8 +312,9 @@ func (n *node) buildEngine(context.Context) (err error) {
 	if n.secrets, err = host.NewSecrets(n.db, n.keepSecret); err != nil {
 		return fmt.Errorf("JSRUNTIME_SECRET_KEY: %w", err)
 	}
+	n.kv = kv.NewQuota(kv.Config{MaxBytes: n.cfg.MaxKV})
 	n.host, err = host.New(host.Config{
-		DB: n.hostDB, Storage: n.storage, MaxKVBytes: n.cfg.MaxKV, Log: n.log, Scripts: host.FromCatalog(n.catalog), Recorder: n.ledger,
+		DB: n.hostDB, Storage: n.storage, KV: n.kv, Log: n.log, Scripts: host.FromCatalog(n.catalog), Recorder: n.ledger,
 		Execute: n.execute, Members: n.members, Wake: n.wakeScheduler, FetchAllow: n.cfg.FetchAllow, FetchDeny: n.cfg.FetchDeny,
 		FetchRefuse: []string{n.public.Addr().String(), n.operators.Addr().String(), databaseHost(n.db)},
 	})
@@ -376,7 +379,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 	n.api, err = httpapi.New(httpapi.Config{
 		Pool: n.db, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
 		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine,
-		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
+		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
 		TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
 		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,

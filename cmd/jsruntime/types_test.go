@@ -110,13 +110,14 @@ func TestTypesAreTrue(t *testing.T) {
 	calls := got["calls"].(map[string]any)
 	require.Equal(t, true, calls["first"], calls)
 	require.Equal(t, []any{"every:a", true, true, 42.0}, []any{calls["name"], calls["expires"], calls["deleted"], calls["doubled"]})
-	for _, name := range []string{"kv", "events", "scripts", "log", "Published"} {
+	require.Equal(t, []any{"a", "a"}, []any{calls["tag"], calls["listed"]})
+	for _, name := range []string{"kv", "events", "scripts", "log", "Published", "KVEntry"} {
 		same(name, calls[name])
 	}
 	list := calls["KVList"].(map[string]any)
 	list["cursor"] = "string" // only where the list goes on
 	same("KVList", list)
-	require.ElementsMatch(t, []string{"name", "expiration"}, keys(calls["keys"]))
+	require.ElementsMatch(t, []string{"name", "expiration", "metadata"}, keys(calls["keys"]))
 	exported := keys(calls["jsruntime"])
 	var values []string
 	for _, m := range regexp.MustCompile(`(?m)^  export (?:const|class) (\w+)`).FindAllStringSubmatch(declarations, -1) {
@@ -124,7 +125,7 @@ func TestTypesAreTrue(t *testing.T) {
 	}
 	exported = slices.DeleteFunc(exported, func(name string) bool { return name == "default" || name == "__esModule" })
 	require.ElementsMatch(t, values, exported)
-	for name, call := range map[string]string{"KVPutOptions": "KVPutOptions", "KVIncrementOptions": "KVPutOptions", "KVListOptions": "KVListOptions", "PublishOptions": "PublishOptions"} {
+	for name, call := range map[string]string{"KVPutOptions": "KVPutOptions", "KVIncrementOptions": "KVIncrementOptions", "KVListOptions": "KVListOptions", "PublishOptions": "PublishOptions"} {
 		_, known, ok := strings.Cut(calls[name].(string), "nope is not an option (")
 		require.True(t, ok, calls[name])
 		require.ElementsMatch(t, slices.Collect(maps.Keys(types[call])), strings.Split(strings.TrimSuffix(known, ")"), ", "), name)

@@ -21,6 +21,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/sqlc"
 )
@@ -82,13 +83,10 @@ type Config struct {
 	// Product is the beginning of the User-Agent that fetch sends; empty means "jsruntime".
 	Product string
 
-	// MaxKVValueBytes bounds a kv value's JSON text; 0 means 64 KiB.
-	MaxKVValueBytes int
+	// KV judges what is written to kv; the API writes by the same one. nil: the defaults.
+	KV *kv.Quota
 	// Storage counts what scripts store, and says which tenants may publish no further events. nil: none.
 	Storage *storage.Meter
-	// MaxKVBytes bounds the keys and values of a tenant whose plan names no max_kv_bytes; 0 means 256 MiB. A tenant that
-	// writes through several nodes at once can exceed it by what they write within kvUsageAge.
-	MaxKVBytes int64
 
 	// MaxEventBytes bounds the JSON text of an event's data, beside the script's max_request_body_bytes; 0 means the default of max_request_body_bytes, as
 	// for POST /events.
@@ -111,7 +109,6 @@ type Host struct {
 	guard   *guard
 	pools   *pools
 	fetches *slots
-	usage   *usageCache
 	chains  *chains
 }
 
@@ -123,11 +120,12 @@ func New(cfg Config) (*Host, error) {
 	cfg.MaxFetches = cmp.Or(cfg.MaxFetches, 32)
 	cfg.MaxTenantPools = cmp.Or(cfg.MaxTenantPools, 1024)
 	cfg.Product = cmp.Or(cfg.Product, "jsruntime")
-	cfg.MaxKVValueBytes = cmp.Or(cfg.MaxKVValueBytes, 64<<10)
-	cfg.MaxKVBytes = cmp.Or(cfg.MaxKVBytes, 256<<20)
 	cfg.MaxEventBytes = cmp.Or(cfg.MaxEventBytes, int(engine.DefaultLimits().MaxRequestBodyBytes))
 	if cfg.FetchPorts == nil {
 		cfg.FetchPorts = []uint16{80, 443}
+	}
+	if cfg.KV == nil {
+		cfg.KV = kv.NewQuota(kv.Config{})
 	}
 	if cfg.Members == nil {
 		cfg.Members = new(cluster.Members)
@@ -137,8 +135,8 @@ func New(cfg Config) (*Host, error) {
 		return nil, errors.New("DB: required")
 	case cfg.Execute != nil && (cfg.Scripts == nil || cfg.Recorder == nil):
 		return nil, errors.New("Execute: needs Scripts and Recorder")
-	case cfg.FetchTimeout < 0, cfg.MaxFetchBytes < 0, cfg.MaxFetches < 0, cfg.MaxTenantPools < 0, cfg.MaxKVValueBytes < 0, cfg.MaxKVBytes < 0, cfg.MaxEventBytes < 0:
-		return nil, errors.New("FetchTimeout, MaxFetchBytes, MaxFetches, MaxTenantPools, MaxKVValueBytes, MaxKVBytes, MaxEventBytes: must not be negative")
+	case cfg.FetchTimeout < 0, cfg.MaxFetchBytes < 0, cfg.MaxFetches < 0, cfg.MaxTenantPools < 0, cfg.MaxEventBytes < 0:
+		return nil, errors.New("FetchTimeout, MaxFetchBytes, MaxFetches, MaxTenantPools, MaxEventBytes: must not be negative")
 	}
 	g, err := newGuard(&cfg)
 	if err != nil {
@@ -150,7 +148,6 @@ func New(cfg Config) (*Host, error) {
 		rates:   newRates(cfg.Members.Count),
 		guard:   g,
 		fetches: newSlots(cfg.MaxFetches),
-		usage:   newUsageCache(),
 		chains:  newChains(),
 	}
 	h.pools = newPools(&cfg, g)
@@ -174,7 +171,7 @@ func (h *Host) Run(ctx context.Context) error {
 		case now := <-idle.C:
 			h.pools.closeIdle(now)
 			h.rates.prune(now)
-			h.usage.prune(now)
+			h.cfg.KV.Prune(now)
 			h.guard.refresh(ctx)
 		}
 	}

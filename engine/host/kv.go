@@ -8,39 +8,29 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/jsruntime/engine"
-	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/sqlc"
 )
 
 const (
-	maxKVKeyBytes = 512 // script_kv.key
-	maxKVListKeys = 1000
-	kvListKeys    = 100
-	// maxKVTTL is ten years: far enough for a script, near enough that now() plus it is a timestamp.
-	maxKVTTL = 10 * 365 * 24 * 3600
-
 	kvSweepEvery = 10 * time.Second
 	// kvSweepRows keeps one sweep's transaction short.
 	kvSweepRows = 1000
-	// kvUsageAge is how old a tenant's usage may be when a put is judged by it.
-	kvUsageAge = 10 * time.Second
 )
 
 var kvMethods = []method{
-	{"kv.get", (*Host).kvGet},                     // {key} → {present, value, expiration}
-	{"kv.put", (*Host).kvPut},                     // {key, value, expirationTtl} → {}
+	{"kv.get", (*Host).kvGet},                     // {key} → {present, value, expiration, metadata}
+	{"kv.put", (*Host).kvPut},                     // {key, value, expirationTtl, metadata} → {}
 	{"kv.delete", (*Host).kvDelete},               // {key} → {deleted}
-	{"kv.list", (*Host).kvList},                   // {prefix, limit, cursor} → {keys: [{name, expiration}, …], cursor, complete}
-	{"kv.compareAndSet", (*Host).kvCompareAndSet}, // {key, expected, value, expirationTtl} → {written}
+	{"kv.list", (*Host).kvList},                   // {prefix, limit, cursor} → {keys: [{name, expiration, metadata}, …], cursor, complete}
+	{"kv.compareAndSet", (*Host).kvCompareAndSet}, // {key, expected, value, expirationTtl, metadata} → {written}
 	{"kv.increment", (*Host).kvIncrement},         // {key, delta, expirationTtl} → {value}
 }
 
@@ -48,6 +38,7 @@ type kvGetReply struct {
 	Present    bool            `json:"present"`
 	Value      json.RawMessage `json:"value"`
 	Expiration *int64          `json:"expiration"`
+	Metadata   json.RawMessage `json:"metadata,omitempty"`
 }
 
 func (h *Host) kvGet(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
@@ -57,8 +48,8 @@ func (h *Host) kvGet(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
-	if err := checkKey(call.Method, args.Key); err != nil {
-		return nil, err
+	if err := kv.CheckKey("key", args.Key); err != nil {
+		return nil, ofKV(call.Method, err)
 	}
 	row, err := h.queries.KVGet(ctx, sqlc.KVGetParams{TenantID: call.Invocation.Script.TenantID, Key: args.Key})
 	switch {
@@ -67,7 +58,7 @@ func (h *Host) kvGet(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	case err != nil:
 		return nil, fmt.Errorf("kv get: %w", err)
 	}
-	return reply(kvGetReply{Present: true, Value: json.RawMessage(row.Value), Expiration: unix(row.ExpiresAt)})
+	return reply(kvGetReply{Present: true, Value: json.RawMessage(row.Value), Expiration: unix(row.ExpiresAt), Metadata: rawText(row.Metadata)})
 }
 
 // kvWrite is what the calls that write a value take.
@@ -75,29 +66,50 @@ type kvWrite struct {
 	Key           string          `json:"key"`
 	Value         json.RawMessage `json:"value"`
 	ExpirationTTL float64         `json:"expirationTtl"`
+	Metadata      json.RawMessage `json:"metadata"`
+}
+
+// size is what the write adds to the row's size_bytes.
+func (w *kvWrite) size() int { return len(w.Value) + len(w.Metadata) }
+
+// metadata is the column; nil where the write names none, or null.
+func (w *kvWrite) metadata() *string {
+	if len(w.Metadata) == 0 {
+		return nil
+	}
+	s := string(w.Metadata)
+	return &s
 }
 
 // admitWrite checks a write, makes room for it in the tenant's quota, and returns its time to live in seconds, nil for ever.
 func (h *Host) admitWrite(ctx context.Context, call *engine.HostCall, w *kvWrite) (ttl *float64, err error) {
-	if err := checkKey(call.Method, w.Key); err != nil {
-		return nil, err
+	if string(w.Metadata) == "null" {
+		w.Metadata = nil
 	}
-	if len(w.Value) == 0 {
-		return nil, typeError(call.Method, "value is missing")
-	}
-	if ttl, err = checkTTL(call.Method, w.ExpirationTTL); err != nil {
-		return nil, err
-	}
-	if len(w.Value) > h.cfg.MaxKVValueBytes {
-		return nil, &engine.HostError{
-			Name: "RangeError", Code: "kv_value_too_large",
-			Message: fmt.Sprintf("%s: the value is %d bytes of JSON, the limit of a kv value is %d bytes", call.Method, len(w.Value), h.cfg.MaxKVValueBytes),
+	if err = kv.CheckKey("key", w.Key); err == nil {
+		if ttl, err = kv.CheckTTL("expirationTtl", w.ExpirationTTL); err == nil {
+			err = h.cfg.KV.CheckValue(w.Value, w.Metadata)
 		}
 	}
-	if err := text.CheckJSON(w.Value); err != nil {
-		return nil, typeError(call.Method, "value "+err.Error())
+	if err == nil {
+		err = h.cfg.KV.Reserve(ctx, h.queries, call.Invocation.Script.TenantID, int64(len(w.Key)+w.size()))
 	}
-	return ttl, h.reserveKV(ctx, call.Method, call.Invocation.Script.TenantID, int64(len(w.Key)+len(w.Value)))
+	return ttl, ofKV(call.Method, err)
+}
+
+// ofKV is a fault of package kv as scripts see it.
+func ofKV(method string, err error) error {
+	var fault *kv.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	switch fault.Kind {
+	case kv.TooLarge:
+		return &engine.HostError{Name: "RangeError", Code: "kv_value_too_large", Message: method + ": " + fault.Error()}
+	case kv.OverQuota:
+		return &engine.HostError{Name: "QuotaExceededError", Code: "storage_quota", Message: method + ": " + fault.Error()}
+	}
+	return typeError(method, fault.Error())
 }
 
 func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
@@ -111,8 +123,8 @@ func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	}
 	lease, execution := leaseOf(call)
 	written, err := h.queries.KVPut(ctx, sqlc.KVPutParams{
-		TenantID: call.Invocation.Script.TenantID, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl,
-		Lease: lease, ExecutionID: execution,
+		TenantID: call.Invocation.Script.TenantID, Key: args.Key, Value: string(args.Value), SizeBytes: int32(args.size()), TtlSeconds: ttl,
+		Metadata: args.metadata(), Lease: lease, ExecutionID: execution,
 	})
 	switch {
 	case err != nil:
@@ -137,8 +149,8 @@ func (h *Host) kvCompareAndSet(ctx context.Context, call *engine.HostCall) (*eng
 		return nil, err
 	}
 	swap := sqlc.KVSwapParams{
-		TenantID: call.Invocation.Script.TenantID, Key: args.Key, Value: string(args.Value), SizeBytes: int32(len(args.Value)), TtlSeconds: ttl,
-		Expected: string(args.Expected),
+		TenantID: call.Invocation.Script.TenantID, Key: args.Key, Value: string(args.Value), SizeBytes: int32(args.size()), TtlSeconds: ttl,
+		Expected: string(args.Expected), Metadata: args.metadata(),
 	}
 	swap.Lease, swap.ExecutionID = leaseOf(call)
 	var written int64
@@ -147,7 +159,8 @@ func (h *Host) kvCompareAndSet(ctx context.Context, call *engine.HostCall) (*eng
 		return nil, typeError(call.Method, "expected is missing")
 	case "null":
 		written, err = h.queries.KVSwapNull(ctx, sqlc.KVSwapNullParams{
-			TenantID: swap.TenantID, Key: swap.Key, Value: swap.Value, SizeBytes: swap.SizeBytes, TtlSeconds: ttl, Lease: swap.Lease, ExecutionID: swap.ExecutionID,
+			TenantID: swap.TenantID, Key: swap.Key, Value: swap.Value, SizeBytes: swap.SizeBytes, TtlSeconds: ttl, Metadata: swap.Metadata,
+			Lease: swap.Lease, ExecutionID: swap.ExecutionID,
 		})
 	default:
 		written, err = h.queries.KVSwap(ctx, swap)
@@ -170,8 +183,8 @@ func (h *Host) kvDelete(ctx context.Context, call *engine.HostCall) (*engine.Hos
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
-	if err := checkKey(call.Method, args.Key); err != nil {
-		return nil, err
+	if err := kv.CheckKey("key", args.Key); err != nil {
+		return nil, ofKV(call.Method, err)
 	}
 	tenant := call.Invocation.Script.TenantID
 	lease, execution := leaseOf(call)
@@ -199,8 +212,9 @@ type kvListReply struct {
 }
 
 type kvListKey struct {
-	Name       string `json:"name"`
-	Expiration *int64 `json:"expiration"`
+	Name       string          `json:"name"`
+	Expiration *int64          `json:"expiration"`
+	Metadata   json.RawMessage `json:"metadata,omitempty"`
 }
 
 func (h *Host) kvList(ctx context.Context, call *engine.HostCall) (*engine.HostReply, error) {
@@ -213,18 +227,18 @@ func (h *Host) kvList(ctx context.Context, call *engine.HostCall) (*engine.HostR
 		return nil, err
 	}
 	if args.Prefix != "" {
-		if detail := keyFault(args.Prefix); detail != "" {
-			return nil, typeError(call.Method, "prefix "+detail)
+		if err := kv.CheckKey("prefix", args.Prefix); err != nil {
+			return nil, ofKV(call.Method, err)
 		}
 	}
 	if args.Limit == 0 {
-		args.Limit = kvListKeys
+		args.Limit = kv.DefaultPage
 	}
-	if args.Limit < 1 || args.Limit > maxKVListKeys || args.Limit != math.Trunc(args.Limit) {
-		return nil, typeError(call.Method, fmt.Sprintf("limit must be a whole number from 1 to %d", maxKVListKeys))
+	if args.Limit < 1 || args.Limit > kv.MaxPage || args.Limit != math.Trunc(args.Limit) {
+		return nil, typeError(call.Method, fmt.Sprintf("limit must be a whole number from 1 to %d", kv.MaxPage))
 	}
 	after, err := base64.RawURLEncoding.DecodeString(args.Cursor)
-	if err != nil || (len(after) > 0 && keyFault(string(after)) != "") {
+	if err != nil || (len(after) > 0 && kv.CheckKey("cursor", string(after)) != nil) {
 		return nil, typeError(call.Method, "cursor must be one that kv.list gave")
 	}
 	limit := int(args.Limit)
@@ -236,7 +250,7 @@ func (h *Host) kvList(ctx context.Context, call *engine.HostCall) (*engine.HostR
 	}
 	out := kvListReply{Keys: make([]kvListKey, 0, min(len(rows), limit)), Complete: len(rows) <= limit}
 	for _, row := range rows[:min(len(rows), limit)] {
-		out.Keys = append(out.Keys, kvListKey{Name: row.Key, Expiration: unix(row.ExpiresAt)})
+		out.Keys = append(out.Keys, kvListKey{Name: row.Key, Expiration: unix(row.ExpiresAt), Metadata: rawText(row.Metadata)})
 	}
 	if !out.Complete {
 		out.Cursor = base64.RawURLEncoding.EncodeToString([]byte(rows[limit-1].Key))
@@ -253,12 +267,12 @@ func (h *Host) kvIncrement(ctx context.Context, call *engine.HostCall) (*engine.
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
-	if err := checkKey(call.Method, args.Key); err != nil {
-		return nil, err
+	if err := kv.CheckKey("key", args.Key); err != nil {
+		return nil, ofKV(call.Method, err)
 	}
-	ttl, err := checkTTL(call.Method, args.ExpirationTTL)
+	ttl, err := kv.CheckTTL("expirationTtl", args.ExpirationTTL)
 	if err != nil {
-		return nil, err
+		return nil, ofKV(call.Method, err)
 	}
 	delta := 1.0
 	if args.Delta != nil {
@@ -266,8 +280,8 @@ func (h *Host) kvIncrement(ctx context.Context, call *engine.HostCall) (*engine.
 	}
 	tenant := call.Invocation.Script.TenantID
 	// 24 bytes is the longest text of a double.
-	if err := h.reserveKV(ctx, call.Method, tenant, int64(len(args.Key)+24)); err != nil {
-		return nil, err
+	if err := h.cfg.KV.Reserve(ctx, h.queries, tenant, int64(len(args.Key)+24)); err != nil {
+		return nil, ofKV(call.Method, err)
 	}
 	lease, execution := leaseOf(call)
 	value, err := h.queries.KVIncrement(ctx, sqlc.KVIncrementParams{TenantID: tenant, Key: args.Key, Delta: delta, TtlSeconds: ttl, Lease: lease, ExecutionID: execution})
@@ -302,36 +316,6 @@ func (h *Host) sweepKV(ctx context.Context) {
 	}
 }
 
-func checkKey(method, key string) error {
-	if detail := keyFault(key); detail != "" {
-		return typeError(method, "key "+detail)
-	}
-	return nil
-}
-
-func keyFault(key string) string {
-	switch {
-	case key == "":
-		return "must be a string that is not empty"
-	case len(key) > maxKVKeyBytes:
-		return fmt.Sprintf("must be at most %d bytes of UTF-8", maxKVKeyBytes)
-	case !utf8.ValidString(key) || strings.ContainsAny(key, "\x00\U0010FFFF"):
-		return "must hold neither NUL nor U+10FFFF"
-	}
-	return ""
-}
-
-// checkTTL returns nil for "never".
-func checkTTL(method string, seconds float64) (*float64, error) {
-	switch {
-	case seconds == 0:
-		return nil, nil
-	case seconds < 0 || seconds > maxKVTTL:
-		return nil, typeError(method, fmt.Sprintf("expirationTtl must be a number of seconds, more than 0 and at most %d", maxKVTTL))
-	}
-	return &seconds, nil
-}
-
 func unix(at *time.Time) *int64 {
 	if at == nil {
 		return nil
@@ -340,71 +324,10 @@ func unix(at *time.Time) *int64 {
 	return &s
 }
 
-// reserveKV refuses a write that would take the tenant beyond its quota. An overwrite counts as if it were new until the
-// usage is read again.
-func (h *Host) reserveKV(ctx context.Context, method string, tenant uuid.UUID, bytes int64) error {
-	fits, known := h.usage.add(tenant, bytes, time.Now())
-	if known && fits {
+// rawText is JSON text of a column that may be null.
+func rawText(s *string) json.RawMessage {
+	if s == nil {
 		return nil
 	}
-	// Unknown, old or full: the database's figure decides.
-	row, err := h.queries.KVUsage(ctx, tenant)
-	if err != nil {
-		return fmt.Errorf("kv usage: %w", err)
-	}
-	limit := h.cfg.MaxKVBytes
-	if row.MaxBytes >= 0 {
-		limit = row.MaxBytes
-	}
-	if row.Bytes+bytes > limit {
-		return &engine.HostError{
-			Name: "QuotaExceededError", Code: "storage_quota",
-			Message: fmt.Sprintf("%s: the tenant's kv holds %d bytes and may hold %d (max_kv_bytes), the write needs %d more", method, row.Bytes, limit, bytes),
-		}
-	}
-	h.usage.set(tenant, row.Bytes+bytes, limit, time.Now())
-	return nil
-}
-
-// usageCache spares a put the sum over its tenant's rows. It is an estimate between two readings, kvUsageAge apart.
-type usageCache struct {
-	mu      sync.Mutex
-	tenants map[uuid.UUID]*usage
-}
-
-type usage struct {
-	bytes, limit int64
-	readAt       time.Time
-}
-
-func newUsageCache() *usageCache { return &usageCache{tenants: map[uuid.UUID]*usage{}} }
-
-func (c *usageCache) add(tenant uuid.UUID, bytes int64, now time.Time) (fits, known bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	u := c.tenants[tenant]
-	if u == nil || now.Sub(u.readAt) > kvUsageAge {
-		return false, false
-	}
-	if u.bytes+bytes > u.limit {
-		return false, true
-	}
-	u.bytes += bytes
-	return true, true
-}
-
-func (c *usageCache) set(tenant uuid.UUID, bytes, limit int64, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tenants[tenant] = &usage{bytes: bytes, limit: limit, readAt: now}
-}
-
-func (c *usageCache) prune(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for tenant, u := range c.tenants {
-		if now.Sub(u.readAt) > kvUsageAge {
-			delete(c.tenants, tenant)
-		}
-	}
+	return json.RawMessage(*s)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/migrations/dbtest"
 )
@@ -282,7 +283,7 @@ func TestKVListPages(t *testing.T) {
 func TestKVQuota(t *testing.T) {
 	t.Parallel()
 	db := dbtest.DB(t)
-	h := newTestHost(t, Config{DB: db, MaxKVBytes: 1000})
+	h := newTestHost(t, Config{DB: db, KV: kv.NewQuota(kv.Config{MaxBytes: 1000})})
 	inv := newTenant(t, db, "a")
 	value := `"` + strings.Repeat("x", 298) + `"`
 	for i := range 3 {

@@ -113,6 +113,19 @@ declare module "jsruntime" {
   export interface KVPutOptions {
     /** Seconds until the key expires. */
     expirationTtl?: number;
+    /** Of at most 1 KiB of JSON: lists show it. A write without it takes it away. */
+    metadata?: Json | object;
+  }
+
+  export interface KVIncrementOptions {
+    /** Seconds until the key expires, where it is made. */
+    expirationTtl?: number;
+  }
+
+  export interface KVEntry<T = any, Metadata = any> {
+    /** null where the key is missing or expired. */
+    value: T | null;
+    metadata: Metadata | null;
   }
 
   export interface KVListOptions {
@@ -124,7 +137,7 @@ declare module "jsruntime" {
   }
 
   export interface KVList {
-    keys: { name: string; /** Seconds since the epoch. */ expiration: number | null }[];
+    keys: { name: string; /** Seconds since the epoch. */ expiration: number | null; /** Absent where the key has none. */ metadata?: any }[];
     /** False where cursor goes on. */
     complete: boolean;
     cursor?: string;
@@ -137,6 +150,7 @@ declare module "jsruntime" {
   export const kv: {
     /** null where the key is missing or expired. */
     get<T = any>(key: string): Promise<T | null>;
+    getWithMetadata<T = any, Metadata = any>(key: string): Promise<KVEntry<T, Metadata>>;
     put(key: string, value: Json | object, options?: KVPutOptions): Promise<void>;
     /**
      * Writes value where the key has the expected value, atomically, and says whether it did. null expects that the key is missing, or has
@@ -147,7 +161,7 @@ declare module "jsruntime" {
     delete(key: string): Promise<boolean>;
     list(options?: KVListOptions): Promise<KVList>;
     /** Adds delta (1) to a number, atomically, and returns it. A missing key counts as 0; options are for where it is made. */
-    increment(key: string, delta?: number, options?: KVPutOptions): Promise<number>;
+    increment(key: string, delta?: number, options?: KVIncrementOptions): Promise<number>;
   };
 
   export interface PublishOptions {

@@ -73,22 +73,30 @@
     return o.expirationTtl === undefined ? 0 : whole(o.expirationTtl, `${what}: expirationTtl`, 1, 10 * 365 * 86400);
   }
 
+  // Metadata of the options: any JSON; null and undefined are none.
+  function metadata(o, what) {
+    return o.metadata === undefined || o.metadata === null ? null : json(o.metadata, `${what}: metadata`);
+  }
+
   const kv = {
     get(k) {
       return call("kv.get", () => ({ key: key(k, "kv.get: key") }), (v) => (v.present ? v.value : null));
     },
+    getWithMetadata(k) {
+      return call("kv.get", () => ({ key: key(k, "kv.getWithMetadata: key") }), (v) => ({ value: v.present ? v.value : null, metadata: v.metadata ?? null }));
+    },
     put(k, value, opts = undefined) {
       return call("kv.put", () => {
-        const o = options(opts, "kv.put: options", ["expirationTtl"]);
-        return { key: key(k, "kv.put: key"), value: json(value, "kv.put: value"), expirationTtl: ttl(o, "kv.put") };
+        const o = options(opts, "kv.put: options", ["expirationTtl", "metadata"]);
+        return { key: key(k, "kv.put: key"), value: json(value, "kv.put: value"), expirationTtl: ttl(o, "kv.put"), metadata: metadata(o, "kv.put") };
       }, () => undefined);
     },
     compareAndSet(k, expected, value, opts = undefined) {
       return call("kv.compareAndSet", () => {
-        const o = options(opts, "kv.compareAndSet: options", ["expirationTtl"]);
+        const o = options(opts, "kv.compareAndSet: options", ["expirationTtl", "metadata"]);
         return {
           key: key(k, "kv.compareAndSet: key"), expected: json(expected, "kv.compareAndSet: expected"), value: json(value, "kv.compareAndSet: value"),
-          expirationTtl: ttl(o, "kv.compareAndSet"),
+          expirationTtl: ttl(o, "kv.compareAndSet"), metadata: metadata(o, "kv.compareAndSet"),
         };
       }, (v) => v.written);
     },

@@ -1,7 +1,7 @@
 // Every member that jsruntime.d.ts declares, used as an author would. TypeScript checks it; a test of cmd/jsruntime runs it and compares
 // what it answers with what is declared.
 import {
-  events, kv, log, NonRetryableError, RateLimitError, scripts, type Context, type Env, type Event, type Handlers, type Json, type KVList, type KVListOptions,
+  events, kv, log, NonRetryableError, RateLimitError, scripts, type Context, type Env, type Event, type Handlers, type Json, type KVEntry, type KVIncrementOptions, type KVList, type KVListOptions,
   type KVPutOptions, type Limits, type Published, type PublishOptions, type ScheduledController, type Usage,
 } from "jsruntime";
 import * as jsruntime from "jsruntime";
@@ -45,11 +45,13 @@ function context(ctx: Context): Json {
 }
 
 async function calls(): Promise<Json> {
-  const put: KVPutOptions = { expirationTtl: 60 }, page: KVListOptions = { prefix: "every:", limit: 1 };
+  const put: KVPutOptions = { expirationTtl: 60, metadata: { tag: "a" } }, page: KVListOptions = { prefix: "every:", limit: 1 };
+  const growing: KVIncrementOptions = { expirationTtl: 60 };
   await kv.put("every:a", { a: [1, "b", null, true] } satisfies Json, put);
   await kv.put("every:b", 1);
   const value = await kv.get<{ a: Json[] }>("every:a");
-  const counted: number = await kv.increment("every:n", 2, put);
+  const entry: KVEntry<{ a: Json[] }, { tag: string }> = await kv.getWithMetadata<{ a: Json[] }, { tag: string }>("every:a");
+  const counted: number = await kv.increment("every:n", 2, growing);
   const list: KVList = await kv.list(page);
   const key = list.keys[0];
   const more: KVList = await kv.list({ ...page, cursor: list.cursor });
@@ -68,7 +70,7 @@ async function calls(): Promise<Json> {
     value, counted, swapped, deleted, doubled, first, expires: key !== undefined && key.expiration !== null && key.expiration > 0, name: key?.name ?? null, complete: [list.complete, more.complete],
     jsruntime: shape(jsruntime), kv: shape(kv), events: shape(events), scripts: shape(scripts), log: shape(log), KVList: shape(list), keys: shape(key ?? {}), Published: shape(published),
     KVPutOptions: await optionsOf(() => kv.put("every:c", 1, { nope: 1 } as KVPutOptions)), KVListOptions: await optionsOf(() => kv.list({ nope: 1 } as KVListOptions)),
-    PublishOptions: await optionsOf(() => events.publish("every.never", 1, { nope: 1 } as PublishOptions)), KVIncrementOptions: await optionsOf(() => kv.increment("every:n", 1, { nope: 1 } as KVPutOptions)),
+    PublishOptions: await optionsOf(() => events.publish("every.never", 1, { nope: 1 } as PublishOptions)), KVIncrementOptions: await optionsOf(() => kv.increment("every:n", 1, { nope: 1 } as KVIncrementOptions)), KVEntry: shape(entry), tag: entry.metadata?.tag ?? null, listed: key?.metadata?.tag ?? null,
   };
 }
 
