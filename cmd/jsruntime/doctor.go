@@ -22,6 +22,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/advisory"
+	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/migrations"
 	"example.com/jsruntime/scheduler/cron"
 )
@@ -328,6 +329,21 @@ func (r *report) examineDatabase(ctx context.Context, databaseURL string) {
 		return
 	}
 	r.add("postgres", ok, fmt.Sprintf("version %s, the schema is current", server), "")
+	r.examineForeignKeys(ctx, conn)
+}
+
+// examineForeignKeys says how the history's foreign keys are checked for the nodes' database user.
+func (r *report) examineForeignKeys(ctx context.Context, conn *pgx.Conn) {
+	once, err := ledger.ChecksForeignKeysOnce(ctx, conn)
+	switch {
+	case err != nil:
+		r.add("history", warn, err.Error(), "")
+	case once:
+		r.add("history", ok, "foreign keys are checked once for each batch of executions", "")
+	default:
+		r.add("history", ok, "foreign keys are checked for each execution, which costs Postgres about a third more",
+			"from Postgres 15 on, as an administrator: GRANT SET ON PARAMETER session_replication_role TO "+pgx.Identifier{conn.Config().User}.Sanitize())
+	}
 }
 
 // embeddedPostgres says where an embedded Postgres would be taken from, as far as PATH shows.

@@ -66,6 +66,7 @@ func TestDoctor(t *testing.T) {
 	require.Equal(t, ok, r.check(t, "sandbox: seccomp").Status)
 	require.Equal(t, ok, r.check(t, "postgres").Status, text)
 	require.Contains(t, r.check(t, "postgres").Detail, "the schema is current")
+	require.Contains(t, r.check(t, "history").Detail, "once for each batch", "the tests' database user is a superuser")
 	for _, name := range []string{"settings", "kernel", "user namespaces", "cgroup", "admin key", "secret key", "listener"} {
 		require.NotEqual(t, fail, r.check(t, name).Status, name)
 	}

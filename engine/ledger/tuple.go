@@ -112,37 +112,58 @@ func (b tuple) replace(with map[string]func(old []byte) []byte) tuple {
 	return out
 }
 
-// copier gives sqlc's ExecutionRecord tuples that are encoded already: table and columns come from the query, the rows from here.
+// logColumns are the fields of a line's tuple, in the order in which ExecutionLogRecord names its columns.
+var logColumns = [...]string{"execution_id", "seq", "tenant_id", "script_id", "level", "message", "at"}
+
+// appendLog appends a line of a log as COPY takes it.
+func appendLog(b []byte, inv *engine.Invocation, seq int, level, message string, at time.Time) []byte {
+	t := tuple(binary.BigEndian.AppendUint16(b, uint16(len(logColumns))))
+	return t.uuid(inv.ExecutionID).int32(seq).uuid(inv.Script.TenantID).uuid(inv.Script.ID).text(level).text(message).time(at)
+}
+
+// target is where a batch's transaction goes: a trip, or a transaction of pgx.
+type target interface {
+	sqlc.DBTX
+	// copyRows runs a COPY FROM STDIN of rows in the binary format, without its header and trailer.
+	copyRows(ctx context.Context, statement string, rows [][]byte) error
+}
+
+// copier gives sqlc's queries for COPY rows that are encoded already: table and columns come from the query, the rows from here.
 type copier struct {
-	pgx.Tx
-	batch []*row
+	target
+	columns []string
+	rows    [][]byte
 }
 
 // CopyFrom implements sqlc.DBTX.
 func (c copier) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, _ pgx.CopyFromSource) (int64, error) {
-	if !slices.Equal(columns, tupleColumns[:]) {
-		return 0, fmt.Errorf("ledger's tuples have the columns %v, its query has %v", tupleColumns, columns)
+	if !slices.Equal(columns, c.columns) {
+		return 0, fmt.Errorf("ledger's tuples have the columns %v, its query has %v", c.columns, columns)
 	}
 	quoted := make([]string, len(columns))
 	for i, name := range columns {
 		quoted[i] = pgx.Identifier{name}.Sanitize()
 	}
-	statement := "copy " + table.Sanitize() + " (" + strings.Join(quoted, ", ") + ") from stdin binary"
-	tag, err := c.Conn().PgConn().CopyFrom(ctx, &copyReader{next: copyHeader, batch: c.batch}, statement)
-	return tag.RowsAffected(), err
+	return 0, c.copyRows(ctx, "copy "+table.Sanitize()+" ("+strings.Join(quoted, ", ")+") from stdin binary", c.rows)
 }
 
-var _ sqlc.DBTX = copier{}
+// inTx is a target in a transaction of pgx.
+type inTx struct{ pgx.Tx }
+
+func (t inTx) copyRows(ctx context.Context, statement string, rows [][]byte) error {
+	_, err := t.Conn().PgConn().CopyFrom(ctx, &copyReader{next: copyHeader, rows: rows}, statement)
+	return err
+}
 
 var (
 	copyHeader  = append([]byte("PGCOPY\n\xff\r\n\x00"), make([]byte, 8)...) // no flags, no extension
 	copyTrailer = []byte{0xff, 0xff}
 )
 
-// copyReader reads header, tuples and trailer.
+// copyReader reads header, rows and trailer.
 type copyReader struct {
 	next  []byte
-	batch []*row
+	rows  [][]byte
 	ended bool
 }
 
@@ -150,8 +171,8 @@ func (r *copyReader) Read(p []byte) (n int, err error) {
 	for n < len(p) {
 		if len(r.next) == 0 {
 			switch {
-			case len(r.batch) > 0:
-				r.next, r.batch = r.batch[0].tuple, r.batch[1:]
+			case len(r.rows) > 0:
+				r.next, r.rows = r.rows[0], r.rows[1:]
 			case !r.ended:
 				r.next, r.ended = copyTrailer, true
 			default:

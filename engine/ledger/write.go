@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -128,38 +129,78 @@ func (r *row) strip(err error) {
 	r.logs, r.stripped = nil, true
 }
 
+// writeOnce writes a batch in one transaction: one round trip where the connection allows it.
 func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
+	conn, err := l.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	once, err := l.checksOnce(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if canTrip(conn.Conn()) {
+		t := &trip{}
+		err = sqlc.New(t).LedgerTimeout(ctx, strconv.FormatInt(writeTimeout.Milliseconds(), 10))
+		if err == nil {
+			err = l.writeTo(ctx, t, batch, once)
+		}
+		if err == nil {
+			err = t.run(ctx, conn)
+		}
+	} else {
+		err = pgx.BeginTxFunc(ctx, conn, tenantdb.ServiceTx(), func(tx pgx.Tx) error { return l.writeTo(ctx, inTx{tx}, batch, once) })
+	}
+	if once && sqlState(err) == insufficientPrivilege { // it has been revoked
+		l.apiece.Store(true)
+		return l.writeOnce(ctx, batch)
+	}
+	return err
+}
+
+// writeTo writes a batch to its transaction.
+func (l *Ledger) writeTo(ctx context.Context, to target, batch []*row, once bool) error {
+	queries := sqlc.New(to)
+	// Usage is added last: see Usage.Write.
 	var usage Usage
-	var logs []sqlc.ExecutionLogRecordParams
-	kept := make([]*row, 0, len(batch))
+	var rows, logs [][]byte
+	var parents parents
 	for _, r := range batch {
-		logs = append(logs, r.logs...)
 		usage.add(r.usage, r.sum)
-		if !r.absent {
-			kept = append(kept, r)
+		if r.absent {
+			continue
+		}
+		rows = append(rows, r.tuple)
+		if len(r.logs) > 0 {
+			logs = append(logs, r.logs)
+		}
+		parents.add(r.usage)
+	}
+	// Before the foreign keys' triggers are off: dead letters forget the rows that go.
+	if ids := shownIn(batch); len(ids) > 0 {
+		if err := queries.ExecutionUnshow(ctx, sqlc.ExecutionUnshowParams{Ids: ids, NodeID: l.cfg.NodeID}); err != nil {
+			return err
 		}
 	}
-	return pgx.BeginTxFunc(ctx, l.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
-		queries := l.queries.WithTx(tx)
-		if ids := shownIn(batch); len(ids) > 0 {
-			if err := queries.ExecutionUnshow(ctx, sqlc.ExecutionUnshowParams{Ids: ids, NodeID: l.cfg.NodeID}); err != nil {
-				return err
-			}
+	if once && len(rows) > 0 {
+		if err := queries.LedgerHoldParents(ctx, parents.params()); err != nil {
+			return err
 		}
-		if len(kept) > 0 {
-			if _, err := sqlc.New(copier{tx, kept}).ExecutionRecord(ctx, nil); err != nil {
-				return err
-			}
+	}
+	if len(rows) > 0 {
+		if _, err := sqlc.New(copier{to, tupleColumns[:], rows}).ExecutionRecord(ctx, nil); err != nil {
+			return err
 		}
-		if len(logs) > 0 {
-			if _, err := queries.ExecutionLogRecord(ctx, logs); err != nil {
-				return err
-			}
+	}
+	if len(logs) > 0 {
+		if _, err := sqlc.New(copier{to, logColumns[:], logs}).ExecutionLogRecord(ctx, nil); err != nil {
+			return err
 		}
-		return usage.Write(ctx, queries)
-	})
+	}
+	return usage.Write(ctx, queries)
 }
 
 // withoutConflicts leaves out rows whose script or tenant is gone, or which are on record already, and reports whether there
@@ -218,21 +259,21 @@ const (
 
 // judge tells an outage from a row that can never be written, by SQLSTATE.
 func judge(err error) verdict {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) != 5 {
+	code := sqlState(err)
+	if len(code) != 5 {
 		return unclear
 	}
-	switch pg.Code {
+	switch code {
 	case "23503":
 		return missingParent
 	case "23505":
 		return duplicate
-	case "25006", "55P03": // read-only after a failover; lock not available
+	case "25006", "55P03", unknownStatement: // read-only after a failover; lock not available
 		return tryAgain
 	case "57014": // canceled, by a statement_timeout perhaps
 		return unclear
 	}
-	switch pg.Code[:2] {
+	switch code[:2] {
 	case "08", "40", "53", "57", "58": // connection, rollback, resources, operator, system
 		return tryAgain
 	case "XX": // internal
@@ -240,6 +281,18 @@ func judge(err error) verdict {
 	default:
 		return refused
 	}
+}
+
+// insufficientPrivilege is an SQLSTATE.
+const insufficientPrivilege = "42501"
+
+// sqlState is the SQLSTATE of an error of the server, else empty.
+func sqlState(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return ""
+	}
+	return pg.Code
 }
 
 // answers reports whether Postgres can be reached, so that a batch which keeps failing is itself the cause.
