@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/jsruntime/engine/rawnet"
 	"example.com/jsruntime/httpapi/bodies"
 	"example.com/jsruntime/httpapi/problem"
 )
@@ -55,7 +56,7 @@ func (l *connLimit) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &trackedConn{Conn: conn, limit: l}
+		c := &trackedConn{Conn: rawnet.Wrap(conn), limit: l}
 		c.since.Store(time.Now().UnixNano())
 		if l.admit(c) {
 			return c, nil
@@ -229,6 +230,9 @@ func (c *trackedConn) Close() error {
 	c.limit.remove(c)
 	return c.Conn.Close()
 }
+
+// NetConn is the connection below.
+func (c *trackedConn) NetConn() net.Conn { return c.Conn }
 
 // CloseWrite is for net/http, which ends a connection in two steps.
 func (c *trackedConn) CloseWrite() error {

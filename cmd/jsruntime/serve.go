@@ -16,6 +16,7 @@ import (
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 	"golang.org/x/term"
 
+	"example.com/jsruntime/engine/rawnet"
 	"example.com/jsruntime/httpapi/certs"
 	"example.com/jsruntime/httpapi/console"
 	"example.com/jsruntime/httpapi/origin"
@@ -157,6 +158,14 @@ func openPool(ctx context.Context, databaseURL, name string, conns int) (*pgxpoo
 		return nil, errDatabaseURL
 	}
 	cfg.MaxConns = int32(conns)
+	dial := cfg.ConnConfig.DialFunc
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return rawnet.Wrap(conn), nil
+	}
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.MaxConnLifetime = time.Hour
 	cfg.MaxConnLifetimeJitter = 5 * time.Minute

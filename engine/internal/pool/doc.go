@@ -17,7 +17,8 @@
 //   - The first call of a queue executes, or waits for its Load. Its clock starts when it is written to an
 //     idle lane, or when the Result before it came.
 //   - Every submitted call gets exactly one Ending, whatever happens to workers.
-//   - The reader of a worker never waits for a write: a frame that the socket does not take is left to the worker's writer.
+//   - The reader of a worker never waits for a write: a frame that the socket does not take is left to the worker's writer. Both use raw
+//     system calls that never wait (package rawnet); the runtime's poller waits.
 //   - Processes are started by one goroutine that holds its thread for good: PR_SET_PDEATHSIG fires when the parent thread ends.
 //
 // A tenant may have a kind of its own (Config.TenantArgs): workers that were started with a further argument. Spares are leased by kind; of

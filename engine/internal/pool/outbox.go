@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sys/unix"
 
 	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/rawnet"
 )
 
 const (
@@ -37,8 +36,7 @@ var errNotReading = errors.New("the worker does not read")
 // to the outbox's own goroutine, so that no other goroutine waits for the worker. What is unread beyond outboxFree is taken from the node's
 // budget of memory, on behalf of the worker's tenant.
 type outbox struct {
-	file   *os.File
-	raw    syscall.RawConn
+	socket *rawnet.Conn
 	budget *admission.Budget // nil: none
 
 	mu     sync.Mutex
@@ -54,29 +52,10 @@ type outbox struct {
 	since  time.Time   // … since then; zero: none
 	tenant uuid.UUID
 	held   *admission.Reservation
-
-	// owned by the goroutine that set busy
-	attempt func(fd uintptr) bool
-	part    []byte
-	n       int
-	errno   error
 }
 
-func newOutbox(file *os.File, budget *admission.Budget) (*outbox, error) {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	o := &outbox{file: file, raw: raw, budget: budget, resume: make(chan []byte, 1)}
-	o.attempt = func(fd uintptr) bool {
-		for {
-			o.n, o.errno = unix.Write(int(fd), o.part)
-			if !errors.Is(o.errno, unix.EINTR) {
-				return true
-			}
-		}
-	}
-	return o, nil
+func newOutbox(socket *rawnet.Conn, budget *admission.Budget) *outbox {
+	return &outbox{socket: socket, budget: budget, resume: make(chan []byte, 1)}
 }
 
 // lease names the tenant on whose behalf the budget is asked.
@@ -202,29 +181,19 @@ func (o *outbox) done(b []byte, err error) {
 	}
 }
 
-// try writes until the socket would block.
+// try writes until the socket would block. It returns what the socket did not take.
 func (o *outbox) try(b []byte) ([]byte, error) {
-	for len(b) > 0 {
-		o.part = b
-		err := o.raw.Write(o.attempt)
-		o.part = nil
-		switch {
-		case err != nil:
-			return b, err
-		case errors.Is(o.errno, unix.EAGAIN):
-			return b, nil
-		case o.errno != nil:
-			return b, o.errno
-		}
-		b = b[o.n:]
+	n, err := o.socket.TryWrite(b)
+	if errors.Is(err, rawnet.ErrWouldBlock) {
+		err = nil
 	}
-	return nil, nil
+	return b[n:], err
 }
 
 // run writes what flush could not, until the outbox is closed.
 func (o *outbox) run() {
 	for rest := range o.resume {
-		n, err := o.file.Write(rest)
+		n, err := o.socket.Write(rest)
 		o.mu.Lock()
 		o.written(n)
 		o.done(rest, err)
@@ -233,7 +202,7 @@ func (o *outbox) run() {
 	}
 }
 
-// close ends run. The file must be closed before, so that run does not wait for the worker.
+// close ends run. The socket must be closed before, so that run does not wait for the worker.
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -20,9 +20,9 @@ type protocolError string
 func (e protocolError) Error() string { return string(e) }
 
 // read handles the worker's frames until the socket ends.
-func (w *worker) read() error {
+func (w *worker) read(socket io.Reader) error {
 	p := w.pool
-	r := wire.NewReader(w.conn, 0)
+	r := wire.NewReader(socket, 0)
 	if err := w.conn.SetReadDeadline(time.Now().Add(p.cfg.HelloTimeout)); err != nil {
 		return err
 	}

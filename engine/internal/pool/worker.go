@@ -16,6 +16,7 @@ import (
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/internal/sandbox"
 	"example.com/jsruntime/engine/internal/wire"
+	"example.com/jsruntime/engine/rawnet"
 )
 
 // workerEnv is all of a worker's environment. GOMAXPROCS keeps Go from re-reading cgroup files, which the sandbox forbids; without
@@ -191,10 +192,13 @@ func (p *Pool) startFailed(kind string, err error, now time.Time) {
 func (w *worker) serve() {
 	p := w.pool
 	log := p.cfg.Logger.With("worker_pid", w.pid)
-	out, err := newOutbox(w.conn, p.cfg.Budget)
+	socket, err := rawnet.New(w.conn)
+	var out *outbox
 	if err != nil {
 		log.Error("worker's socket", "error", err)
 		_ = w.proc.Kill()
+	} else {
+		out = newOutbox(socket, p.cfg.Budget)
 	}
 	w.out = out
 	p.mu.Lock()
@@ -213,7 +217,7 @@ func (w *worker) serve() {
 	})
 	if out != nil {
 		wg.Go(out.run)
-		err = w.read()
+		err = w.read(socket)
 	}
 	w.gone(err, printed)
 	_ = w.conn.Close()
