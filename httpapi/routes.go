@@ -74,7 +74,11 @@ func (a *API) routes(r *router) {
 	list(r, "/http-endpoints", read, "endpoint-list", "List HTTP endpoints", a.endpointList)
 	list(r, "/event-subscriptions", read, "subscription-list", "List event subscriptions", a.subscriptionList)
 	accept(r, "/events", execute, "event-publish", "Publish an event", a.eventPublish, unmetered)
+	a.runRoutes(r)
+}
 
+// runRoutes are what has run, and what scripts keep.
+func (a *API) runRoutes(r *router) {
 	r.tag("Executions", "Runs, their logs, and what to do with them.")
 	accept(r, "/scripts/{id}/executions", execute, "execution-create", "Run a script", a.executionCreate, unmetered, optional)
 	act(r, "/invoke/{name}", execute, "script-invoke", "Run a script by name and get its output", a.scriptInvoke, unmetered, anyBody, optional)
