@@ -147,7 +147,7 @@ type executionListIn struct {
 	TriggerType string    `query:"trigger_type" enum:"cron,http,event,manual,api"`
 	ErrorCode   string    `query:"error_code" maxLength:"64" example:"exceeded_memory"`
 	EventID     string    `query:"event_id" maxLength:"255" doc:"Runs that this event caused."`
-	Path        string    `query:"path" maxLength:"2000" example:"/orders/7" doc:"Requests to exactly this path, as trigger_data has it. There is no index: each page looks at up to 20,000 executions that the other filters leave, and may have less items than limit, and a next_cursor."`
+	Path        string    `query:"path" maxLength:"2000" example:"/orders/7" doc:"Requests to exactly this path, as trigger_data has it. There is no index, nor for the status completed and the triggers http and api: a page of these looks at up to 20,000 executions that the other filters leave, and may have less items than limit, and a next_cursor."`
 	Since       time.Time `query:"since" doc:"Accepted at this time or later."`
 	Until       time.Time `query:"until" doc:"Accepted before this time."`
 }
@@ -184,9 +184,6 @@ func (a *API) settleOwn(ctx context.Context) {
 // settleWait bounds how long reading waits for settleOwn: while Postgres is slow the reader gets what is there.
 const settleWait = 300 * time.Millisecond
 
-// lookAtExecutions bounds the executions that a page of requests to one path looks at.
-const lookAtExecutions = 20_000
-
 func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Page[Item[Execution]]], error) {
 	fields, err := choose[Execution](in.Fields, "input", "output")
 	if err != nil {
@@ -220,20 +217,20 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 		if err != nil {
 			return err
 		}
-		size := func(r sqlc.ExecutionPageRow) int64 { return r.Bytes }
+		size := func(r listed) int64 { return r.bytes }
 		n := fitPage(rows, in.Limit, size)
 		if err := reservePage(ctx, a, rows[:n], size); err != nil {
 			return err
 		}
 		switch {
 		case n < len(rows):
-			out.Body.NextCursor = a.cursors.encode(position{at: rows[n-1].QueuedAt, id: rows[n-1].ID}, bind)
+			out.Body.NextCursor = a.cursors.encode(rows[n-1].position, bind)
 		case next != nil:
 			out.Body.NextCursor = a.cursors.encode(*next, bind)
 		}
 		ids := make([]uuid.UUID, n)
 		for i := range ids {
-			ids[i] = rows[i].ID
+			ids[i] = rows[i].id
 		}
 		shown, histories, err = executionsByID(ctx, q, ids, whole)
 		return err
@@ -258,30 +255,6 @@ func codeNames() []string {
 		}
 	}
 	return names
-}
-
-// executionPage reads what is on a page of executions. next is where the one after it begins, where that is not behind the last of the rows.
-func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, script *uuid.UUID, at position, whole bool) (rows []sqlc.ExecutionPageRow, next *position, err error) {
-	p := sqlc.ExecutionPageParams{
-		TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType),
-		ErrorCode: given(in.ErrorCode), EventID: given(in.EventID), Since: givenTime(in.Since), Until: givenTime(in.Until), Whole: whole, RowLimit: int32(in.Limit + 1),
-	}
-	if in.Path == "" {
-		rows, err = q.ExecutionPage(ctx, p)
-		return rows, nil, err
-	}
-	looked, err := q.ExecutionPageOfPath(ctx, sqlc.ExecutionPageOfPathParams{
-		TenantID: p.TenantID, BeforeAt: p.BeforeAt, BeforeID: p.BeforeID, ScriptID: p.ScriptID, Status: p.Status, TriggerType: p.TriggerType, ErrorCode: p.ErrorCode,
-		EventID: p.EventID, Since: p.Since, Until: p.Until, Whole: whole, RowLimit: p.RowLimit, Path: in.Path, LookAt: lookAtExecutions,
-	})
-	for _, r := range looked {
-		if !r.Hit {
-			next = &position{at: r.QueuedAt, id: r.ID}
-			continue
-		}
-		rows = append(rows, sqlc.ExecutionPageRow{ID: r.ID, QueuedAt: r.QueuedAt, Bytes: r.Bytes})
-	}
-	return rows, next, err
 }
 
 // executionsByID reads executions in the order of their ids, with what their scripts keep of history.

@@ -82,7 +82,9 @@ DECLARE
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO jsruntime_tenant', current_schema());
     FOR tenant_table IN
-        SELECT c.oid, c.relname FROM pg_class c
+        -- A partition has the rules of its parent.
+        SELECT c.relname, COALESCE((SELECT p.relname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = c.oid), c.relname) AS ruled_as
+        FROM pg_class c
         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
           AND (c.relname IN ('tenants', 'idempotency_keys')
                OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped))
@@ -90,13 +92,13 @@ BEGIN
           AND c.relname <> 'jsruntime_changes'
         ORDER BY c.relname
     LOOP
-        of_tenant := CASE tenant_table.relname
+        of_tenant := CASE tenant_table.ruled_as
             WHEN 'tenants' THEN 'id = (SELECT NULLIF(current_setting(''jsruntime.tenant_id'', true), '''')::uuid)'
             WHEN 'idempotency_keys' THEN 'scope = (SELECT NULLIF(current_setting(''jsruntime.tenant_id'', true), ''''))'
             ELSE 'tenant_id = (SELECT NULLIF(current_setting(''jsruntime.tenant_id'', true), '''')::uuid)'
         END;
         -- A tenant reads what the runtime writes about it, and never rewrites its own history.
-        allowed := CASE tenant_table.relname
+        allowed := CASE tenant_table.ruled_as
             WHEN 'tenants' THEN 'SELECT'
             WHEN 'audit_log' THEN 'SELECT, INSERT'
             WHEN 'script_usage_daily' THEN 'SELECT'
@@ -119,6 +121,11 @@ $$;
 REVOKE EXECUTE ON FUNCTION jsruntime_protect_tenant_tables() FROM PUBLIC;
 
 SELECT jsruntime_protect_tenant_tables();
+
+-- The first partitions, so that a new database works at once; nodes make the others.
+SELECT jsruntime_make_partition(parent, day, day + interval '1 day')
+FROM unnest(ARRAY['script_executions', 'script_execution_logs']) AS parent,
+    generate_series(date_trunc('day', now(), 'UTC'), date_trunc('day', now(), 'UTC') + interval '2 days', interval '1 day') AS day;
 
 -- Functions look for names in pg_catalog, which comes first without being named, in the schema of the tables, and in the caller's
 -- temporary objects last. (Named first, pg_catalog would be their current_schema().) Without that Postgres looks at temporary tables first:

@@ -35,12 +35,12 @@ func describe(t *testing.T, db *pgxpool.Pool) map[string]bool {
 			|| COALESCE(' DEFAULT ' || regexp_replace(pg_get_expr(d.adbin, d.adrelid), '\s+', ' ', 'g'), '')
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-		WHERE c.relkind = 'r' AND c.relname IN `+sevenTables+`
+		WHERE c.relkind IN ('r', 'p') AND c.relname IN `+sevenTables+`
 		UNION ALL
 		SELECT c.relname || ' ' || k.conname || ' ' || pg_get_constraintdef(k.oid)
 		FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE c.relname IN `+sevenTables+`
 		UNION ALL
-		SELECT indexdef FROM pg_indexes WHERE tablename IN `+sevenTables)
+		SELECT replace(indexdef, ' ON ONLY ', ' ON ') FROM pg_indexes WHERE tablename IN `+sevenTables)
 	require.NoError(t, err)
 	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestDownAndUpAgain(t *testing.T) {
 	_, err = provider.DownTo(ctx, 0)
 	require.NoError(t, err)
 	var left []string
-	rows, err := db.QueryContext(ctx, `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S', 'v')
+	rows, err := db.QueryContext(ctx, `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S', 'v')
 		AND relname NOT LIKE 'goose%' UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)
 	require.NoError(t, err)
 	defer rows.Close()

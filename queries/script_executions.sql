@@ -37,31 +37,23 @@ DELETE FROM script_executions WHERE id = ANY(@ids::uuid[]) AND attended AND node
 
 -- Admin API.
 
--- One page, newest first, with what the size of the answer needs, with inputs and outputs or without; the rows are read by ExecutionGetMany or
--- ExecutionGetManyLean. Each filter has an index: idx_executions_tenant_queued, _script_queued, _tenant_ended_badly, _event, _tenant_error.
+-- Executions newest first whose ids are in a range (from_id inclusive, below_id not), which is what keeps the page to few partitions; with what
+-- the size of the answer needs, with inputs and outputs or without. The rows are read by ExecutionGetMany or ExecutionGetManyLean. Each of
+-- the filters script_id, status, trigger_type, error_code and event_id has an index, see migrations/00004_executions.sql. What has none
+-- (path, and the status and the triggers that most rows have) goes by look_at: so many rows that the other filters leave are looked at,
+-- and the last of them comes back even if it is no hit, to say where the next page begins.
 -- name: ExecutionPage :many
-SELECT e.id, e.queued_at, (COALESCE(pg_column_size(e.trigger_data), 0) + CASE WHEN @whole::boolean THEN
-        COALESCE(pg_column_size(e.input), 0) + CASE WHEN e.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = e.tenant_id AND v.id = e.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(e.output), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
-FROM script_executions e
-WHERE e.tenant_id = @tenant_id AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
-  AND (sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
-  AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status))
-  AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
-  AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code))
-  AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
-  AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since))
-  AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-ORDER BY e.queued_at DESC, e.id DESC LIMIT @row_limit;
-
--- ExecutionPage of requests to one path, which has no index: it would cost each request. The newest rows that the other filters leave, a
--- bounded number of them, are looked at. Where there may be more, the last row is no hit and says where the next page begins.
--- name: ExecutionPageOfPath :many
-WITH looked AS MATERIALIZED (
-    SELECT e.id, e.queued_at, e.trigger_data->>'path' AS path, (COALESCE(pg_column_size(e.trigger_data), 0) + CASE WHEN @whole::boolean THEN
-        COALESCE(pg_column_size(e.input), 0) + COALESCE(pg_column_size(e.output), 0) + COALESCE((e.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE((sqlc.narg(common_status)::text IS NULL OR e.status = sqlc.narg(common_status))
+        AND (sqlc.narg(common_trigger)::text IS NULL OR e.trigger_type = sqlc.narg(common_trigger))
+        AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = @tenant_id AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid
       AND (sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
       AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status))
       AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
@@ -69,11 +61,41 @@ WITH looked AS MATERIALIZED (
       AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
       AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since))
       AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-    ORDER BY e.queued_at DESC, e.id DESC LIMIT @look_at::integer
-)
-(SELECT l.id, l.queued_at, l.bytes, true::boolean AS hit FROM looked l WHERE l.path = @path::text ORDER BY l.queued_at DESC, l.id DESC LIMIT @row_limit)
-UNION ALL
-(SELECT l.id, l.queued_at, 0::bigint, false::boolean FROM looked l WHERE (SELECT count(*) FROM looked) = @look_at::integer ORDER BY l.queued_at, l.id LIMIT 1);
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- ExecutionPage of executions whose ids are of another kind than version 7: an application's own INSERT gave them (gen_random_uuid()). They
+-- are in the default partition and go by the time of their acceptance.
+-- name: ExecutionPageOtherIDs :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
+FROM (
+    SELECT e.*, ((sqlc.narg(common_status)::text IS NULL OR e.status = sqlc.narg(common_status))
+        AND (sqlc.narg(common_trigger)::text IS NULL OR e.trigger_type = sqlc.narg(common_trigger))
+        AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path))) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
+      AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+      AND (sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+      AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status))
+      AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+      AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code))
+      AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+      AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since))
+      AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+) x
+WHERE x.hit
+ORDER BY x.queued_at DESC, x.id DESC LIMIT @row_limit;
+
+-- Makes the planner count rows, until the end of the transaction: of the ways to a page it takes the one that visits the fewest. With its
+-- costs of pages it takes the walk through a whole partition by the primary key for a tenant or a status of which it guesses that it is
+-- common, and its guess is of the last ANALYZE, which was before the burst that is being looked at.
+-- name: PlanByRows :exec
+SELECT set_config('random_page_cost', '0', true), set_config('seq_page_cost', '0', true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true);
 
 -- ExecutionGetMany without inputs and outputs.
 -- name: ExecutionGetManyLean :many
@@ -368,15 +390,34 @@ WITH RECURSIVE bounds AS (
 SELECT max(p.total)::bigint FROM pairs p;
 
 -- Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs. Those that did not complete may
--- have another retention.
+-- have another retention. A partition is dropped as a whole once no tenant keeps any of it, so the rows of a tenant that keeps as long as
+-- any wait longer for that (dated_…); those of the default partition, which stays, do not. What never began has no started_at.
 -- name: ExecutionPrune :one
-WITH old AS (
+WITH dated AS (
     SELECT e.id FROM script_executions e
-    WHERE e.tenant_id = @tenant_id AND e.queued_at < now() - make_interval(secs => LEAST(@retention_seconds::float8, @failed_seconds::float8))
-      AND (e.status = 'completed' AND e.queued_at < now() - make_interval(secs => @retention_seconds::float8)
-           OR e.status IN ('failed', 'timeout', 'cancelled') AND e.queued_at < now() - make_interval(secs => @failed_seconds::float8))
-    ORDER BY e.queued_at LIMIT @row_limit
+    WHERE e.tenant_id = @tenant_id AND e.id < jsruntime_id_floor(now() - make_interval(secs => LEAST(@dated_retention_seconds::float8, @dated_failed_seconds::float8)))
+      AND e.started_at < now() - make_interval(secs => LEAST(@dated_retention_seconds::float8, @dated_failed_seconds::float8))
+      AND (e.status = 'completed' AND e.started_at < now() - make_interval(secs => @dated_retention_seconds::float8)
+           OR e.status IN ('failed', 'timeout', 'cancelled') AND e.started_at < now() - make_interval(secs => @dated_failed_seconds::float8))
+    ORDER BY e.started_at LIMIT @row_limit
     FOR UPDATE SKIP LOCKED
+), other AS (
+    SELECT e.id FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
+      AND e.started_at < now() - make_interval(secs => LEAST(@retention_seconds::float8, @failed_seconds::float8))
+      AND (e.status = 'completed' AND e.started_at < now() - make_interval(secs => @retention_seconds::float8)
+           OR e.status IN ('failed', 'timeout', 'cancelled') AND e.started_at < now() - make_interval(secs => @failed_seconds::float8))
+    ORDER BY e.started_at LIMIT @row_limit
+    FOR UPDATE SKIP LOCKED
+), unstarted AS (
+    SELECT e.id FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.status IN ('failed', 'timeout', 'cancelled') AND e.status <> 'completed' AND e.started_at IS NULL
+      AND (e.id < jsruntime_id_floor(now() - make_interval(secs => @dated_failed_seconds::float8)) OR e.id >= '02000000-0000-0000-0000-000000000000')
+      AND e.queued_at < now() - make_interval(secs => @failed_seconds::float8)
+    LIMIT @row_limit
+    FOR UPDATE SKIP LOCKED
+), old AS (
+    SELECT dated.id FROM dated UNION SELECT other.id FROM other UNION SELECT unstarted.id FROM unstarted LIMIT @row_limit
 ), logs AS (
     DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old))
 ), gone AS (
@@ -392,7 +433,7 @@ WITH mine AS (
 ), old AS (
     SELECT e.id, jsruntime_execution_bytes(e) AS bytes FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.status IN ('completed', 'failed', 'timeout', 'cancelled') AND (SELECT mine.locked FROM mine)
-    ORDER BY e.queued_at, e.id LIMIT @row_limit
+    ORDER BY e.started_at LIMIT @row_limit
     FOR UPDATE SKIP LOCKED
 ), logs AS (
     DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING octet_length(l.message) + 120 AS bytes

@@ -2,10 +2,12 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/migrations/partitions"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -112,6 +114,23 @@ const (
 	tickRetention = 31 * 24 * time.Hour
 )
 
+// partitionInterval is how often it is looked whether partitions are to be made.
+const partitionInterval = 10 * time.Minute
+
+// keepPartitions makes the partitions of the history ahead of their time.
+func (s *Scheduler) keepPartitions(ctx context.Context) {
+	for {
+		made, err := partitions.Ahead(ctx, s.cfg.Pool, s.cfg.PartitionRows)
+		if len(made) > 0 {
+			s.cfg.Logger.Info("partitions made", "partitions", made)
+		}
+		s.complain(ctx, "partitions not made, rows go to the default partition", err)
+		if !pause(ctx, partitionInterval) {
+			return
+		}
+	}
+}
+
 // prune deletes what is older than its tenant keeps it.
 func (s *Scheduler) prune(ctx context.Context) {
 	for {
@@ -127,15 +146,16 @@ func (s *Scheduler) pruneOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	longest := max(s.cfg.Retention, s.cfg.FailedRetention)
+	longest := longestOf(tenants, s.cfg)
+	if err := s.dropPartitions(ctx, longest); err != nil {
+		return err
+	}
 	for _, tenant := range tenants {
-		kept, err := s.pruneTenant(ctx, tenant)
-		if err != nil {
+		if err := s.pruneTenant(ctx, tenant, longest); err != nil {
 			return err
 		}
-		longest = max(longest, kept)
 	}
-	if err := s.pruneTables(ctx, longest); err != nil {
+	if err := s.pruneTables(ctx, longest.executions); err != nil {
 		return err
 	}
 	return within(ctx, func(ctx context.Context) error {
@@ -185,22 +205,83 @@ func (s *Scheduler) pruneBatches(ctx context.Context, table string, batch func(c
 	}
 }
 
-// pruneTenant deletes a tenant's executions and logs, and returns how long it keeps executions.
-func (s *Scheduler) pruneTenant(ctx context.Context, tenant sqlc.TenantRetentionRow) (time.Duration, error) {
-	completed := retentionOf(tenant.ExecutionsDays, s.cfg.Retention)
-	failed := retentionOf(tenant.FailedDays, retentionOf(tenant.ExecutionsDays, s.cfg.FailedRetention))
-	logs := retentionOf(tenant.LogsDays, s.cfg.LogRetention)
-	err := s.pruneBatches(ctx, "script_executions", func(ctx context.Context) (int64, error) {
+// kept is how long a tenant keeps what it has; less than 0 is for ever.
+type kept struct{ executions, completed, failed, logs time.Duration }
+
+func keptBy(tenant sqlc.TenantRetentionRow, cfg Config) kept {
+	k := kept{
+		completed: retentionOf(tenant.ExecutionsDays, cfg.Retention),
+		failed:    retentionOf(tenant.FailedDays, retentionOf(tenant.ExecutionsDays, cfg.FailedRetention)),
+		logs:      retentionOf(tenant.LogsDays, cfg.LogRetention),
+	}
+	k.executions = longer(k.completed, k.failed)
+	k.logs = min(forever(k.logs), forever(k.executions)) // they go with their executions
+	return k
+}
+
+// longestOf is how long any tenant keeps something: what is older may go as a whole partition.
+func longestOf(tenants []sqlc.TenantRetentionRow, cfg Config) (longest kept) {
+	for i, tenant := range append(tenants, sqlc.TenantRetentionRow{ExecutionsDays: -1, FailedDays: -1, LogsDays: -1}) {
+		k := keptBy(tenant, cfg)
+		if i == 0 {
+			longest = k
+		}
+		longest.executions, longest.logs = longer(longest.executions, k.executions), longer(longest.logs, k.logs)
+	}
+	return longest
+}
+
+// longer is the longer of two retentions.
+func longer(x, y time.Duration) time.Duration {
+	if x < 0 || y < 0 {
+		return -1
+	}
+	return max(x, y)
+}
+
+// dropPartitions drops the partitions of which no tenant keeps anything.
+func (s *Scheduler) dropPartitions(ctx context.Context, longest kept) error {
+	for table, retention := range map[string]time.Duration{partitions.Executions: longest.executions, partitions.Logs: longest.logs} {
+		if retention < 0 {
+			continue
+		}
+		gone, err := partitions.Drop(ctx, s.cfg.Pool, table, time.Now().Add(-retention))
+		for _, p := range gone {
+			s.cfg.Observer.Pruned(table, p.Rows)
+			s.cfg.Logger.Info("partition dropped", "table", table, "partition", p.Name, "rows", p.Rows, "bytes", p.Bytes)
+		}
+		if err != nil && !errors.Is(err, partitions.ErrNotAllowed) { // keepPartitions has said it; the rows are deleted one by one
+			return err
+		}
+	}
+	return nil
+}
+
+// partitionGrace is how much longer than its retention a row may be kept for its partition to be dropped as a whole.
+const partitionGrace = 25 * time.Hour
+
+// pruneTenant deletes a tenant's executions and logs. Those of a tenant that keeps them as long as any go with their partition; what is
+// still there when its partition could have been dropped is deleted row by row too.
+func (s *Scheduler) pruneTenant(ctx context.Context, tenant sqlc.TenantRetentionRow, longest kept) error {
+	k := keptBy(tenant, s.cfg)
+	grace := func(retention, longest time.Duration) time.Duration {
+		if retention == longest && retention > partitionGrace {
+			return retention + partitionGrace
+		}
+		return retention
+	}
+	err := s.pruneBatches(ctx, partitions.Executions, func(ctx context.Context) (int64, error) {
 		return s.queries.ExecutionPrune(ctx, sqlc.ExecutionPruneParams{
-			TenantID: tenant.ID, RetentionSeconds: forever(completed).Seconds(), FailedSeconds: forever(failed).Seconds(), RowLimit: pruneBatch,
+			TenantID: tenant.ID, RetentionSeconds: forever(k.completed).Seconds(), FailedSeconds: forever(k.failed).Seconds(), RowLimit: pruneBatch,
+			DatedRetentionSeconds: forever(grace(k.completed, longest.executions)).Seconds(), DatedFailedSeconds: forever(grace(k.failed, longest.executions)).Seconds(),
 		})
 	})
-	if err == nil && logs >= 0 && logs < min(forever(completed), forever(failed)) {
-		err = s.pruneBatches(ctx, "script_execution_logs", func(ctx context.Context) (int64, error) {
-			return s.queries.ExecutionLogPrune(ctx, sqlc.ExecutionLogPruneParams{TenantID: tenant.ID, RetentionSeconds: logs.Seconds(), RowLimit: pruneBatch})
-		})
+	if err != nil || k.logs >= min(forever(k.completed), forever(k.failed)) {
+		return err
 	}
-	return max(completed, failed), err
+	return s.pruneBatches(ctx, partitions.Logs, func(ctx context.Context) (int64, error) {
+		return s.queries.ExecutionLogPrune(ctx, sqlc.ExecutionLogPruneParams{TenantID: tenant.ID, RetentionSeconds: k.logs.Seconds(), RowLimit: pruneBatch})
+	})
 }
 
 // pruneTables deletes from the tables whose rows are kept as long for each tenant. longest is how long any tenant keeps executions.

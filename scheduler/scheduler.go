@@ -75,6 +75,9 @@ type Config struct {
 	// MaxHistoryBytes is the storage quota of tenants whose plan names none: the oldest executions of a tenant near it are deleted early.
 	// 0 means storage.DefaultHistoryBytes.
 	MaxHistoryBytes int64
+	// PartitionRows is how many executions a partition of the history should have at most: a day with more gets shorter ones. 0 means
+	// partitions.DefaultRows.
+	PartitionRows int64
 	// PruneInterval is how often what is older is looked for. 0 means 10 min.
 	PruneInterval time.Duration
 
@@ -260,6 +263,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	claiming.Go(func() { s.tick(ctx) })
 	claiming.Go(func() { s.arm(ctx) })
 	claiming.Go(func() { s.rescue(ctx) })
+	claiming.Go(func() { s.keepPartitions(ctx) })
 	claiming.Go(func() { s.prune(ctx) })
 	claiming.Go(func() { s.pruneOver(ctx) })
 

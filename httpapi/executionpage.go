@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/sqlc"
+)
+
+// lookAtExecutions bounds the executions that a page of a filter without an index looks at, in each of the ranges that it goes through.
+const lookAtExecutions = 20_000
+
+// Ids of version 7 are in this range from 2020 to 2039: migrations/00004_executions.sql. They begin with the time of acceptance, and the
+// history is partitioned by them.
+var (
+	datedFrom  = uuid.UUID{0x01, 0x70}
+	datedUntil = uuid.UUID{0x02, 0x00}
+)
+
+const (
+	// newestRange is how much of the history a page looks at first, and rangeGrowth by how much the next, older range is longer: a tenant that
+	// runs scripts every day gets its page from one or two partitions.
+	newestRange = 24 * time.Hour
+	rangeGrowth = 4
+	// longestRange is followed by all that is older.
+	longestRange = 64 * 24 * time.Hour
+	// clockMargin is by how much the time in an id, of the node that accepted, and queued_at, of the database, may differ.
+	clockMargin = 10 * time.Second
+)
+
+// idFloor is the lowest id of version 7 of a millisecond.
+func idFloor(t time.Time) (id uuid.UUID) {
+	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16)
+	return id
+}
+
+// idTime is the time that an id of version 7 begins with.
+func idTime(id uuid.UUID) time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)).UTC()
+}
+
+func lowerID(x, y uuid.UUID) uuid.UUID {
+	if bytes.Compare(x[:], y[:]) < 0 {
+		return x
+	}
+	return y
+}
+
+func higherID(x, y uuid.UUID) uuid.UUID {
+	if lowerID(x, y) == x {
+		return y
+	}
+	return x
+}
+
+// belowOf is the id below which dated executions come after a position. Their own position is the time in their id, and the id.
+func belowOf(p position) uuid.UUID {
+	floor, next := idFloor(p.at), idFloor(p.at.Add(time.Millisecond))
+	if p.at.Nanosecond()%int(time.Millisecond) != 0 {
+		return lowerID(next, datedUntil)
+	}
+	return lowerID(higherID(floor, lowerID(p.id, next)), datedUntil)
+}
+
+// listed is an execution of a page: where it stands in the list, and what it takes to show it.
+type listed struct {
+	position
+	bytes int64
+}
+
+func newestFirst(x, y listed) int {
+	if c := y.at.Compare(x.at); c != 0 {
+		return c
+	}
+	return bytes.Compare(y.id[:], x.id[:])
+}
+
+// uncommon is a filter's value where it has an index; common is it where most rows have it, and there is none.
+func uncommon(value string, are ...string) (uncommon, common *string) {
+	if slices.Contains(are, value) {
+		return nil, given(value)
+	}
+	return given(value), nil
+}
+
+// executionPage reads what is on a page of executions, and one more. next is where the page after it begins, where that is not behind the last
+// of the rows. Dated executions are read from the newest ids on, range by range, until the page is full; executions whose ids say no time
+// (there are none but those that an application has inserted itself) are put where the time of their acceptance belongs.
+func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, script *uuid.UUID, at position, whole bool) (rows []listed, next *position, err error) {
+	if err := q.PlanByRows(ctx); err != nil {
+		return nil, nil, err
+	}
+	limit := in.Limit + 1
+	p := sqlc.ExecutionPageParams{
+		TenantID: tenantOf(ctx), ScriptID: script, ErrorCode: given(in.ErrorCode), EventID: given(in.EventID), Path: given(in.Path),
+		Since: givenTime(in.Since), Until: givenTime(in.Until), Whole: whole, LookAt: lookAtExecutions,
+	}
+	p.Status, p.CommonStatus = uncommon(in.Status, string(engine.StatusCompleted))
+	p.TriggerType, p.CommonTrigger = uncommon(in.TriggerType, string(engine.TriggerHTTP), string(engine.TriggerAPI))
+
+	other, err := q.ExecutionPageOtherIDs(ctx, sqlc.ExecutionPageOtherIDsParams{
+		TenantID: p.TenantID, BeforeAt: at.at, BeforeID: at.id, ScriptID: p.ScriptID, Status: p.Status, TriggerType: p.TriggerType, ErrorCode: p.ErrorCode,
+		EventID: p.EventID, Since: p.Since, Until: p.Until, Path: p.Path, CommonStatus: p.CommonStatus, CommonTrigger: p.CommonTrigger, Whole: whole, RowLimit: int32(limit),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, next, err = datedPage(ctx, q, p, belowOf(at), limit)
+	for _, r := range other {
+		where := position{at: r.QueuedAt, id: r.ID}
+		if next == nil || newestFirst(listed{position: where}, listed{position: *next}) <= 0 {
+			rows = append(rows, listed{where, r.Bytes})
+		}
+	}
+	slices.SortFunc(rows, newestFirst)
+	return rows[:min(len(rows), limit)], next, err
+}
+
+// datedPage is executionPage for the executions whose ids are below the given one and hold the time.
+func datedPage(ctx context.Context, q *sqlc.Queries, p sqlc.ExecutionPageParams, below uuid.UUID, limit int) (rows []listed, next *position, err error) {
+	from := datedFrom
+	if p.Since != nil {
+		from = higherID(from, idFloor(p.Since.Add(-clockMargin)))
+	}
+	if p.Until != nil {
+		below = lowerID(below, idFloor(p.Until.Add(clockMargin)))
+	}
+	start := idTime(below)
+	if now := time.Now(); start.After(now) {
+		start = now
+	}
+	for age := newestRange; len(rows) < limit && lowerID(from, below) != below; age *= rangeGrowth {
+		p.FromID, p.BelowID, p.RowLimit = from, below, int32(limit-len(rows))
+		if age <= longestRange {
+			p.FromID = higherID(from, idFloor(start.Add(-age)))
+		}
+		page, err := q.ExecutionPage(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range page {
+			where := position{at: idTime(r.ID), id: r.ID}
+			if r.Hit {
+				rows = append(rows, listed{where, r.Bytes})
+			}
+			if r.Last {
+				return rows, &where, nil
+			}
+		}
+		below = p.FromID
+	}
+	return rows, nil, nil
+}
