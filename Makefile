@@ -71,7 +71,7 @@ generate: ## sqlc's queries and the OpenAPI document
 	go generate ./...
 
 .PHONY: verify
-verify: lint types ## what a commit must pass: vet, lint, types, generated code up to date, go.mod tidy, gofmt
+verify: lint types wpt ## what a commit must pass: vet, lint, types, web-platform-tests, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
 	$(SQLC) diff
 	cd engine && go run ./internal/generate -check
@@ -127,9 +127,12 @@ soak: build ## a node under mixed load for 30 minutes: does anything grow? write
 	$(WITH_DATABASE) go run ./bench/cmd/soak -svg bench/soak.svg -page bench/SOAK.md $(ARGS)
 
 .PHONY: wpt
-wpt: ## pass rates of the web-platform-tests: make wpt WPT=path/to/wpt (ARGS="-v url": what fails in one area, and why)
-	@[ -d "$(WPT)" ] || { echo "set WPT to a checkout of web-platform-tests"; exit 2; }
+wpt: ## the web-platform-tests that Node.js carries, in our isolates, against what is expected (WPT=path/to/wpt ARGS="-v url": rates of another copy)
+ifdef WPT
 	go run ./engine/internal/webapi/wpt -wpt $(abspath $(WPT)) $(ARGS)
+else
+	@.ci/wpt $(ARGS)
+endif
 
 .PHONY: node-modules
 node-modules: ## what scripts get for node:buffer and the like: engine/compile/nodelib/vendor from its package.json (needs npm)

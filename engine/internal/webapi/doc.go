@@ -105,7 +105,10 @@
 //
 // # Conformance
 //
-// make wpt WPT=folder runs the web-platform-tests (command wpt). On 2026-11-25, with the public snapshot of 2021-07-21 and, for
+// make verify runs the web-platform-tests that Node.js 20.19.2 carries (make wpt), and fails where they fail otherwise than wpt/expected.txt
+// says, which gives the reason for each failure: 34,330 of 34,522 pass. They have no tests of fetch, of compression and of URLPattern.
+//
+// make wpt WPT=folder runs another copy (command wpt). On 2026-11-25, with the public snapshot of 2021-07-21 and, for
 // urlpattern, the test data of 2025-05-07:
 //
 //	area              passed   total       %   what fails, and why

@@ -1,9 +1,10 @@
 // Command wpt runs a copy of the web-platform-tests in our isolates and prints the pass rate of each area.
 //
-//	wpt -wpt FOLDER [-v] [area or file …]
+//	wpt -wpt FOLDER [-v] [-expected FILE] [area or file …]
 //
 // A test file is run as one execution of a script: a prelude that stands for a worker's globals, testharness.js, the scripts
-// of its META lines and the file itself. Files of the copy are served to fetch by name; nothing else is reachable.
+// of its META lines and the file itself. Files of the copy are served to fetch by name; nothing else is reachable. With -expected the
+// failures must be those of a list: expected.txt is that of the copy that `make wpt` uses.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +86,8 @@ func run(args []string) int {
 	verbose := flags.Bool("v", false, "list what fails, and why")
 	log := flags.Bool("log", false, "print what the tests log")
 	timeout := flags.Duration("timeout", 60*time.Second, "for one file")
+	parallel := flags.Int("parallel", runtime.GOMAXPROCS(0), "how many files run at one time")
+	list := flags.String("expected", "", "file with the failures that are expected; any other failure, and any of these that passes, is an error")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -96,58 +100,131 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "wpt:", err)
 		return 2
 	}
-	rt, err := isolate.New(isolate.Config{Crypto: webapi.Crypto()})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "wpt:", err)
-		return 1
+	var expected *expectations
+	if *list != "" {
+		text, err := os.ReadFile(*list)
+		if err == nil {
+			expected, err = parseExpectations(string(text))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "wpt:", err)
+			return 2
+		}
 	}
-	r := &runner{root: *root, harness: string(harness), runtime: rt, timeout: *timeout, log: *log}
-	fmt.Printf("%-18s %8s %8s %8s %7s\n", "area", "passed", "total", "n/a", "%")
-	var passed, total, skipped int
+	r := &runner{root: *root, harness: string(harness), timeout: *timeout, log: *log, idle: make(chan *isolate.Runtime, max(*parallel, 1))}
+	for range cap(r.idle) {
+		rt, err := isolate.New(isolate.Config{Crypto: webapi.Crypto()})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "wpt:", err)
+			return 1
+		}
+		r.idle <- rt
+	}
+	return r.report(r.start(flags.Args(), expected), expected, *verbose)
+}
+
+// A test is a file with one of its variants.
+type test struct {
+	area string
+	name string        // the file's path, and its variant
+	done chan struct{} // closed once what follows is set
+	took time.Duration
+
+	results []result // of what makes sense here
+	skipped int
+}
+
+// failed returns the results that are not passes. A file that broke off has one more of them, without a name.
+func (t *test) failed() []result {
+	return slices.DeleteFunc(slices.Clone(t.results), func(x result) bool { return x.Status == 0 })
+}
+
+// start begins all tests that filters let through and expected does not leave out.
+func (r *runner) start(filters []string, expected *expectations) []*test {
+	var all []*test
 	for _, a := range areas {
-		p, t, na, shown := 0, 0, 0, false
-		for _, f := range r.files(a, flags.Args()) {
+		for _, f := range r.files(a, filters) {
 			for _, variant := range r.variants(f) {
-				results, failure := r.runFile(f, variant)
-				shown = true
-				all := len(results)
-				results = slices.DeleteFunc(results, func(x result) bool { return x.Status != 0 && notApplicable(f, x) })
-				na += all - len(results)
-				if notApplicable(f, result{Message: failure}) {
-					failure = ""
-					na++
+				t := &test{area: a.name, name: f + variant, done: make(chan struct{})}
+				if expected.omits(t.name) {
+					continue
 				}
-				ok := 0
-				for _, x := range results {
-					if x.Status == 0 {
-						ok++
-					}
-				}
-				n := len(results)
-				if failure != "" {
-					n++
-				}
-				p, t = p+ok, t+n
-				if *verbose && ok < n {
-					fmt.Printf("  %s%s: %d/%d\n", f, variant, ok, n)
-					if failure != "" {
-						fmt.Printf("    ! %.600s\n", failure)
-					}
-					for _, x := range results {
-						if x.Status != 0 {
-							fmt.Printf("    - %.160q: %.300s\n", x.Name, strings.ReplaceAll(x.Message, "\n", " "))
-						}
-					}
-				}
+				all = append(all, t)
 			}
 		}
-		if shown {
-			fmt.Printf("%-18s %8d %8d %8d %6.1f%%\n", a.name, p, t, na, 100*float64(p)/math.Max(1, float64(t)))
-		}
-		passed, total, skipped = passed+p, total+t, skipped+na
 	}
-	fmt.Printf("%-18s %8d %8d %8d %6.1f%%\n", "all", passed, total, skipped, 100*float64(passed)/math.Max(1, float64(total)))
+	go func() {
+		for _, t := range all {
+			rt := <-r.idle
+			go func() {
+				defer func() { close(t.done); r.idle <- rt }()
+				r.runTest(rt, t)
+			}()
+		}
+	}()
+	return all
+}
+
+func (r *runner) runTest(rt *isolate.Runtime, t *test) {
+	began := time.Now()
+	file, variant, found := strings.Cut(t.name, "?")
+	if found {
+		variant = "?" + variant
+	}
+	results, failure := r.runFile(rt, file, variant)
+	if failure != "" {
+		results = append(results, result{Status: 1, Message: failure})
+	}
+	t.took = time.Since(began)
+	t.results = slices.DeleteFunc(slices.Clone(results), func(x result) bool { return x.Status != 0 && notApplicable(file, x) })
+	t.skipped = len(results) - len(t.results)
+}
+
+// report prints the pass rates, and returns the exit code.
+func (r *runner) report(tests []*test, expected *expectations, verbose bool) int {
+	fmt.Printf("%-18s %8s %8s %8s %7s\n", "area", "passed", "total", "n/a", "%")
+	print := func(c *count, area string) {
+		fmt.Printf("%-18s %8d %8d %8d %6.1f%%\n", area, c.passed, c.total, c.skipped, 100*float64(c.passed)/math.Max(1, float64(c.total)))
+	}
+	var all, one count
+	for i, t := range tests {
+		<-t.done
+		failed := t.failed()
+		one.add(t, len(failed))
+		all.add(t, len(failed))
+		if verbose {
+			fmt.Printf("  %s: %d/%d in %d ms\n", t.name, len(t.results)-len(failed), len(t.results), t.took.Milliseconds())
+			for _, x := range failed {
+				fmt.Printf("    - %.160q: %.600s\n", x.Name, strings.ReplaceAll(x.Message, "\n", " "))
+			}
+		}
+		if i == len(tests)-1 || tests[i+1].area != t.area {
+			print(&one, t.area)
+			one = count{}
+		}
+	}
+	print(&all, "all")
+	if expected == nil {
+		return 0
+	}
+	wrong := expected.compare(tests)
+	for _, w := range wrong {
+		fmt.Println("wpt:", w)
+	}
+	if len(wrong) > 0 {
+		return 1
+	}
+	fmt.Printf("wpt: %d files, %d subtests, %d failures, all of them expected\n", all.files, all.total, all.total-all.passed)
 	return 0
+}
+
+type count struct{ files, passed, total, skipped int }
+
+func (c *count) add(t *test, failed int) {
+	c.files++
+	c.total += len(t.results)
+	c.passed += len(t.results) - failed
+	c.skipped += t.skipped
 }
 
 // notApplicable tells whether a failed test asks for what is not here on purpose: a document, XMLHttpRequest, shared memory,
@@ -174,9 +251,9 @@ func notApplicable(file string, x result) bool {
 type runner struct {
 	root    string
 	harness string
-	runtime *isolate.Runtime
 	timeout time.Duration
 	log     bool
+	idle    chan *isolate.Runtime // each is used by one file at a time
 }
 
 // files lists an area's test files, in order, that filters let through.
@@ -255,7 +332,7 @@ add_result_callback((t) => { console.log("RESULT " + JSON.stringify({ name: t.na
 add_completion_callback((tests, status) => { finish(status.status === 0 || status.status === undefined ? null : "harness: " + status.message); });
 `
 
-func (r *runner) runFile(file, variant string) (results []result, failure string) {
+func (r *runner) runFile(rt *isolate.Runtime, file, variant string) (results []result, failure string) {
 	var scripts strings.Builder
 	for _, s := range r.meta(file, "script") {
 		p := path.Join(path.Dir(file), s)
@@ -295,7 +372,7 @@ func (r *runner) runFile(file, variant string) (results []result, failure string
 	source = strings.ReplaceAll(source, "\x00", "")
 
 	h := &host{runner: r, file: file}
-	iso, err := r.runtime.New(512<<20, h)
+	iso, err := rt.New(512<<20, h)
 	if err != nil {
 		return nil, err.Error()
 	}
