@@ -82,6 +82,13 @@ CREATE TABLE script_usage_daily (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
 CREATE INDEX idx_usage_day ON script_usage_daily(day, tenant_id);
 
+-- Usage of executions of which no history is kept leaves no row by which a node could tell, when the answer to its COMMIT was lost, whether it
+-- has been counted. A batch with such executions leaves its mark here, which the node's next one takes away.
+CREATE TABLE script_usage_marks (
+    id UUID PRIMARY KEY,
+    at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW()
+);
+
 -- Requests that were refused before anything ran, by script, reason and minute: they have no execution. Nodes add to these rows in one statement
 -- every second. refused counts those of one minute.
 CREATE TABLE script_refusals (
@@ -109,6 +116,7 @@ CREATE TABLE tenant_storage (
 -- +goose Down
 DROP TABLE tenant_storage;
 DROP TABLE script_refusals;
+DROP TABLE script_usage_marks;
 DROP TABLE script_usage_daily;
 DROP TABLE audit_log;
 DROP TABLE idempotency_keys;

@@ -17,6 +17,23 @@ ON CONFLICT (tenant_id, day, script_id, outcome) DO UPDATE SET
     egress_bytes = u.egress_bytes + EXCLUDED.egress_bytes,
     api_calls = u.api_calls + EXCLUDED.api_calls;
 
+-- For the ledger: marks of batches whose usage is counted.
+
+-- Leaves a batch's mark, and takes away those of batches whose commit was answered. A mark that is there already is an error: the batch has been
+-- counted.
+-- name: UsageMark :exec
+WITH answered AS (
+    DELETE FROM script_usage_marks m WHERE m.id = ANY(@answered::uuid[])
+)
+INSERT INTO script_usage_marks (id) VALUES (@id);
+
+-- name: UsageMarked :one
+SELECT EXISTS (SELECT FROM script_usage_marks m WHERE m.id = @id)::boolean;
+
+-- Takes away the marks that nodes left when they ended.
+-- name: UsageMarksPrune :exec
+DELETE FROM script_usage_marks m WHERE m.at < now() - interval '1 day';
+
 -- Admin API.
 
 -- name: UsageList :many

@@ -311,6 +311,11 @@ type ScriptUsageDaily struct {
 	ApiCalls     int64
 }
 
+type ScriptUsageMark struct {
+	ID uuid.UUID
+	At time.Time
+}
+
 type ScriptVersion struct {
 	ID                uuid.UUID
 	ScriptID          uuid.UUID

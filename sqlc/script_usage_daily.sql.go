@@ -129,6 +129,48 @@ func (q *Queries) UsageList(ctx context.Context, arg UsageListParams) ([]UsageLi
 	return items, nil
 }
 
+const usageMark = `-- name: UsageMark :exec
+
+WITH answered AS (
+    DELETE FROM script_usage_marks m WHERE m.id = ANY($2::uuid[])
+)
+INSERT INTO script_usage_marks (id) VALUES ($1)
+`
+
+type UsageMarkParams struct {
+	ID       uuid.UUID
+	Answered []uuid.UUID
+}
+
+// For the ledger: marks of batches whose usage is counted.
+// Leaves a batch's mark, and takes away those of batches whose commit was answered. A mark that is there already is an error: the batch has been
+// counted.
+func (q *Queries) UsageMark(ctx context.Context, arg UsageMarkParams) error {
+	_, err := q.db.Exec(ctx, usageMark, arg.ID, arg.Answered)
+	return err
+}
+
+const usageMarked = `-- name: UsageMarked :one
+SELECT EXISTS (SELECT FROM script_usage_marks m WHERE m.id = $1)::boolean
+`
+
+func (q *Queries) UsageMarked(ctx context.Context, id uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, usageMarked, id)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const usageMarksPrune = `-- name: UsageMarksPrune :exec
+DELETE FROM script_usage_marks m WHERE m.at < now() - interval '1 day'
+`
+
+// Takes away the marks that nodes left when they ended.
+func (q *Queries) UsageMarksPrune(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, usageMarksPrune)
+	return err
+}
+
 const usageOfTenants = `-- name: UsageOfTenants :many
 SELECT u.tenant_id, t.slug, t.name, u.outcome, sum(u.executions)::bigint AS executions, sum(u.cpu_ms)::float8 AS cpu_ms, sum(u.duration_ms)::float8 AS duration_ms,
     sum(u.memory_byte_ms)::float8 AS memory_byte_ms, sum(u.egress_bytes)::bigint AS egress_bytes, sum(u.api_calls)::bigint AS api_calls

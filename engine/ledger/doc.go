@@ -13,6 +13,8 @@
 //     is written any more and the buffer is nearly full, Full says so, and nothing further is begun.
 //   - A batch is a transaction, so a row, its logs and its share of usage are there together or not at all. A batch whose
 //     COMMIT got no answer is tried again; ids that are there by then are left out of the second try, with their usage.
+//   - Usage counts every execution once, whatever is kept of it: executions without a row leave a mark of their batch (script_usage_marks), by
+//     which a second try finds that the first one was committed.
 //   - A row is on record within 100 ms of its end: it waits for 80 ms at most, and its transaction has the rest. (Waiting for 90 ms would save
 //     a ninth of the flushes of a quiet node, and leave 10 ms to a transaction that takes 2 to 15 ms.)
 //   - Foreign keys hold whichever way they are checked: once a batch where the database user may, else row by row (parents.go).

@@ -88,6 +88,7 @@ type Ledger struct {
 	inFlight map[uint64]struct{} // first numbers of the batches being written
 	flushing []flushWait
 	shown    map[uuid.UUID]*shown // executions that run and may have a row
+	answered []uuid.UUID          // marks of batches whose commit was answered, until the next mark takes them away
 
 	progress atomic.Pointer[time.Time] // when room was last given free, or the first row of an empty buffer came
 
@@ -270,6 +271,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watching.Go(func() { l.watchRunning(ctx) })
 	watching.Go(func() { l.watchRefusals(ctx) })
+	watching.Go(func() { l.pruneMarks(ctx) })
 	defer watching.Wait()
 	var writers sync.WaitGroup
 	slots := make(chan struct{}, l.cfg.Writers)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/migrations/dbtest"
 )
@@ -20,7 +21,7 @@ type line struct {
 	writes atomic.Int64
 	// left is how many more bytes reach Postgres before the connection breaks. Negative: it stays.
 	left atomic.Int64
-	// deaf breaks the connection when it is read from, instead.
+	// deaf breaks the connection when its next answer has come, which is lost.
 	deaf  atomic.Bool
 	broke atomic.Int64
 }
@@ -70,6 +71,7 @@ func (c *lineConn) Write(b []byte) (int, error) {
 
 func (c *lineConn) Read(b []byte) (int, error) {
 	if c.deaf.CompareAndSwap(true, false) {
+		_, _ = c.Conn.Read(b) // Postgres answers a batch once it is committed
 		return 0, c.cut()
 	}
 	return c.Conn.Read(b)
@@ -77,9 +79,13 @@ func (c *lineConn) Read(b []byte) (int, error) {
 
 func recordMany(t *testing.T, l *ledger.Ledger, db *pgxpool.Pool, n int) {
 	t.Helper()
-	script := seed(t, db)
-	for range n {
-		inv, res := httpRun(script)
+	recordOf(t, l, n, seed(t, db))
+}
+
+func recordOf(t *testing.T, l *ledger.Ledger, n int, scripts ...*engine.Script) {
+	t.Helper()
+	for i := range n {
+		inv, res := httpRun(scripts[i%len(scripts)])
 		require.NoError(t, l.Record(t.Context(), inv, res))
 	}
 	require.NoError(t, l.Flush(t.Context()))
@@ -133,5 +139,32 @@ func TestConnectionDiesInEachPhase(t *testing.T) {
 		require.Equal(t, 1, count(t, db, "(SELECT sum(executions) AS n FROM script_usage_daily) u WHERE n = $1", total))
 		require.Equal(t, broke+1, wire.broke.Load())
 	})
+	require.Zero(t, l.Stats().Dropped)
+}
+
+// TestUsageIsExactWithoutHistory: executions without a row are counted once, also where the answer to the commit is lost.
+func TestUsageIsExactWithoutHistory(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	none, all := seed(t, db), seed(t, db)
+	none.History = &engine.History{Store: engine.HistoryNone}
+	var wire line
+	l := start(t, ledger.Config{Pool: wire.connect(t, db), Writers: 1})
+	counted := func(n int) {
+		t.Helper()
+		require.Equal(t, 1, count(t, db, "(SELECT sum(executions) AS n FROM script_usage_daily) u WHERE n = $1", n))
+	}
+	recordOf(t, l, 10, none)
+	counted(10)
+	wire.deaf.Store(true)
+	recordOf(t, l, 10, none)
+	counted(20)
+	wire.deaf.Store(true)
+	recordOf(t, l, 10, none, all)
+	counted(30)
+	require.EqualValues(t, 2, wire.broke.Load())
+	require.Equal(t, 5, count(t, db, "script_executions"))
+	recordOf(t, l, 1, none)
+	require.LessOrEqual(t, count(t, db, "script_usage_marks"), 1, "marks go once they are of no use")
 	require.Zero(t, l.Stats().Dropped)
 }

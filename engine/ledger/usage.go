@@ -91,3 +91,12 @@ func (u *Usage) Write(ctx context.Context, queries *sqlc.Queries) error {
 	}
 	return queries.UsageAdd(ctx, p)
 }
+
+// pruneMarks takes away the marks that nodes left when they ended. It is tried once: a later start of a node does it again.
+func (l *Ledger) pruneMarks(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, refusalTimeout)
+	defer cancel()
+	if err := l.queries.UsageMarksPrune(ctx); err != nil {
+		l.log.Debug("old marks of usage not removed", "error", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,11 +33,11 @@ const (
 // write writes a batch, whatever it takes, until ctx ends. What is left then stays counted as backlog.
 func (l *Ledger) write(ctx context.Context, batch []*row) {
 	pause := firstPause
+	mark := markOf(batch)
 	for failures := 0; len(batch) > 0; {
-		err := l.writeOnce(ctx, batch)
+		err := l.writeOnce(ctx, batch, mark)
 		if err == nil {
-			l.counts.written.Add(int64(len(batch)))
-			l.counts.waitingRows.Add(-int64(len(batch)))
+			l.done(batch, mark)
 			l.counts.batches.Add(1)
 			l.recovered()
 			return
@@ -50,6 +51,15 @@ func (l *Ledger) write(ctx context.Context, batch []*row) {
 			verdict = tryAgain
 			if failures++; failures >= suspectAfter && l.answers(ctx) {
 				verdict = refused
+			}
+		}
+		if verdict == duplicate {
+			switch there, err := l.marked(ctx, mark); {
+			case err != nil:
+				verdict = tryAgain
+			case there:
+				l.done(batch, mark)
+				return
 			}
 		}
 		switch verdict {
@@ -73,6 +83,35 @@ func (l *Ledger) write(ctx context.Context, batch []*row) {
 			pause = min(2*pause, lastPause)
 		}
 	}
+}
+
+// markOf is the mark that a batch leaves where executions have no row of their own; Nil: it needs none.
+func markOf(batch []*row) uuid.UUID {
+	if !slices.ContainsFunc(batch, func(r *row) bool { return r.absent }) {
+		return uuid.Nil
+	}
+	return uuid.New()
+}
+
+// done counts a batch that is known to be committed.
+func (l *Ledger) done(batch []*row, mark uuid.UUID) {
+	l.counts.written.Add(int64(len(batch)))
+	l.counts.waitingRows.Add(-int64(len(batch)))
+	if mark != uuid.Nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.answered = append(l.answered, mark)
+	}
+}
+
+// marked reports whether a batch was committed by a try whose answer was lost.
+func (l *Ledger) marked(ctx context.Context, mark uuid.UUID) (bool, error) {
+	if mark == uuid.Nil {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	return l.queries.UsageMarked(ctx, mark)
 }
 
 // refuse halves a batch that Postgres does not take; a row that is alone is written without what came from script or client,
@@ -130,7 +169,7 @@ func (r *row) strip(err error) {
 }
 
 // writeOnce writes a batch in one transaction: one round trip where the connection allows it.
-func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
+func (l *Ledger) writeOnce(ctx context.Context, batch []*row, mark uuid.UUID) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	conn, err := l.cfg.Pool.Acquire(ctx)
@@ -142,21 +181,37 @@ func (l *Ledger) writeOnce(ctx context.Context, batch []*row) error {
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	answered := slices.Clone(l.answered)
+	l.mu.Unlock()
+	write := func(to target) error {
+		if mark != uuid.Nil {
+			if err := sqlc.New(to).UsageMark(ctx, sqlc.UsageMarkParams{ID: mark, Answered: answered}); err != nil {
+				return err
+			}
+		}
+		return l.writeTo(ctx, to, batch, once)
+	}
 	if canTrip(conn.Conn()) {
 		t := &trip{}
 		err = sqlc.New(t).LedgerTimeout(ctx, strconv.FormatInt(writeTimeout.Milliseconds(), 10))
 		if err == nil {
-			err = l.writeTo(ctx, t, batch, once)
+			err = write(t)
 		}
 		if err == nil {
 			err = t.run(ctx, conn)
 		}
 	} else {
-		err = pgx.BeginTxFunc(ctx, conn, tenantdb.ServiceTx(), func(tx pgx.Tx) error { return l.writeTo(ctx, inTx{tx}, batch, once) })
+		err = pgx.BeginTxFunc(ctx, conn, tenantdb.ServiceTx(), func(tx pgx.Tx) error { return write(inTx{tx}) })
+	}
+	if err == nil && mark != uuid.Nil && len(answered) > 0 {
+		l.mu.Lock()
+		l.answered = slices.DeleteFunc(l.answered, func(m uuid.UUID) bool { return slices.Contains(answered, m) })
+		l.mu.Unlock()
 	}
 	if once && sqlState(err) == insufficientPrivilege { // it has been revoked
 		l.apiece.Store(true)
-		return l.writeOnce(ctx, batch)
+		return l.writeOnce(ctx, batch, mark)
 	}
 	return err
 }
