@@ -416,8 +416,9 @@ func TestScriptLife(t *testing.T) {
 	require.Contains(t, acme.get("/api/v1/scripts/"+id+"/versions/1").is(200).str("source"), "'1'")
 	diff := acme.get("/api/v1/scripts/" + id + "/versions/2/diff?against=1").is(200)
 	require.Contains(t, diff.header.Get("Content-Type"), "text/x-diff")
-	require.Equal(t, "--- version 1\n+++ version 2\n@@ -1,1 +1,1 @@\n-export default { fetch() { return new Response('1') } }\n\\ No newline at end of file\n"+
+	require.Equal(t, "--- version 1\n+++ version 2\n@@ -1 +1 @@\n-export default { fetch() { return new Response('1') } }\n\\ No newline at end of file\n"+
 		"+export default { fetch() { return new Response('2') } }\n\\ No newline at end of file\n", string(diff.body))
+	require.Empty(t, acme.get("/api/v1/scripts/"+id+"/versions/2/diff?against=2").is(200).body)
 	restored := acme.post("/api/v1/scripts/"+id+"/versions/1/restore", nil).is(201).json()
 	require.EqualValues(t, 3, restored["version_number"])
 	require.Contains(t, acme.get("/api/v1/scripts/"+id).str("source"), "'1'")

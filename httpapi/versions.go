@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/aymanbagabas/go-udiff"
 	"github.com/google/uuid"
 
+	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -119,8 +122,17 @@ func (a *API) versionDiff(ctx context.Context, in *versionDiffIn) (*versionDiffO
 	if err != nil {
 		return nil, err
 	}
-	text := unifiedDiff(fmt.Sprintf("version %d", from.VersionNumber), fmt.Sprintf("version %d", to.VersionNumber), from.Source, to.Source)
+	if err := a.reserve(ctx, admission.UseAnswer, diffMemory(from.Source)+diffMemory(to.Source)); err != nil {
+		return nil, err
+	}
+	text := udiff.Unified(fmt.Sprintf("version %d", from.VersionNumber), fmt.Sprintf("version %d", to.VersionNumber), from.Source, to.Source)
 	return &versionDiffOut{ContentType: "text/x-diff; charset=utf-8", Body: []byte(text)}, nil
+}
+
+// diffMemory is what comparing a source takes, measured on 30 November 2026: two sources of 1 MiB that have a line for each one or two bytes, and
+// none in common, took 0.8 s and 141 MiB. The library bounds its search at 100 differences, and is less exact beyond them.
+func diffMemory(source string) int64 {
+	return 4*int64(len(source)) + 100*int64(strings.Count(source, "\n"))
 }
 
 type versionRestoreIn struct {
