@@ -70,7 +70,7 @@ func TestJSONIsJudgedAsByItsSchema(t *testing.T) {
 func TestJSONIsCountedBeforeItIsDecoded(t *testing.T) {
 	t.Parallel()
 	many := []byte("[" + strings.Repeat("0,", maxJSONValues) + "0]")
-	faults, err := checkJSON(many, "body")
+	faults, err := validateJSON(many, "body", nil, nil, false)
 	require.NoError(t, err)
 	require.Len(t, faults, 1)
 	require.Equal(t, ProblemError{Location: "body", Message: "more than 1000000 values"}, faults[0])
@@ -80,7 +80,7 @@ func TestJSONIsCountedBeforeItIsDecoded(t *testing.T) {
 	for i := range maxJSONMembers + 1 {
 		members.WriteString(`"` + strings.Repeat("n", 1+i%7) + strconv.Itoa(i) + `":0,`)
 	}
-	faults, err = checkJSON([]byte(members.String()+`"z":0}}`), "body")
+	faults, err = validateJSON([]byte(members.String()+`"z":0}}`), "body", nil, nil, false)
 	require.NoError(t, err)
 	require.Len(t, faults, 1)
 	require.Equal(t, ProblemError{Location: "body.a", Message: "an object of more than 100000 members"}, faults[0])

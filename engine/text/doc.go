@@ -5,6 +5,7 @@
 //	JSON a script made           ──► CleanJSON ──► an output, an event, a value of kv; or an error that says why it is none
 //	JSON that must be kept       ──► StorableJSON ──► a jsonb column, whatever it was
 //	text to be sent as JSON      ──► AppendString
+//	a string of a request        ──► Measure ──► its length, and why it cannot be kept as it is
 //
 // # Rules
 //

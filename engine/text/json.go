@@ -33,6 +33,47 @@ const (
 	NumberTooLarge Fault = "has a number that no double can hold"
 )
 
+// The faults of a string. Each reads as a sentence of its own.
+const (
+	HoldsNUL Fault = "the character NUL can't be stored"
+	HalfPair Fault = "half a surrogate pair can't be stored"
+)
+
+// Measure returns how many characters a valid JSON string has, by its literal, and the first Fault of one that cannot be kept as it is; empty: there
+// is none. Invalid UTF-8 counts one a byte.
+func Measure(literal []byte) (characters int, fault Fault) {
+	for i := 1; i < len(literal)-1; characters++ {
+		if literal[i] != '\\' {
+			_, size := utf8.DecodeRune(literal[i:])
+			i += size
+			continue
+		}
+		size, found := escape(literal[i:])
+		if fault == "" {
+			fault = found
+		}
+		i += size
+	}
+	return characters, fault
+}
+
+// escape returns how many bytes the escape has with which a part of a valid JSON string begins, both halves of a surrogate pair together, and the
+// Fault of its character.
+func escape(raw []byte) (size int, fault Fault) {
+	if raw[1] != 'u' {
+		return 2, ""
+	}
+	switch unit := hex4(raw[2:]); {
+	case unit == 0:
+		return 6, HoldsNUL
+	case unit >= 0xd800 && unit < 0xdc00 && raw[6] == '\\' && raw[7] == 'u' && hex4(raw[8:])>>10 == 0xdc00>>10:
+		return 12, ""
+	case unit >= 0xd800 && unit < 0xe000:
+		return 6, HalfPair
+	}
+	return 6, ""
+}
+
 // Number reports whether a number's literal, which is a valid one, may be kept: at most 400 characters, and a value, and an exponent, that a
 // double can hold.
 func Number[T ~string | ~[]byte](literal T) bool {
@@ -166,19 +207,12 @@ func (c *cleaner) text(i int) int {
 		switch b := raw[i]; {
 		case b == '"':
 			return i + 1
-		case b == '\\' && raw[i+1] == 'u':
-			unit := hex4(raw[i+2:])
-			switch {
-			case unit == 0:
-				c.replace(i, i+6, escaped)
-			case unit >= 0xd800 && unit < 0xdc00 && raw[i+6] == '\\' && raw[i+7] == 'u' && hex4(raw[i+8:])>>10 == 0xdc00>>10:
-				i += 6 // a pair: over its first half
-			case unit >= 0xd800 && unit < 0xe000:
-				c.replace(i, i+6, escaped)
-			}
-			i += 6
 		case b == '\\':
-			i += 2
+			size, fault := escape(raw[i:])
+			if fault != "" {
+				c.replace(i, i+size, escaped)
+			}
+			i += size
 		case b < utf8.RuneSelf:
 			i++
 		default:

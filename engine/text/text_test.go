@@ -49,6 +49,22 @@ func TestCleanJSON(t *testing.T) {
 	require.Contains(t, text.TooDeep, fmt.Sprint(text.MaxDepth))
 }
 
+func TestMeasure(t *testing.T) {
+	t.Parallel()
+	for literal, want := range map[string]struct {
+		characters int
+		fault      text.Fault
+	}{
+		`""`: {0, ""}, `"aé€😀"`: {4, ""}, `"\n\"\\"`: {3, ""}, `"\u00e9"`: {1, ""}, `"\ud83d\ude00x"`: {2, ""}, `"\\u0000"`: {6, ""},
+		`"a\u0000"`: {2, text.HoldsNUL}, `"\ud83d"`: {1, text.HalfPair}, `"\ude00\ud83d"`: {2, text.HalfPair},
+		`"\ud83d\u0000"`: {2, text.HalfPair}, `"\u0000\ud83d"`: {2, text.HoldsNUL}, `"\ud83dx"`: {2, text.HalfPair}, `"\ud83d\n"`: {2, text.HalfPair},
+	} {
+		characters, fault := text.Measure([]byte(literal))
+		require.Equal(t, want.characters, characters, literal)
+		require.Equal(t, want.fault, fault, literal)
+	}
+}
+
 func TestNumber(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{"0", "-0.5", "1e308", "-5e-324", "1e-400", "0.1e1", strings.Repeat("9", 308), "0." + strings.Repeat("1", 398), "1e+0000000000300"} {
