@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -218,8 +219,11 @@ func (c *jsonChecker) members(depth int, s *huma.Schema) error {
 		if count > maxJSONMembers {
 			return c.refuse(c.path[:base], fmt.Sprintf("an object of more than %d members", maxJSONMembers))
 		}
-		unquoted, _ := jsontext.AppendUnquote(nil, literal) // half a surrogate pair becomes U+FFFD
-		name := string(unquoted)
+		name := string(literal[1 : len(literal)-1])
+		if strings.IndexByte(name, '\\') >= 0 {
+			unquoted, _ := jsontext.AppendUnquote(nil, literal) // half a surrogate pair becomes U+FFFD
+			name = string(unquoted)
+		}
 		c.path = append(append(c.path[:base], '.'), text.Clip(name, 80)...)
 		if _, fault := text.Measure(literal); fault != "" {
 			c.fault(fault.Error())

@@ -43,16 +43,19 @@ const (
 // is none. Invalid UTF-8 counts one a byte.
 func Measure(literal []byte) (characters int, fault Fault) {
 	for i := 1; i < len(literal)-1; characters++ {
-		if literal[i] != '\\' {
+		switch b := literal[i]; {
+		case b == '\\':
+			size, found := escape(literal[i:])
+			if fault == "" {
+				fault = found
+			}
+			i += size
+		case b < utf8.RuneSelf:
+			i++
+		default:
 			_, size := utf8.DecodeRune(literal[i:])
 			i += size
-			continue
 		}
-		size, found := escape(literal[i:])
-		if fault == "" {
-			fault = found
-		}
-		i += size
 	}
 	return characters, fault
 }
