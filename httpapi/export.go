@@ -160,6 +160,7 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 
 type scriptImportIn struct {
 	OnConflict string `query:"on_conflict" enum:"fail,skip,update" default:"fail" doc:"What to do with a script whose name is taken."`
+	DryRun     bool   `query:"dry_run" doc:"Check, count and store nothing."`
 	Body       Export
 }
 
@@ -167,8 +168,13 @@ type scriptImportIn struct {
 type Imported struct {
 	Created int `json:"created"`
 	Updated int `json:"updated"`
-	Skipped int `json:"skipped"`
+	// Unchanged are those that on_conflict=update found as they are.
+	Unchanged int `json:"unchanged" doc:"With on_conflict=update: the tenant has them like this."`
+	Skipped   int `json:"skipped"`
 }
+
+// errDryRun ends the transaction of an import that is only tried.
+var errDryRun = errors.New("dry run")
 
 // importKept is how much compiled code an import keeps from its first reading for its second one.
 const importKept = 8 << 20
@@ -202,7 +208,7 @@ func (a *API) scriptImport(ctx context.Context, in *scriptImportIn) (*found[Impo
 	out := &found[Imported]{}
 	err = a.change(ctx, func(c *change) error {
 		out.Body = Imported{}
-		return eachScript(body, func(i int, s *ExportedScript) error {
+		err := eachScript(body, func(i int, s *ExportedScript) error {
 			d, err := a.uncompiled(ctx, s.create())
 			if err == nil {
 				if d.compiled = compiled[i]; d.compiled == nil {
@@ -217,7 +223,14 @@ func (a *API) scriptImport(ctx context.Context, in *scriptImportIn) (*found[Impo
 			}
 			return nil
 		})
+		if err == nil && in.DryRun {
+			return errDryRun
+		}
+		return err
 	})
+	if errors.Is(err, errDryRun) {
+		err = nil
+	}
 	return out, err
 }
 
@@ -318,6 +331,10 @@ func (a *API) importOne(ctx context.Context, c *change, d *draft, organization, 
 	d.ID, d.TenantID, d.Version = before.ID, before.TenantID, before.Version
 	if d.Source == before.Source {
 		d.compiled = nil
+	}
+	if sameScript(before, d.over(before)) {
+		count.Unchanged++
+		return nil
 	}
 	after, err := a.updateScript(ctx, c, before, d)
 	if err != nil {

@@ -478,10 +478,21 @@ func TestExportAndImport(t *testing.T) {
 	acme.script("event", map[string]any{"type": "event", "source": "export default { event() {} }", "event_types": []string{"a.*"}})
 	doc := acme.get("/api/v1/export").is(200)
 	require.Len(t, doc.json()["scripts"], 4)
+	// A dry run counts and stores nothing.
+	require.EqualValues(t, 4, other.do("POST", "/api/v1/import?dry_run=true", doc.body).is(200).json()["created"])
+	require.Empty(t, other.get("/api/v1/scripts").items())
 	require.EqualValues(t, 4, other.do("POST", "/api/v1/import", doc.body).is(200).json()["created"])
 	other.do("POST", "/api/v1/import", doc.body).refused(409, "name_taken")
 	require.EqualValues(t, 4, other.do("POST", "/api/v1/import?on_conflict=skip", doc.body).is(200).json()["skipped"])
-	require.EqualValues(t, 4, other.do("POST", "/api/v1/import?on_conflict=update", doc.body).is(200).json()["updated"])
+	require.Equal(t, map[string]any{"created": 0.0, "updated": 0.0, "unchanged": 4.0, "skipped": 0.0},
+		other.do("POST", "/api/v1/import?on_conflict=update", doc.body).is(200).json())
+	changed := doc.json()
+	changed["scripts"].([]any)[1].(map[string]any)["description"] = "new"
+	for _, query := range []string{"&dry_run=true", ""} {
+		require.Equal(t, map[string]any{"created": 0.0, "updated": 1.0, "unchanged": 3.0, "skipped": 0.0},
+			other.post("/api/v1/import?on_conflict=update"+query, changed).is(200).json())
+	}
+	require.EqualValues(t, 4, other.do("POST", "/api/v1/import?on_conflict=update", doc.body).is(200).json()["updated"].(float64)+3)
 	for _, s := range other.get("/api/v1/scripts").items() {
 		require.EqualValues(t, 1, s["version"], "the same source makes no version")
 	}

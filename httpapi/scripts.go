@@ -590,6 +590,16 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	return after, a.setTriggers(ctx, c, d, rearm)
 }
 
+// over is the row before with what updateScript stores of the draft in it.
+func (d *draft) over(before sqlc.Script) sqlc.Script {
+	after := before
+	after.OrganizationID, after.Name, after.Description, after.Source, after.Status = d.OrganizationID, d.Name, d.Description, d.Source, d.Status
+	after.ResourceLimits, after.CronExpression, after.Timezone, after.HttpPath, after.HttpMethods = d.ResourceLimits, d.CronExpression, d.Timezone, d.HttpPath, d.HttpMethods
+	after.EventTypes, after.Metadata, after.History, after.Http, after.Retry, after.Schedule = d.EventTypes, d.Metadata, d.History, d.Http, d.Retry, d.Schedule
+	after.Tags = d.Tags
+	return after
+}
+
 // sameScript reports whether a patch leaves the row as it is.
 func sameScript(before, after sqlc.Script) bool {
 	for _, s := range []*sqlc.Script{&before, &after} {
