@@ -3,12 +3,10 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,6 +18,7 @@ import (
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/httpapi/problem"
+	"example.com/jsruntime/migrations/connect"
 )
 
 // Problem is the body of every error answer: see package problem.
@@ -87,19 +86,19 @@ func databaseProblem(err *pgconn.PgError) *Problem {
 		return invalid("body."+field, message)
 	case err.Code == "JSR05":
 		return newProblem(http.StatusLoopDetected, string(engine.CodeLoopDetected), err.Message)
-	case err.Code == "23505":
+	}
+	switch connect.ClassOfState(err.Code) {
+	case connect.Duplicate:
 		return uniqueProblem(err.ConstraintName)
-	case err.Code == "23503":
+	case connect.Reference:
 		return conflict("in_use", "The object refers to one that is gone, or others still refer to it.")
-	case err.Code == "54001" || err.Code == "54000" || (len(err.Code) == 5 && err.Code[:2] == "22"):
+	case connect.Value:
 		return newProblem(http.StatusUnprocessableEntity, "validation_failed", "A value of the request cannot be stored.")
-	case err.Code == "40001" || err.Code == "40P01" || err.Code == "55P03":
+	case connect.Busy:
 		return newProblem(http.StatusServiceUnavailable, "busy", "The object is being changed by others; try again.").RetryAfter(time.Second)
-	case err.Code == "57014":
+	case connect.Cancelled:
 		return newProblem(http.StatusServiceUnavailable, "busy", "The database took too long; try again.").RetryAfter(time.Second)
-	case err.Code == "25006": // read-only: the server that we reach is not the primary, or not any more
-		return databaseUnavailable()
-	case len(err.Code) == 5 && (err.Code[:2] == "08" || err.Code[:2] == "53" || err.Code[:2] == "57"):
+	case connect.Away:
 		return databaseUnavailable()
 	default:
 		return nil
@@ -114,12 +113,12 @@ func databaseUnavailable() *Problem {
 // ours: logged, and a 500 that says nothing.
 func (a *API) problem(ctx context.Context, err error) *Problem {
 	var (
-		p       *Problem
-		refused *engine.RefusedError
-		pg      *pgconn.PgError
-		connect *pgconn.ConnectError
-		other   huma.StatusError
-		budget  *admission.OverBudgetError
+		p         *Problem
+		refused   *engine.RefusedError
+		pg        *pgconn.PgError
+		unreached *pgconn.ConnectError
+		other     huma.StatusError
+		budget    *admission.OverBudgetError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -138,7 +137,7 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		if p = databaseProblem(pg); p != nil {
 			return p
 		}
-	case errors.As(err, &connect), connectionLost(err) && !errors.As(err, &other):
+	case errors.As(err, &unreached), connect.Lost(err) && !errors.As(err, &other):
 		a.logOf(ctx).WarnContext(ctx, "database unavailable", "error", err)
 		return databaseUnavailable()
 	case errors.As(err, &other):
@@ -164,12 +163,6 @@ func (a *API) logOf(ctx context.Context) *slog.Logger {
 		log = log.With("tenant_id", c.principal.TenantID)
 	}
 	return log
-}
-
-// connectionLost reports whether err is that of a connection which ended under a query, or was found dead in the pool.
-func connectionLost(err error) bool {
-	return errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // codeOfStatus names the faults that huma itself finds.

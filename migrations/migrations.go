@@ -5,15 +5,17 @@ package migrations
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"embed"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"example.com/jsruntime/migrations/connect"
 )
 
 //go:embed *.sql
@@ -63,10 +65,16 @@ func Status(ctx context.Context, databaseURL string) (states []State, err error)
 }
 
 func with(databaseURL string, do func(*goose.Provider) error) error {
-	db, err := sql.Open("pgx", databaseURL)
+	cfg, err := connect.Parse(databaseURL, connect.ReadWrite)
 	if err != nil {
-		return fmt.Errorf("open database: %w", err)
+		return fmt.Errorf("database-url: %w", err)
 	}
+	db := stdlib.OpenDB(*cfg.ConnConfig, stdlib.OptionBeforeConnect(func(ctx context.Context, conn *pgx.ConnConfig) error {
+		if cfg.BeforeConnect == nil {
+			return nil
+		}
+		return cfg.BeforeConnect(ctx, conn)
+	}))
 	defer db.Close()
 	// Nodes that start together take turns: each looks again soon, for as long as the others may take.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600), lock.WithUnlockTimeout(1, 60))

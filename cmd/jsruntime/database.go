@@ -2,20 +2,13 @@ package main
 
 import (
 	"context"
-	"database/sql/driver"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"syscall"
+	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/tenantdb"
 )
 
@@ -28,15 +21,13 @@ const (
 	tellEvery = 30 * time.Second
 )
 
-var errDatabaseURL = errors.New("database-url: cannot be read as a Postgres URL") // pgx's own error could quote the password
-
 // awaitDatabase brings the database to this version's schema. One that is away is waited for until ctx ends: a node that starts in an
 // outage serves when that is over. What waiting does not mend is an error at once, a wrong password or a missing database among it.
 func awaitDatabase(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	var told time.Time
 	for pause := firstWait; ; pause = min(2*pause, lastWait) {
 		err := prepareDatabase(ctx, databaseURL)
-		if err == nil || ctx.Err() != nil || !databaseAway(err) {
+		if err == nil || ctx.Err() != nil || connect.ClassOf(err) != connect.Away {
 			return err
 		}
 		if told.IsZero() || time.Since(told) >= tellEvery {
@@ -44,7 +35,7 @@ func awaitDatabase(ctx context.Context, databaseURL string, log *slog.Logger) er
 			log.Warn("waiting for the database", "error", err)
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(pause/2 + rand.N(pause)): // nodes that lost it together do not come back together
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -59,42 +50,16 @@ func prepareDatabase(ctx context.Context, databaseURL string) error {
 }
 
 func checkDatabase(ctx context.Context, databaseURL string) error {
-	cfg, err := pgxpool.ParseConfig(databaseURL)
+	cfg, err := connect.Parse(databaseURL, connect.ReadWrite)
 	if err != nil {
-		return errDatabaseURL
+		return fmt.Errorf("database-url: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
+	conn, err := connect.One(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	return tenantdb.Check(ctx, conn)
-}
-
-// databaseAway reports whether err is of a database that cannot be reached or serves no client at the moment, by SQLSTATE: 08 (connection),
-// 53 (out of connections, memory or disk), 57P01 to 57P03 (stopping, crashed, starting), 25006 (a standby that is perhaps about to
-// be the primary); and errors of the network, which have none. All others stay: 28 (password, pg_hba.conf), 3D000 (no such
-// database), and what a migration does wrong.
-func databaseAway(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch pg.Code {
-		case "57P01", "57P02", "57P03", "25006":
-			return true
-		}
-		return len(pg.Code) == 5 && (pg.Code[:2] == "08" || pg.Code[:2] == "53")
-	}
-	var connect *pgconn.ConnectError
-	var network net.Error // context.DeadlineExceeded is one
-	if errors.As(err, &connect) || errors.As(err, &network) {
-		return true
-	}
-	for _, lost := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, lost) {
-			return true
-		}
-	}
-	return false
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/dbtest"
 )
 
@@ -105,17 +106,17 @@ func TestStartRefusesWhatWaitingDoesNotMend(t *testing.T) {
 	var pg *pgconn.PgError
 	require.ErrorAs(t, awaitDatabase(t.Context(), u.String(), slog.New(slog.DiscardHandler)), &pg)
 	require.Equal(t, "3D000", pg.Code)
-	require.ErrorIs(t, awaitDatabase(t.Context(), "postgres://u:p@[", slog.New(slog.DiscardHandler)), errDatabaseURL)
+	require.ErrorIs(t, awaitDatabase(t.Context(), "postgres://u:p@[", slog.New(slog.DiscardHandler)), connect.ErrURL)
 
 	for _, code := range []string{"08006", "53300", "57P01", "57P03", "25006"} {
-		require.True(t, databaseAway(fmt.Errorf("migrate: %w", &pgconn.PgError{Code: code})), code)
+		require.Equal(t, connect.Away, connect.ClassOf(fmt.Errorf("migrate: %w", &pgconn.PgError{Code: code})), code)
 	}
 	for _, code := range []string{"28P01", "28000", "3D000", "42601", "42501", "57014"} {
-		require.False(t, databaseAway(fmt.Errorf("migrate: %w", &pgconn.PgError{Code: code})), code)
+		require.NotEqual(t, connect.Away, connect.ClassOf(fmt.Errorf("migrate: %w", &pgconn.PgError{Code: code})), code)
 	}
-	require.True(t, databaseAway(fmt.Errorf("connect: %w", context.DeadlineExceeded)))
-	require.True(t, databaseAway(io.ErrUnexpectedEOF))
-	require.False(t, databaseAway(errors.New("read migrations: no such file")))
+	require.Equal(t, connect.Away, connect.ClassOf(fmt.Errorf("connect: %w", context.DeadlineExceeded)))
+	require.Equal(t, connect.Away, connect.ClassOf(io.ErrUnexpectedEOF))
+	require.NotEqual(t, connect.Away, connect.ClassOf(errors.New("read migrations: no such file")))
 }
 
 // A dump restored where the role of tenants is missing leaves tables that no tenant's request can read.

@@ -24,6 +24,7 @@ import (
 	"example.com/jsruntime/engine/advisory"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/migrations"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/scheduler/cron"
 )
 
@@ -302,9 +303,14 @@ func (r *report) examineDatabase(ctx context.Context, databaseURL string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, databaseURL)
+	cfg, err := connect.Parse(databaseURL, connect.ReadWrite)
 	if err != nil {
-		r.add("postgres", fail, errDatabaseURL.Error(), "")
+		r.add("postgres", fail, "database-url: "+err.Error(), "")
+		return
+	}
+	conn, err := connect.One(ctx, cfg)
+	if err != nil {
+		r.add("postgres", fail, err.Error(), "")
 		return
 	}
 	defer conn.Close(context.WithoutCancel(ctx))

@@ -26,11 +26,13 @@ import (
 	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/logtail"
+	"example.com/jsruntime/engine/rawnet"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/httpapi/gateway"
 	"example.com/jsruntime/httpapi/origin"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/postgres"
 	"example.com/jsruntime/scheduler"
 	"example.com/jsruntime/scheduler/cron"
@@ -202,8 +204,8 @@ func (n *node) connect(ctx context.Context) (err error) {
 		{&n.leases, "scheduler", "jsruntime scheduler", schedulerConns},
 		{&n.hostDB, "host_calls", "jsruntime host calls", hostConns},
 	} {
-		if *pool.to, err = openPool(ctx, databaseURL, pool.name, pool.conns); err != nil {
-			return err
+		if *pool.to, err = connect.Open(ctx, connect.Pool{URL: databaseURL, Name: pool.name, Conns: pool.conns, Wrap: rawnet.Wrap, Log: n.log}); err != nil {
+			return fmt.Errorf("database-url: %w", err)
 		}
 		n.stages.start(pool.name, closing(*pool.to))
 		n.metrics.watchPool(pool.metric, *pool.to)
@@ -316,7 +318,7 @@ func (n *node) buildEngine(context.Context) (err error) {
 	n.host, err = host.New(host.Config{
 		DB: n.hostDB, Storage: n.storage, KV: n.kv, Log: n.log, Scripts: host.FromCatalog(n.catalog), Recorder: n.ledger,
 		Execute: n.execute, Members: n.members, Wake: n.wakeScheduler, FetchAllow: n.cfg.FetchAllow, FetchDeny: n.cfg.FetchDeny,
-		FetchRefuse: []string{n.public.Addr().String(), n.operators.Addr().String(), databaseHost(n.db)},
+		FetchRefuse: append(databaseHosts(n.db), n.public.Addr().String(), n.operators.Addr().String()),
 	})
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
@@ -383,7 +385,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 		TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
 		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,
-		Ping: n.leases.Ping, Able: n.engine.Able, TraceParent: n.traces.queued(), Budget: n.budget, Ready: n.ready,
+		Ping: n.databaseWrites, Able: n.engine.Able, TraceParent: n.traces.queued(), Budget: n.budget, Ready: n.ready,
 	})
 	if err != nil {
 		return fmt.Errorf("admin API: %w", err)
@@ -393,6 +395,9 @@ func (n *node) buildAPI(context.Context) (err error) {
 	n.router = router
 	return nil
 }
+
+// databaseWrites is httpapi.Config.Ping: a database that only reads is no use to a node.
+func (n *node) databaseWrites(ctx context.Context) error { return connect.Writable(ctx, n.leases) }
 
 // ready is httpapi.Config.Ready.
 func (n *node) ready(context.Context) error {

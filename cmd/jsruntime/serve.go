@@ -11,15 +11,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 	"golang.org/x/term"
 
-	"example.com/jsruntime/engine/rawnet"
 	"example.com/jsruntime/httpapi/certs"
 	"example.com/jsruntime/httpapi/console"
 	"example.com/jsruntime/httpapi/origin"
+	"example.com/jsruntime/migrations/connect"
 )
 
 // address takes an address, and closes its listener when everything that uses it has stopped.
@@ -151,39 +149,6 @@ const schedulerConns = 8
 // hostConns is how many connections kv and events have: at half a millisecond a statement, for more than processors can ask for.
 const hostConns = 8
 
-// openPool opens connections. It does not wait for the first.
-func openPool(ctx context.Context, databaseURL, name string, conns int) (*pgxpool.Pool, error) {
-	cfg, err := pgxpool.ParseConfig(databaseURL)
-	if err != nil {
-		return nil, errDatabaseURL
-	}
-	cfg.MaxConns = int32(conns)
-	dial := cfg.ConnConfig.DialFunc
-	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return rawnet.Wrap(conn), nil
-	}
-	cfg.MaxConnIdleTime = 5 * time.Minute
-	cfg.MaxConnLifetime = time.Hour
-	cfg.MaxConnLifetimeJitter = 5 * time.Minute
-	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = name
-	}
-	// Without this pgx takes a uuid.UUID for a driver.Valuer: an error, a string and a parse for each.
-	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		pgxuuid.Register(conn.TypeMap())
-		return nil
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("opening the database: %w", err)
-	}
-	return pool, nil
-}
-
 func closingListener(listener net.Listener) func(context.Context) error {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
@@ -200,8 +165,12 @@ func closing(pool *pgxpool.Pool) func(context.Context) error {
 	}
 }
 
-// databaseHost is the database's address, which scripts may not fetch.
-func databaseHost(pool *pgxpool.Pool) string {
-	c := pool.Config().ConnConfig
-	return net.JoinHostPort(c.Host, fmt.Sprint(c.Port))
+// databaseHosts are the addresses of the database's servers, which scripts may not fetch.
+func databaseHosts(pools ...*pgxpool.Pool) (hosts []string) {
+	for _, pool := range pools {
+		if pool != nil {
+			hosts = append(hosts, connect.Hosts(pool.Config().ConnConfig)...)
+		}
+	}
+	return hosts
 }

@@ -6,17 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/jsruntime/migrations/connect"
 )
 
 const (
 	// checkListen is how long the connection may be silent before it is tried: a half-open one never says anything.
 	checkListen = 15 * time.Second
-	// listenAgain is the pause before a lost connection is made anew.
+	// listenAgain is the mean pause before a lost connection is made anew.
 	listenAgain = 500 * time.Millisecond
 	// statementTimeout bounds every statement, so that a database that accepts and never answers is noticed.
 	statementTimeout = 10 * time.Second
@@ -56,7 +59,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(listenAgain):
+		case <-time.After(listenAgain/2 + rand.N(listenAgain)): // nodes that lost it together do not come back together
 		}
 	}
 }
@@ -85,8 +88,9 @@ func (l *Listener) listen(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case pgconn.Timeout(err) && !conn.IsClosed():
-			if err := within(ctx, conn.Ping); err != nil {
-				return fmt.Errorf("ping: %w", err)
+			// A primary that was demoted and lives sends no notifications any more.
+			if err := within(ctx, func(ctx context.Context) error { return connect.Writable(ctx, conn) }); err != nil {
+				return fmt.Errorf("check: %w", err)
 			}
 		default:
 			return fmt.Errorf("wait: %w", err)
@@ -97,12 +101,12 @@ func (l *Listener) listen(ctx context.Context) error {
 // connect makes a connection that listens to all channels.
 func (l *Listener) connect(ctx context.Context) (conn *pgx.Conn, err error) {
 	err = within(ctx, func(ctx context.Context) error {
-		cfg := l.db.Config().ConnConfig.Copy()
-		if cfg.RuntimeParams == nil {
-			cfg.RuntimeParams = make(map[string]string)
+		cfg := l.db.Config()
+		if cfg.ConnConfig.RuntimeParams == nil {
+			cfg.ConnConfig.RuntimeParams = make(map[string]string)
 		}
-		cfg.RuntimeParams["application_name"] = "jsruntime listen"
-		if conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "jsruntime listen"
+		if conn, err = connect.One(ctx, cfg); err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
 		for channel := range l.subscribers {

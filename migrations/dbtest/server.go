@@ -24,8 +24,11 @@ import (
 // Environment of the tests.
 const (
 	EnvDatabaseURL = "TEST_DATABASE_URL"
-	envServer      = "JSRUNTIME_TEST_SERVER"
-	envImage       = "JSRUNTIME_TEST_IMAGE"
+	// EnvPostgresBin is a directory with postgres and initdb: servers that tests start are of these, and not of Docker.
+	EnvPostgresBin = "TEST_POSTGRES_BIN"
+
+	envServer = "JSRUNTIME_TEST_SERVER"
+	envImage  = "JSRUNTIME_TEST_IMAGE"
 
 	defaultImage = "postgres:16-alpine"
 )
@@ -41,6 +44,9 @@ var parameters = map[string]string{
 func Server(ctx context.Context) (serverURL string, stop func() error, err error) {
 	if given := os.Getenv(EnvDatabaseURL); given != "" {
 		return given, func() error { return nil }, nil
+	}
+	if os.Getenv(EnvPostgresBin) != "" {
+		return startLocal(ctx)
 	}
 	switch wish := os.Getenv(envServer); wish {
 	case "docker":
@@ -64,7 +70,7 @@ func Server(ctx context.Context) (serverURL string, stop func() error, err error
 
 func startLocal(ctx context.Context) (string, func() error, error) {
 	s, err := postgres.Start(ctx, postgres.Config{
-		Temporary: true, Parameters: parameters, StartTimeout: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Temporary: true, Binaries: os.Getenv(EnvPostgresBin), Parameters: parameters, StartTimeout: time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return "", nil, err

@@ -64,6 +64,7 @@ var all = []fault{
 	{id: "F27", name: "the downstream fails for a while", run: retryStorm, patience: 120 * time.Second},
 	{id: "F28", name: "vacuum, a lock and old rows deleted during load", run: vacuum},
 	{id: "F29", name: "behind PgBouncer in transaction mode, which is killed", world: worldConfig{noStart: true}, run: pooler, patience: 90 * time.Second},
+	{id: "F34", name: "the primary dies and its synchronous standby is promoted; then back again", world: worldConfig{noStart: true}, run: promoteStandby, patience: 90 * time.Second},
 }
 
 func TestFaults(t *testing.T) {
@@ -441,6 +442,7 @@ func readOnly(t *testing.T, w *world) {
 	status, _, err := w.call(ctx, w.nodes[0], "POST", "/api/v1/scripts/"+w.script("work")+"/executions", w.key, map[string]any{"input": 1}, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, status, "a read-only database is an outage")
+	require.Equal(t, http.StatusServiceUnavailable, w.nodes[0].status("/readyz", 5*time.Second), "/readyz is green while nothing can be written")
 	w.db.exec(t, "postgres", `ALTER DATABASE `+w.name+` RESET default_transaction_read_only`)
 	w.db.exec(t, "postgres", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, w.name)
 	w.recovered(t, begun)
@@ -1071,7 +1073,7 @@ func pooler(t *testing.T, w *world) {
 		}
 	}
 	port := freePort(t)
-	dir := filepath.Join(filepath.Dir(w.db.dir), "pgbouncer-"+w.name)
+	dir := filepath.Join(filepath.Dir(w.db.Dir), "pgbouncer-"+w.name)
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	ini := filepath.Join(dir, "pgbouncer.ini")
 	require.NoError(t, os.WriteFile(ini, fmt.Appendf(nil, `[databases]
@@ -1085,11 +1087,11 @@ pool_mode = transaction
 max_client_conn = 500
 default_pool_size = 30
 ignore_startup_parameters = extra_float_digits
-`, w.db.port, port), 0o644))
+`, w.db.Port, port), 0o644))
 	var bouncer *exec.Cmd
 	start := func() {
 		bouncer = exec.Command(program, ini)
-		bouncer.SysProcAttr = &syscall.SysProcAttr{Credential: w.db.cred, Setpgid: true}
+		bouncer.SysProcAttr = &syscall.SysProcAttr{Credential: w.db.Cred, Setpgid: true}
 		require.NoError(t, bouncer.Start())
 		require.Eventually(t, func() bool {
 			c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))

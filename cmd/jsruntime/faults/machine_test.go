@@ -59,9 +59,9 @@ func partition(t *testing.T, w *world) {
 	ns, ours, theirs := namespace(t)
 	// Scripts on both nodes reach the sink by our end of the pair.
 	w.sink.base = "http://" + ours + ":" + w.sink.port()
-	w.open(nodeConfig{name: "node1", netns: ns, host: theirs, database: fmt.Sprintf("postgres://postgres@%s:%d/%s?sslmode=disable", ours, w.db.port, w.name)}, nodeConfig{name: "node2"})
+	w.open(nodeConfig{name: "node1", netns: ns, host: theirs, database: fmt.Sprintf("postgres://postgres@%s:%d/%s?sslmode=disable", ours, w.db.Port, w.name)}, nodeConfig{name: "node2"})
 	cut := w.nodes[0]
-	database := fmt.Sprint(w.db.port)
+	database := fmt.Sprint(w.db.Port)
 	drop := func(chain, match string) []string {
 		return []string{"ip", "netns", "exec", ns, "iptables", "-A", chain, "-p", "tcp", match, database, "-j", "DROP"}
 	}
@@ -128,7 +128,7 @@ func diskFull(t *testing.T, w *world) {
 	}
 	// Where Postgres could not write its log it has ended; a supervisor starts it again.
 	select {
-	case <-w.db.gone:
+	case <-w.db.Gone():
 		w.note("Postgres itself ended")
 		w.db.start(t)
 	default:

@@ -90,7 +90,7 @@ func newWorld(t *testing.T, shared *database, cfg worldConfig) *world {
 	}
 	w.db.exec(t, "postgres", "CREATE DATABASE "+w.name)
 	if cfg.relay {
-		w.relay = newRelay(t, func() string { return fmt.Sprintf("127.0.0.1:%d", w.db.port) })
+		w.relay = newRelay(t, func() string { return fmt.Sprintf("127.0.0.1:%d", w.db.Port) })
 	}
 	if cfg.nodes == 0 {
 		cfg.nodes = 2
