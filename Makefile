@@ -59,6 +59,13 @@ FAULTS ?=
 test-faults: build ## real nodes and Postgres, killed, stopped, cut off and filled up (FAULTS=F1,F18b: these; CRASH_DURATION=10m: kills for longer)
 	FAULTS_TABLE=$(abspath $(FAULTS_TABLE)) JSRUNTIME_FAULTS_ONLY=$(FAULTS) JSRUNTIME_BINARY=$(CURDIR)/bin/jsruntime go test -count=1 -timeout 60m -v $(ARGS) ./cmd/jsruntime/faults/...
 
+# PG=16 or PG="15 16 17 18"; PKG=./engine/... for others than these.
+PG ?= 15 16 17 18
+POSTGRES_PKG := ./migrations/... ./scheduler/... ./engine/ledger/... ./engine/cluster/... ./cmd/jsruntime
+.PHONY: test-postgres
+test-postgres: bin/jsruntime-worker ## migrations, scheduler, ledger, whole nodes on other versions of Postgres (PG="16 18"; needs npm, fetches 23 MB each, once)
+	.ci/postgres '$(PG)' $(ARGS) $(if $(filter ./...,$(PKG)),$(POSTGRES_PKG),$(PKG))
+
 # The same floods in 2 s each are among the tests of ./cmd/jsruntime.
 DOORS_DURATION ?= 60s
 .PHONY: test-doors

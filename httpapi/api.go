@@ -72,6 +72,8 @@ type Sealer interface {
 type Config struct {
 	// Pool is the database. Required.
 	Pool *pgxpool.Pool
+	// Replica answers lists of executions, their logs, usage and the audit log; nil means that Pool does. The caller runs it.
+	Replica *Replica
 	// Keys authenticates. Required.
 	Keys *Keys
 	// Compiler, Executor, Catalog and Ledger run scripts. Required.

@@ -48,7 +48,7 @@ func (a *API) auditList(ctx context.Context, in *auditListIn) (*found[Page[Audit
 		return nil, err
 	}
 	var rows []sqlc.AuditLog
-	err = a.read(ctx, func(q *sqlc.Queries) error {
+	err = a.list(ctx, func(q *sqlc.Queries) error {
 		rows, err = q.AuditList(ctx, sqlc.AuditListParams{
 			TenantID: &tenant, BeforeAt: at.at, BeforeID: at.id, Action: given(in.Action), ObjectType: given(in.ObjectType), ObjectID: given(in.ObjectID),
 			RowLimit: int32(in.Limit + 1),
@@ -72,9 +72,13 @@ func (a *API) auditListOperator(ctx context.Context, in *auditListIn) (*found[Pa
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.queries.AuditListOperator(ctx, sqlc.AuditListOperatorParams{
-		TenantID: tenant, BeforeAt: at.at, BeforeID: at.id, Action: given(in.Action), ObjectType: given(in.ObjectType), ObjectID: given(in.ObjectID),
-		RowLimit: int32(in.Limit + 1),
+	var rows []sqlc.AuditLog
+	err = a.listOperator(ctx, func(q *sqlc.Queries) error {
+		rows, err = q.AuditListOperator(ctx, sqlc.AuditListOperatorParams{
+			TenantID: tenant, BeforeAt: at.at, BeforeID: at.id, Action: given(in.Action), ObjectType: given(in.ObjectType), ObjectID: given(in.ObjectID),
+			RowLimit: int32(in.Limit + 1),
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func (a *API) deadLetterList(ctx context.Context, in *deadLetterListIn) (*found[
 		return nil, err
 	}
 	var rows []sqlc.DeadLetterListRow
-	err = a.read(ctx, func(q *sqlc.Queries) error {
+	err = a.list(ctx, func(q *sqlc.Queries) error {
 		rows, err = q.DeadLetterList(ctx, sqlc.DeadLetterListParams{
 			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, EventType: given(in.EventType), Whole: fields.has("event_data"), RowLimit: int32(in.Limit + 1),
 		})

@@ -39,6 +39,7 @@
 // # Failures
 //
 //	the database does not answer   503 database_unavailable, for sessions always; keys seen within two hours stay valid, so that invocations go on
+//	the read replica is away       lists and usage come from the primary, as they do while the replica is more than 30 s behind
 //	a notification is lost         a deleted key works for two more seconds at most
 //	the node dies in a request     nothing or all of it is committed, with the answer where there is an Idempotency-Key; a key
 //	                               without an answer can be used again once the node counts as dead (15 s)

@@ -212,7 +212,7 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 	var shown []Execution
 	var histories []json.RawMessage
 	whole := fields.has("input", "output")
-	err = a.read(ctx, func(q *sqlc.Queries) error {
+	err = a.list(ctx, func(q *sqlc.Queries) error {
 		rows, next, err := executionPage(ctx, q, in, script, at, whole)
 		if err != nil {
 			return err
@@ -332,7 +332,7 @@ func (a *API) executionLogs(ctx context.Context, in *executionLogsIn) (*found[Pa
 	}
 	var rows []sqlc.ExecutionLogListRow
 	var of sqlc.ScriptExecution
-	err = a.read(ctx, func(q *sqlc.Queries) error {
+	err = a.listWhole(ctx, func(q *sqlc.Queries) error {
 		row, err := q.ExecutionGet(ctx, sqlc.ExecutionGetParams{TenantID: tenantOf(ctx), ID: id})
 		if err != nil {
 			return err
@@ -340,6 +340,8 @@ func (a *API) executionLogs(ctx context.Context, in *executionLogsIn) (*found[Pa
 		of = row.ScriptExecution
 		rows, err = q.ExecutionLogList(ctx, sqlc.ExecutionLogListParams{TenantID: tenantOf(ctx), ExecutionID: id, AfterSeq: after, RowLimit: int32(in.Limit + 1)})
 		return err
+	}, func() bool { // the log of an execution that has ended is complete where its ending is
+		return of.Status != string(engine.StatusPending) && of.Status != string(engine.StatusRunning)
 	})
 	if err != nil {
 		return nil, err

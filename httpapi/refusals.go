@@ -46,7 +46,7 @@ func (a *API) refusalList(ctx context.Context, in *refusalListIn) (*found[Page[R
 		}
 	}
 	var rows []sqlc.RefusalPageRow
-	err = a.read(ctx, func(q *sqlc.Queries) error {
+	err = a.list(ctx, func(q *sqlc.Queries) error {
 		rows, err = q.RefusalPage(ctx, sqlc.RefusalPageParams{
 			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, ScriptID: script, Since: givenTime(in.Since), Until: givenTime(in.Until), RowLimit: int32(in.Limit + 1),
 		})

@@ -86,7 +86,7 @@ func (a *API) usage(ctx context.Context, in *usageIn) (*found[Usage], error) {
 	}
 	var rows []sqlc.UsageListRow
 	var stored Storage
-	err = a.read(ctx, func(q *sqlc.Queries) error {
+	err = a.list(ctx, func(q *sqlc.Queries) error {
 		if stored, err = a.storageOf(ctx, q, tenantOf(ctx)); err != nil {
 			return err
 		}
@@ -137,7 +137,11 @@ func (a *API) tenantsUsage(ctx context.Context, in *tenantsUsageIn) (*found[Tena
 	}
 	from := time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
 	out := &found[TenantsUsage]{TenantsUsage{Period: from.Format("2006-01"), Items: []TenantUsage{}}}
-	rows, err := a.queries.UsageOfTenants(ctx, sqlc.UsageOfTenantsParams{FromDay: from, ToDay: from.AddDate(0, 1, -1), RowLimit: maxUsageRows})
+	var rows []sqlc.UsageOfTenantsRow
+	err := a.listOperator(ctx, func(q *sqlc.Queries) (err error) {
+		rows, err = q.UsageOfTenants(ctx, sqlc.UsageOfTenantsParams{FromDay: from, ToDay: from.AddDate(0, 1, -1), RowLimit: maxUsageRows})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

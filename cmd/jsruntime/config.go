@@ -36,6 +36,7 @@ type serveConfig struct {
 	ConsoleLink   bool   `default:"true" negatable:"" help:"Print a link at start that signs the operator in to the console, once and within ten minutes. Off where others read the output."`
 	MetricsListen string `help:"Address for /metrics (and /debug/pprof with --pprof) alone; empty leaves /metrics on the listener."`
 	DatabaseURL   string `name:"database-url" help:"Postgres. Empty starts one in the data directory. DATABASE_URL is read too."`
+	ReadURL       string `name:"read-database-url" help:"Postgres for lists and usage: a streaming standby of the database, which may be some seconds behind. Empty, or while it is away: the database itself."`
 	DataDir       string `default:"./data" help:"Where the embedded Postgres and the node's own keys are."`
 	PostgresBin   string `help:"Directory with initdb and postgres for the embedded Postgres; empty searches."`
 	DatabaseConns int    `default:"0" help:"Connections to Postgres, beside 16 of the scheduler and of host calls; 0 means 4 x cores, at least 12."`
@@ -237,6 +238,7 @@ func (c *serveConfig) validateBounds() error {
 			min(c.HistoryDays, c.FailedDays, c.LogDays, c.AuditDays, c.DeadLetterDays) >= 0,
 			"retention, retention-failed, retention-logs, retention-audit, retention-dead-letters: must not be negative",
 		},
+		{c.ReadURL == "" || c.DatabaseURL != "", "read-database-url: needs --database-url, an embedded Postgres has no standby"},
 		{c.KeepVersions >= 0, "keep-versions: must not be negative"},
 		{c.MaxHistory >= 1<<20 && c.MaxKV >= 1 && c.MaxScripts >= 1, "max-history-bytes: must be at least 1048576; max-kv-bytes and max-scripts: must be at least 1"},
 	} {

@@ -85,6 +85,7 @@ func doctor(ctx context.Context, cfg doctorConfig, stdout io.Writer) error {
 	r.examineKeys(&cfg.serveConfig)
 	r.examineListener(&cfg.serveConfig)
 	r.examineDatabase(ctx, cfg.DatabaseURL)
+	r.examineReplica(ctx, cfg.ReadURL)
 	r.Healthy = true
 	for _, c := range r.Checks {
 		r.Healthy = r.Healthy && c.Status != fail
@@ -336,6 +337,38 @@ func (r *report) examineDatabase(ctx context.Context, databaseURL string) {
 	}
 	r.add("postgres", ok, fmt.Sprintf("version %s, the schema is current", server), "")
 	r.examineForeignKeys(ctx, conn)
+}
+
+// examineReplica reaches the read replica. A node does without one that is away.
+func (r *report) examineReplica(ctx context.Context, databaseURL string) {
+	if databaseURL == "" {
+		return
+	}
+	const without = "nodes start without it, and read from the database until it is there"
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	cfg, err := connect.Parse(databaseURL, connect.ReadOnly)
+	if err != nil {
+		r.add("read replica", fail, "read-database-url: "+err.Error(), "")
+		return
+	}
+	conn, err := connect.One(ctx, cfg)
+	if err != nil {
+		r.add("read replica", warn, err.Error(), without)
+		return
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var server string
+	var standby bool
+	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version'), pg_is_in_recovery()").Scan(&server, &standby); err != nil {
+		r.add("read replica", warn, err.Error(), without)
+		return
+	}
+	if !standby {
+		r.add("read replica", warn, "version "+server+", a primary", "a streaming standby of the database is meant")
+		return
+	}
+	r.add("read replica", ok, "version "+server+", a standby", "")
 }
 
 // examineForeignKeys says how the history's foreign keys are checked for the nodes' database user.

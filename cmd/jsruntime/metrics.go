@@ -225,6 +225,27 @@ func (m *metrics) watchPool(name string, pool *pgxpool.Pool) {
 	}
 }
 
+// watchReplica registers a read replica's figures.
+func (m *metrics) watchReplica(stats func() httpapi.ReplicaStats) {
+	m.gauge("jsruntime_db_replica_usable", "1 while the read replica answers lists and usage, 0 while the primary does in its place.", nil, func() float64 {
+		if stats().Usable {
+			return 1
+		}
+		return 0
+	})
+	m.gauge("jsruntime_db_replica_lag_seconds", "Age of the newest commit that the read replica has. Nodes commit every two seconds, so less than that is none.", nil,
+		func() float64 { return stats().Lag.Seconds() })
+	for server, read := range map[string]func(httpapi.ReplicaStats) int64{
+		"replica": func(s httpapi.ReplicaStats) int64 { return s.Reads },
+		"primary": func(s httpapi.ReplicaStats) int64 { return s.Primary },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "jsruntime_db_reads_total", Help: "Lists and usage that could be read from the read replica, by the server that answered.",
+			ConstLabels: prometheus.Labels{"server": server},
+		}, func() float64 { return float64(read(stats())) }))
+	}
+}
+
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }

@@ -67,6 +67,8 @@ type node struct {
 	embedded bool          // Postgres is the node's own
 	db       *pgxpool.Pool // of requests and of everything that has no pool of its own
 	leases   *pgxpool.Pool // of the scheduler: a lease must not wait for a connection behind requests
+	reads    *pgxpool.Pool // of lists, to a read replica; nil: there is none
+	replica  *httpapi.Replica
 	hostDB   *pgxpool.Pool // of scripts: a hundred of them may be in kv at one time, and requests must not wait behind these
 
 	admins        []string // the operator's keys
@@ -210,6 +212,27 @@ func (n *node) connect(ctx context.Context) (err error) {
 		n.stages.start(pool.name, closing(*pool.to))
 		n.metrics.watchPool(pool.metric, *pool.to)
 	}
+	return n.connectReplica(ctx)
+}
+
+// connectReplica opens the pool to a read replica, where one is named. Whether it is there is found out while the node serves.
+func (n *node) connectReplica(ctx context.Context) (err error) {
+	if n.cfg.ReadURL == "" {
+		return nil
+	}
+	n.reads, err = connect.Open(ctx, connect.Pool{
+		URL: n.cfg.ReadURL, Use: connect.ReadOnly, Name: "jsruntime reads", Conns: max(4, 2*runtime.GOMAXPROCS(0)), Wrap: rawnet.Wrap, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("read-database-url: %w", err)
+	}
+	if n.replica, err = httpapi.NewReplica(n.reads, n.log); err != nil {
+		return fmt.Errorf("read replica: %w", err)
+	}
+	n.stages.start("jsruntime reads", closing(n.reads))
+	n.stages.start("read replica", n.replica.Run)
+	n.metrics.watchPool("reads", n.reads)
+	n.metrics.watchReplica(n.replica.Stats)
 	return nil
 }
 
@@ -318,7 +341,7 @@ func (n *node) buildEngine(context.Context) (err error) {
 	n.host, err = host.New(host.Config{
 		DB: n.hostDB, Storage: n.storage, KV: n.kv, Log: n.log, Scripts: host.FromCatalog(n.catalog), Recorder: n.ledger,
 		Execute: n.execute, Members: n.members, Wake: n.wakeScheduler, FetchAllow: n.cfg.FetchAllow, FetchDeny: n.cfg.FetchDeny,
-		FetchRefuse: append(databaseHosts(n.db), n.public.Addr().String(), n.operators.Addr().String()),
+		FetchRefuse: append(databaseHosts(n.db, n.reads), n.public.Addr().String(), n.operators.Addr().String()),
 	})
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
@@ -379,7 +402,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 	}
 	n.metrics.watchGuesses(n.keys.Guesses)
 	n.api, err = httpapi.New(httpapi.Config{
-		Pool: n.db, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
+		Pool: n.db, Replica: n.replica, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
 		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine,
 		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
 		TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,

@@ -42,9 +42,10 @@ type Server struct {
 	// Cred is the user that it runs as; nil: our own.
 	Cred *syscall.Credential
 
-	bin string
-	log string // file
-	cmd *exec.Cmd
+	bin  string
+	log  string       // file
+	held net.Listener // keeps Port from other processes until the first start
+	cmd  *exec.Cmd
 
 	mu   sync.Mutex
 	gone chan struct{} // closed when the process has ended
@@ -56,7 +57,8 @@ const startTimeout = time.Minute
 // New makes and starts a server with its data below dir, which must exist. settings are lines of postgresql.conf.
 func New(t testing.TB, dir string, settings ...string) *Server {
 	t.Helper()
-	s := &Server{Dir: filepath.Join(dir, "pg"), log: filepath.Join(dir, "postgres.log"), Port: FreePort(t), bin: binaries(t)}
+	s := &Server{Dir: filepath.Join(dir, "pg"), log: filepath.Join(dir, "postgres.log"), bin: binaries(t)}
+	s.held, s.Port = reserve(t)
 	s.makeDir(t)
 	out, err := s.command("initdb", "-D", s.Dir, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale").CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -70,7 +72,8 @@ func New(t testing.TB, dir string, settings ...string) *Server {
 // Standby makes and starts a standby of a running server, with its data below dir. It streams under the name of its directory.
 func (s *Server) Standby(t testing.TB, dir, name string, settings ...string) *Server {
 	t.Helper()
-	standby := &Server{Dir: filepath.Join(dir, name), log: filepath.Join(dir, name+".log"), Port: FreePort(t), bin: s.bin}
+	standby := &Server{Dir: filepath.Join(dir, name), log: filepath.Join(dir, name+".log"), bin: s.bin}
+	standby.held, standby.Port = reserve(t)
 	standby.follow(t, s, settings...)
 	t.Cleanup(func() { standby.Stop(syscall.SIGQUIT) })
 	return standby
@@ -226,6 +229,10 @@ func (s *Server) Start(t testing.TB) {
 	defer log.Close()
 	cmd := s.command("postgres", "-D", s.Dir)
 	cmd.Stdout, cmd.Stderr = log, log
+	if s.held != nil {
+		s.held.Close()
+		s.held = nil
+	}
 	require.NoError(t, cmd.Start())
 	gone := make(chan struct{})
 	s.mu.Lock()
@@ -236,7 +243,11 @@ func (s *Server) Start(t testing.TB) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		conn, err := pgx.Connect(ctx, s.URL("postgres"))
 		if err == nil {
-			err = conn.Close(ctx)
+			var dir string
+			if err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&dir); err == nil {
+				require.Equal(t, s.Dir, dir, "another server has taken port %d", s.Port)
+			}
+			_ = conn.Close(ctx)
 		}
 		cancel()
 		if err == nil {
@@ -333,17 +344,25 @@ var ports sync.Map // that were given out: a server that has not bound its port 
 // FreePort is below what the kernel gives to clients.
 func FreePort(t testing.TB) int {
 	t.Helper()
+	l, port := reserve(t)
+	l.Close()
+	return port
+}
+
+// reserve listens on a free port, which no other process takes until the listener is closed.
+func reserve(t testing.TB) (net.Listener, int) {
+	t.Helper()
 	for range 1000 {
 		port := 20000 + rand.IntN(10000)
 		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
 			continue
 		}
-		l.Close()
 		if _, taken := ports.LoadOrStore(port, true); !taken {
-			return port
+			return l, port
 		}
+		l.Close()
 	}
 	t.Fatal("no port is free")
-	return 0
+	return nil, 0
 }
