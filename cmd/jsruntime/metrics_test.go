@@ -36,6 +36,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchCatalog(time.Now)
 	m.watchReady(func() bool { return true })
 	m.watchPool("main", unopened(t, 1))
+	m.watchReplica(func() httpapi.ReplicaStats { return httpapi.ReplicaStats{} })
 	inv := &engine.Invocation{Trigger: engine.TriggerCron}
 	m.ExecutionEnded(inv, &engine.Result{Began: true, Metrics: engine.Metrics{ColdStart: true}})
 	m.ExecutionRefused(inv, &engine.RefusedError{Code: engine.CodeOverloaded, Scope: "ledger"})

@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -72,11 +73,11 @@ func URL(t testing.TB) string {
 	t.Helper()
 	tmpl := prepared(t)
 	name := create(t, tmpl, tmpl.name)
-	databaseURL := withDatabase(tmpl.serverURL, name)
+	databaseURL := withDatabase(cmp.Or(os.Getenv(EnvPoolerURL), tmpl.serverURL), name)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		Invariants(ctx, t, databaseURL)
+		Invariants(ctx, t, withDatabase(tmpl.serverURL, name))
 	})
 	return databaseURL
 }

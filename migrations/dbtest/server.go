@@ -26,6 +26,8 @@ const (
 	EnvDatabaseURL = "TEST_DATABASE_URL"
 	// EnvPostgresBin is a directory with postgres and initdb: servers that tests start are of these, and not of Docker.
 	EnvPostgresBin = "TEST_POSTGRES_BIN"
+	// EnvPoolerURL is a pooler before the server of EnvDatabaseURL: tests reach migrated databases through it.
+	EnvPoolerURL = "TEST_POOLER_URL"
 
 	envServer = "JSRUNTIME_TEST_SERVER"
 	envImage  = "JSRUNTIME_TEST_IMAGE"

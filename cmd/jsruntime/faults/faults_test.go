@@ -19,6 +19,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"example.com/jsruntime/migrations/dbtest/pgserver"
 )
 
 // fault is one way in which the world breaks. run injects it, proves that it happened, and undoes it; the invariants are
@@ -1066,57 +1068,17 @@ func vacuum(t *testing.T, w *world) {
 
 // pooler is PgBouncer between the nodes and Postgres: sessions are nobody's there, and it dies as Postgres does.
 func pooler(t *testing.T, w *world) {
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		if program = "/usr/sbin/pgbouncer"; exec.Command(program, "--version").Run() != nil {
-			t.Skip("needs pgbouncer")
-		}
-	}
-	port := freePort(t)
-	dir := filepath.Join(filepath.Dir(w.db.Dir), "pgbouncer-"+w.name)
-	require.NoError(t, os.Mkdir(dir, 0o755))
-	ini := filepath.Join(dir, "pgbouncer.ini")
-	require.NoError(t, os.WriteFile(ini, fmt.Appendf(nil, `[databases]
-* = host=127.0.0.1 port=%d user=postgres
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = %d
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-max_client_conn = 500
-default_pool_size = 30
-ignore_startup_parameters = extra_float_digits
-`, w.db.Port, port), 0o644))
-	var bouncer *exec.Cmd
-	start := func() {
-		bouncer = exec.Command(program, ini)
-		bouncer.SysProcAttr = &syscall.SysProcAttr{Credential: w.db.Cred, Setpgid: true}
-		require.NoError(t, bouncer.Start())
-		require.Eventually(t, func() bool {
-			c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if err == nil {
-				c.Close()
-			}
-			return err == nil
-		}, 10*time.Second, 20*time.Millisecond)
-	}
-	kill := func() {
-		_ = bouncer.Process.Kill()
-		_ = bouncer.Wait()
-	}
-	start()
-	t.Cleanup(kill)
+	bouncer := pgserver.NewPooler(t, t.TempDir(), "127.0.0.1", w.db.Port, "postgres")
 	// Migrations hold a lock of their session, and go past the pooler.
 	command(t, filepath.Join(binaries(t), "jsruntime"), "migrate", "up", "--database-url", w.db.url(w.name))
-	past := fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable&default_query_exec_mode=cache_describe", port, w.name)
+	past := bouncer.URL(w.name)
 	w.open(nodeConfig{name: "node1", database: past}, nodeConfig{name: "node2", database: past})
 	clients := query[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 	ids := w.busy(10, 3000)
 	begun := time.Now()
-	kill()
+	bouncer.Kill()
 	time.Sleep(3 * time.Second)
-	start()
+	bouncer.Start(t)
 	w.recovered(t, begun)
 	w.rescued(ids, begun, time.Minute)
 	w.note("%d connections to Postgres for two nodes", clients)
