@@ -49,6 +49,10 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 		// The count that found the queue full is kept: no error, so that the transaction is committed.
 		full = row.QueueFull
 		out.Body = Published{EventID: row.EventID, Executions: row.Executions, Duplicate: row.Duplicate}
+		if !full && !row.Duplicate {
+			a.stored(c, storage.Events, int64(150+len(in.Body.Data)))
+			a.stored(c, storage.Executions, int64(row.Executions)*(storage.RowBytes+150))
+		}
 		return nil
 	})
 	if err != nil {
@@ -56,10 +60,6 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 	}
 	if full {
 		return nil, newProblem(http.StatusTooManyRequests, "queue_full", "The tenant has as many executions waiting as it may.").RetryAfter(5 * time.Second)
-	}
-	if !out.Body.Duplicate {
-		a.cfg.Storage.Add(tenantOf(ctx), storage.Events, int64(150+len(in.Body.Data)))
-		a.cfg.Storage.Add(tenantOf(ctx), storage.Executions, int64(out.Body.Executions)*(storage.RowBytes+150))
 	}
 	if out.Body.Executions > 0 && !out.Body.Duplicate {
 		a.after(ctx, a.cfg.Wake)

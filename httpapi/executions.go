@@ -528,12 +528,12 @@ func (a *API) enqueue(ctx context.Context, action string, script sqlc.Script, p 
 			return err
 		}
 		out.Body = executionOfRow(row, script.Name)
+		a.stored(c, storage.Executions, int64(storage.RowBytes+len(p.Input)+len(p.TriggerData)))
 		return c.audit(action, "execution", row.ID.String(), nil, map[string]any{"script_id": script.ID, "script_name": script.Name, "version": row.Version})
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.cfg.Storage.Add(script.TenantID, storage.Executions, int64(storage.RowBytes+len(p.Input)+len(p.TriggerData)))
 	a.after(ctx, a.cfg.Wake)
 	out.Location = "/api/v1/executions/" + out.Body.ID.String()
 	out.ExecutionID = out.Body.ID.String()

@@ -65,6 +65,24 @@ func TestStorageQuotaIsATenantsOwn(t *testing.T) {
 	acme, other := n.tenant("acme"), n.tenant("other")
 	id := acme.script("echo", map[string]any{"type": "embedded", "status": "active"})
 	otherID := other.script("echo", map[string]any{"type": "embedded", "status": "active"})
+	// What is rolled back is not stored: the audit log refuses after the version was written.
+	tenant := uuid.MustParse(n.operator().get("/api/v1/tenants/acme").is(200).str("id"))
+	_, before := meter.State(tenant)
+	require.NotZero(t, before)
+	for _, statement := range []string{
+		`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END $$`,
+		`CREATE TRIGGER refuse BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse()`,
+	} {
+		_, err := pool.Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	acme.post("/api/v1/scripts", map[string]any{"name": "late", "type": "oneoff", "source": runSource}).refused(503, "busy")
+	acme.post("/api/v1/scripts/"+id+"/executions", map[string]any{"input": 1}).refused(503, "busy")
+	_, after := meter.State(tenant)
+	require.Equal(t, before, after)
+	_, err := pool.Exec(t.Context(), `DROP TRIGGER refuse ON audit_log`)
+	require.NoError(t, err)
+
 	acme.post("/api/v1/events", map[string]any{"type": "a.b", "data": strings.Repeat("x", 99_000)}).is(202)
 	require.NoError(t, meter.Flush(t.Context()))
 	for _, refused := range []answer{
@@ -81,7 +99,6 @@ func TestStorageQuotaIsATenantsOwn(t *testing.T) {
 	// A second node finds the same.
 	second, err := storage.New(storage.Config{DB: pool, MaxHistoryBytes: 100_000})
 	require.NoError(t, err)
-	tenant := uuid.MustParse(n.operator().get("/api/v1/tenants/acme").is(200).str("id"))
 	second.State(tenant)
 	require.NoError(t, second.Flush(t.Context()))
 	state, stored := second.State(tenant)

@@ -304,7 +304,7 @@ func (a *API) insertVersion(ctx context.Context, c *change, d *draft) error {
 	if err := a.mayStore(ctx); err != nil {
 		return err
 	}
-	a.cfg.Storage.Add(c.tenant, storage.Versions, int64(300+len(d.Source)+len(d.compiled.Compiled)+len(d.compiled.SourceMap)))
+	a.stored(c, storage.Versions, int64(300+len(d.Source)+len(d.compiled.Compiled)+len(d.compiled.SourceMap)))
 	return c.VersionCreate(ctx, sqlc.VersionCreateParams{
 		ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, VersionNumber: d.Version, Source: d.Source, ChangeDescription: d.description,
 		CreatedBy: principalOf(ctx).UserID, Compiled: d.compiled.Compiled, SourceMap: d.compiled.SourceMap, SourceSha256: d.compiled.SHA256,

@@ -72,10 +72,14 @@ func (a *API) within(ctx context.Context, tenant uuid.UUID, enter func(*sqlc.Que
 	}
 	if h := callOf(ctx).held; h != nil && h.tx == nil {
 		h.tx, h.change, kept = tx, c, true
+		h.after = append(h.after, c.after...)
 		return nil
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return err
+	}
+	for _, what := range c.after {
+		what()
 	}
 	a.followOwn(ctx, c)
 	return nil
@@ -125,7 +129,14 @@ type change struct {
 	*sqlc.Queries
 	ctx    context.Context //nolint:containedctx // a change lives within one call
 	tenant uuid.UUID
-	follow bool // something was changed that the node keeps in memory
+	follow bool     // something was changed that the node keeps in memory
+	after  []func() // what follows once it is committed
+}
+
+// stored counts what a change has written, once it is committed: what is rolled back is not stored.
+func (a *API) stored(c *change, table string, n int64) {
+	tenant := c.tenant
+	c.after = append(c.after, func() { a.cfg.Storage.Add(tenant, table, n) })
 }
 
 // audit writes who did what to which object. before and after are what the API shows of the object, nil where there is

@@ -327,7 +327,7 @@ func (w *endingsWriter) collect(c *consequences, e *ending, act action, now time
 	case actionDeadLetter:
 		followed = "dead_letter"
 		c.letters = append(c.letters, row.ID)
-		w.cfg.Storage.Add(row.TenantID, storage.DeadLetters, int64(250+len(row.Input)))
+		w.store(row.TenantID, storage.DeadLetters, int64(250+len(row.Input)))
 	case actionResolve:
 		c.resolved = append(c.resolved, row.ID)
 	case actionKeepLetter:
@@ -366,17 +366,24 @@ func (w *endingsWriter) collectStored(c *consequences, e *ending, followed strin
 	} else if !w.lean(e) {
 		stored += int64(len(res.Output))
 	}
-	w.cfg.Storage.Add(row.TenantID, storage.Executions, stored)
+	w.store(row.TenantID, storage.Executions, stored)
 	if e.stripped || w.lean(e) || !e.keeps() && followed == "" {
 		return
 	}
+	var logged int64
 	for _, line := range res.Logs {
-		w.cfg.Storage.Add(row.TenantID, storage.Logs, ledger.LogBytes(line.Message))
+		logged += ledger.LogBytes(line.Message)
 		c.logs = append(c.logs, sqlc.ExecutionLogRecordParams{
 			ExecutionID: row.ID, Seq: int32(line.Seq), TenantID: row.TenantID, ScriptID: row.ScriptID,
 			Level: line.Level, Message: text.Clean(line.Message), At: line.At,
 		})
 	}
+	w.store(row.TenantID, storage.Logs, logged)
+}
+
+// store counts bytes of a tenant once the endings are committed: a transaction that is tried again counts them once.
+func (w *endingsWriter) store(tenant uuid.UUID, table string, n int64) {
+	w.told = append(w.told, func() { w.cfg.Storage.Add(tenant, table, n) })
 }
 
 func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) error {

@@ -3,11 +3,14 @@ package scheduler_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/scheduler"
 )
 
@@ -55,4 +58,31 @@ func TestEveryTableHasItsRetention(t *testing.T) {
 	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil }, func(c *scheduler.Config) { c.KeepVersions = 10 })
 	w.eventually(`SELECT array_agg(version_number ORDER BY version_number) = ARRAY[3, 5, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20] FROM script_versions WHERE script_id = $1`, script)
 	w.eventually(`SELECT (SELECT count(*) FROM script_event_dead_letters) = 1 AND (SELECT count(*) FROM audit_log) = 1 AND (SELECT count(*) FROM script_refusals) = 1 AND (SELECT array_agg(id::text ORDER BY id) = ARRAY['1 hour', 'needed'] FROM script_events)`)
+}
+
+// TestAnEndingWrittenAgainIsCountedOnce: what an ending stores counts when its transaction is committed, not when it is tried.
+func TestAnEndingWrittenAgainIsCountedOnce(t *testing.T) {
+	w := newWorld(t)
+	tenant := w.tenant("a")
+	w.subscriber(tenant, "order.paid")
+	w.exec(`UPDATE scripts SET retry = '{"max_attempts": 1}'`)
+	// The first three dead letters are refused, after all that is counted before them.
+	w.exec(`CREATE SEQUENCE refused`)
+	w.exec(`GRANT ALL ON SEQUENCE refused TO PUBLIC`)
+	w.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF nextval('refused') <= 3 THEN RAISE EXCEPTION 'once more' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$`)
+	w.exec(`CREATE TRIGGER refuse BEFORE INSERT ON script_event_dead_letters FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	meter, err := storage.New(storage.Config{DB: w.db, MaxHistoryBytes: 1 << 30})
+	require.NoError(t, err)
+	_, stop := w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) {
+		res := failed(engine.CodeException, "boom")
+		res.Logs = []engine.LogLine{{Seq: 1, Level: "info", Message: "hello", At: time.Now()}}
+		return res, nil
+	}, func(c *scheduler.Config) { c.Storage = meter })
+	w.exec(`SELECT jsruntime_publish_event($1, 'order.paid', '{"n": 7}', 'e1')`, tenant)
+	w.eventually(`SELECT count(*) = 1 FROM script_event_dead_letters`)
+	stop()
+	input := one[int](w, `SELECT length(input::text) FROM script_executions`)
+	_, stored := meter.State(tenant)
+	require.InDelta(t, 250+input+len("boom")+int(ledger.LogBytes("hello")), stored, 100, "the input's own bytes differ a little from jsonb's text; an ending that counts twice has 250 more")
 }
