@@ -16,6 +16,7 @@ import (
 	"example.com/jsruntime/engine/internal/pool"
 	"example.com/jsruntime/engine/internal/wire"
 	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/engine/wake"
 )
 
 // execution is one Execute. The pool's reader calls Begin and Frame; the caller's goroutine waits and delivers. It is used again
@@ -28,8 +29,8 @@ type execution struct {
 	call   pool.Call
 	queued time.Time
 
-	stopped chan struct{} // has room for one: cause is set
-	notify  chan struct{} // has room for one: something to deliver
+	stopped wake.Signal // cause is set
+	notify  wake.Signal // something to deliver
 
 	head    []byte // memory of call.Run.Head and Context
 	context []byte
@@ -77,7 +78,7 @@ const standing = 10
 func (e *Engine) newExecution(ctx context.Context, inv *Invocation) *execution {
 	x, _ := e.free.Get().(*execution)
 	if x == nil {
-		x = &execution{engine: e, stopped: make(chan struct{}, 1), notify: make(chan struct{}, 1)}
+		x = &execution{engine: e, stopped: wake.New(), notify: wake.New()}
 		x.call.Done = make(chan struct{}, 1)
 		x.call.Handler = x
 	}
@@ -117,14 +118,8 @@ func (e *Engine) recycle(x *execution) {
 	if x.host != nil || x.stream.open || cap(x.head) > 64<<10 {
 		return
 	}
-	select {
-	case <-x.stopped:
-	default:
-	}
-	select {
-	case <-x.notify:
-	default:
-	}
+	x.stopped.Clear()
+	x.notify.Clear()
 	x.ctx, x.inv, x.prog, x.cause, x.causeCode = nil, nil, nil, nil, CodeNone
 	x.begun, x.told, x.logs, x.logBytes, x.logsTold = false, false, nil, 0, 0
 	x.began.Store(0)
@@ -201,14 +196,7 @@ func (x *execution) Begin(now time.Time) {
 	x.mu.Lock()
 	x.begun = true
 	x.mu.Unlock()
-	x.poke()
-}
-
-func (x *execution) poke() {
-	select {
-	case x.notify <- struct{}{}:
-	default:
-	}
+	x.notify.Set()
 }
 
 // stop cancels the execution.
@@ -220,10 +208,7 @@ func (x *execution) stopWith(code Code, cause error) {
 		x.causeCode, x.cause = code, cause
 	}
 	x.mu.Unlock()
-	select {
-	case x.stopped <- struct{}{}:
-	default:
-	}
+	x.stopped.Set()
 }
 
 // wait waits for the call's Ending, or with early for an answer before it, and delivers what comes until then. It reports whether the
@@ -426,7 +411,7 @@ func (x *execution) log(m *wire.Log) {
 	switch watcher := x.inv.Lines; {
 	case watcher == nil:
 	case watcher.Wants(x.inv):
-		x.poke()
+		x.notify.Set()
 	default:
 		x.logsTold = len(x.logs) // a watcher that begins later sees the lines from then on
 	}
@@ -443,7 +428,7 @@ func (x *execution) take(m *wire.Answer) error {
 	}
 	m.Headers, m.Body = slices.Clone(m.Headers), slices.Clone(m.Body)
 	x.answer, x.whole = m, time.Now()
-	x.poke()
+	x.notify.Set()
 	return nil
 }
 
@@ -460,7 +445,7 @@ func (x *execution) respond(ref pool.Ref, m *wire.Head) error {
 	}
 	s.open, s.ref = true, ref
 	s.status, s.headers, s.bad = cleanHead(int(min(m.Status, 1<<20)), m.Headers)
-	x.poke()
+	x.notify.Set()
 	return nil
 }
 
@@ -496,10 +481,7 @@ func (x *execution) keepChunk(m *wire.Chunk) (ref pool.Ref, taken int, err error
 			x.causeCode = CodeOutputTooLarge
 			x.cause = errors.New(limitMessage("max_output_size_bytes", "", limit, s.total))
 		}
-		select {
-		case x.stopped <- struct{}{}:
-		default:
-		}
+		x.stopped.Set()
 		return ref, 0, nil
 	}
 	if x.inv.Response != nil && len(s.pending)+len(m.Data) > wire.StreamWindow {
@@ -507,7 +489,7 @@ func (x *execution) keepChunk(m *wire.Chunk) (ref pool.Ref, taken int, err error
 	}
 	s.pending = append(s.pending, m.Data...)
 	if x.inv.Response != nil {
-		x.poke()
+		x.notify.Set()
 		return ref, 0, nil
 	}
 	if m.Last {

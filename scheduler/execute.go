@@ -11,6 +11,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/record"
 	"example.com/jsruntime/sqlc"
 )
@@ -49,7 +50,7 @@ func (s *Scheduler) execute(ctx context.Context, h *held) {
 	}
 	s.mu.Unlock()
 	if wake {
-		s.queueWake.set()
+		s.queueWake.Set()
 	}
 	s.endings <- e
 }
@@ -103,7 +104,7 @@ func (s *Scheduler) unblock(h *held) {
 		release(s.blocked, h.row.ScriptID)
 		release(s.blocked, h.row.TenantID)
 		s.slots++
-		s.queueWake.set() // another one may wait in its place
+		s.queueWake.Set() // another one may wait in its place
 	}
 }
 
@@ -210,7 +211,7 @@ func (s *Scheduler) renew(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(databaseTimeout, s.cfg.Node.Lease()/3))
+	ctx, cancel := context.WithTimeout(ctx, min(cluster.StatementTimeout, s.cfg.Node.Lease()/3))
 	defer cancel()
 	rows, err := s.queries.ExecutionRenew(ctx, renewParams(ids, tokens, s.cfg.Node.Lease()))
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/record"
 	"example.com/jsruntime/engine/storage"
@@ -123,7 +124,7 @@ func refusesContent(err error) bool {
 
 // writeOnce writes a batch in one transaction.
 func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
-	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cluster.StatementTimeout)
 	defer cancel()
 	policies, err := s.policies(ctx, batch)
 	if err != nil {
@@ -143,7 +144,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 		tell()
 	}
 	if w.woken {
-		s.queueWake.set()
+		s.queueWake.Set()
 	}
 	return nil
 }
@@ -395,7 +396,7 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 	}
 	c.cuts.MaxBytes = record.MaxBodyBytes
 	if len(c.jobs.ScriptIds) > 0 {
-		w.told = append(w.told, w.tickWake.set)
+		w.told = append(w.told, w.tickWake.Set)
 	}
 	for _, step := range []struct {
 		rows int

@@ -31,9 +31,9 @@ func (s *Scheduler) heardChange(payload string) {
 	table, _, _ := strings.Cut(payload, " ")
 	switch table {
 	case "", "script_scheduled_jobs", "scripts", "tenants":
-		s.armWake.set()
-		s.tickWake.set()
-		s.queueWake.set()
+		s.armWake.Set()
+		s.tickWake.Set()
+		s.queueWake.Set()
 	}
 }
 

@@ -56,7 +56,7 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 		}
 		if len(rows) > 0 {
 			s.Wake()
-			s.tickWake.set()
+			s.tickWake.Set()
 		}
 		if len(rows) < sweepBatch {
 			break
@@ -81,7 +81,7 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 				s.cfg.Logger.Info("schedule freed, its execution has ended without it", "tenant_id", row.TenantID, "script_id", row.ScriptID)
 			}
 			if len(freed) > 0 {
-				s.tickWake.set()
+				s.tickWake.Set()
 			}
 			if err != nil || len(freed) < sweepBatch {
 				return err

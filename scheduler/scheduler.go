@@ -17,6 +17,7 @@ import (
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -163,10 +164,10 @@ type Scheduler struct {
 	queries *sqlc.Queries
 	members *cluster.Members // Config.Node's
 
-	queueWake signal // the queue may have something
-	tickWake  signal // a schedule may be due
-	armWake   signal // a schedule may lack its next tick
-	notify    signal // other nodes are to be woken
+	queueWake wake.Signal // the queue may have something
+	tickWake  wake.Signal // a schedule may be due
+	armWake   wake.Signal // a schedule may lack its next tick
+	notify    wake.Signal // other nodes are to be woken
 
 	mu      sync.Mutex
 	held    map[uuid.UUID]*held     // executions that this node has leases of
@@ -203,11 +204,11 @@ func New(cfg Config) (*Scheduler, error) {
 	}
 	s := &Scheduler{
 		cfg: cfg, queries: sqlc.New(cfg.Pool), members: cfg.Node.Members(),
-		queueWake: newSignal(), tickWake: newSignal(), armWake: newSignal(), notify: newSignal(),
+		queueWake: wake.New(), tickWake: wake.New(), armWake: wake.New(), notify: wake.New(),
 		held: map[uuid.UUID]*held{}, running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{}, pauses: map[uuid.UUID]time.Time{}, endings: make(chan *ending, endingsPerSlot*cfg.Concurrency),
 	}
 	if cfg.Listener != nil {
-		cfg.Listener.Subscribe(channelQueue, func(string) { s.queueWake.set() })
+		cfg.Listener.Subscribe(channelQueue, func(string) { s.queueWake.Set() })
 		cfg.Listener.Subscribe(channelCancel, s.heardCancel)
 		cfg.Listener.Subscribe(channelChanged, s.heardChange)
 	}
@@ -220,8 +221,8 @@ func (s *Scheduler) Concurrency() int { return s.cfg.Concurrency }
 // Wake says that executions were put into the queue, by a transaction that is committed: this node looks at once, the others are
 // notified at most every 50 ms.
 func (s *Scheduler) Wake() {
-	s.queueWake.set()
-	s.notify.set()
+	s.queueWake.Set()
+	s.notify.Set()
 }
 
 // Running is how many queued executions run on this node.
@@ -301,14 +302,8 @@ func (s *Scheduler) drain(runs *sync.WaitGroup) {
 	<-done
 }
 
-// databaseTimeout bounds every statement, so that a database that accepts and never answers is noticed.
-const databaseTimeout = 10 * time.Second
-
-// within runs do with a context that ends with ctx, and after databaseTimeout.
 func within(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
-	defer cancel()
-	return do(ctx)
+	return cluster.Within(ctx, do)
 }
 
 // complain logs an error of the database, unless it only says that we are stopping.
@@ -318,34 +313,6 @@ func (s *Scheduler) complain(ctx context.Context, message string, err error) {
 	}
 }
 
-// signal wakes one goroutine; a signal that is set twice before it is seen is one.
-type signal chan struct{}
-
-func newSignal() signal { return make(signal, 1) }
-
-func (s signal) set() {
-	select {
-	case s <- struct{}{}:
-	default:
-	}
-}
-
-// sleep waits until the time has passed, the signal was set or ctx is done; it reports whether ctx is still alive.
-func (s signal) sleep(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-	case <-s:
-	}
-	return true
-}
-
-func pause(ctx context.Context, d time.Duration) bool { return signal(nil).sleep(ctx, d) }
+func pause(ctx context.Context, d time.Duration) bool { return wake.Pause(ctx, d) }
 
 func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }

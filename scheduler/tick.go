@@ -180,7 +180,7 @@ func (s *Scheduler) tick(ctx context.Context) {
 			}
 			continue
 		}
-		if !s.tickWake.sleep(ctx, wait) {
+		if !s.tickWake.Sleep(ctx, wait) {
 			return
 		}
 	}
@@ -362,9 +362,9 @@ func (s *Scheduler) arm(ctx context.Context) {
 		armed, err := s.armOnce(ctx, parsed)
 		s.complain(ctx, "schedules not armed", err)
 		if armed > 0 {
-			s.tickWake.set()
+			s.tickWake.Set()
 		}
-		if !s.armWake.sleep(ctx, armInterval) {
+		if !s.armWake.Sleep(ctx, armInterval) {
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations"
 	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/tenantdb"
@@ -34,9 +35,7 @@ func awaitDatabase(ctx context.Context, databaseURL string, log *slog.Logger) er
 			told = time.Now()
 			log.Warn("waiting for the database", "error", err)
 		}
-		select {
-		case <-time.After(pause/2 + rand.N(pause)): // nodes that lost it together do not come back together
-		case <-ctx.Done():
+		if !wake.Pause(ctx, pause/2+rand.N(pause)) { // nodes that lost it together do not come back together
 			return ctx.Err()
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -73,10 +74,7 @@ func (q *quarantines) write(ctx context.Context, stay engine.Quarantine) {
 			return
 		}
 		q.log.Warn("quarantine not written", "tenant_id", stay.TenantID, "script_id", stay.ScriptID, "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+		wake.Pause(ctx, time.Second)
 	}
 }
 

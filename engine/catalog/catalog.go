@@ -20,6 +20,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -95,7 +96,7 @@ type Catalog struct {
 	ready    chan struct{}
 	isReady  atomic.Bool
 	lastRead atomic.Pointer[time.Time] // of the last successful reading
-	wake     chan struct{}
+	wake     wake.Signal
 
 	mu    sync.Mutex // of the writer: everything below, and the publishing of snapshots
 	bound int64      // transactions below it have been read
@@ -175,10 +176,10 @@ func New(cfg Config) (*Catalog, error) {
 	cfg.Poll = cmp.Or(cfg.Poll, 3*time.Second)
 	c := &Catalog{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
-		ready: make(chan struct{}), wake: make(chan struct{}, 1), seen: make(map[int64]struct{}),
+		ready: make(chan struct{}), wake: wake.New(), seen: make(map[int64]struct{}),
 	}
 	if cfg.Listener != nil {
-		cfg.Listener.Subscribe("jsruntime_changed", func(string) { c.poke() })
+		cfg.Listener.Subscribe("jsruntime_changed", func(string) { c.wake.Set() })
 	}
 	var err error
 	if c.heads, err = otter.New(&otter.Options[headKey, *Head]{MaximumSize: cfg.Heads}); err != nil {

@@ -26,7 +26,7 @@ const (
 type CORS struct {
 	Origins       []string // "*" stands for any
 	Methods       []string // empty: those of the endpoint
-	Headers       []string // request headers; empty: those that the browser asks for
+	Headers       []string // request headers; empty: all that the browser asks for
 	ExposeHeaders []string
 	Credentials   bool
 	MaxAge        time.Duration

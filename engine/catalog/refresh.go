@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -49,26 +50,13 @@ func (c *Catalog) follow(ctx context.Context) {
 			c.log.Error("catalog cannot read changes, serving what it has", "error", err, "last_read", c.LastRead())
 			next = min(next, retryAfter)
 		}
-		if !pause(ctx, next, c.wake) {
+		if !c.wake.Sleep(ctx, next) {
 			return
 		}
-		if !pause(ctx, settle, nil) {
+		if !wake.Pause(ctx, settle) {
 			return
 		}
 	}
-}
-
-// pause waits for d or for early, and reports whether ctx still lives.
-func pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-	case <-early:
-	}
-	return ctx.Err() == nil
 }
 
 // Refresh follows all changes that are committed by now. Run does it by itself; a caller that has just changed something and
@@ -432,15 +420,8 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 	return nil
 }
 
-func (c *Catalog) poke() {
-	select {
-	case c.wake <- struct{}{}:
-	default: // follow has been told already
-	}
-}
-
 func (c *Catalog) prune(ctx context.Context) {
-	for pause(ctx, pruneEvery, nil) {
+	for wake.Pause(ctx, pruneEvery) {
 		once, cancel := context.WithTimeout(ctx, queryTimeout)
 		if _, err := c.queries.ChangePrune(once, keepChanges.Seconds()); err != nil && ctx.Err() == nil {
 			c.log.Warn("catalog cannot prune changes", "error", err)

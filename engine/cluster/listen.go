@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/connect"
 )
 
@@ -21,8 +22,6 @@ const (
 	checkListen = 15 * time.Second
 	// listenAgain is the mean pause before a lost connection is made anew.
 	listenAgain = 500 * time.Millisecond
-	// statementTimeout bounds every statement, so that a database that accepts and never answers is noticed.
-	statementTimeout = 10 * time.Second
 )
 
 // Listener keeps the node's one LISTEN connection, and passes notifications on to subscribers. Notifications are hints: each subscriber
@@ -56,10 +55,8 @@ func (l *Listener) Run(ctx context.Context) error {
 			return nil
 		}
 		l.log.Warn("not listening for notifications; polling goes on", "error", err)
-		select {
-		case <-ctx.Done():
+		if !wake.Pause(ctx, listenAgain/2+rand.N(listenAgain)) { // nodes that lost it together do not come back together
 			return nil
-		case <-time.After(listenAgain/2 + rand.N(listenAgain)): // nodes that lost it together do not come back together
 		}
 	}
 }
@@ -89,7 +86,7 @@ func (l *Listener) listen(ctx context.Context) error {
 			return ctx.Err()
 		case pgconn.Timeout(err) && !conn.IsClosed():
 			// A primary that was demoted and lives sends no notifications any more.
-			if err := within(ctx, func(ctx context.Context) error { return connect.Writable(ctx, conn) }); err != nil {
+			if err := Within(ctx, func(ctx context.Context) error { return connect.Writable(ctx, conn) }); err != nil {
 				return fmt.Errorf("check: %w", err)
 			}
 		default:
@@ -100,7 +97,7 @@ func (l *Listener) listen(ctx context.Context) error {
 
 // connect makes a connection that listens to all channels.
 func (l *Listener) connect(ctx context.Context) (conn *pgx.Conn, err error) {
-	err = within(ctx, func(ctx context.Context) error {
+	err = Within(ctx, func(ctx context.Context) error {
 		cfg := l.db.Config()
 		if cfg.ConnConfig.RuntimeParams == nil {
 			cfg.ConnConfig.RuntimeParams = make(map[string]string)
@@ -126,9 +123,12 @@ func (l *Listener) tell(channel, payload string) {
 	}
 }
 
-// within runs do with a context that ends with ctx, and after statementTimeout.
-func within(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+// StatementTimeout bounds every statement, so that a database that accepts and never answers is noticed.
+const StatementTimeout = 10 * time.Second
+
+// Within runs do, which is one statement or one transaction, with a context that ends with ctx, and after StatementTimeout.
+func Within(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
 	return do(ctx)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -132,12 +133,12 @@ const maxStart = 2 * time.Second
 // Run registers the node, waiting for the database if need be, says that it lives until ctx ends, and takes its row away then.
 func (n *Node) Run(ctx context.Context) error {
 	for began := time.Now(); !n.cfg.Able() && time.Since(began) < maxStart; {
-		if !pause(ctx, 10*time.Millisecond) {
+		if !wake.Pause(ctx, 10*time.Millisecond) {
 			return nil
 		}
 	}
 	for !n.beat(ctx, "node not registered", false) {
-		if !pause(ctx, 500*time.Millisecond) {
+		if !wake.Pause(ctx, 500*time.Millisecond) {
 			return nil
 		}
 	}
@@ -166,7 +167,7 @@ func (n *Node) leave(ctx context.Context) {
 
 // beat sends one heartbeat and reports whether it was taken.
 func (n *Node) beat(ctx context.Context, failure string, draining bool) bool {
-	err := within(ctx, func(ctx context.Context) error { return n.beatOnce(ctx, draining) })
+	err := Within(ctx, func(ctx context.Context) error { return n.beatOnce(ctx, draining) })
 	if err != nil && ctx.Err() == nil {
 		n.cfg.Log.Error(failure, "error", err)
 	}
@@ -216,14 +217,4 @@ func (n *Node) beatOnce(ctx context.Context, draining bool) error {
 		}
 	}
 	return nil
-}
-
-// pause waits for d, and reports whether ctx still lives.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

@@ -37,6 +37,7 @@ import (
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -101,7 +102,7 @@ type Hub struct {
 	mu      sync.Mutex // held while tenants is replaced; taken before a tenant's
 	open    int        // watchers of this node
 	askedAt time.Time  // of the first request for lines that no echo has followed; zero if there is none
-	hurry   chan struct{}
+	hurry   wake.Signal
 
 	begun map[uuid.UUID]bool // executions whose start was shown; Run's goroutine only
 
@@ -135,7 +136,7 @@ func New(cfg Config) (*Hub, error) {
 	if cfg.Secrets == nil {
 		cfg.Secrets = func(uuid.UUID) *redact.Values { return nil }
 	}
-	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: make(chan struct{}, 1), begun: map[uuid.UUID]bool{}}
+	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: wake.New(), begun: map[uuid.UUID]bool{}}
 	h.tenants.Store(&map[uuid.UUID]*tenant{})
 	return h, nil
 }
@@ -179,10 +180,7 @@ func (h *Hub) Watch(tenantID uuid.UUID, filter Filter) (*Watcher, error) {
 	w.C = w.events
 	t.watchers[w] = struct{}{}
 	h.open++
-	select {
-	case h.hurry <- struct{}{}: // tell the other nodes now
-	default:
-	}
+	h.hurry.Set() // tell the other nodes now
 	return w, nil
 }
 

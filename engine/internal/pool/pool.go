@@ -15,6 +15,7 @@ import (
 	"example.com/jsruntime/engine/internal/sandbox"
 	"example.com/jsruntime/engine/internal/wire"
 	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/engine/wake"
 )
 
 // Config says how a Pool keeps its workers. Zero values of durations and counts are errors of the caller: package engine fills
@@ -69,7 +70,7 @@ type Config struct {
 type Pool struct {
 	// Constant.
 	cfg  Config
-	wake chan struct{} // to Run: something to look at
+	wake wake.Signal // to Run: something to look at
 
 	mu      sync.Mutex // guards all that follows, and what workers, lanes and calls name it for
 	place   *admission.Placement
@@ -108,7 +109,7 @@ func New(cfg Config) (*Pool, error) {
 		cfg.Condemned = func(string) {}
 	}
 	return &Pool{
-		cfg: cfg, wake: make(chan struct{}, 1), workers: map[*worker]struct{}{},
+		cfg: cfg, wake: wake.New(), workers: map[*worker]struct{}{},
 		place: admission.NewPlacement(admission.PlacementConfig{
 			MaxWorkers: cfg.MaxWorkers, MaxLeased: cfg.MaxLeased, MaxIdle: cfg.MaxIdle, MaxParked: cfg.MaxParked, Spares: cfg.Spares,
 			MaxPending: cfg.MaxPending, LaneScripts: wire.MaxIsolates, Idle: cfg.Idle, Age: cfg.Age, Runs: cfg.Runs, IdleMemory: cfg.IdleMemory,
@@ -179,7 +180,7 @@ func (p *Pool) do(a *admission.Action, now time.Time) {
 		w.resident = resident
 		p.place.Measured(a.Worker, resident, private)
 	case admission.ActionWake:
-		p.poke()
+		p.wake.Set()
 	}
 }
 
@@ -198,13 +199,6 @@ func retired(c admission.Cause) (cause, reason string) {
 		return CauseStart, "no environment"
 	default:
 		return CauseRetired, ""
-	}
-}
-
-func (p *Pool) poke() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
 	}
 }
 

@@ -341,7 +341,7 @@ func (w *worker) gone(err error, printed <-chan struct{}) {
 		p.cfg.Logger.With(ids...).Warn("worker ended", "worker_pid", w.pid, "cause", death.Cause, "signal", death.Signal,
 			"exit_code", death.ExitCode, "reason", death.Reason)
 	}
-	p.poke()
+	p.wake.Set()
 }
 
 // blame says why the worker ends, where nothing was said before its reader ended.
