@@ -78,10 +78,11 @@ generate: ## sqlc's queries and the OpenAPI document
 	go generate ./...
 
 .PHONY: verify
-verify: lint types wpt ## what a commit must pass: vet, lint, types, web-platform-tests, generated code up to date, go.mod tidy, gofmt
+verify: lint types wpt ## what a commit must pass: vet, lint, types, web-platform-tests, no dead code, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
 	$(SQLC) diff
 	cd engine && go run ./internal/generate -check
+	@dead=$$($(TOOL) deadcode -test ./...); [ -z "$$dead" ] || { echo "no program and no test reaches this:"; echo "$$dead"; exit 1; }
 	go mod tidy -diff
 	go mod verify
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }

@@ -10,10 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -200,7 +198,7 @@ func ofDeleted(method string, err error) error {
 	return err
 }
 
-// method is a host call. The table of a file of this package lists its own: what serves, meters or traces calls loops over Methods.
+// method is a host call. The table of a file of this package lists its own.
 type method struct {
 	name  string
 	serve func(*Host, context.Context, *engine.HostCall) (*engine.HostReply, error)
@@ -216,9 +214,6 @@ var methods = func() map[string]method {
 	}
 	return all
 }()
-
-// Methods returns the names of all host calls.
-func Methods() []string { return slices.Sorted(maps.Keys(methods)) }
 
 // MethodName returns name where it is a host call's, else "unknown": a worker names what it likes.
 func MethodName(name string) string {
