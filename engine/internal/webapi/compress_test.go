@@ -7,6 +7,7 @@ import (
 	"compress/zlib"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -160,7 +161,7 @@ func TestDecompressorRefuses(t *testing.T) {
 	}
 }
 
-// A gigabyte in a megabyte of data must not be made before somebody asks for it.
+// A gigabyte in a megabyte of data must not be made before the caller asks for it.
 func TestDecompressorIsBounded(t *testing.T) {
 	t.Parallel()
 	c, err := NewDecompressor("gzip")
@@ -259,5 +260,25 @@ func BenchmarkNewCompressor(b *testing.B) {
 		require.NoError(b, err)
 		_, err = run(c, []byte("hello"), 100)
 		require.NoError(b, err)
+	}
+}
+
+// What has come of the compressed data is given at once, without a flush: a stream may rest there.
+func TestInflaterGivesWhatCame(t *testing.T) {
+	t.Parallel()
+	var text []byte
+	for i := range 500 {
+		text = fmt.Appendf(text, "data: %d %x\n", i, i*i*i)
+	}
+	require.Less(t, len(text), 32<<10, "less than a window")
+	for _, format := range []string{"gzip", "deflate", "deflate-raw"} {
+		c, err := NewDecompressor(format)
+		require.NoError(t, err)
+		compressed := written(t, format, flate.DefaultCompression, text)
+		c.Write(compressed[:len(compressed)/2])
+		out, err := c.Next()
+		require.NoError(t, err)
+		require.Greater(t, len(out), len(text)/4, format)
+		require.Equal(t, string(text[:len(out)]), string(out), format)
 	}
 }

@@ -15,7 +15,11 @@ const (
 )
 
 // inflateState says what comes next in the compressed data. In each state a step needs at most 48 bits, which the bit buffer holds: a
-// step is done whole, or not at all until there is more. compress/flate cannot be stopped like that: it wants all of its input.
+// step is done whole, or not at all until there is more.
+//
+// No library does that. compress/flate and github.com/klauspost/compress/flate read from a Reader until they have what they want, so that
+// each stream would need a goroutine that waits in Read; and they hand out nothing before 32 KiB, a flush or the end, so that a script would
+// see the parts of a stream late (TestInflaterGivesWhatCame). Nor do they refuse the reserved flags of gzip's header.
 type inflateState int
 
 const (
