@@ -41,11 +41,11 @@ type Config struct {
 	// set on top of it. Nil means what the sandbox's mode gives: the namespaces that the kernel allows.
 	SysProcAttr func() *syscall.SysProcAttr
 
-	// MaxWorkers bounds the workers that execute at one time; those whose execution waits for a host call are not counted.
+	// MaxWorkers bounds the workers that execute at one time; a worker whose execution waits for a host call is not counted.
 	// 0 means 4 × cores.
 	MaxWorkers int
-	// MaxWarm bounds the workers that have a tenant, executing or idle, beside those whose execution waits for a host call; the one
-	// that was idle longest makes room. It is at least MaxWorkers. 0 means as many as a quarter of the machine's memory holds at
+	// MaxWarm bounds the workers that have a tenant, executing or idle, beside workers whose execution waits for a host call; the worker
+	// with the longest idle time makes room. It is at least MaxWorkers. 0 means as many as a quarter of the machine's memory holds at
 	// 16 MiB each. What the idle ones really hold is bounded too: by that quarter, or by MaxWarm times 16 MiB if that is more.
 	MaxWarm int
 	// MaxParked bounds the workers whose execution waits for a host call. 0 means 8 × MaxWorkers.
@@ -602,8 +602,8 @@ func (e *Engine) Long(min time.Duration, see func(*Invocation, *Result)) {
 	})
 }
 
-// RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: those that are idle at once, the
-// others when what they execute has ended. Executions that wait for them go to new workers.
+// RetireTenant replaces a tenant's workers, because its secrets or the tenant itself changed: idle workers at once, the
+// others when their executions have ended. Executions that wait for them go to new workers.
 func (e *Engine) RetireTenant(tenantID uuid.UUID) { e.pool.RetireTenant(tenantID) }
 
 // Release takes a script out of quarantine. A new version does that by itself.
@@ -617,7 +617,7 @@ func (e *Engine) Quarantines() []Quarantine { return e.quarantine.List() }
 
 // Stats are figures of the moment.
 type Stats struct {
-	Workers     int      // processes, spares and those that are being killed included
+	Workers     int      // processes, with spares and processes that are being killed
 	Starting    int      // processes that have not said Hello, or are asked for
 	Spares      int      // processes that are started and not leased
 	Idle        int      // processes that are leased and have nothing to do

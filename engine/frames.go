@@ -14,7 +14,7 @@ type frames struct {
 	logs, logBytes   int64
 	cancels, credits int64
 	empty            int64 // Chunks without data that are not the last
-	refused          int64 // HostCalls beyond those that may be open
+	refused          int64 // HostCalls beyond the number that may be open
 	calls            int64
 }
 

@@ -326,7 +326,7 @@ func TestExecutionsThatWaitShareWorkers(t *testing.T) {
 	require.Equal(t, engine.CodeNone, enginetest.Execute(t, e, enginetest.Invocation(waits, "null")).Code, "the script is not quarantined for it")
 }
 
-// A crowd of executions that nobody waits for, and that are short in spite of their host calls, takes turns in the isolates that there
+// A crowd of executions without a waiting caller, and that are short in spite of their host calls, takes turns in the isolates that there
 // are instead of having one made for each.
 func TestACrowdThatWaitsSharesIsolates(t *testing.T) {
 	t.Parallel()

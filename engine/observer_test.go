@@ -64,7 +64,7 @@ func TestAWorkerThatCannotBeStartedIsTold(t *testing.T) {
 	require.Contains(t, engine.WorkerCauses(), "start_failed")
 }
 
-// Without spares too: whether there can be a worker is found out before anybody asks for one.
+// Without spares too: the engine finds out whether a worker can start before a script needs one.
 func TestAnEngineThatCanStartNoWorkerIsUnable(t *testing.T) {
 	t.Parallel()
 	var path string

@@ -70,7 +70,7 @@ func TestMoreTenantsStayWarmThanMayExecute(t *testing.T) {
 	for i, s := range scripts {
 		require.Equal(t, workers[i], identify(t, e, s).PID)
 	}
-	identify(t, e, enginetest.NewTenant().Script("identity", nil)) // a fifth takes the place of the one that was idle longest
+	identify(t, e, enginetest.NewTenant().Script("identity", nil)) // a fifth takes the place of the worker with the longest idle time
 	for i, s := range scripts[1:] {
 		require.Equal(t, workers[i+1], identify(t, e, s).PID)
 	}
@@ -315,7 +315,7 @@ func TestAStandingQueueTakesNoRequests(t *testing.T) {
 			running.Wait()
 			return
 		case <-ticker.C:
-			require.Less(t, n, 150, "nobody was refused")
+			require.Less(t, n, 150, "no execution was refused")
 			submit(engine.TriggerHTTP, began, refused)
 		}
 	}

@@ -106,7 +106,7 @@ func TestSlowClientsMakeRoom(t *testing.T) {
 	require.Zero(t, l.refused.Load())
 }
 
-func TestNobodyIsCutOffForAnother(t *testing.T) {
+func TestNoClientIsCutOffForAnother(t *testing.T) {
 	t.Parallel()
 	l, address, wait := limited(t, 2)
 	waiting := []net.Conn{dial(t, address, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n"), dial(t, address, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n")}
@@ -122,7 +122,7 @@ func TestNobodyIsCutOffForAnother(t *testing.T) {
 	require.EqualValues(t, 1, l.refused.Load())
 }
 
-// states counts the connections by state, receiving those whose body is being read.
+// states counts the connections by state, receiving: their body is being read.
 func (l *connLimit) states() map[int32]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -177,7 +177,7 @@ func hostileFragments() []string {
 		`#link=../../../t/evil/steal`, `#tenant=../../t/evil/steal`)
 }
 
-// The address bar is anybody's: a page elsewhere may open the console with any fragment.
+// Any site can set the address bar: a page elsewhere may open the console with any fragment.
 func TestConsoleAsksTheAPIAndNothingElse(t *testing.T) {
 	t.Parallel()
 	browser := browsertest.Start(t)

@@ -70,7 +70,7 @@ func demo(ctx context.Context, api http.Handler, adminKey, dataDir, baseURL, ope
 		return fmt.Errorf("demo: %w", err)
 	}
 	fmt.Fprintf(stdout, `
-The demo tenant is ready. An endpoint answers anybody:
+The demo tenant is ready. An endpoint answers without a key:
 
   curl %[1]s/t/demo/hello/world
   curl %[3]s/hello/world            # on the tenant's own host, where pages work too

@@ -47,7 +47,7 @@ func under(path string, roots ...string) bool {
 
 // TestImportsPointInward holds the direction of imports of production code:
 //
-//	cmd → httpapi, scheduler → engine/{catalog,ledger,…} → engine → engine/internal, and sqlc, which knows nobody.
+//	cmd → httpapi, scheduler → engine/{catalog,ledger,…} → engine → engine/internal, and sqlc, which imports none of them.
 func TestImportsPointInward(t *testing.T) {
 	t.Parallel()
 	packages := goList(t, "example.com/jsruntime/...")
@@ -80,7 +80,7 @@ func TestImportsPointInward(t *testing.T) {
 			case under(path, "example.com/jsruntime/engine/text") && under(imported, "example.com/jsruntime"):
 				reason = "text is used by every package and knows none"
 			case under(path, "example.com/jsruntime/sqlc") && under(imported, "example.com/jsruntime"):
-				reason = "sqlc is generated and knows nobody"
+				reason = "sqlc is generated and imports no package of ours"
 			case (under(imported, "github.com/stretchr/testify") || forTests(imported)) && !forTests(path) && !under(path, "example.com/jsruntime/bench"):
 				reason = "production code does not import tests' packages"
 			}

@@ -48,7 +48,7 @@ const (
 	minAdminKey = 32
 	// maxAdminKey is the most that an Authorization header may hold of a key.
 	maxAdminKey = 512
-	// maxAdminKeys bounds how many keys are compared with each request: the one in use, and those that come and go with a rotation.
+	// maxAdminKeys bounds how many keys are compared with each request: the key in use, and the keys of a rotation.
 	maxAdminKeys = 4
 )
 

@@ -60,7 +60,7 @@ func TestLogKeys(t *testing.T) {
 			key, err := strconv.Unquote(literal.Value)
 			require.NoError(t, err)
 			if used[key] = true; !allowed[key] {
-				t.Errorf("%s: %q is not a key of the log; logKeys has those that are", files.Position(literal.Pos()), key)
+				t.Errorf("%s: %q is not a key of the log; logKeys lists the keys", files.Position(literal.Pos()), key)
 			}
 		}
 		return true

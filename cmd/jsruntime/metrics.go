@@ -327,9 +327,9 @@ func (m *metrics) watchLedger(stats func() ledger.Stats) {
 
 // watchStorage registers how many tenants are near and over their storage quota. Which they are is in /usage.
 func (m *metrics) watchStorage(over func() (lean, full int)) {
-	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota, of those that this node has seen in the last minute.", prometheus.Labels{"state": "lean"},
+	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota that this node has seen in the last minute.", prometheus.Labels{"state": "lean"},
 		func() float64 { lean, _ := over(); return float64(lean) })
-	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota, of those that this node has seen in the last minute.", prometheus.Labels{"state": "full"},
+	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota that this node has seen in the last minute.", prometheus.Labels{"state": "full"},
 		func() float64 { _, full := over(); return float64(full) })
 }
 
@@ -345,7 +345,7 @@ func (m *metrics) watchCompiler(stats func() compile.Stats) {
 		"busy_node":   func(s compile.Stats) int64 { return s.BusyNode },
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "jsruntime_compile_total", Help: "Sources that were to be compiled, by result; busy are those that were not, because the tenant's or the node's queue was full.",
+			Name: "jsruntime_compile_total", Help: "Sources submitted for compilation, by result; busy: refused because the tenant's or the node's queue was full.",
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(read(stats())) }))
 	}

@@ -22,7 +22,7 @@ import (
 	"example.com/jsruntime/httpapi"
 )
 
-// TestDeployedRulesNameMetricsThatExist: an alert on a metric that nobody serves never fires.
+// TestDeployedRulesNameMetricsThatExist: an alert on a metric that the node does not serve never fires.
 func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	m := newMetrics()
@@ -110,7 +110,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	require.Positive(t, selected)
 }
 
-// TestRareCountersBeginAtZero: increase() needs a 0 before the first 1, or the first violation pages nobody.
+// TestRareCountersBeginAtZero: increase() needs a 0 before the first 1, or the first violation raises no alert.
 func TestRareCountersBeginAtZero(t *testing.T) {
 	t.Parallel()
 	families, err := newMetrics().registry.Gather()
@@ -191,7 +191,7 @@ func TestNodesShowWhatTheSchedulerWrites(t *testing.T) {
 	require.Equal(t, httpapi.EngineInfo{V8Version: "13.6.1", JIT: "maglev", ICUVersion: "74.2", TZDataVersion: "2025a"}, engineOf.Engine)
 }
 
-// servedLabels returns the labels of the metric that a query calls name, with their values; nil where nobody serves it. Those that
+// servedLabels returns the labels of the metric that a query calls name, with their values; nil where the node does not serve it. Those that
 // Prometheus adds are among them, without values.
 func servedLabels(t *testing.T, m *metrics) func(name string) map[string]map[string]bool {
 	families, err := m.registry.Gather()

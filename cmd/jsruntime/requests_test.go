@@ -100,7 +100,7 @@ var errLeft = errors.New("left")
 
 func (brokenWriter) FlushError() error { return errLeft }
 
-// A stream ends when a flush says that nobody reads it, and its time is no request's.
+// A stream ends when a flush fails because the client has gone, and its time is no request's.
 func TestAFlushThatFailsIsSeen(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()

@@ -148,7 +148,7 @@ func (s *server) ServeTLS(listener net.Listener, config *tls.Config) error {
 // lastAnswers is how long requests have for their answer once they were cancelled.
 const lastAnswers = 3 * time.Second // of which their scripts have one to clean up
 
-// serveUntil serves listener until ctx ends; then it lets requests end for at most drain, cancels those that have not, so that they
+// serveUntil serves listener until ctx ends; then it lets requests end for at most drain, cancels the others, so that they
 // are answered with a 503, and closes what is left.
 func serveUntil(ctx context.Context, server *server, listener net.Listener, drain time.Duration) error {
 	requests, stop := context.WithCancelCause(context.WithoutCancel(ctx))

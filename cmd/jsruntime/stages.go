@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// stages are the long-lived parts of a node, each started after those that it needs. They run in one errgroup and are stopped
+// stages are the long-lived parts of a node, each started after the parts that it needs. They run in one errgroup and are stopped
 // in the reverse order, each only once the one before has gone: the listener and the scheduler, together, while the engine still
 // runs what they took; the ledger after the engine's last result; Postgres at the very end.
 type stages struct {
@@ -34,7 +34,7 @@ func newStages(ctx context.Context, log *slog.Logger) (*stages, context.Context)
 	return &stages{group: &errgroup.Group{}, log: log, failed: failed}, ctx
 }
 
-// start runs a stage that stops before all those that were started earlier.
+// start runs a stage that stops before all stages that were started earlier.
 func (s *stages) start(name string, run func(ctx context.Context) error) {
 	s.list = append(s.list, nil)
 	s.beside(name, run)

@@ -72,7 +72,7 @@ func TestTypesAreTrue(t *testing.T) {
 	once := script(map[string]any{"name": "once", "type": "oneoff"})
 
 	keys := func(object any) []string { return slices.Collect(maps.Keys(object.(map[string]any))) }
-	// same compares the members of a real object with those of a declaration, and the kinds of those whose type is a plain one.
+	// same compares the members of a real object with those of a declaration, and the kinds of members with a plain type.
 	same := func(name string, shape any) {
 		t.Helper()
 		real, ok := shape.(map[string]any)

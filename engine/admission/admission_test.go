@@ -38,7 +38,7 @@ func TestEstimate(t *testing.T) {
 	for range 10 {
 		e.Observe(20*time.Microsecond, true)
 	}
-	require.Equal(t, 1, e.Depth(), "what waits for host calls gets a worker each")
+	require.Equal(t, 1, e.Depth(), "executions that wait for host calls get a worker each")
 }
 
 // Whatever tenants want, the tenant with the fewest workers for its weight is next, and none is refused its fair share while the pool is
@@ -98,7 +98,7 @@ func TestQuarantine(t *testing.T) {
 	dies := func(q *admission.Quarantine) bool {
 		stay, put := q.Death(tenant, script, 1)
 		held, ok := q.Check(script, 1)
-		require.Equal(t, put, put && ok && held == stay, "the stay that is returned is the one that holds")
+		require.Equal(t, put, put && ok && held == stay, "the returned stay holds")
 		return put
 	}
 	require.False(t, dies(q))

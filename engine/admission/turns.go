@@ -29,7 +29,7 @@ type TurnAction struct {
 // Turns divides a few places among tenants: a pure state machine without clock, lock or goroutine. A ticket is submitted, gets a
 // place or is refused, and then ends; while it waits it may leave. Tickets are the caller's numbers, each used once.
 //
-// The tenants that wait are in a ring, each behind those that came before it. A place goes to the first tenant in the ring that may
+// The tenants that wait are in a ring, each behind the tenants that came before it. A place goes to the first tenant in the ring that may
 // have one, for its oldest ticket, and the tenant then goes to the ring's end. So between two places of a tenant that waits, and is
 // below TenantPlaces, every other tenant gets one at most, however many of its tickets wait.
 //
@@ -40,7 +40,7 @@ type Turns struct {
 	served  int
 	waiting int
 	tenants map[uuid.UUID]*turnTenant
-	ring    []*turnTenant // those that have waiting tickets
+	ring    []*turnTenant // tenants with waiting tickets
 }
 
 type turnTenant struct {
@@ -131,7 +131,7 @@ func (t *Turns) Gone(tenant uuid.UUID, ticket uint64) bool {
 	return true
 }
 
-// place gives free places to those that wait.
+// place gives free places to waiting tickets.
 func (t *Turns) place() []TurnAction {
 	var actions []TurnAction
 	for t.served < t.cfg.Places {

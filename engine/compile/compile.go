@@ -32,7 +32,7 @@ const (
 	wrapperHead   = `(module,exports,require,` + metaName + `,` + importName + `,` + requireName + `,` + importedName + `,` + importedLong + `){"use strict";`
 	wrapperSuffix = `})`
 	// Parameters of the wrapper beside those of CommonJS: import.meta, import() and require() of patterns, and what esbuild calls for an
-	// import() that it has not resolved, by names as long as those that it uses.
+	// import() that it has not resolved, by names as long as its own.
 	metaName     = "__jsruntime_meta"
 	importName   = "__jsruntime_import"
 	requireName  = "__jsruntime_require"
@@ -82,7 +82,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("source:%d:%d: %s", d.Line, d.Column, d.Message)
 }
 
-// maxDiagnostics bounds the diagnostics of an Error; the first ones are those that help.
+// maxDiagnostics bounds the diagnostics of an Error; the first ones help most.
 const maxDiagnostics = 20
 
 func refuse(source string, at int, message string) error {

@@ -69,7 +69,7 @@ func TestFloodOfOneTenantCostsAnotherNoTurn(t *testing.T) {
 				before := served()
 				_, err := c.Compile(ctx, compile.Input{Source: heavy(-1 - i), Handler: "run", Tenant: other})
 				require.NoError(t, err)
-				// While the other one waited: the one that was served, and one more. While it compiled, in the second place: as many
+				// While the other one waited: the tenant in service, and one more. While it compiled, in the second place: as many
 				// as take the same time, and of them there is one place only.
 				// A third and a fourth may be counted late.
 				require.LessOrEqual(t, served()-before, 4+10*(places-1), "compilations of the flooder while one of the other tenant waited")

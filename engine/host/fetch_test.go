@@ -62,7 +62,7 @@ func (i *internet) dial(ctx context.Context, network string, addr netip.AddrPort
 	i.dials.Add(1)
 	to, ok := i.site[addr]
 	if !ok {
-		return nil, fmt.Errorf("dial %v: nobody is there", addr)
+		return nil, fmt.Errorf("dial %v: no listener is there", addr)
 	}
 	return new(net.Dialer).DialContext(ctx, network, to.String())
 }
@@ -463,7 +463,7 @@ func TestFetchRefusesBadArguments(t *testing.T) {
 	}
 }
 
-// A certificate that nobody vouches for is refused; so is one for another name.
+// A certificate of an unknown authority is refused; so is one for another name.
 func TestFetchVerifiesTLS(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))

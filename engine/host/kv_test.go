@@ -184,7 +184,7 @@ func TestKVExpires(t *testing.T) {
 	require.Equal(t, []string{"stays"}, keys)
 }
 
-// A statement may reach the database when somebody else has the execution.
+// A statement may reach the database when another node has the execution.
 func TestKVWritesUnderTheLeaseOnly(t *testing.T) {
 	t.Parallel()
 	db := dbtest.DB(t)
@@ -347,5 +347,5 @@ func TestRates(t *testing.T) {
 
 	require.NotEmpty(t, r.buckets)
 	r.prune(now.Add(24 * time.Hour))
-	require.LessOrEqual(t, len(r.buckets), 1, "only the one that never fills up stays")
+	require.LessOrEqual(t, len(r.buckets), 1, "only the bucket that never fills up stays")
 }

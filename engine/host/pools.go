@@ -76,7 +76,7 @@ func (p *pools) of(tenant uuid.UUID) *http.Transport {
 	return t
 }
 
-// drop forgets a pool. What it has under way goes on; its idle connections are closed, and those that become idle later
+// drop forgets a pool. What it has under way goes on; its idle connections are closed, and so are connections that become idle later
 // are closed by IdleConnTimeout.
 func (p *pools) drop(e *list.Element) {
 	gone := p.recent.Remove(e).(*pool)

@@ -54,7 +54,7 @@ type Secrets struct {
 	known sync.Map // uuid.UUID → *knownSecrets: what is masked for the tenant
 }
 
-// knownSecrets are a tenant's secrets as this node last gave them to a worker, with those that they replaced: a worker may still have them.
+// knownSecrets are a tenant's secrets as this node last gave them to a worker, and the secrets that they replaced: a worker may still have them.
 type knownSecrets struct {
 	fingerprint string // of the rows
 	now, before []string
@@ -89,7 +89,7 @@ func (s *Secrets) Forget(tenantID uuid.UUID) {
 	}
 }
 
-// know prepares what is masked, unless the rows are those that it was prepared of.
+// know prepares what is masked, unless it was prepared of the same rows.
 func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[string]string) {
 	var print strings.Builder
 	for _, row := range rows {

@@ -188,7 +188,7 @@ func (e *Event) fail(code engine.Code, message string) {
 type Filter struct {
 	// ScriptID is the one script whose events pass; zero: those of all.
 	ScriptID uuid.UUID
-	// Statuses are those that pass: lines and starts have StatusRunning, ends the status of the execution, or StatusRefused. Empty: all.
+	// Statuses lists the statuses that pass: lines and starts have StatusRunning, ends the status of the execution, or StatusRefused. Empty: all.
 	Statuses []string
 	// Level is the least that passes: debug, info, warn or error. Empty: all.
 	Level string

@@ -35,7 +35,7 @@ func collect(w *logtail.Watcher) (events []logtail.Event) {
 	return events
 }
 
-// Each execution's end is shown once, with what it was, how it ended and why: those that wrote nothing and those that were refused as well.
+// Each execution's end is shown once, with what it was, how it ended and why. That holds for an execution that wrote nothing, and for a refused one.
 func TestEndsAreShown(t *testing.T) {
 	t.Parallel()
 	hub, err := logtail.New(logtail.Config{NodeID: uuid.New(), DB: &database{}})

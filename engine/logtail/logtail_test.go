@@ -111,7 +111,7 @@ func TestWatchOneNode(t *testing.T) {
 	require.Equal(t, "from b", next(t, one).Message)
 	all.Close()
 	one.Close()
-	run(t, hub, a, "nobody hears this")
+	run(t, hub, a, "no watcher hears this")
 	require.Empty(t, all.C)
 }
 
@@ -220,8 +220,8 @@ func (d *database) Exec(_ context.Context, _ string, args ...any) (pgconn.Comman
 	return pgconn.CommandTag{}, d.heard(args[0].(string), args[1].(string))
 }
 
-// TestFloodIsCountedAndStarvesNobody has one tenant say more than its share while another one says a word.
-func TestFloodIsCountedAndStarvesNobody(t *testing.T) {
+// TestFloodIsCountedAndStarvesNoTenant has one tenant say more than its share while another one says a word.
+func TestFloodIsCountedAndStarvesNoTenant(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		loud := &engine.Script{ID: uuid.New(), TenantID: uuid.New(), Name: "loud"}
@@ -309,7 +309,7 @@ func TestDeaf(t *testing.T) {
 			_ = hub.Run(ctx)
 		}()
 		time.Sleep(time.Minute)
-		require.False(t, hub.Deaf(), "nobody has asked")
+		require.False(t, hub.Deaf(), "no node has asked")
 		w, err := hub.Watch(uuid.New(), logtail.Filter{})
 		require.NoError(t, err)
 		require.False(t, hub.Deaf(), "the echo may be under way")

@@ -517,7 +517,7 @@ func slowClients(t *testing.T, w *world) {
 	for range 10 { // a body that never comes whole
 		open("POST /t/acme/hello HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
 	}
-	for range 10 { // a long answer that nobody reads
+	for range 10 { // a long answer that the client does not read
 		c := open("GET /t/acme/big HTTP/1.1\r\nHost: x\r\n\r\n")
 		_ = c.(*net.TCPConn).SetReadBuffer(4096)
 	}
@@ -817,7 +817,7 @@ func binaryGone(t *testing.T, w *world) {
 		}
 		require.Equal(t, http.StatusOK, n.status("/healthz", 5*time.Second))
 		w.note("worker's binary %s: %d answers of 503; lines of the log about it: %d", what, refused, logLines(n, "worker did not start"))
-		require.Positive(t, refused, "nobody is told (%s)", what)
+		require.Positive(t, refused, "no client is told (%s)", what)
 		require.Equal(t, http.StatusServiceUnavailable, n.status("/readyz?exclude=database", 5*time.Second))
 		require.Equal(t, http.StatusOK, n.status("/readyz?exclude=workers", 5*time.Second))
 		// The other node has the queue to itself.
@@ -1009,7 +1009,7 @@ func lowMemory(t *testing.T, w *world) {
 }
 
 func notificationsLost(t *testing.T, w *world) {
-	// Whoever listens stays connected and hears nothing: the session's notifications are switched off behind its back.
+	// A listener stays connected and hears nothing: the session's notifications are switched off behind its back.
 	n := query[int](w, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'`)
 	w.note("%d sessions listen", n)
 	w.exec(`CREATE OR REPLACE FUNCTION pg_catalog.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT NULL::void'`)
@@ -1066,7 +1066,7 @@ func vacuum(t *testing.T, w *world) {
 	require.GreaterOrEqual(t, query[int](w, `SELECT count(*) FROM script_schedule_ticks`), marks)
 }
 
-// pooler is PgBouncer between the nodes and Postgres: sessions are nobody's there, and it dies as Postgres does.
+// pooler is PgBouncer between the nodes and Postgres: it shares sessions between clients, and it dies as Postgres does.
 func pooler(t *testing.T, w *world) {
 	bouncer := pgserver.NewPooler(t, t.TempDir(), "127.0.0.1", w.db.Port, "postgres")
 	// Migrations hold a lock of their session, and go past the pooler.

@@ -16,7 +16,7 @@ import (
 // order is that of the table's columns.
 var order = []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "H"}
 
-// audit has the database itself write down every change of an execution's status, whoever makes it.
+// audit has the database itself write down every change of an execution's status, by any client.
 const audit = `
 CREATE TABLE IF NOT EXISTS fault_transitions (id UUID, old TEXT, new TEXT, attempt INTEGER, lost INTEGER, at TIMESTAMPTZ DEFAULT clock_timestamp());
 CREATE OR REPLACE FUNCTION fault_audit() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -49,7 +49,7 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 		return list
 	}
 
-	// Whoever got no answer asks again: within a lease, the key of a node that died is free.
+	// A client without an answer asks again: within a lease, the key of a node that died is free.
 	for _, what := range w.resolve(45 * time.Second) {
 		fault("I6", "still no answer: %s", what)
 	}

@@ -25,7 +25,7 @@ type relay struct {
 }
 
 // badLine is what a bad line does to every piece of data: it comes late, in parts, sometimes much too late, and sometimes the
-// connection breaks instead. Lost packets look like this to whoever uses TCP.
+// connection breaks instead. Lost packets look like this to a program that uses TCP.
 type badLine struct {
 	delay, jitter time.Duration // of every piece
 	stall         float64       // chance of a pause of one to three seconds

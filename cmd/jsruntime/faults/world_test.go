@@ -368,7 +368,7 @@ func (w *world) submitOnce(ctx context.Context, n *node, script, key string, inp
 	return made.ID, status, nil
 }
 
-// resolve asks again, with the same Idempotency-Key, for each execution of which nobody knows whether it was accepted, and returns
+// resolve asks again, with the same Idempotency-Key, for each execution whose acceptance is unknown, and returns
 // what did not get an answer within the given time.
 func (w *world) resolve(within time.Duration) (unresolved []string) {
 	deadline := time.Now().Add(within)

@@ -64,7 +64,7 @@
 // the last.
 //
 // The executions of a worker share its one thread: one that computes keeps its neighbours waiting, whose time limits go on. They
-// share its memory, and its death: the call that executed is the reason, as far as anybody knows, and its neighbours end with
+// share its memory, and its death: the call that executed counts as the reason, as far as the node knows, and its neighbours end with
 // CauseNeighbour. An isolate that is terminated takes no other with it.
 //
 // # Deaths

@@ -309,7 +309,7 @@ func TestRefusalsSayWhose(t *testing.T) {
 	}
 }
 
-// A worker's environment is the one that its tenant has when its calls begin.
+// A worker's environment is its tenant's at the time when its calls begin.
 func TestRetireTenant(t *testing.T) {
 	t.Parallel()
 	var value atomic.Value
@@ -326,7 +326,7 @@ func TestRetireTenant(t *testing.T) {
 	require.Contains(t, string(execute(t, p, prog).Result.Body), `"two"`)
 }
 
-// A pool that ends lets calls end, cancels the others, refuses what waits and what comes, and leaves no process.
+// A pool that ends lets calls end, cancels the others, refuses waiting and further calls, and leaves no process.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	p, stop := run(t, func(c *pool.Config) { c.MaxWorkers = 1 })

@@ -86,7 +86,7 @@ func (p *Pool) lookAt(stop <-chan struct{}) {
 	}
 }
 
-// look takes one sample of each worker that has a tenant, and ends those that break a bound. Nothing is read under the lock.
+// look takes one sample of each worker that has a tenant, and ends workers that break a bound. Nothing is read under the lock.
 func (p *Pool) look(samples []sample) []sample {
 	p.mu.Lock()
 	for w := range p.workers {

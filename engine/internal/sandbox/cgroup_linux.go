@@ -34,9 +34,9 @@ type Cgroups struct {
 type CgroupConfig struct {
 	// Base is the directory of the node's own cgroup. Empty: what /proc says.
 	Base string
-	// Controllers are those that must be there. Empty: memory and pids.
+	// Controllers lists the controllers that must be there. Empty: memory and pids.
 	Controllers []string
-	// Optional are those that are used where they are there. Empty: cpu.
+	// Optional lists the controllers that are used where they exist. Empty: cpu.
 	Optional []string
 }
 

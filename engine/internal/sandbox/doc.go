@@ -20,7 +20,7 @@
 // The filter is a list of what Go, glibc and V8 need once they run; everything else kills the process with SIGSYS. Arguments are listed
 // too where they matter, by what is allowed and not by what is known to be bad:
 //
-//	mmap, mprotect   private anonymous memory only: RLIMIT_DATA counts neither shared mappings nor those that grow
+//	mmap, mprotect   private anonymous memory only: RLIMIT_DATA counts neither shared mappings nor mappings that grow
 //	mremap, open …   EPERM: V8, ICU and glibc try them and live without
 //	clone            the two exact sets of flags by which glibc and Go make a thread; clone3, whose flags a filter cannot see, does
 //	                 not exist (ENOSYS), so that glibc falls back to clone

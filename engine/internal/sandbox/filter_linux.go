@@ -19,7 +19,7 @@ type condition struct {
 	arg uint32
 	// values: the argument is one of these. They have the same high half. Empty: within and set say what it may be.
 	values []uint64
-	// within are the bits that the argument may have, set those that it must have. Its high half is zero.
+	// within are the bits that the argument may have, set the bits that it must have. Its high half is zero.
 	within, set uint32
 }
 

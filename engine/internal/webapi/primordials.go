@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// There are 1500 built-ins, and capturing them all would be most of what a context costs. So only those that a file names are
+// There are 1500 built-ins, and capturing them all would be most of what a context costs. So only the built-ins that a file names are
 // captured, by a function that is generated here: it has one assignment for each of them and looks nothing up at run time.
 
-// addCapitalized adds the words of text that may be names of primordials: those that begin with a capital. It is a loop because
+// addCapitalized adds the words of text that may be names of primordials: words that begin with a capital. It is a loop because
 // every worker does it when it starts: a regular expression took 6 ms of its 27.
 func addCapitalized(names map[string]bool, text string) {
 	for i := 0; i < len(text); {

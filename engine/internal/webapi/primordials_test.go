@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every primordial that a file takes is one that is captured: a misspelt name would be undefined until somebody calls it.
+// Every primordial that a file takes is one that is captured: a misspelt name would be undefined until a script calls it.
 func TestPrimordialsAreCaptured(t *testing.T) {
 	t.Parallel()
 	source, err := Source()

@@ -191,7 +191,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// Our signatures without a salt are those that crypto/rsa accepts, and the other way round.
+// crypto/rsa accepts our signatures without a salt, and we accept its signatures.
 func TestUnsaltedSignatures(t *testing.T) {
 	t.Parallel()
 	for _, bits := range []int{1024, 1025, 1031} { // the encoded message is a byte shorter for 8k+1

@@ -14,7 +14,7 @@ const Protocol = 1
 // (16 MiB) with room for its head.
 const MaxFrame = 20 << 20
 
-// MaxIsolates bounds the isolates that a worker keeps, beside those whose execution waits, and so the scripts that the node has loaded in
+// MaxIsolates bounds the isolates that a worker keeps, beside isolates whose execution waits, and so the scripts that the node has loaded in
 // one. An isolate of a small script holds 2 to 3 MiB, so that 128 fit beside one another in what a worker may have for the largest
 // script. With 32, a tenant with 500 schedules loaded one execution in three.
 const MaxIsolates = 128

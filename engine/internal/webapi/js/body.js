@@ -69,7 +69,7 @@
     return body.stream;
   }
 
-  // takeWhole is for those who take a whole body over at once (takeResponse, fetch): its source where it is known, else undefined.
+  // takeWhole is for callers that take a whole body over at once (takeResponse, fetch): its source where it is known, else undefined.
   // The body is used then.
   function takeWhole(body) {
     if (body.stream === null) {

@@ -1,4 +1,4 @@
-// Request: those that a script makes, and those that reach it from outside, whose parts are read only when asked for.
+// Request: requests that a script makes, and requests from outside, whose parts are read only when the script asks for them.
 (function (core) {
   "use strict";
   const {

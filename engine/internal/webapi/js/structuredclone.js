@@ -278,7 +278,7 @@
       }
       if (ArrayBufferPrototypeGetDetached(t)) refuse("A detached ArrayBuffer");
     }
-    // The walk puts new objects in the place of those that are transferred, so that a failure detaches nothing.
+    // The walk puts new objects in the place of transferred objects, so that a failure detaches nothing.
     const trial = new SafeMap();
     for (let i = 0; i < list.length; i++) {
       trial.set(list[i], messaging?.isPort(list[i]) ? messaging.blank() : new P.ArrayBuffer(ArrayBufferPrototypeGetByteLength(list[i])));
