@@ -381,8 +381,9 @@ func TestEveryCallEndsOnce(t *testing.T) {
 					t.Errorf("a call of %s does not end", prog.Name)
 					return
 				}
-				if c.Ending.Kind == pool.EndResult && strings.HasPrefix(prog.Name, "echo") && c.Ending.Cancel == "" && c.begins.Load() != 1 {
-					t.Errorf("a call began %d times", c.begins.Load())
+				// A call that is recalled while it comes to the front begins, and begins again where it is placed next.
+				if c.Ending.Kind == pool.EndResult && strings.HasPrefix(prog.Name, "echo") && c.Ending.Cancel == "" && c.begins.Load() == 0 {
+					t.Error("a call ended without a begin")
 				}
 				if len(c.Done) > 0 {
 					t.Error("a call ended twice")
