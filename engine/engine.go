@@ -170,7 +170,7 @@ func (c Config) withDefaults() (Config, error) {
 const warmWorker = 16 << 20
 
 // warmMemory is what idle workers may hold together.
-func warmMemory() int64 { return pool.MachineMemory() / 4 }
+func warmMemory() int64 { return sandbox.MachineMemory() / 4 }
 
 // Engine runs scripts in worker processes. It is safe for concurrent use. Execute may be called before Run, and waits for it.
 type Engine struct {

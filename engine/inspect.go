@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"example.com/jsruntime/engine/internal/pool"
+	"example.com/jsruntime/engine/internal/sandbox"
 	"example.com/jsruntime/engine/internal/wire"
 )
 
@@ -97,7 +97,7 @@ func Layers(ctx context.Context, cfg Config) ([]string, error) {
 
 // MachineMemory is the memory in bytes that this process and its children may use: the machine's, or the least that one of its cgroups
 // allows; 0 if unknown.
-func MachineMemory() int64 { return pool.MachineMemory() }
+func MachineMemory() int64 { return sandbox.MachineMemory() }
 
 // capped keeps the first 64 KiB of what a process writes.
 type capped struct{ bytes.Buffer }

@@ -9,7 +9,7 @@
 //
 //	worker.go    a process: spawn, Hello, lease, death          pool.go      the lock, the actions, Run and shutdown
 //	lane.go      its queues: clocks, Cancel, SIGKILL            watch.go     what the kernel says of it
-//	protocol.go  frames that come                               outbox.go    frames that go
+//	protocol.go  frames that come                               outbox       frames that go, a package beside
 //
 // # Invariants
 //
@@ -40,7 +40,7 @@
 //	frames that no worker of ours sends so many of  SIGKILL, Death.Cause = flood (budget.go; engine's frames.go)
 //	more small frames than the node reads beside    its reader waits: 20,000 frames and 128 MiB a second, after as much at once
 //	its other work
-//	what the node sent stays unread: 64 MiB, more   SIGKILL, Death.Cause = not_reading (outbox.go)
+//	what the node sent stays unread: 64 MiB, more   SIGKILL, Death.Cause = not_reading (package outbox)
 //	than the node's budget has room for, or 1 MiB
 //	for 10 s
 //	more memory than its scripts may have, more     SIGKILL: Death.Cause = memory, threads, idle_cpu. Each worker of a tenant is

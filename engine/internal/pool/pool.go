@@ -140,7 +140,7 @@ func (p *Pool) unlock(self *worker, now time.Time) {
 	p.mu.Unlock()
 	for _, w := range dirty {
 		if w != self {
-			w.out.flush()
+			w.out.Flush()
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (p *Pool) do(a *admission.Action, now time.Time) {
 		if !w.leased {
 			prog := a.Call.Owner.(*Call).Program
 			w.leased, w.tenant, w.slug = true, prog.Tenant, prog.TenantSlug
-			w.out.lease(w.tenant)
+			w.out.Lease(w.tenant)
 		}
 		p.wg.Go(w.lease)
 	case admission.ActionStart:
@@ -176,9 +176,9 @@ func (p *Pool) do(a *admission.Action, now time.Time) {
 		laneFor(a.Lane).close()
 	case admission.ActionMeasure:
 		w := a.Worker.Owner.(*worker)
-		resident, private := memoryOf(w.pid)
-		w.resident = resident
-		p.place.Measured(a.Worker, resident, private)
+		usage, _ := sandbox.UsageOf(w.pid)
+		w.resident = usage.Resident + usage.Files
+		p.place.Measured(a.Worker, w.resident, usage.Resident)
 	case admission.ActionWake:
 		p.wake.Set()
 	}

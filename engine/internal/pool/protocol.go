@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/outbox"
 	"example.com/jsruntime/engine/internal/sandbox"
 	"example.com/jsruntime/engine/internal/wire"
 )
@@ -50,7 +51,7 @@ func (w *worker) read(socket io.Reader) error {
 			return err
 		}
 		if d := w.pace.take(k, len(payload), time.Now); d > 0 {
-			w.out.flush()
+			w.out.Flush()
 			select {
 			case <-time.After(d):
 			case <-w.exited:
@@ -73,7 +74,7 @@ func (w *worker) read(socket io.Reader) error {
 			return err
 		}
 		if !r.Buffered() {
-			w.out.flush()
+			w.out.Flush()
 		}
 	}
 }
@@ -344,15 +345,15 @@ func (w *worker) goesOn(payload []byte) error {
 // Send writes a frame to the worker of the call that ref names.
 func (p *Pool) Send(ref Ref, m wire.Message) {
 	w := ref.lane.worker
-	if err := w.out.append(m); err != nil {
-		if errors.Is(err, errNotReading) {
+	if err := w.out.Append(m); err != nil {
+		if errors.Is(err, outbox.ErrNotReading) {
 			p.mu.Lock()
 			w.kill(CauseNotReading, err.Error())
 			p.unlock(nil, time.Now())
 		}
 		return
 	}
-	w.out.flush()
+	w.out.Flush()
 }
 
 // Answered says that a HostCall of the call was answered, so that its execution may go on.

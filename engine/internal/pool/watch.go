@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/jsruntime/engine/internal/outbox"
 	"example.com/jsruntime/engine/internal/sandbox"
 )
 
@@ -184,8 +185,8 @@ func (p *Pool) judge(s *sample, now time.Time) {
 		}
 	}
 	switch {
-	case w.out.stuck(now):
-		p.convict(w, CauseNotReading, errNotReading.Error())
+	case w.out.Stuck(now):
+		p.convict(w, CauseNotReading, outbox.ErrNotReading.Error())
 	case s.hasRead && v.held > p.allow(w):
 		p.convict(w, CauseMemory, fmt.Sprintf("the worker holds %d bytes of memory and may hold %d", v.held, v.allowed))
 	case s.hasRead && s.usage.Threads > sandbox.MaxThreads:

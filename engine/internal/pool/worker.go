@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/jsruntime/engine/admission"
+	"example.com/jsruntime/engine/internal/outbox"
 	"example.com/jsruntime/engine/internal/sandbox"
 	"example.com/jsruntime/engine/internal/wire"
 	"example.com/jsruntime/engine/rawnet"
@@ -37,7 +38,7 @@ type worker struct {
 	cgroup  *sandbox.Cgroup // nil where the node makes none
 	exited  chan struct{}   // closed when the process is reaped
 	started time.Time
-	out     *outbox // has a lock of its own
+	out     *outbox.Outbox // has a lock of its own
 	// floor is the node's own largest resident set when it had started this process: the kernel counts it as the child's too, since a
 	// child that is made by vfork has its parent's memory until it executes its own program.
 	floor int64
@@ -193,12 +194,12 @@ func (w *worker) serve() {
 	p := w.pool
 	log := p.cfg.Logger.With("worker_pid", w.pid)
 	socket, err := rawnet.New(w.conn)
-	var out *outbox
+	var out *outbox.Outbox
 	if err != nil {
 		log.Error("worker's socket", "error", err)
 		_ = w.proc.Kill()
 	} else {
-		out = newOutbox(socket, p.cfg.Budget)
+		out = outbox.New(socket, p.cfg.Budget)
 	}
 	w.out = out
 	p.mu.Lock()
@@ -216,13 +217,13 @@ func (w *worker) serve() {
 		w.exit, _ = w.proc.Wait()
 	})
 	if out != nil {
-		wg.Go(out.run)
+		wg.Go(out.Run)
 		err = w.read(socket)
 	}
 	w.gone(err, printed)
 	_ = w.conn.Close()
 	if out != nil {
-		out.close()
+		out.Close()
 	}
 	_ = w.output.Close() // ends follow, should a stray process hold the other end
 	wg.Wait()
@@ -250,8 +251,8 @@ func (w *worker) lease() {
 }
 
 func (w *worker) send(m wire.Message) {
-	if err := w.out.append(m); err != nil {
-		if errors.Is(err, errNotReading) {
+	if err := w.out.Append(m); err != nil {
+		if errors.Is(err, outbox.ErrNotReading) {
 			w.kill(CauseNotReading, err.Error())
 		}
 		return // the reader learns of a broken socket by itself

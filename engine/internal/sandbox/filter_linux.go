@@ -148,32 +148,21 @@ var advices = []uint64{
 	unix.MADV_DONTNEED, unix.MADV_FREE, unix.MADV_HUGEPAGE, unix.MADV_NOHUGEPAGE, unix.MADV_COLLAPSE, unix.MADV_DONTFORK, unix.MADV_DONTDUMP,
 }
 
-// rules are the system calls of a running worker. What makes descriptors is not among them: Go and the worker have theirs before Lock.
-func rules(cfg LockConfig) []rule {
-	var rs []rule
-	for _, n := range append([]uint32{
+// goRules are the system calls that any process of ours may make that computes, with memory of that protection: Go's runtime makes them.
+func goRules(prot uint32) []rule {
+	return append(allowed(
 		// Memory.
 		unix.SYS_MUNMAP, unix.SYS_BRK,
-		// The socket, stderr and /proc/self/statm; Go's poller and timers.
-		unix.SYS_READ, unix.SYS_WRITE, unix.SYS_PREAD64, unix.SYS_CLOSE, unix.SYS_PPOLL,
-		unix.SYS_EPOLL_PWAIT, unix.SYS_TIMERFD_SETTIME, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_CLOCK_GETTIME,
-		unix.SYS_RESTART_SYSCALL,
+		// Descriptors that are there; Go's poller and timers.
+		unix.SYS_READ, unix.SYS_WRITE, unix.SYS_PREAD64, unix.SYS_CLOSE, unix.SYS_EPOLL_PWAIT,
+		unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_CLOCK_GETTIME, unix.SYS_RESTART_SYSCALL,
 		// Threads.
-		unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_SCHED_GETPARAM, unix.SYS_SCHED_GETSCHEDULER,
-		unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ, unix.SYS_GETTID, unix.SYS_GETPID, unix.SYS_EXIT, unix.SYS_EXIT_GROUP,
+		unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ, unix.SYS_GETTID, unix.SYS_GETPID,
+		unix.SYS_EXIT, unix.SYS_EXIT_GROUP,
 		// Signals: Go's preemption.
 		unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_SIGALTSTACK,
 		unix.SYS_GETRANDOM,
-	}, archAllowed...) {
-		rs = append(rs, rule{number: n})
-	}
-	prot := uint32(protFlags)
-	if !cfg.NoJIT {
-		prot |= unix.PROT_EXEC
-		// V8 keeps generated code writable for its own thread only, by memory protection keys where the processor has them.
-		rs = append(rs, rule{number: unix.SYS_PKEY_MPROTECT, conditions: []condition{argWithin(2, prot, 0)}})
-	}
-	return append(rs,
+	),
 		rule{number: unix.SYS_MMAP, conditions: []condition{argWithin(2, prot, 0), argWithin(3, mapFlags, mapRequired)}},
 		rule{number: unix.SYS_MPROTECT, conditions: []condition{argWithin(2, prot, 0)}},
 		rule{number: unix.SYS_MADVISE, conditions: []condition{argIs(2, advices...)}, otherwise: retRefuse},
@@ -182,6 +171,29 @@ func rules(cfg LockConfig) []rule {
 		rule{number: unix.SYS_TGKILL, conditions: []condition{argIs(0, uint64(os.Getpid()))}},
 		rule{number: unix.SYS_FCNTL, conditions: []condition{argIs(1, unix.F_GETFL)}},
 		rule{number: unix.SYS_PRCTL, conditions: []condition{argIs(0, unix.PR_SET_VMA), argIs(1, unix.PR_SET_VMA_ANON_NAME)}}, // Go names its heap's mappings
+	)
+}
+
+func allowed(numbers ...uint32) []rule {
+	var rs []rule
+	for _, n := range numbers {
+		rs = append(rs, rule{number: n})
+	}
+	return rs
+}
+
+// rules are the system calls of a running worker. What makes descriptors is not among them: Go and the worker have theirs before Lock.
+func rules(cfg LockConfig) []rule {
+	prot := uint32(protFlags)
+	rs := allowed(archAllowed...)
+	if !cfg.NoJIT {
+		prot |= unix.PROT_EXEC
+		// V8 keeps generated code writable for its own thread only, by memory protection keys where the processor has them.
+		rs = append(rs, rule{number: unix.SYS_PKEY_MPROTECT, conditions: []condition{argWithin(2, prot, 0)}})
+	}
+	rs = append(rs, goRules(prot)...)
+	rs = append(rs, allowed(unix.SYS_PPOLL, unix.SYS_TIMERFD_SETTIME, unix.SYS_SCHED_GETPARAM, unix.SYS_SCHED_GETSCHEDULER)...)
+	return append(rs,
 		rule{number: unix.SYS_PRLIMIT64, conditions: []condition{argIs(0, 0), argIs(1, unix.RLIMIT_DATA)}},
 		rule{number: unix.SYS_RECVFROM, conditions: []condition{argIs(0, uint64(cfg.Socket))}},
 	)

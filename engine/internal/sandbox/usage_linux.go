@@ -9,6 +9,7 @@ import (
 // Usage is what the kernel says that a process has.
 type Usage struct {
 	Resident   int64 // bytes of memory in use that belong to no file
+	Files      int64 // bytes of memory in use that belong to files
 	Swapped    int64 // bytes
 	PageTables int64 // bytes
 	Threads    int
@@ -34,6 +35,8 @@ func parseUsage(status []byte) (u Usage, ok bool) {
 		switch string(name) {
 		case "RssAnon", "RssShmem":
 			to = &u.Resident
+		case "RssFile":
+			to = &u.Files
 		case "VmSwap":
 			to = &u.Swapped
 		case "VmPTE":

@@ -1,4 +1,5 @@
-package pool
+// Package outbox writes frames to a worker's socket without ever waiting for the worker, and bounds what the worker leaves unread.
+package outbox
 
 import (
 	"errors"
@@ -30,12 +31,13 @@ const (
 	unreadMin     = 1 << 20
 )
 
-var errNotReading = errors.New("the worker does not read")
+// ErrNotReading is of a worker that leaves more unread than it may.
+var ErrNotReading = errors.New("the worker does not read")
 
-// outbox writes frames to a worker's socket. The goroutine that flushes first writes for all; what the socket does not take at once is left
+// Outbox holds the frames for one worker. The goroutine that flushes first writes for all; what the socket does not take at once is left
 // to the outbox's own goroutine, so that no other goroutine waits for the worker. What is unread beyond outboxFree is taken from the node's
 // budget of memory, on behalf of the worker's tenant.
-type outbox struct {
+type Outbox struct {
 	socket *rawnet.Conn
 	budget *admission.Budget // nil: none
 
@@ -54,19 +56,20 @@ type outbox struct {
 	held   *admission.Reservation
 }
 
-func newOutbox(socket *rawnet.Conn, budget *admission.Budget) *outbox {
-	return &outbox{socket: socket, budget: budget, resume: make(chan []byte, 1)}
+// New returns an Outbox that writes to socket. A nil budget is none. Run its Run.
+func New(socket *rawnet.Conn, budget *admission.Budget) *Outbox {
+	return &Outbox{socket: socket, budget: budget, resume: make(chan []byte, 1)}
 }
 
-// lease names the tenant on whose behalf the budget is asked.
-func (o *outbox) lease(tenant Key) {
+// Lease names the tenant on whose behalf the budget is asked.
+func (o *Outbox) Lease(tenant uuid.UUID) {
 	o.mu.Lock()
 	o.tenant = tenant
 	o.mu.Unlock()
 }
 
-// append adds a frame; flush sends it.
-func (o *outbox) append(m interface{ Append([]byte) []byte }) error {
+// Append adds a frame; Flush sends it.
+func (o *Outbox) Append(m interface{ Append([]byte) []byte }) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
@@ -86,10 +89,10 @@ func (o *outbox) append(m interface{ Append([]byte) []byte }) error {
 }
 
 // charge takes what is unread from the budget.
-func (o *outbox) charge() error {
+func (o *Outbox) charge() error {
 	o.note(time.Now())
 	if o.unread > outboxMax {
-		return fmt.Errorf("%w: %d bytes wait for it", errNotReading, o.unread)
+		return fmt.Errorf("%w: %d bytes wait for it", ErrNotReading, o.unread)
 	}
 	if o.held == nil {
 		// Nothing is asked for here, so that nothing is refused.
@@ -98,14 +101,14 @@ func (o *outbox) charge() error {
 	if n := int64(o.unread) - o.held.Held(); o.held != nil && n > 0 {
 		err := o.held.Grow(max(n, outboxFree))
 		if err != nil && (time.Since(o.since) >= unreadRefused || n > refusedMax) {
-			return fmt.Errorf("%w: %w", errNotReading, err)
+			return fmt.Errorf("%w: %w", ErrNotReading, err)
 		}
 	}
 	return nil
 }
 
 // written notes that the socket took n bytes.
-func (o *outbox) written(n int) {
+func (o *Outbox) written(n int) {
 	o.unread -= n
 	o.taken += uint64(n)
 	if o.taken >= o.mark {
@@ -121,14 +124,14 @@ func (o *outbox) written(n int) {
 }
 
 // note begins to wait for the worker to come to the last byte that there is now.
-func (o *outbox) note(now time.Time) {
+func (o *Outbox) note(now time.Time) {
 	if o.since.IsZero() {
 		o.since, o.mark = now, o.taken+uint64(o.unread)
 	}
 }
 
-// stuck reports whether the worker has much to read and has long not come to what was there.
-func (o *outbox) stuck(now time.Time) bool {
+// Stuck reports whether the worker has much to read and has long not come to what was there.
+func (o *Outbox) Stuck(now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.unread < unreadMin {
@@ -138,8 +141,8 @@ func (o *outbox) stuck(now time.Time) bool {
 	return now.Sub(o.since) >= unreadFor
 }
 
-// flush writes what was appended, as far as the socket takes it without waiting.
-func (o *outbox) flush() {
+// Flush writes what was appended, as far as the socket takes it without waiting.
+func (o *Outbox) Flush() {
 	o.mu.Lock()
 	for !o.busy && len(o.buf)+len(o.parts) > 0 && o.err == nil {
 		o.busy = true
@@ -157,7 +160,7 @@ func (o *outbox) flush() {
 	o.mu.Unlock()
 }
 
-func (o *outbox) take() []byte {
+func (o *Outbox) take() []byte {
 	if len(o.parts) > 0 {
 		b := o.parts[0]
 		o.parts[0] = nil
@@ -171,7 +174,7 @@ func (o *outbox) take() []byte {
 	return b
 }
 
-func (o *outbox) done(b []byte, err error) {
+func (o *Outbox) done(b []byte, err error) {
 	o.busy = false
 	if cap(b) <= 1<<20 {
 		o.spare = b[:0]
@@ -182,7 +185,7 @@ func (o *outbox) done(b []byte, err error) {
 }
 
 // try writes until the socket would block. It returns what the socket did not take.
-func (o *outbox) try(b []byte) ([]byte, error) {
+func (o *Outbox) try(b []byte) ([]byte, error) {
 	n, err := o.socket.TryWrite(b)
 	if errors.Is(err, rawnet.ErrWouldBlock) {
 		err = nil
@@ -190,20 +193,20 @@ func (o *outbox) try(b []byte) ([]byte, error) {
 	return b[n:], err
 }
 
-// run writes what flush could not, until the outbox is closed.
-func (o *outbox) run() {
+// Run writes what Flush could not, until the outbox is closed.
+func (o *Outbox) Run() {
 	for rest := range o.resume {
 		n, err := o.socket.Write(rest)
 		o.mu.Lock()
 		o.written(n)
 		o.done(rest, err)
 		o.mu.Unlock()
-		o.flush()
+		o.Flush()
 	}
 }
 
-// close ends run. The socket must be closed before, so that run does not wait for the worker.
-func (o *outbox) close() {
+// Close ends Run. The socket must be closed before, so that Run does not wait for the worker.
+func (o *Outbox) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil {

@@ -1,4 +1,4 @@
-package pool
+package sandbox
 
 import (
 	"bytes"
@@ -10,25 +10,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-// memoryOf is the process's resident set in bytes, and what of it belongs to no file: 0 if unknown.
-func memoryOf(pid int) (resident, private int64) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0, 0
-	}
-	fields := strings.Fields(string(b))
-	if len(fields) < 3 {
-		return 0, 0
-	}
-	pages, err1 := strconv.ParseInt(fields[1], 10, 64)
-	ofFiles, err2 := strconv.ParseInt(fields[2], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, 0
-	}
-	page := int64(os.Getpagesize())
-	return pages * page, max(pages-ofFiles, 0) * page
-}
 
 // MachineMemory is the memory in bytes that this process and its children may use: the machine's, or the least that one of its cgroups
 // allows; 0 if unknown.
