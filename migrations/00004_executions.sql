@@ -1,9 +1,8 @@
--- Executions: one row is one run, and the pending rows are the durable queue. With their logs.
+-- Executions: one row is one run. What waits or runs is in the queue too, a table of its own. With their logs.
 
 -- +goose Up
 
 --   queued_at     when it was accepted            run_at       not before
---   lease_token   of the claim that runs it now; every later write must name it, so that a node that lost its lease changes nothing
 --   attempt       1, 2, …; outcomes of the script spend one      lost_count   how often we lost the worker or node; spends none
 --   depth         length of the chain of events and invocations that led here
 --   traceparent   the trace (W3C) of the request that put it into the queue; NULL: none, or one that is not kept. Synchronous executions have
@@ -26,20 +25,9 @@ ALTER TABLE script_executions
     ADD COLUMN replay_of UUID,
     ADD COLUMN parent_id UUID,
     ADD COLUMN node_id UUID,
-    ADD COLUMN lease_token UUID,
-    ADD COLUMN lease_expires_at TIMESTAMP WITH TIME ZONE,
-    ADD COLUMN cancel_requested BOOLEAN NOT NULL DEFAULT false,
     ADD COLUMN traceparent VARCHAR(55),
     ADD COLUMN attended BOOLEAN NOT NULL DEFAULT false,
-    ADD CONSTRAINT ck_executions_lease CHECK ((lease_token IS NULL) = (lease_expires_at IS NULL)),
-    ADD CONSTRAINT ck_executions_ended CHECK (status NOT IN ('completed', 'failed', 'timeout', 'cancelled') OR (completed_at IS NOT NULL AND lease_token IS NULL)),
-    ADD CONSTRAINT ck_executions_pending CHECK (status <> 'pending' OR lease_token IS NULL);
-
--- The queue. A node walks the distinct (tenant, script) pairs by a loose scan and claims each script's rows in order, from a lower
--- bound that it remembers: a plain walk from the index's start falls to an eighth of its rate within a minute while another session
--- holds a transaction open, since the entries of claimed rows cannot be removed.
-CREATE INDEX idx_executions_queue ON script_executions(tenant_id, script_id, run_at, id) WHERE status = 'pending';
-CREATE INDEX idx_executions_running ON script_executions(lease_expires_at) WHERE status = 'running';
+    ADD CONSTRAINT ck_executions_ended CHECK (status NOT IN ('completed', 'failed', 'timeout', 'cancelled') OR completed_at IS NOT NULL);
 
 -- Lists go by id, newest first: ids of version 7 begin with the time of acceptance, so that a list without a range of times reads the newest
 -- partitions and stops. Every index costs each row of a kind: there is one for each way that the API lists executions, and what is rare among
@@ -141,6 +129,87 @@ CREATE TRIGGER tr_executions_ended BEFORE INSERT OR UPDATE OF status ON script_e
     FOR EACH ROW WHEN (NEW.status IN ('completed', 'failed', 'timeout', 'cancelled') AND NEW.completed_at IS NULL)
     EXECUTE FUNCTION jsruntime_execution_ended();
 
+-- The queue: what waits or runs, and when it is due. Claims, leases, requests to cancel and the bound of a tenant's queue are decided here,
+-- in a table that holds no row of what has ended: its cost does not grow with the history. The row of script_executions, which has the
+-- same id, has the input. It is written when the execution is accepted, when it ends, and when it has run for a second, which is when its
+-- status says running: until then it says pending.
+--
+--   run_at        not before                      started_at   of the claim that runs it now
+--   lease_token   of that claim; every later write must name it, so that a node that lost its lease changes nothing. NULL: it waits
+--   trigger_type, version: the execution's, so that pauses and retention need no other row      attended: see script_executions
+--
+-- There are no foreign keys: each costs an insert a third of itself, and the triggers below keep the rows in step with the history, also
+-- where that is written by SQL. Whoever locks both rows of an execution locks this one first.
+CREATE TABLE script_execution_queue (
+    id UUID PRIMARY KEY,
+    tenant_id UUID NOT NULL,
+    script_id UUID NOT NULL,
+    run_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE,
+    lease_expires_at TIMESTAMP WITH TIME ZONE,
+    node_id UUID,
+    lease_token UUID,
+    version INTEGER NOT NULL,
+    attended BOOLEAN NOT NULL DEFAULT false,
+    cancel_requested BOOLEAN NOT NULL DEFAULT false,
+    trigger_type VARCHAR(50) NOT NULL,
+    CONSTRAINT ck_execution_queue_lease CHECK ((lease_token IS NULL) = (lease_expires_at IS NULL))
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+
+-- A node walks the distinct (tenant, script) pairs by a loose scan and claims each script's rows in order, from a lower bound that it
+-- remembers: a plain walk from the index's start falls to an eighth of its rate within a minute while another session holds a transaction
+-- open, since the entries of claimed rows cannot be removed.
+CREATE INDEX idx_execution_queue_due ON script_execution_queue(tenant_id, script_id, run_at, id) WHERE lease_token IS NULL;
+CREATE INDEX idx_execution_queue_leased ON script_execution_queue(lease_expires_at) WHERE lease_token IS NOT NULL;
+
+-- An execution that is written as pending is queued, whatever writes it.
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_execution_queued() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO script_execution_queue (id, tenant_id, script_id, run_at, version, trigger_type)
+    VALUES (NEW.id, NEW.tenant_id, NEW.script_id, NEW.run_at, NEW.version, NEW.trigger_type)
+    ON CONFLICT (id) DO UPDATE SET run_at = EXCLUDED.run_at WHERE script_execution_queue.lease_token IS NULL;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER tr_executions_queued AFTER INSERT ON script_executions
+    FOR EACH ROW WHEN (NEW.status = 'pending') EXECUTE FUNCTION jsruntime_execution_queued();
+
+-- Nodes change the queue themselves, before the history, and say so by jsruntime.queue, which spares each change a statement. Where other
+-- SQL changes the history, the queue follows.
+CREATE TRIGGER tr_executions_requeued AFTER UPDATE OF status, run_at ON script_executions
+    FOR EACH ROW WHEN (NEW.status = 'pending' AND (OLD.status <> 'pending' OR NEW.run_at <> OLD.run_at)
+        AND current_setting('jsruntime.queue', true) IS DISTINCT FROM 'kept')
+    EXECUTE FUNCTION jsruntime_execution_queued();
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_execution_unqueued() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM script_execution_queue q WHERE q.id = OLD.id;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER tr_executions_unqueued AFTER UPDATE OF status ON script_executions
+    FOR EACH ROW WHEN (NEW.status NOT IN ('pending', 'running') AND OLD.status IN ('pending', 'running')
+        AND current_setting('jsruntime.queue', true) IS DISTINCT FROM 'kept')
+    EXECUTE FUNCTION jsruntime_execution_unqueued();
+CREATE TRIGGER tr_executions_deleted AFTER DELETE ON script_executions
+    FOR EACH ROW WHEN (OLD.status IN ('pending', 'running')) EXECUTE FUNCTION jsruntime_execution_unqueued();
+
+-- A script that is deleted takes its executions with it: first out of the queue, in the order of their ids as every other lock, so that
+-- its deletion and a batch of endings never wait for each other in a circle.
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_script_unqueued() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM script_execution_queue q WHERE q.tenant_id = OLD.tenant_id AND q.script_id = OLD.id ORDER BY q.id FOR UPDATE;
+    DELETE FROM script_execution_queue q WHERE q.tenant_id = OLD.tenant_id AND q.script_id = OLD.id;
+    RETURN OLD;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER tr_scripts_unqueued BEFORE DELETE ON scripts FOR EACH ROW EXECUTE FUNCTION jsruntime_script_unqueued();
+
 -- A request to end a running execution reaches its node by this; nodes also look every second.
 -- +goose StatementBegin
 CREATE FUNCTION jsruntime_notify_cancel() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -150,8 +219,8 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER tr_executions_cancel AFTER UPDATE OF cancel_requested ON script_executions
-    FOR EACH ROW WHEN (NEW.cancel_requested AND NEW.status = 'running') EXECUTE FUNCTION jsruntime_notify_cancel();
+CREATE TRIGGER tr_execution_queue_cancel AFTER UPDATE OF cancel_requested ON script_execution_queue
+    FOR EACH ROW WHEN (NEW.cancel_requested AND NEW.lease_token IS NOT NULL) EXECUTE FUNCTION jsruntime_notify_cancel();
 
 -- What a row of the history takes: its values as they are stored, and 400 bytes for the rest and its share of the indexes.
 CREATE FUNCTION jsruntime_execution_bytes(e script_executions) RETURNS bigint LANGUAGE sql STABLE AS $$
@@ -224,7 +293,15 @@ ALTER TABLE script_event_dead_letters DROP COLUMN event_id, DROP COLUMN error_co
 DROP TABLE script_execution_logs;
 DROP FUNCTION jsruntime_hold_parents(uuid[], uuid[]);
 DROP FUNCTION jsruntime_execution_bytes(script_executions);
-DROP TRIGGER tr_executions_cancel ON script_executions;
+DROP TRIGGER tr_scripts_unqueued ON scripts;
+DROP FUNCTION jsruntime_script_unqueued();
+DROP TRIGGER tr_executions_deleted ON script_executions;
+DROP TRIGGER tr_executions_unqueued ON script_executions;
+DROP FUNCTION jsruntime_execution_unqueued();
+DROP TRIGGER tr_executions_requeued ON script_executions;
+DROP TRIGGER tr_executions_queued ON script_executions;
+DROP FUNCTION jsruntime_execution_queued();
+DROP TABLE script_execution_queue;
 DROP FUNCTION jsruntime_notify_cancel();
 DROP TRIGGER tr_executions_ended ON script_executions;
 DROP FUNCTION jsruntime_execution_ended();
@@ -235,9 +312,9 @@ DROP FUNCTION jsruntime_id_time(uuid);
 DROP FUNCTION jsruntime_id_floor(timestamptz);
 DROP INDEX idx_executions_other_ids;
 DROP INDEX idx_executions_event, idx_executions_tenant_error, idx_executions_tenant_incomplete, idx_executions_tenant_trigger,
-    idx_executions_script_newest, idx_executions_tenant_newest, idx_executions_running, idx_executions_queue;
+    idx_executions_script_newest, idx_executions_tenant_newest;
 ALTER TABLE script_executions
     DROP COLUMN version, DROP COLUMN attempt, DROP COLUMN lost_count, DROP COLUMN error_code, DROP COLUMN error_stack,
     DROP COLUMN queued_at, DROP COLUMN run_at, DROP COLUMN handler, DROP COLUMN depth, DROP COLUMN event_id,
     DROP COLUMN scheduled_for, DROP COLUMN dead_letter_id, DROP COLUMN replay_of, DROP COLUMN parent_id, DROP COLUMN node_id,
-    DROP COLUMN lease_token, DROP COLUMN lease_expires_at, DROP COLUMN cancel_requested, DROP COLUMN traceparent, DROP COLUMN attended;
+    DROP COLUMN traceparent, DROP COLUMN attended;

@@ -82,7 +82,7 @@ BEGIN
         END IF;
     END IF;
     SELECT count(*) INTO waiting
-    FROM (SELECT FROM script_executions e WHERE e.tenant_id = tenant AND e.status = 'pending' LIMIT GREATEST(max_depth, 0)) w;
+    FROM (SELECT FROM script_execution_queue q WHERE q.tenant_id = tenant AND q.lease_token IS NULL LIMIT GREATEST(max_depth, 0)) w;
     IF max_depth > 1000 THEN
         INSERT INTO script_queue_depths AS d (tenant_id, pending, counted_at) VALUES (tenant, waiting, clock_timestamp())
         ON CONFLICT (tenant_id) DO UPDATE SET pending = EXCLUDED.pending, counted_at = EXCLUDED.counted_at;

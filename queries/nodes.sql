@@ -30,4 +30,4 @@ DELETE FROM nodes n WHERE n.id = @id;
 -- Forgets nodes that have been silent for a day and hold nothing.
 -- name: NodePrune :execrows
 DELETE FROM nodes n WHERE n.heartbeat_at < now() - interval '1 day'
-    AND NOT EXISTS (SELECT FROM script_executions e WHERE e.status = 'running' AND e.lease_expires_at > now() AND e.node_id = n.id);
+    AND NOT EXISTS (SELECT FROM script_execution_queue q WHERE q.lease_token IS NOT NULL AND q.lease_expires_at > now() AND q.node_id = n.id);

@@ -13,27 +13,37 @@ INSERT INTO script_executions (
 -- name: ExecutionIDsExisting :many
 SELECT id FROM script_executions WHERE id = ANY(@ids::uuid[]) AND NOT attended;
 
--- Rows of executions that have run for a second and go on. The lease's token is the node: no other part of it has leases by that. Those of
--- scripts that are gone, and those that have ended meanwhile and are on record, get none.
+-- Rows of executions that have run for a second and go on, in the history and in the queue. The lease's token is the node: no other part of it
+-- has leases by that. Those of scripts that are gone, and those that have ended meanwhile and are on record, get none.
 -- name: ExecutionShow :exec
-INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at, handler,
-    depth, parent_id, node_id, lease_token, lease_expires_at, attended)
-SELECT r.id, s.id, s.tenant_id, 'running', r.trigger_type, NULLIF(r.trigger_data, '')::jsonb, NULLIF(r.input, '')::jsonb, r.started_at, r.version,
-    r.queued_at, r.queued_at, r.handler, r.depth, NULLIF(r.parent_id, '00000000-0000-0000-0000-000000000000'), @node_id::uuid, @node_id::uuid,
+WITH shown AS (
+    INSERT INTO script_executions AS e (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at, handler,
+        depth, parent_id, node_id, attended)
+    SELECT r.id, s.id, s.tenant_id, 'running', r.trigger_type, NULLIF(r.trigger_data, '')::jsonb, NULLIF(r.input, '')::jsonb, r.started_at, r.version,
+        r.queued_at, r.queued_at, r.handler, r.depth, NULLIF(r.parent_id, '00000000-0000-0000-0000-000000000000'), @node_id::uuid, true
+    FROM (
+        SELECT unnest(@ids::uuid[]) AS id, unnest(@script_ids::uuid[]) AS script_id, unnest(@tenant_ids::uuid[]) AS tenant_id,
+            unnest(@trigger_types::text[]) AS trigger_type, unnest(@trigger_datas::text[]) AS trigger_data, unnest(@inputs::text[]) AS input,
+            unnest(@started_ats::timestamptz[]) AS started_at, unnest(@versions::integer[]) AS version, unnest(@queued_ats::timestamptz[]) AS queued_at,
+            unnest(@handlers::text[]) AS handler, unnest(@depths::integer[]) AS depth, unnest(@parent_ids::uuid[]) AS parent_id
+    ) r
+    JOIN scripts s ON s.id = r.script_id AND s.tenant_id = r.tenant_id
+    ON CONFLICT DO NOTHING
+    RETURNING e.id, e.tenant_id, e.script_id, e.run_at, e.started_at, e.version, e.trigger_type
+)
+INSERT INTO script_execution_queue (id, tenant_id, script_id, run_at, started_at, version, trigger_type, node_id, lease_token, lease_expires_at, attended)
+SELECT s.id, s.tenant_id, s.script_id, s.run_at, s.started_at, s.version, s.trigger_type, @node_id::uuid, @node_id::uuid,
     now() + make_interval(secs => @lease_seconds::float8), true
-FROM (
-    SELECT unnest(@ids::uuid[]) AS id, unnest(@script_ids::uuid[]) AS script_id, unnest(@tenant_ids::uuid[]) AS tenant_id,
-        unnest(@trigger_types::text[]) AS trigger_type, unnest(@trigger_datas::text[]) AS trigger_data, unnest(@inputs::text[]) AS input,
-        unnest(@started_ats::timestamptz[]) AS started_at, unnest(@versions::integer[]) AS version, unnest(@queued_ats::timestamptz[]) AS queued_at,
-        unnest(@handlers::text[]) AS handler, unnest(@depths::integer[]) AS depth, unnest(@parent_ids::uuid[]) AS parent_id
-) r
-JOIN scripts s ON s.id = r.script_id AND s.tenant_id = r.tenant_id
+FROM shown s
 ON CONFLICT DO NOTHING;
 
 -- Takes the rows away that the ends of these executions replace in the same transaction: those that still run, and those that were rescued
--- while this node could not renew them.
+-- while this node could not renew them. Their rows in the queue are locked first, and go by the trigger.
 -- name: ExecutionUnshow :exec
-DELETE FROM script_executions WHERE id = ANY(@ids::uuid[]) AND attended AND node_id = @node_id::uuid;
+WITH locked AS MATERIALIZED (
+    SELECT q.id FROM script_execution_queue q WHERE q.id = ANY(@ids::uuid[]) AND q.attended ORDER BY q.id FOR UPDATE
+)
+DELETE FROM script_executions WHERE id = ANY(@ids::uuid[]) AND attended AND node_id = @node_id::uuid AND (SELECT count(*) FROM locked) >= 0;
 
 -- Admin API.
 
@@ -127,34 +137,38 @@ RETURNING *;
 SELECT jsruntime_queue_full(t.id, jsruntime_max_queue_depth(t.plan), @wanted::integer)::boolean AS queue_full, jsruntime_max_queue_depth(t.plan)::integer AS max_depth
 FROM tenants t WHERE t.id = @tenant_id;
 
--- Ends an execution that is still pending. The claim takes its rows FOR UPDATE SKIP LOCKED, so either this statement sees the
--- row pending and ends it, or it waits for the claim and finds it running.
+-- Ends an execution that still waits. The claim takes its rows FOR UPDATE SKIP LOCKED, so either this statement finds that no one has
+-- leased it and ends it, or it waits for the claim and leaves it to ExecutionRequestCancel.
 -- name: ExecutionCancelPending :one
-UPDATE script_executions SET status = 'cancelled', error_code = 'cancelled', error = @message, completed_at = now(), cancel_requested = true
-WHERE tenant_id = @tenant_id AND id = @id AND status = 'pending'
-RETURNING id;
+WITH gone AS (
+    DELETE FROM script_execution_queue q WHERE q.tenant_id = @tenant_id AND q.id = @id AND q.lease_token IS NULL RETURNING q.id
+)
+UPDATE script_executions e SET status = 'cancelled', error_code = 'cancelled', error = @message, completed_at = now()
+FROM gone WHERE e.id = gone.id AND e.tenant_id = @tenant_id
+RETURNING e.id;
 
 -- Asks the node that runs the execution to end it.
 -- name: ExecutionRequestCancel :one
-UPDATE script_executions SET cancel_requested = true
-WHERE tenant_id = @tenant_id AND id = @id AND status = 'running'
+UPDATE script_execution_queue SET cancel_requested = true
+WHERE tenant_id = @tenant_id AND id = @id AND lease_token IS NOT NULL
 RETURNING id;
+
 -- Scheduler: the queue.
 
 -- Which scripts have executions waiting: one row for each, from the pair (tenant, script) after the given one on, with the time
--- until the first of them is due. A loose scan: one descent of idx_executions_queue for each pair, however many rows it has.
+-- until the first of them is due. A loose scan: one descent of idx_execution_queue_due for each pair, however many rows it has.
 -- name: ExecutionDiscover :many
 WITH RECURSIVE pairs AS (
     (
-        SELECT e.tenant_id, e.script_id, e.run_at FROM script_executions e
-        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > (@after_tenant_id::uuid, @after_script_id::uuid)
-        ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
+        SELECT q.tenant_id, q.script_id, q.run_at FROM script_execution_queue q
+        WHERE q.lease_token IS NULL AND (q.tenant_id, q.script_id) > (@after_tenant_id::uuid, @after_script_id::uuid)
+        ORDER BY q.tenant_id, q.script_id, q.run_at, q.id LIMIT 1
     )
     UNION ALL
     SELECT n.tenant_id, n.script_id, n.run_at FROM pairs p CROSS JOIN LATERAL (
-        SELECT e.tenant_id, e.script_id, e.run_at FROM script_executions e
-        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > (p.tenant_id, p.script_id)
-        ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
+        SELECT q.tenant_id, q.script_id, q.run_at FROM script_execution_queue q
+        WHERE q.lease_token IS NULL AND (q.tenant_id, q.script_id) > (p.tenant_id, p.script_id)
+        ORDER BY q.tenant_id, q.script_id, q.run_at, q.id LIMIT 1
     ) n
 ), page AS (
     SELECT p.tenant_id, p.script_id, p.run_at FROM pairs p LIMIT @row_limit
@@ -170,8 +184,10 @@ ORDER BY p.tenant_id, p.script_id;
 -- Claims due executions: for each wanted (tenant, script) up to its count, in order, from after its floor on. Rows that another
 -- node is claiming are passed over. A script that isn't active runs only what a person asked for by hand; the status is read
 -- here again, so that nothing starts after a pause was committed. One statement: rows are chosen, locked and changed together.
--- The locked rows are found again by their ids alone: a join, or the status beside the id, lets the planner walk the history or
--- the queue for each row when its statistics are from an idle hour (0.9 ms a row instead of 0.04).
+-- The locked rows are found again by their ids alone: a join, or another condition beside the id, lets the planner walk the queue for
+-- each row when its statistics are from an idle hour (0.9 ms a row instead of 0.04). The history is read by the ids of what was
+-- claimed, one after the other, so that each looks at one partition. The input is what jsruntime_input says, written out: a call of it
+-- takes as long as the rest of a row.
 -- name: ExecutionClaim :many
 WITH wanted AS (
     SELECT unnest(@tenant_ids::uuid[]) AS tenant_id, unnest(@script_ids::uuid[]) AS script_id, unnest(@counts::integer[]) AS count,
@@ -182,75 +198,110 @@ WITH wanted AS (
     JOIN tenants t ON t.id = w.tenant_id AND t.status = 'active'
     JOIN scripts s ON s.id = w.script_id AND s.status <> 'archived'
     CROSS JOIN LATERAL (
-        SELECT e.id FROM script_executions e
-        WHERE e.status = 'pending' AND e.tenant_id = w.tenant_id AND e.script_id = w.script_id AND e.run_at <= now()
-          AND (e.run_at, e.id) > (w.floor_run_at, w.floor_id)
-          AND (s.status = 'active' OR e.trigger_type IN ('manual', 'api'))
-        ORDER BY e.run_at, e.id LIMIT w.count
+        SELECT q.id FROM script_execution_queue q
+        WHERE q.lease_token IS NULL AND q.tenant_id = w.tenant_id AND q.script_id = w.script_id AND q.run_at <= now()
+          AND (q.run_at, q.id) > (w.floor_run_at, w.floor_id)
+          AND (s.status = 'active' OR q.trigger_type IN ('manual', 'api'))
+        ORDER BY q.run_at, q.id LIMIT w.count
         FOR UPDATE SKIP LOCKED
     ) due
+), claimed AS (
+    UPDATE script_execution_queue q
+    SET node_id = @node_id::uuid, lease_token = @lease_token::uuid, lease_expires_at = now() + make_interval(secs => @lease_seconds::float8),
+        started_at = now()
+    WHERE q.id = ANY (ARRAY(SELECT p.id FROM picked p))
+    RETURNING q.id, q.tenant_id, q.script_id, q.run_at, q.cancel_requested
 )
-UPDATE script_executions e
-SET status = 'running', node_id = @node_id::uuid, lease_token = @lease_token::uuid,
-    lease_expires_at = now() + make_interval(secs => @lease_seconds::float8), started_at = now()
-WHERE e.id = ANY (ARRAY(SELECT p.id FROM picked p))
-RETURNING e.id, e.tenant_id, e.script_id, e.version, e.trigger_type, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS input, e.attempt, e.lost_count, e.queued_at, e.run_at,
-    e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id, e.cancel_requested, e.traceparent,
+SELECT c.id, c.tenant_id, c.script_id, e.version, e.trigger_type,
+    (CASE WHEN e.trigger_type = 'event' AND e.event_id IS NOT NULL AND jsonb_typeof(e.input) = 'object' AND NOT e.input ? 'data'
+        THEN e.input || jsonb_build_object('data', (SELECT v.data FROM script_events v WHERE v.tenant_id = c.tenant_id AND v.id = e.event_id))
+        ELSE e.input END)::jsonb AS input,
+    e.attempt, e.lost_count, e.queued_at, c.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.parent_id,
+    c.cancel_requested, e.traceparent,
     EXTRACT(EPOCH FROM now() - e.queued_at)::float8 AS queued_seconds,
-    EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, e.run_at))::float8 AS late_seconds;
+    EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, c.run_at))::float8 AS late_seconds
+FROM claimed c JOIN script_executions e ON e.id = c.id;
 
--- Prolongs the leases that are still ours. (Only what runs has a lease, see ck_executions_lease; the status is not named here and
--- below, for the reason that ExecutionClaim gives.) A lease that is not returned was lost: another session ended, rescued or deleted its execution.
+-- Says running of those that this node has held for a second and goes on to run.
+-- name: ExecutionShowQueued :many
+WITH ours AS MATERIALIZED (
+    SELECT q.id, q.started_at, q.node_id
+    FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token) h
+    JOIN script_execution_queue q ON q.id = h.id AND q.lease_token = h.lease_token
+    FOR NO KEY UPDATE OF q
+)
+UPDATE script_executions e SET status = 'running', started_at = o.started_at, node_id = o.node_id
+FROM ours o WHERE e.id = o.id AND e.status = 'pending'
+RETURNING e.id;
+
+-- Prolongs the leases that are still ours. A lease that is not returned was lost: another session ended, rescued or deleted its execution.
 -- Rows are locked in the order of their ids, as ExecutionRelease and ExecutionFinish do: a renewal and a batch of endings that meet
 -- wait for one another once, and never in a circle.
 -- name: ExecutionRenew :many
 WITH locked AS (
-    SELECT l.id FROM script_executions l WHERE l.id = ANY(@ids::uuid[]) ORDER BY l.id FOR NO KEY UPDATE
+    SELECT l.id FROM script_execution_queue l WHERE l.id = ANY(@ids::uuid[]) ORDER BY l.id FOR NO KEY UPDATE
 )
-UPDATE script_executions e
+UPDATE script_execution_queue q
 SET lease_expires_at = now() + make_interval(secs => @lease_seconds::float8)
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token AND e.id = ANY (ARRAY(SELECT locked.id FROM locked))
-RETURNING e.id, e.cancel_requested;
+WHERE q.id = h.id AND q.lease_token = h.lease_token AND q.id = ANY (ARRAY(SELECT locked.id FROM locked))
+RETURNING q.id, q.cancel_requested;
 
 -- Locks executions in the order of their ids, for a transaction that changes them with more than one statement.
 -- name: ExecutionLock :many
-SELECT e.id FROM script_executions e WHERE e.id = ANY(@ids::uuid[]) ORDER BY e.id FOR NO KEY UPDATE;
+SELECT q.id FROM script_execution_queue q WHERE q.id = ANY(@ids::uuid[]) ORDER BY q.id FOR NO KEY UPDATE;
 
 -- Which of the executions are to be ended.
 -- name: ExecutionCancelled :many
-SELECT e.id FROM script_executions e WHERE e.id = ANY(@ids::uuid[]) AND e.cancel_requested;
+SELECT q.id FROM script_execution_queue q WHERE q.id = ANY(@ids::uuid[]) AND q.cancel_requested;
 
 -- Gives executions back that did not run, or of which we lost the worker (lost: 1). They spend no attempt. The ids are in order,
 -- and rows are locked in theirs (QueuePlanByIndex leaves the planner no other way).
 -- name: ExecutionRelease :many
+WITH ours AS MATERIALIZED (
+    SELECT q.id, q.cancel_requested, q.started_at, h.lost, now() + make_interval(secs => h.delay_seconds) AS run_at
+    FROM (
+        SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token, unnest(@losts::integer[]) AS lost,
+            unnest(@delays_seconds::float8[]) AS delay_seconds
+    ) h
+    JOIN script_execution_queue q ON q.id = h.id AND q.lease_token = h.lease_token
+    FOR UPDATE OF q
+), back AS (
+    UPDATE script_execution_queue q SET run_at = o.run_at, started_at = NULL, node_id = NULL, lease_token = NULL, lease_expires_at = NULL
+    FROM ours o WHERE q.id = o.id AND NOT o.cancel_requested
+), gone AS (
+    DELETE FROM script_execution_queue q USING ours o WHERE q.id = o.id AND o.cancel_requested
+)
 UPDATE script_executions e
-SET status = CASE WHEN e.cancel_requested THEN 'cancelled' ELSE 'pending' END,
-    error_code = CASE WHEN e.cancel_requested THEN 'cancelled' END,
-    error = CASE WHEN e.cancel_requested THEN 'cancelled before it began' END,
-    completed_at = CASE WHEN e.cancel_requested THEN GREATEST(clock_timestamp(), e.started_at) END,
-    started_at = CASE WHEN e.cancel_requested THEN e.started_at END,
-    node_id = NULL, lease_token = NULL, lease_expires_at = NULL, lost_count = e.lost_count + h.lost,
-    run_at = now() + make_interval(secs => h.delay_seconds)
-FROM (
-    SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token, unnest(@losts::integer[]) AS lost,
-        unnest(@delays_seconds::float8[]) AS delay_seconds
-) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token
+SET status = CASE WHEN o.cancel_requested THEN 'cancelled' ELSE 'pending' END,
+    error_code = CASE WHEN o.cancel_requested THEN 'cancelled' END,
+    error = CASE WHEN o.cancel_requested THEN 'cancelled before it began' END,
+    completed_at = CASE WHEN o.cancel_requested THEN GREATEST(clock_timestamp(), o.started_at) END,
+    started_at = CASE WHEN o.cancel_requested THEN o.started_at END,
+    node_id = NULL, lost_count = e.lost_count + o.lost, run_at = o.run_at
+FROM ours o
+WHERE e.id = o.id
 RETURNING e.id, e.status;
 
--- Writes endings, of executions whose lease is still ours. Empty texts are NULL. The ids are in order, as for ExecutionRelease.
+-- Writes endings, of executions whose lease is still ours, and takes them from the queue. Empty texts are NULL. The ids are in order, as
+-- for ExecutionRelease.
 -- name: ExecutionFinish :many
-UPDATE script_executions e
-SET status = h.status, error_code = NULLIF(h.error_code, ''), error = NULLIF(h.error, ''), error_stack = NULLIF(h.error_stack, ''),
-    output = NULLIF(h.output, '')::jsonb, metrics = h.metrics::jsonb, completed_at = GREATEST(clock_timestamp(), e.started_at),
-    lease_token = NULL, lease_expires_at = NULL
-FROM (
+WITH h AS (
     SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token, unnest(@statuses::text[]) AS status,
         unnest(@error_codes::text[]) AS error_code, unnest(@errors::text[]) AS error, unnest(@error_stacks::text[]) AS error_stack,
         unnest(@outputs::text[]) AS output, unnest(@metrics::text[]) AS metrics
-) h
-WHERE e.id = h.id AND e.lease_token = h.lease_token
+), gone AS (
+    DELETE FROM script_execution_queue q USING h
+    WHERE q.id = h.id AND q.lease_token = h.lease_token
+    RETURNING q.id, q.started_at, q.node_id, h.status::text AS status, h.error_code::text AS error_code, h.error::text AS error,
+        h.error_stack::text AS error_stack, h.output::text AS output, h.metrics::text AS metrics
+)
+UPDATE script_executions e
+SET status = g.status, error_code = NULLIF(g.error_code, ''), error = NULLIF(g.error, ''), error_stack = NULLIF(g.error_stack, ''),
+    output = NULLIF(g.output, '')::jsonb, metrics = g.metrics::jsonb, completed_at = GREATEST(clock_timestamp(), g.started_at),
+    started_at = g.started_at, node_id = g.node_id
+FROM gone g
+WHERE e.id = g.id
 RETURNING e.id;
 
 -- Replaces the inputs of executions that ended for good by what is kept of them. Rows whose input is short stay: an event's data are in
@@ -283,29 +334,38 @@ JOIN scripts s ON s.id = e.script_id;
 -- every ending leaves: a dead letter for an event, the schedule's last run. What is locked is checked again by the lock, and is changed
 -- by the same statement.
 -- name: ExecutionRescue :many
-WITH lost AS (
-    SELECT e.id, CASE
-            WHEN e.cancel_requested THEN 'cancelled'
-            WHEN e.attended THEN 'failed' -- who waited for its answer is gone
+WITH lost AS MATERIALIZED (
+    SELECT q.id, q.started_at, q.node_id, q.cancel_requested, q.attended, q.trigger_type, q.script_id
+    FROM script_execution_queue q
+    WHERE q.lease_token IS NOT NULL AND q.lease_expires_at < now()
+    ORDER BY q.lease_expires_at LIMIT @row_limit
+    FOR UPDATE SKIP LOCKED
+), judged AS MATERIALIZED (
+    SELECT l.id, l.started_at, l.node_id, CASE
+            WHEN e.id IS NULL THEN 'gone' -- deleted, or ended, where no trigger saw it
+            WHEN l.cancel_requested THEN 'cancelled'
+            WHEN l.attended THEN 'failed' -- who waited for its answer is gone
             WHEN e.lost_count >= @max_lost::integer THEN 'failed'
-            WHEN e.trigger_type = 'cron' AND NOT EXISTS (SELECT FROM script_scheduled_jobs j WHERE j.script_id = e.script_id AND j.retry_lost) THEN 'failed'
+            WHEN l.trigger_type = 'cron' AND NOT EXISTS (SELECT FROM script_scheduled_jobs j WHERE j.script_id = l.script_id AND j.retry_lost) THEN 'failed'
             ELSE 'pending'
         END AS status
-    FROM script_executions e
-    WHERE e.status = 'running' AND e.lease_expires_at < now()
-    ORDER BY e.lease_expires_at LIMIT @row_limit
-    FOR UPDATE SKIP LOCKED
+    FROM lost l LEFT JOIN script_executions e ON e.id = l.id AND e.status IN ('pending', 'running')
+), back AS (
+    UPDATE script_execution_queue q SET run_at = now(), started_at = NULL, node_id = NULL, lease_token = NULL, lease_expires_at = NULL
+    FROM judged l WHERE q.id = l.id AND l.status = 'pending'
+), gone AS (
+    DELETE FROM script_execution_queue q USING judged l WHERE q.id = l.id AND l.status <> 'pending'
 ), rescued AS (
     UPDATE script_executions e
-    SET status = l.status, lost_count = e.lost_count + 1, lease_token = NULL, lease_expires_at = NULL,
-        node_id = CASE WHEN l.status = 'pending' THEN NULL ELSE e.node_id END,
+    SET status = l.status, lost_count = e.lost_count + 1,
+        node_id = CASE WHEN l.status <> 'pending' THEN l.node_id END,
         run_at = CASE WHEN l.status = 'pending' THEN now() ELSE e.run_at END,
-        started_at = CASE WHEN l.status = 'pending' THEN NULL ELSE e.started_at END,
-        completed_at = CASE WHEN l.status <> 'pending' THEN GREATEST(now(), e.started_at) END,
+        started_at = CASE WHEN l.status <> 'pending' THEN l.started_at END,
+        completed_at = CASE WHEN l.status <> 'pending' THEN GREATEST(now(), l.started_at) END,
         error_code = CASE l.status WHEN 'failed' THEN 'worker_lost' WHEN 'cancelled' THEN 'cancelled' END,
         error = CASE l.status WHEN 'failed' THEN 'the node that ran it was lost' WHEN 'cancelled' THEN 'cancelled; the node that ran it was lost' END
-    FROM lost l
-    WHERE e.id = l.id
+    FROM judged l
+    WHERE e.id = l.id AND l.status <> 'gone'
     RETURNING e.id, e.tenant_id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.input, e.attempt, e.error, e.error_code,
         e.event_id, e.dead_letter_id, e.started_at, e.completed_at
 ), letters AS (
@@ -330,16 +390,17 @@ FROM rescued r;
 
 -- Ticks that were accepted before their script was paused, disabled, archived or its tenant suspended do not start afterwards.
 -- name: ExecutionCancelStopped :execrows
-WITH stopped AS (
+WITH stopped AS MATERIALIZED (
+    SELECT q.id, q.script_id FROM script_execution_queue q JOIN scripts s ON s.id = q.script_id JOIN tenants t ON t.id = q.tenant_id
+    WHERE q.lease_token IS NULL AND q.tenant_id = @tenant_id AND q.script_id = @script_id AND q.trigger_type = 'cron'
+      AND (s.status <> 'active' OR t.status <> 'active')
+    LIMIT @row_limit FOR UPDATE OF q SKIP LOCKED
+), gone AS (
+    DELETE FROM script_execution_queue q USING stopped p WHERE q.id = p.id
+), ended AS (
     UPDATE script_executions e
     SET status = 'cancelled', error_code = 'cancelled', error = 'the script or its tenant was stopped before the tick began', completed_at = now()
-    WHERE e.id IN (
-        SELECT p.id FROM script_executions p JOIN scripts s ON s.id = p.script_id JOIN tenants t ON t.id = p.tenant_id
-        WHERE p.status = 'pending' AND p.tenant_id = @tenant_id AND p.script_id = @script_id AND p.trigger_type = 'cron'
-          AND (s.status <> 'active' OR t.status <> 'active')
-        LIMIT @row_limit FOR UPDATE OF p SKIP LOCKED
-    )
-    RETURNING e.id, e.script_id
+    FROM stopped p WHERE e.id = p.id
 )
 UPDATE script_scheduled_jobs j
 SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_run_status = 'cancelled', updated_at = now()
@@ -360,25 +421,25 @@ WITH RECURSIVE bounds AS (
     FROM pairs p
     CROSS JOIN bounds b
     CROSS JOIN LATERAL (
-        SELECT e.tenant_id, e.script_id, CASE WHEN e.tenant_id = p.tenant_id THEN p.of_tenant ELSE 0 END AS of_tenant FROM script_executions e
-        WHERE e.status = 'pending' AND (e.tenant_id, e.script_id) > (p.tenant_id,
+        SELECT q.tenant_id, q.script_id, CASE WHEN q.tenant_id = p.tenant_id THEN p.of_tenant ELSE 0 END AS of_tenant FROM script_execution_queue q
+        WHERE q.lease_token IS NULL AND (q.tenant_id, q.script_id) > (p.tenant_id,
             CASE WHEN p.of_tenant < b.tenant_limit THEN p.script_id ELSE 'ffffffff-ffff-ffff-ffff-ffffffffffff' END)
-        ORDER BY e.tenant_id, e.script_id, e.run_at, e.id LIMIT 1
+        ORDER BY q.tenant_id, q.script_id, q.run_at, q.id LIMIT 1
     ) n
     CROSS JOIN LATERAL (
         SELECT COALESCE((
             SELECT CASE s.status
                 WHEN 'active' THEN (
                     SELECT count(*) FROM (
-                        SELECT FROM script_executions e
-                        WHERE e.status = 'pending' AND e.tenant_id = t.id AND e.script_id = s.id AND e.run_at <= now()
+                        SELECT FROM script_execution_queue q
+                        WHERE q.lease_token IS NULL AND q.tenant_id = t.id AND q.script_id = s.id AND q.run_at <= now()
                         LIMIT LEAST(b.tenant_limit - n.of_tenant, b.row_limit - p.total)
                     ) a)
                 ELSE (
                     SELECT LEAST(count(*), b.tenant_limit - n.of_tenant, b.row_limit - p.total) FROM (
-                        SELECT e.trigger_type FROM script_executions e
-                        WHERE e.status = 'pending' AND e.tenant_id = t.id AND e.script_id = s.id AND e.run_at <= now()
-                        ORDER BY e.run_at, e.id LIMIT 20
+                        SELECT q.trigger_type FROM script_execution_queue q
+                        WHERE q.lease_token IS NULL AND q.tenant_id = t.id AND q.script_id = s.id AND q.run_at <= now()
+                        ORDER BY q.run_at, q.id LIMIT 20
                     ) h WHERE h.trigger_type IN ('manual', 'api'))
                 END
             FROM tenants t JOIN scripts s ON s.id = n.script_id
@@ -452,6 +513,8 @@ SELECT (SELECT count(*) FROM gone)::bigint AS rows, CASE WHEN (SELECT mine.locke
 -- never of the queue as it is: after a burst of 40,000 events it read and sorted all of them for each claim, by the index of tenant
 -- and status, which took 50 ms instead of one.
 -- What is switched off counts as dear beyond all measure where it is the only way, and what is dear is compiled: jit is off too.
+-- It also says that the transaction's own statements take what ends from the queue (migrations/00004_executions.sql).
 -- name: QueuePlanByIndex :exec
 SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true),
-    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
+    set_config('jsruntime.queue', 'kept', true);

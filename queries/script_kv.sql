@@ -10,14 +10,14 @@ WHERE tenant_id = @tenant_id AND key = @key AND (expires_at IS NULL OR expires_a
 -- name: KVPut :execrows
 INSERT INTO script_kv (tenant_id, key, value, metadata, size_bytes, expires_at)
 SELECT @tenant_id::uuid, @key::text, @value::text, sqlc.narg(metadata)::text, @size_bytes::integer, now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
-WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
+WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = sqlc.narg(execution_id)::uuid AND q.lease_token = sqlc.narg(lease)::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = excluded.value, metadata = excluded.metadata, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now();
 
 -- name: KVDelete :one
 WITH gone AS (
     DELETE FROM script_kv kv WHERE kv.tenant_id = @tenant_id AND kv.key = @key
-        AND (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
+        AND (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = sqlc.narg(execution_id)::uuid AND q.lease_token = sqlc.narg(lease)::uuid))
     RETURNING (kv.expires_at IS NULL OR kv.expires_at > now()) AS was_present
 )
 SELECT COALESCE(bool_or(was_present), false)::boolean AS deleted FROM gone;
@@ -35,7 +35,7 @@ LIMIT @max_keys;
 -- name: KVIncrement :one
 INSERT INTO script_kv AS kv (tenant_id, key, value, size_bytes, expires_at)
 SELECT @tenant_id::uuid, @key::text, (@delta::float8)::text, length((@delta::float8)::text), now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
-WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
+WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = sqlc.narg(execution_id)::uuid AND q.lease_token = sqlc.narg(lease)::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = CASE WHEN kv.expires_at <= now() THEN excluded.value ELSE (kv.value::float8 + @delta::float8)::text END,
     metadata = CASE WHEN kv.expires_at <= now() THEN NULL ELSE kv.metadata END,
@@ -51,13 +51,13 @@ RETURNING value;
 UPDATE script_kv kv SET value = @value::text, metadata = sqlc.narg(metadata)::text, size_bytes = @size_bytes::integer, updated_at = now(),
     expires_at = now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
 WHERE kv.tenant_id = @tenant_id AND kv.key = @key AND kv.value = @expected::text AND (kv.expires_at IS NULL OR kv.expires_at > now())
-    AND (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid));
+    AND (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = sqlc.narg(execution_id)::uuid AND q.lease_token = sqlc.narg(lease)::uuid));
 
 -- The same where null is expected, which is also what a script reads of a key that is absent.
 -- name: KVSwapNull :execrows
 INSERT INTO script_kv AS kv (tenant_id, key, value, metadata, size_bytes, expires_at)
 SELECT @tenant_id::uuid, @key::text, @value::text, sqlc.narg(metadata)::text, @size_bytes::integer, now() + make_interval(secs => sqlc.narg(ttl_seconds)::float8)
-WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = sqlc.narg(execution_id)::uuid AND e.lease_token = sqlc.narg(lease)::uuid))
+WHERE (sqlc.narg(lease)::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = sqlc.narg(execution_id)::uuid AND q.lease_token = sqlc.narg(lease)::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = excluded.value, metadata = excluded.metadata, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
 WHERE kv.value = 'null' OR kv.expires_at <= now();

@@ -43,6 +43,6 @@ SELECT handlers FROM script_versions WHERE tenant_id = @tenant_id AND script_id 
 DELETE FROM script_versions v WHERE v.id IN (
     SELECT o.id FROM script_versions o JOIN scripts s ON s.id = o.script_id
     WHERE o.version_number <= s.version - @keep::integer AND o.created_at < now() - make_interval(secs => @retention_seconds::float8)
-      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.tenant_id = o.tenant_id AND e.script_id = o.script_id AND e.version = o.version_number AND e.status IN ('pending', 'running'))
+      AND NOT EXISTS (SELECT FROM script_execution_queue q WHERE q.tenant_id = o.tenant_id AND q.script_id = o.script_id AND q.version = o.version_number)
     LIMIT @row_limit
 );

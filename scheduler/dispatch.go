@@ -283,8 +283,8 @@ func (d *dispatcher) stopped(ctx context.Context, p pair, row sqlc.ExecutionDisc
 	if began.Before(d.held[p]) {
 		return nil
 	}
-	err := within(ctx, func(ctx context.Context) error {
-		_, err := d.queries.ExecutionCancelStopped(ctx, sqlc.ExecutionCancelStoppedParams{TenantID: p.tenant, ScriptID: p.script, RowLimit: 1000})
+	err := d.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) error {
+		_, err := queries.ExecutionCancelStopped(ctx, sqlc.ExecutionCancelStoppedParams{TenantID: p.tenant, ScriptID: p.script, RowLimit: 1000})
 		return err
 	})
 	if err != nil {
@@ -450,7 +450,7 @@ func (d *dispatcher) disown(rows []sqlc.ExecutionClaimRow, token uuid.UUID) {
 // start hands an execution to a goroutine of its own.
 func (d *dispatcher) start(row *sqlc.ExecutionClaimRow, token uuid.UUID, since time.Time, blocked bool) {
 	ctx, cancel := context.WithCancelCause(d.work)
-	h := &held{row: row, token: token, cancel: cancel, since: since, blocked: blocked}
+	h := &held{row: row, token: token, cancel: cancel, since: since, claimed: time.Now(), blocked: blocked}
 	d.mu.Lock()
 	d.Scheduler.held[row.ID] = h
 	if blocked {

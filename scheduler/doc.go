@@ -1,14 +1,23 @@
 // Package scheduler decides when executions run, claims them, hands them to an engine.Executor and writes down how they ended.
 //
-//	schedules ── tick ──► pending rows of script_executions ◄── events, runs by hand, retries, redrives (SQL, other packages)
+//	schedules ── tick ──► pending executions, in the queue ◄── events, runs by hand, retries, redrives (SQL, other packages)
 //	                        │ claim (dispatch): FOR UPDATE SKIP LOCKED, a lease with a token
 //	                        ▼
-//	                      running ──► Executor ──► ending ── finish: guarded by the token ──► ended, and what follows from it
+//	                      leased  ──► Executor ──► ending ── finish: guarded by the token ──► ended, and what follows from it
 //	                        │                                   (next attempt, dead letter, the schedule's last run, logs, usage)
 //	                        │ keepLeases: renewed three times a lease
 //	                        └ rescue, by any node, when the lease has expired ──► pending again, or failed: worker_lost
 //
 // Any number of nodes do this against one Postgres; none of them leads.
+//
+// # The queue and the history
+//
+// script_execution_queue has a row for each execution that waits or runs: when it is due, and who has leased it. Claims, renewals, requests
+// to cancel and the bound of a tenant's queue look there and nowhere else, so they take as long after a hundred million executions as
+// after one. The execution's own row in script_executions is inserted when it is accepted and updated when it ends, in the transaction
+// that inserts or deletes the row of the queue. What has run for a second is updated once more, to the status running: until
+// then a leased execution still says pending, to the API as well. Triggers (migrations/00004_executions.sql) keep the queue in step where
+// SQL of others writes the history. A transaction that locks both rows of an execution locks the queue's first.
 //
 // # Rules
 //

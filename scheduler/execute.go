@@ -1,10 +1,12 @@
 package scheduler
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -304,6 +306,50 @@ func (s *Scheduler) watchCancels(ctx context.Context) {
 			return err
 		})
 		s.complain(ctx, "requests to cancel not read", err)
+	}
+}
+
+const (
+	// shownAfter is how long an execution runs before its row says so. Most are over by then, and their row is written once, at the end.
+	shownAfter = time.Second
+	// showEvery is how often such executions are looked for.
+	showEvery = 250 * time.Millisecond
+)
+
+// showRunning gives the status running to what this node has run for a second, until ctx is done.
+func (s *Scheduler) showRunning(ctx context.Context) {
+	for pause(ctx, showEvery) {
+		var ids, tokens []uuid.UUID
+		s.mu.Lock()
+		for id, h := range s.held {
+			if !h.shown && !h.writing && time.Since(h.claimed) >= shownAfter {
+				ids = append(ids, id)
+			}
+		}
+		slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+		for _, id := range ids {
+			tokens = append(tokens, s.held[id].token)
+		}
+		s.mu.Unlock()
+		if len(ids) == 0 {
+			continue
+		}
+		var shown []uuid.UUID
+		err := s.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) (err error) {
+			shown, err = queries.ExecutionShowQueued(ctx, sqlc.ExecutionShowQueuedParams{Ids: ids, LeaseTokens: tokens})
+			return err
+		})
+		s.complain(ctx, "running executions not shown", err)
+		if err != nil {
+			continue
+		}
+		s.mu.Lock()
+		for _, id := range shown {
+			if h := s.held[id]; h != nil {
+				h.shown = true
+			}
+		}
+		s.mu.Unlock()
 	}
 }
 

@@ -47,10 +47,10 @@ func TestEndingsOfLostNodesAreTold(t *testing.T) {
 	w := newWorld(t)
 	tenant := w.tenant("a")
 	script := w.subscriber(tenant, "x")
-	const lost = `status = 'running', started_at = now(), lease_token = gen_random_uuid(), lease_expires_at = now() - interval '1 min', lost_count = 100`
-	w.enqueue(tenant, script, lost+`, trigger_type = 'event'`)
-	w.enqueue(tenant, script, lost+`, cancel_requested = true`)
-	w.enqueue(tenant, script, lost)
+	const lost, expired = `status = 'running', started_at = now(), lost_count = 100`, `lease_expires_at = now() - interval '1 min'`
+	w.leased(tenant, script, lost+`, trigger_type = 'event'`, expired)
+	w.leased(tenant, script, lost, expired+`, cancel_requested = true`)
+	w.leased(tenant, script, `lost_count = 100`, expired) // within its first second
 	o := &endings{}
 	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil }, func(c *scheduler.Config) { c.Observer = o })
 	require.Eventually(t, func() bool { return len(o.seen()) == 3 }, 30*time.Second, 20*time.Millisecond)

@@ -283,6 +283,22 @@ func (w *world) enqueue(tenant, script uuid.UUID, set string) uuid.UUID {
 	return id
 }
 
+// leased queues a run by hand that a node has leased; set is columns of its row in the queue, as SQL.
+func (w *world) leased(tenant, script uuid.UUID, history, set string) uuid.UUID {
+	w.Helper()
+	id := uuid.Must(uuid.NewV7())
+	require.NoError(w, pgx.BeginFunc(w.Context(), w.db, func(tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		batch.Queue(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, input, started_at, handler) VALUES ($1, $2, $3, 'pending', 'manual', '{"n":1}', NULL, 'run')`, id, script, tenant)
+		batch.Queue(`UPDATE script_executions SET `+history+` WHERE id = $1`, id)
+		batch.Queue(`UPDATE script_execution_queue SET lease_token = gen_random_uuid(), lease_expires_at = now() + interval '1 min', started_at = now() WHERE id = $1`, id)
+		batch.Queue(`UPDATE script_execution_queue q SET trigger_type = e.trigger_type FROM script_executions e WHERE e.id = q.id AND q.id = $1`, id)
+		batch.Queue(`UPDATE script_execution_queue SET `+set+` WHERE id = $1`, id)
+		return tx.SendBatch(w.Context(), batch).Close()
+	}))
+	return id
+}
+
 // node runs a scheduler in this process, and returns it and what stops it.
 func (w *world) node(run executor, change ...func(*scheduler.Config)) (*scheduler.Scheduler, func()) {
 	w.Helper()

@@ -18,7 +18,7 @@ func TestRenewalLocksInOrder(t *testing.T) {
 	token := uuid.Must(uuid.NewV7())
 	var ids, tokens []uuid.UUID
 	for range 2 {
-		ids = append(ids, w.enqueue(tenant, script, `status = 'running', started_at = now(), lease_expires_at = now() + interval '1 min', lease_token = '`+token.String()+`'`))
+		ids = append(ids, w.leased(tenant, script, `status = 'running', started_at = now()`, `lease_token = '`+token.String()+`'`))
 		tokens = append(tokens, token)
 	}
 	low, high := ids[0], ids[1]
@@ -26,7 +26,7 @@ func TestRenewalLocksInOrder(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(w.Context()) }()
 	lock := func(id uuid.UUID) error {
-		_, err := tx.Exec(w.Context(), `UPDATE script_executions SET metrics = '{}' WHERE id = $1`, id)
+		_, err := tx.Exec(w.Context(), `UPDATE script_execution_queue SET node_id = NULL WHERE id = $1`, id)
 		return err
 	}
 	require.NoError(t, lock(low))
@@ -48,5 +48,5 @@ func TestRenewalLocksInOrder(t *testing.T) {
 	require.NoError(t, tx.Commit(w.Context()))
 	require.NoError(t, <-renewed)
 	require.Equal(t, 2, rows)
-	w.exec(`UPDATE script_executions SET status = 'completed', completed_at = now(), lease_token = NULL, lease_expires_at = NULL`)
+	w.exec(`UPDATE script_executions SET status = 'completed', completed_at = now()`)
 }

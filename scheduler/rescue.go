@@ -36,8 +36,8 @@ func (s *Scheduler) rescue(ctx context.Context) {
 func (s *Scheduler) rescueOnce(ctx context.Context) error {
 	for {
 		var rows []sqlc.ExecutionRescueRow
-		err := within(ctx, func(ctx context.Context) (err error) {
-			rows, err = s.queries.ExecutionRescue(ctx, sqlc.ExecutionRescueParams{MaxLost: maxLost, RowLimit: sweepBatch})
+		err := s.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) (err error) {
+			rows, err = queries.ExecutionRescue(ctx, sqlc.ExecutionRescueParams{MaxLost: maxLost, RowLimit: sweepBatch})
 			return err
 		})
 		if err != nil {

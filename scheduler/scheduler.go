@@ -189,6 +189,9 @@ type held struct {
 	since  time.Time // before the claim or the last renewal was sent
 	// blocked: it waits for an execution of its own script or tenant to end, and takes no slot until it begins. Guarded by Scheduler.mu.
 	blocked bool
+	// claimed is when it was claimed, and shown says that its row has the status running. shown is guarded by Scheduler.mu.
+	claimed time.Time
+	shown   bool
 	// writing: it has ended and its ending is being written. Its lease is renewed for as long as that takes.
 	writing  bool
 	stripped bool // its ending is written without what the script made
@@ -249,6 +252,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	var runs sync.WaitGroup
 	working.Go(func() { s.keepLeases(work) })
 	working.Go(func() { s.watchCancels(work) })
+	working.Go(func() { s.showRunning(work) })
 	writing := make(chan struct{})
 	go func() {
 		defer close(writing)

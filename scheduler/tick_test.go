@@ -201,7 +201,7 @@ func TestNodesThatAreKilled(t *testing.T) {
 		w.publish(b, "x", 200)
 		published += 200
 		time.Sleep(time.Duration(200+random.IntN(1500)) * time.Millisecond)
-		w.eventually(`SELECT count(DISTINCT node_id) = 2 FROM script_executions WHERE status = 'running' AND lease_expires_at > now() + interval '1 second'`)
+		w.eventually(`SELECT count(DISTINCT node_id) = 2 FROM script_execution_queue WHERE lease_expires_at > now() + interval '1 second'`)
 		i := random.IntN(len(nodes))
 		require.NoError(t, nodes[i].Process.Signal(syscall.SIGKILL))
 		_ = nodes[i].Wait()

@@ -175,38 +175,35 @@ type ScriptEventSubscription struct {
 }
 
 type ScriptExecution struct {
-	ID              uuid.UUID
-	ScriptID        uuid.UUID
-	TenantID        uuid.UUID
-	Status          string
-	TriggerType     string
-	TriggerData     json.RawMessage
-	Input           json.RawMessage
-	Output          json.RawMessage
-	Error           *string
-	Metrics         json.RawMessage
-	StartedAt       *time.Time
-	CompletedAt     *time.Time
-	Version         int32
-	Attempt         int32
-	LostCount       int32
-	ErrorCode       *string
-	ErrorStack      *string
-	QueuedAt        time.Time
-	RunAt           time.Time
-	Handler         string
-	Depth           int32
-	EventID         *string
-	ScheduledFor    *time.Time
-	DeadLetterID    *uuid.UUID
-	ReplayOf        *uuid.UUID
-	ParentID        *uuid.UUID
-	NodeID          *uuid.UUID
-	LeaseToken      *uuid.UUID
-	LeaseExpiresAt  *time.Time
-	CancelRequested bool
-	Traceparent     *string
-	Attended        bool
+	ID           uuid.UUID
+	ScriptID     uuid.UUID
+	TenantID     uuid.UUID
+	Status       string
+	TriggerType  string
+	TriggerData  json.RawMessage
+	Input        json.RawMessage
+	Output       json.RawMessage
+	Error        *string
+	Metrics      json.RawMessage
+	StartedAt    *time.Time
+	CompletedAt  *time.Time
+	Version      int32
+	Attempt      int32
+	LostCount    int32
+	ErrorCode    *string
+	ErrorStack   *string
+	QueuedAt     time.Time
+	RunAt        time.Time
+	Handler      string
+	Depth        int32
+	EventID      *string
+	ScheduledFor *time.Time
+	DeadLetterID *uuid.UUID
+	ReplayOf     *uuid.UUID
+	ParentID     *uuid.UUID
+	NodeID       *uuid.UUID
+	Traceparent  *string
+	Attended     bool
 }
 
 type ScriptExecutionLog struct {
@@ -217,6 +214,21 @@ type ScriptExecutionLog struct {
 	Level       string
 	Message     string
 	At          time.Time
+}
+
+type ScriptExecutionQueue struct {
+	ID              uuid.UUID
+	TenantID        uuid.UUID
+	ScriptID        uuid.UUID
+	RunAt           time.Time
+	StartedAt       *time.Time
+	LeaseExpiresAt  *time.Time
+	NodeID          *uuid.UUID
+	LeaseToken      *uuid.UUID
+	Version         int32
+	Attended        bool
+	CancelRequested bool
+	TriggerType     string
 }
 
 type ScriptHttpEndpoint struct {

@@ -125,7 +125,7 @@ func (q *Queries) NodeLive(ctx context.Context, aliveSeconds float64) ([]NodeLiv
 
 const nodePrune = `-- name: NodePrune :execrows
 DELETE FROM nodes n WHERE n.heartbeat_at < now() - interval '1 day'
-    AND NOT EXISTS (SELECT FROM script_executions e WHERE e.status = 'running' AND e.lease_expires_at > now() AND e.node_id = n.id)
+    AND NOT EXISTS (SELECT FROM script_execution_queue q WHERE q.lease_token IS NOT NULL AND q.lease_expires_at > now() AND q.node_id = n.id)
 `
 
 // Forgets nodes that have been silent for a day and hold nothing.

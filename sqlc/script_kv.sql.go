@@ -15,7 +15,7 @@ import (
 const kVDelete = `-- name: KVDelete :one
 WITH gone AS (
     DELETE FROM script_kv kv WHERE kv.tenant_id = $1 AND kv.key = $2
-        AND ($3::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $4::uuid AND e.lease_token = $3::uuid))
+        AND ($3::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = $4::uuid AND q.lease_token = $3::uuid))
     RETURNING (kv.expires_at IS NULL OR kv.expires_at > now()) AS was_present
 )
 SELECT COALESCE(bool_or(was_present), false)::boolean AS deleted FROM gone
@@ -76,7 +76,7 @@ func (q *Queries) KVGet(ctx context.Context, arg KVGetParams) (KVGetRow, error) 
 const kVIncrement = `-- name: KVIncrement :one
 INSERT INTO script_kv AS kv (tenant_id, key, value, size_bytes, expires_at)
 SELECT $1::uuid, $2::text, ($3::float8)::text, length(($3::float8)::text), now() + make_interval(secs => $4::float8)
-WHERE ($5::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $6::uuid AND e.lease_token = $5::uuid))
+WHERE ($5::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = $6::uuid AND q.lease_token = $5::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = CASE WHEN kv.expires_at <= now() THEN excluded.value ELSE (kv.value::float8 + $3::float8)::text END,
     metadata = CASE WHEN kv.expires_at <= now() THEN NULL ELSE kv.metadata END,
@@ -171,7 +171,7 @@ func (q *Queries) KVList(ctx context.Context, arg KVListParams) ([]KVListRow, er
 const kVPut = `-- name: KVPut :execrows
 INSERT INTO script_kv (tenant_id, key, value, metadata, size_bytes, expires_at)
 SELECT $1::uuid, $2::text, $3::text, $4::text, $5::integer, now() + make_interval(secs => $6::float8)
-WHERE ($7::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $8::uuid AND e.lease_token = $7::uuid))
+WHERE ($7::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = $8::uuid AND q.lease_token = $7::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = excluded.value, metadata = excluded.metadata, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
 `
@@ -211,7 +211,7 @@ const kVSwap = `-- name: KVSwap :execrows
 UPDATE script_kv kv SET value = $1::text, metadata = $2::text, size_bytes = $3::integer, updated_at = now(),
     expires_at = now() + make_interval(secs => $4::float8)
 WHERE kv.tenant_id = $5 AND kv.key = $6 AND kv.value = $7::text AND (kv.expires_at IS NULL OR kv.expires_at > now())
-    AND ($8::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $9::uuid AND e.lease_token = $8::uuid))
+    AND ($8::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = $9::uuid AND q.lease_token = $8::uuid))
 `
 
 type KVSwapParams struct {
@@ -248,7 +248,7 @@ func (q *Queries) KVSwap(ctx context.Context, arg KVSwapParams) (int64, error) {
 const kVSwapNull = `-- name: KVSwapNull :execrows
 INSERT INTO script_kv AS kv (tenant_id, key, value, metadata, size_bytes, expires_at)
 SELECT $1::uuid, $2::text, $3::text, $4::text, $5::integer, now() + make_interval(secs => $6::float8)
-WHERE ($7::uuid IS NULL OR EXISTS (SELECT FROM script_executions e WHERE e.id = $8::uuid AND e.lease_token = $7::uuid))
+WHERE ($7::uuid IS NULL OR EXISTS (SELECT FROM script_execution_queue q WHERE q.id = $8::uuid AND q.lease_token = $7::uuid))
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET value = excluded.value, metadata = excluded.metadata, size_bytes = excluded.size_bytes, expires_at = excluded.expires_at, updated_at = now()
 WHERE kv.value = 'null' OR kv.expires_at <= now()

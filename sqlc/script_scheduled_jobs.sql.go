@@ -237,7 +237,7 @@ SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, '
 FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
 WHERE j.is_active AND j.next_run_at <= now()
   AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
-      (SELECT e.status = 'pending' OR e.started_at >= j.next_run_at FROM script_executions e WHERE e.id = j.execution_id), false))))
+      (SELECT q.lease_token IS NULL OR q.started_at >= j.next_run_at FROM script_execution_queue q WHERE q.id = j.execution_id), false))))
 ORDER BY j.next_run_at LIMIT $1
 FOR UPDATE OF j SKIP LOCKED
 `
@@ -504,7 +504,7 @@ SELECT EXTRACT(EPOCH FROM j.next_run_at - now())::float8 AS due_in_seconds
 FROM script_scheduled_jobs j
 WHERE j.is_active AND j.next_run_at IS NOT NULL
   AND NOT (j.next_run_at <= now() AND j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
-      (SELECT e.status = 'pending' OR e.started_at >= j.next_run_at FROM script_executions e WHERE e.id = j.execution_id), false))))
+      (SELECT q.lease_token IS NULL OR q.started_at >= j.next_run_at FROM script_execution_queue q WHERE q.id = j.execution_id), false))))
 ORDER BY j.next_run_at LIMIT 1
 `
 
@@ -536,7 +536,7 @@ SET lease_expires_at = now() + make_interval(secs => $1::float8), node_id = $2::
 WHERE j.id IN (
     SELECT r.id FROM script_scheduled_jobs r
     WHERE r.is_running AND r.lease_expires_at < now() + make_interval(secs => $3 * 2 / 3)
-      AND (SELECT e.status = 'pending' OR (e.status = 'running' AND e.lease_expires_at > now()) FROM script_executions e WHERE e.id = r.execution_id)
+      AND (SELECT q.lease_token IS NULL OR q.lease_expires_at > now() FROM script_execution_queue q WHERE q.id = r.execution_id)
     ORDER BY r.lease_expires_at LIMIT $4
     FOR UPDATE SKIP LOCKED
 )
@@ -570,7 +570,7 @@ SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = N
 WHERE j.id IN (
     SELECT r.id FROM script_scheduled_jobs r
     WHERE r.is_running
-      AND COALESCE((SELECT e.status NOT IN ('pending', 'running') FROM script_executions e WHERE e.id = r.execution_id), true)
+      AND NOT EXISTS (SELECT FROM script_execution_queue q WHERE q.id = r.execution_id)
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 )

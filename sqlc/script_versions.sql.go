@@ -235,7 +235,7 @@ const versionPrune = `-- name: VersionPrune :execrows
 DELETE FROM script_versions v WHERE v.id IN (
     SELECT o.id FROM script_versions o JOIN scripts s ON s.id = o.script_id
     WHERE o.version_number <= s.version - $1::integer AND o.created_at < now() - make_interval(secs => $2::float8)
-      AND NOT EXISTS (SELECT FROM script_executions e WHERE e.tenant_id = o.tenant_id AND e.script_id = o.script_id AND e.version = o.version_number AND e.status IN ('pending', 'running'))
+      AND NOT EXISTS (SELECT FROM script_execution_queue q WHERE q.tenant_id = o.tenant_id AND q.script_id = o.script_id AND q.version = o.version_number)
     LIMIT $3
 )
 `

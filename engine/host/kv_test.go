@@ -200,14 +200,15 @@ func TestKVWritesUnderTheLeaseOnly(t *testing.T) {
 	exec(`INSERT INTO organizations (tenant_id, name, is_default) VALUES ($1, 'o', true)`, inv.Script.TenantID)
 	exec(`INSERT INTO scripts (id, tenant_id, organization_id, name, source, type, status) SELECT $2, $1, id, 's', '', 'oneoff', 'active' FROM organizations`, inv.Script.TenantID, inv.Script.ID)
 	exec(`INSERT INTO nodes (id, hostname, version) VALUES (gen_random_uuid(), 'h', 'v')`)
-	exec(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, handler, started_at, node_id, lease_token, lease_expires_at)
-		SELECT $1, $2, $3, 'running', 'manual', 'run', now(), id, $4, now() + interval '15 seconds' FROM nodes`, inv.ExecutionID, inv.Script.ID, inv.Script.TenantID, inv.Lease)
+	exec(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, handler) VALUES ($1, $2, $3, 'pending', 'manual', 'run')`,
+		inv.ExecutionID, inv.Script.ID, inv.Script.TenantID)
+	exec(`UPDATE script_execution_queue SET started_at = now(), node_id = (SELECT id FROM nodes), lease_token = $1, lease_expires_at = now() + interval '15 seconds'`, inv.Lease)
 	call(t, h, inv, "kv.put", `{"key":"n","value":1}`)
 	require.Equal(t, `{"value":3}`, call(t, h, inv, "kv.increment", `{"key":"n","delta":2}`))
 	call(t, h, inv, "kv.put", `{"key":"gone","value":1}`)
 	require.Equal(t, `{"deleted":true}`, call(t, h, inv, "kv.delete", `{"key":"gone"}`))
 
-	exec(`UPDATE script_executions SET lease_token = gen_random_uuid()`)
+	exec(`UPDATE script_execution_queue SET lease_token = gen_random_uuid()`)
 	_, err := tryCall(t.Context(), h, inv, "kv.put", `{"key":"n","value":9}`)
 	require.ErrorIs(t, err, engine.ErrLeaseLost)
 	_, err = tryCall(t.Context(), h, inv, "kv.increment", `{"key":"n"}`)

@@ -1,15 +1,23 @@
 -- What must hold in every database that a test leaves behind. One statement; each row is a violation: which invariant, which row.
-SELECT 'an ended execution holds no lease and has an end' AS invariant, e.id::text AS row
+SELECT 'an ended execution has an end' AS invariant, e.id::text AS row
 FROM script_executions e
-WHERE e.status IN ('completed', 'failed', 'timeout', 'cancelled') AND (e.lease_token IS NOT NULL OR e.completed_at IS NULL)
+WHERE e.status IN ('completed', 'failed', 'timeout', 'cancelled') AND e.completed_at IS NULL
 UNION ALL
-SELECT 'a pending execution holds no lease', e.id::text
+SELECT 'an execution that has not ended is in the queue', e.id::text
 FROM script_executions e
-WHERE e.status = 'pending' AND e.lease_token IS NOT NULL
+WHERE e.status IN ('pending', 'running') AND NOT EXISTS (
+    SELECT FROM script_execution_queue q WHERE q.id = e.id AND (e.status = 'pending' OR q.lease_token IS NOT NULL))
 UNION ALL
-SELECT 'a live lease of an execution belongs to a node', e.id::text
-FROM script_executions e
-WHERE e.lease_expires_at > now() AND NOT EXISTS (SELECT FROM nodes n WHERE n.id = e.node_id)
+SELECT 'what is in the queue has not ended, and is the same execution', q.id::text
+FROM script_execution_queue q
+WHERE NOT EXISTS (
+    SELECT FROM script_executions e
+    WHERE e.id = q.id AND e.status IN ('pending', 'running') AND e.tenant_id = q.tenant_id AND e.script_id = q.script_id
+      AND e.version = q.version AND e.trigger_type = q.trigger_type AND (e.attended = q.attended))
+UNION ALL
+SELECT 'a live lease of an execution belongs to a node', q.id::text
+FROM script_execution_queue q
+WHERE q.lease_expires_at > now() AND NOT EXISTS (SELECT FROM nodes n WHERE n.id = q.node_id)
 UNION ALL
 SELECT 'a live lease of a schedule belongs to a node', j.id::text
 FROM script_scheduled_jobs j

@@ -163,7 +163,7 @@ func (w *world) rescued(ids []string, since time.Time, within time.Duration) {
 	w.t.Helper()
 	deadline := time.Now().Add(within)
 	for {
-		left := query[int](w, `SELECT count(*) FROM script_executions WHERE id = ANY ($1::uuid[]) AND status = 'running' AND lease_expires_at < now()`, ids)
+		left := query[int](w, `SELECT count(*) FROM script_execution_queue WHERE id = ANY ($1::uuid[]) AND lease_expires_at < now()`, ids)
 		running := query[int](w, `SELECT count(*) FROM script_executions WHERE id = ANY ($1::uuid[]) AND status IN ('pending', 'running')`, ids)
 		if running == 0 {
 			w.note("%d long executions ended %.1f s after the fault", len(ids), time.Since(since).Seconds())
@@ -180,7 +180,7 @@ func (w *world) rescued(ids []string, since time.Time, within time.Duration) {
 func killNode(t *testing.T, w *world) {
 	ids := w.busy(20, 4000)
 	victim := w.nodes[0]
-	held := query[int](w, `SELECT count(*) FROM script_executions WHERE status = 'running' AND node_id IS NOT NULL`)
+	held := query[int](w, `SELECT count(*) FROM script_execution_queue WHERE node_id IS NOT NULL`)
 	require.Positive(t, held)
 	begun := time.Now()
 	w.kill(victim)
@@ -591,7 +591,7 @@ func drain(t *testing.T, w *world) {
 		t.Errorf("%d long executions had their attempt burned by the drain: %s", burned, strings.Join(rows(w,
 			`SELECT format('%s attempt %s lost %s %s: %s', status, attempt, lost_count, error_code, error) FROM script_executions WHERE id = ANY ($1::uuid[])`, long), "; "))
 	}
-	w.exec(`UPDATE script_executions SET cancel_requested = true WHERE id = ANY ($1::uuid[]) AND status IN ('running', 'pending')`, long)
+	w.exec(`UPDATE script_execution_queue SET cancel_requested = true WHERE id = ANY ($1::uuid[])`, long)
 	for _, id := range long {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		_, _, _ = w.call(ctx, w.pick(), "POST", "/api/v1/executions/"+id+"/cancel", w.key, nil, nil)

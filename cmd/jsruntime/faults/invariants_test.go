@@ -16,7 +16,7 @@ import (
 // order is that of the table's columns.
 var order = []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "H"}
 
-// audit has the database itself write down every change of an execution's status, by any client.
+// audit has the database itself write down every change of an execution's status, and every lease that is given back, by any client.
 const audit = `
 CREATE TABLE IF NOT EXISTS fault_transitions (id UUID, old TEXT, new TEXT, attempt INTEGER, lost INTEGER, at TIMESTAMPTZ DEFAULT clock_timestamp());
 CREATE OR REPLACE FUNCTION fault_audit() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -24,6 +24,12 @@ BEGIN
 	INSERT INTO fault_transitions (id, old, new, attempt, lost) VALUES (NEW.id, OLD.status, NEW.status, NEW.attempt, NEW.lost_count);
 	RETURN NULL;
 END $$;
+CREATE OR REPLACE FUNCTION fault_audit_queue() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO fault_transitions (id, old, new) VALUES (NEW.id, 'leased', 'waits');
+	RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER fault_audit AFTER UPDATE ON script_execution_queue FOR EACH ROW WHEN (OLD.lease_token IS NOT NULL AND NEW.lease_token IS NULL) EXECUTE FUNCTION fault_audit_queue();
 CREATE OR REPLACE TRIGGER fault_audit AFTER UPDATE ON script_executions FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION fault_audit();
 `
 
@@ -66,8 +72,8 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 	}
 	if left != 0 {
 		fault("I1", "%d executions have no ending after %v: %s", left, patience, query[string](w,
-			`SELECT coalesce(string_agg(format('%s %s attempt %s lost %s run_at %s lease %s', id, status, attempt, lost_count, run_at, lease_expires_at), E'\n'), '') FROM
-			(SELECT * FROM script_executions WHERE status IN ('pending', 'running') LIMIT 5) e`))
+			`SELECT coalesce(string_agg(format('%s %s attempt %s lost %s run_at %s lease %s', e.id, status, attempt, lost_count, q.run_at, lease_expires_at), E'\n'), '') FROM
+			(SELECT * FROM script_executions WHERE status IN ('pending', 'running') LIMIT 5) e LEFT JOIN script_execution_queue q ON q.id = e.id`))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,7 +95,7 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 		fault("I2", "an ended execution changed: %s", row)
 	}
 	for _, row := range rows(w, `SELECT id::text || ' ' || greatest(attempt + lost_count,
-		1 + (SELECT count(*) FROM fault_transitions f WHERE f.id = script_executions.id AND f.old = 'running' AND f.new = 'pending'))::text || ' ' || coalesce(output->>'mark', '') || ' ' || status FROM script_executions WHERE handler IN ('run', 'event')`) {
+		1 + (SELECT count(*) FROM fault_transitions f WHERE f.id = script_executions.id AND f.old = 'leased' AND f.new = 'waits'))::text || ' ' || coalesce(output->>'mark', '') || ' ' || status FROM script_executions WHERE handler IN ('run', 'event')`) {
 		f := strings.Fields(row + " -")
 		var may int
 		fmt.Sscan(f[1], &may)
@@ -135,7 +141,8 @@ func (w *world) settle(patience time.Duration) map[string][]string {
 	w.notes = append(w.notes, fmt.Sprintf("ticks run %d; decided: %s", ticks, skipped))
 
 	// I4
-	for _, row := range rows(w, `SELECT id::text || ' ' || status FROM script_executions WHERE lease_token IS NOT NULL OR status = 'running'
+	for _, row := range rows(w, `SELECT id::text || ' running' FROM script_executions WHERE status = 'running'
+		UNION ALL SELECT id::text || ' in the queue' FROM script_execution_queue
 		UNION ALL SELECT 'schedule ' || id::text FROM script_scheduled_jobs WHERE is_running OR lease_token IS NOT NULL`) {
 		fault("I4", "%s is running or leased and nothing runs any more", row)
 	}

@@ -432,7 +432,7 @@ func (w *world) expired(ctx context.Context) (ids []string, err error) {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	err = conn.QueryRow(ctx, `SELECT coalesce(array_agg(id), '{}') FROM (
-		SELECT 'execution ' || id FROM script_executions WHERE status = 'running' AND lease_expires_at < now()
+		SELECT 'execution ' || id FROM script_execution_queue WHERE lease_expires_at < now()
 		UNION ALL SELECT 'schedule ' || id FROM script_scheduled_jobs WHERE is_running AND lease_expires_at < now()) AS late(id)`).Scan(&ids)
 	return ids, err
 }
