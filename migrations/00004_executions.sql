@@ -162,7 +162,8 @@ CREATE TABLE script_execution_queue (
 CREATE INDEX idx_execution_queue_due ON script_execution_queue(tenant_id, script_id, run_at, id) WHERE lease_token IS NULL;
 CREATE INDEX idx_execution_queue_leased ON script_execution_queue(lease_expires_at) WHERE lease_token IS NOT NULL;
 
--- An execution that is written as pending is queued, whatever writes it.
+-- An execution that is written as pending is queued, whatever writes it. Statements that write both rows themselves say so by
+-- jsruntime.queue, which takes a third of the time that the trigger does.
 -- +goose StatementBegin
 CREATE FUNCTION jsruntime_execution_queued() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -174,10 +175,10 @@ END
 $$;
 -- +goose StatementEnd
 CREATE TRIGGER tr_executions_queued AFTER INSERT ON script_executions
-    FOR EACH ROW WHEN (NEW.status = 'pending') EXECUTE FUNCTION jsruntime_execution_queued();
+    FOR EACH ROW WHEN (NEW.status = 'pending' AND current_setting('jsruntime.queue', true) IS DISTINCT FROM 'kept')
+    EXECUTE FUNCTION jsruntime_execution_queued();
 
--- Nodes change the queue themselves, before the history, and say so by jsruntime.queue, which spares each change a statement. Where other
--- SQL changes the history, the queue follows.
+-- Nodes change the queue before the history, and say so too. Where other SQL changes the history, the queue follows.
 CREATE TRIGGER tr_executions_requeued AFTER UPDATE OF status, run_at ON script_executions
     FOR EACH ROW WHEN (NEW.status = 'pending' AND (OLD.status <> 'pending' OR NEW.run_at <> OLD.run_at)
         AND current_setting('jsruntime.queue', true) IS DISTINCT FROM 'kept')

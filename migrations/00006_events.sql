@@ -104,7 +104,7 @@ $$;
 CREATE FUNCTION jsruntime_enqueue_event(
     p_tenant_id uuid, p_type text, p_data jsonb, p_id text, p_deliver_at timestamptz, p_depth integer, p_traceparent text DEFAULT NULL,
     OUT event_id text, OUT executions integer, OUT duplicate boolean, OUT queue_full boolean
-) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+) LANGUAGE plpgsql SET search_path FROM CURRENT SET jsruntime.queue = 'kept' AS $$
 DECLARE
     tenant RECORD;
     due timestamptz := GREATEST(COALESCE(p_deliver_at, now()), now());
@@ -179,13 +179,18 @@ BEGIN
             queue_full := true;
             RETURN;
         END IF;
-        INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at,
-            version, queued_at, run_at, handler, depth, event_id, traceparent)
-        SELECT jsruntime_uuid_v7(), sub.script_id, p_tenant_id, 'pending', 'event',
-            jsonb_build_object('event_id', event_id, 'event_type', p_type),
-            jsonb_build_object('id', event_id, 'type', p_type, 'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
-            NULL, sub.version, now(), due, 'event', p_depth, event_id, p_traceparent
-        FROM unnest(subscribers, versions) AS sub(script_id, version);
+        WITH accepted AS (
+            INSERT INTO script_executions AS x (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at,
+                version, queued_at, run_at, handler, depth, event_id, traceparent)
+            SELECT jsruntime_uuid_v7(), sub.script_id, p_tenant_id, 'pending', 'event',
+                jsonb_build_object('event_id', event_id, 'event_type', p_type),
+                jsonb_build_object('id', event_id, 'type', p_type, 'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+                NULL, sub.version, now(), due, 'event', p_depth, event_id, p_traceparent
+            FROM unnest(subscribers, versions) AS sub(script_id, version)
+            RETURNING x.id, x.script_id, x.version
+        )
+        INSERT INTO script_execution_queue (id, tenant_id, script_id, run_at, version, trigger_type)
+        SELECT a.id, p_tenant_id, a.script_id, due, a.version, 'event' FROM accepted a;
     END IF;
 END
 $$;

@@ -321,13 +321,18 @@ WHERE e.id = ANY(@ids::uuid[]);
 
 -- The next attempt of executions that ended, with the script's newest version.
 -- name: ExecutionRetry :exec
-INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
-    queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id, traceparent)
-SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, s.version, e.attempt + 1,
-    now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id, e.traceparent
-FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@new_ids::uuid[]) AS new_id, unnest(@delays_seconds::float8[]) AS delay_seconds) h
-JOIN script_executions e ON e.id = h.id
-JOIN scripts s ON s.id = e.script_id;
+WITH accepted AS (
+    INSERT INTO script_executions AS x (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
+        queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id, traceparent)
+    SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, s.version, e.attempt + 1,
+        now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id, e.traceparent
+    FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@new_ids::uuid[]) AS new_id, unnest(@delays_seconds::float8[]) AS delay_seconds) h
+    JOIN script_executions e ON e.id = h.id
+    JOIN scripts s ON s.id = e.script_id
+    RETURNING x.id, x.tenant_id, x.script_id, x.run_at, x.version, x.trigger_type
+)
+INSERT INTO script_execution_queue (id, tenant_id, script_id, run_at, version, trigger_type)
+SELECT a.id, a.tenant_id, a.script_id, a.run_at, a.version, a.trigger_type FROM accepted a;
 
 -- Takes executions from nodes that are gone: their lease has expired. They run again, unless they were to be cancelled, were lost
 -- too often, or are cron ticks of a schedule without retry_lost, since a tick starts once. What ends here for good leaves what
