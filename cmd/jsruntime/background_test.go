@@ -97,9 +97,10 @@ func (n *process) ended(key, id string) (e map[string]any) {
 }
 
 // A response is whole, with its length, and its connection serves the next request, while work of waitUntil cannot end.
-func TestResponseDoesNotWaitForWaitUntil(t *testing.T) {
-	t.Parallel()
-	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+func TestResponseDoesNotWaitForWaitUntil(t *testing.T) { bothWays(t, responseDoesNotWaitForWaitUntil) }
+
+func responseDoesNotWaitForWaitUntil(t *testing.T, lean bool) {
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: httpArgs(lean)})
 	key := n.tenant("acme")
 	n.endpoint(key, "/job", jobSource, jobLimits)
 	n.live("/t/acme/job?do=open&id=none")
@@ -156,9 +157,10 @@ func TestResponseDoesNotWaitForWaitUntil(t *testing.T) {
 }
 
 // A client that leaves does not end the work of waitUntil, whether it has its response or not.
-func TestClientLeavesAndTheWorkGoesOn(t *testing.T) {
-	t.Parallel()
-	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+func TestClientLeavesAndTheWorkGoesOn(t *testing.T) { bothWays(t, clientLeavesAndTheWorkGoesOn) }
+
+func clientLeavesAndTheWorkGoesOn(t *testing.T, lean bool) {
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: httpArgs(lean)})
 	key := n.tenant("acme")
 	n.endpoint(key, "/job", jobSource, jobLimits)
 	n.live("/t/acme/job?do=open&id=none")
@@ -178,9 +180,10 @@ func TestClientLeavesAndTheWorkGoesOn(t *testing.T) {
 }
 
 // A stream whose client leaves hears of it, and cleans up.
-func TestStreamIsCancelledWithItsClient(t *testing.T) {
-	t.Parallel()
-	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+func TestStreamIsCancelledWithItsClient(t *testing.T) { bothWays(t, streamIsCancelledWithItsClient) }
+
+func streamIsCancelledWithItsClient(t *testing.T, lean bool) {
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: httpArgs(lean)})
 	key := n.tenant("acme")
 	n.endpoint(key, "/job", jobSource, jobLimits)
 	n.endpoint(key, "/events", `import { kv } from "jsruntime";
@@ -203,10 +206,11 @@ func TestStreamIsCancelledWithItsClient(t *testing.T) {
 }
 
 // Work that goes on is drained at shutdown, and cancelled with its cause when the time is over.
-func TestDrainOfBackgroundWork(t *testing.T) {
-	t.Parallel()
+func TestDrainOfBackgroundWork(t *testing.T) { bothWays(t, drainOfBackgroundWork) }
+
+func drainOfBackgroundWork(t *testing.T, lean bool) {
 	url := dbtest.URL(t)
-	n := start(t, nodeConfig{databaseURL: url})
+	n := start(t, nodeConfig{databaseURL: url, args: httpArgs(lean)})
 	key := n.tenant("acme")
 	n.endpoint(key, "/late", `import { kv } from "jsruntime";
 		export default { async fetch(request, env, ctx) { ctx.waitUntil(new Promise((r) => setTimeout(r, 1500)).then(() => kv.put("done:late", 1))); return new Response("x") } }`, jobLimits)
@@ -217,7 +221,7 @@ func TestDrainOfBackgroundWork(t *testing.T) {
 	require.Equal(t, 200, late.StatusCode)
 	n.stop(syscall.SIGTERM)
 
-	n = start(t, nodeConfig{databaseURL: url, args: []string{"--drain-timeout", "500ms"}})
+	n = start(t, nodeConfig{databaseURL: url, args: append(httpArgs(lean), "--drain-timeout", "500ms")})
 	n.live("/t/acme/job?do=open&id=none")
 	_, done := n.dial().look("late")
 	require.True(t, done)
@@ -225,7 +229,7 @@ func TestDrainOfBackgroundWork(t *testing.T) {
 	never, _ := n.dial().get("GET", "/t/acme/never")
 	n.stop(syscall.SIGTERM)
 
-	n = start(t, nodeConfig{databaseURL: url})
+	n = start(t, nodeConfig{databaseURL: url, args: httpArgs(lean)})
 	e := n.ended(key, never.Header.Get("X-Execution-Id"))
 	require.Equal(t, "cancelled", e["status"])
 	require.Equal(t, "the node is stopping", e["error"])

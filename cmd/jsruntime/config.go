@@ -54,6 +54,8 @@ type serveConfig struct {
 	MemoryBudget   int `default:"0" help:"MiB that bodies, answers and other work of tenants and strangers may take together; 0 means a quarter of the memory that the node may use, less with an embedded Postgres."`
 	MaxConnections int `default:"0" help:"Connections of the listener at one time; 0 means one for each 512 KiB of that memory, from 512 to 32768."`
 
+	LeanHTTP bool `name:"lean-http" default:"true" negatable:"" help:"Serve plain HTTP/1.1 requests to tenants' endpoints without net/http's server, which takes less CPU. All others, and all with TLS, are net/http's."`
+
 	TrustedProxy  []netip.Prefix `help:"CIDRs of proxies whose X-Forwarded-* headers are believed."`
 	TenantDomain  []string       `help:"Domains below which each tenant has a host of its own, {slug}.DOMAIN, beside {slug}.localhost."`
 	OperatorHost  []string       `help:"Host names at which console and API answer, beside localhost and IP addresses. Empty: every name that is no tenant's, unless the listener is on a loopback address."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,8 +17,22 @@ import (
 	"example.com/jsruntime/httpapi/bodies"
 )
 
-// limited serves with a bound on connections. Paths: / answers, /body reads a body, /wait waits for the channel.
-func limited(t *testing.T, connections int) (l *connLimit, address string, wait chan struct{}) {
+// bothWays runs a test with plain requests served before net/http, and without.
+func bothWays(t *testing.T, test func(t *testing.T, lean bool)) {
+	t.Parallel()
+	for name, lean := range map[string]bool{"lean": true, "net/http": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, lean)
+		})
+	}
+}
+
+// httpArgs are a node's flags for one of the two.
+func httpArgs(lean bool) []string { return []string{fmt.Sprintf("--lean-http=%t", lean)} }
+
+// limited serves with a bound on connections. Paths: /t/body reads a body, /t/wait waits for the channel, others answer.
+func limited(t *testing.T, connections int, lean bool) (l *connLimit, address string, wait chan struct{}) {
 	t.Helper()
 	bound, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -25,18 +40,21 @@ func limited(t *testing.T, connections int) (l *connLimit, address string, wait 
 	wait = make(chan struct{})
 	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/body":
+		case "/t/body":
 			body, err := (&bodies.Reader{}).Read(w, r, uuid.Nil, 1000)
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
 				return
 			}
 			body.Release()
-		case "/wait":
+		case "/t/wait":
 			<-wait
 		}
 	}), slog.New(slog.DiscardHandler))
 	l.follow(server)
+	if lean {
+		require.NoError(t, server.serveEndpoints(noOrigins(t)))
+	}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { server.Close() })
 	return l, bound.Addr().String(), wait
@@ -63,18 +81,19 @@ func status(t *testing.T, conn net.Conn) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-const get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+const get = "GET /t/ HTTP/1.1\r\nHost: h\r\n\r\n"
 
 // TestSlowClientsMakeRoom: a client that holds a body open, or never ends a request's head, loses its place to the next client, and what
 // waits for an answer keeps it.
-func TestSlowClientsMakeRoom(t *testing.T) {
-	t.Parallel()
-	l, address, wait := limited(t, 3)
-	waiting := dial(t, address, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n")
+func TestSlowClientsMakeRoom(t *testing.T) { bothWays(t, slowClientsMakeRoom) }
+
+func slowClientsMakeRoom(t *testing.T, lean bool) {
+	l, address, wait := limited(t, 3, lean)
+	waiting := dial(t, address, "GET /t/wait HTTP/1.1\r\nHost: h\r\n\r\n")
 	require.Eventually(t, func() bool { return l.states()[connWaiting] == 1 }, time.Minute, time.Millisecond)
-	slow := dial(t, address, "POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nbegin")
+	slow := dial(t, address, "POST /t/body HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nbegin")
 	require.Eventually(t, func() bool { return l.receiving() == 1 }, time.Minute, time.Millisecond)
-	head := dial(t, address, "GET / HTTP/1.1\r\nHos")
+	head := dial(t, address, "GET /t/ HTTP/1.1\r\nHos")
 	require.Eventually(t, func() bool { return l.count() == 3 }, time.Minute, time.Millisecond)
 
 	first := dial(t, address, get)
@@ -106,10 +125,11 @@ func TestSlowClientsMakeRoom(t *testing.T) {
 	require.Zero(t, l.refused.Load())
 }
 
-func TestNoClientIsCutOffForAnother(t *testing.T) {
-	t.Parallel()
-	l, address, wait := limited(t, 2)
-	waiting := []net.Conn{dial(t, address, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n"), dial(t, address, "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n")}
+func TestNoClientIsCutOffForAnother(t *testing.T) { bothWays(t, noClientIsCutOffForAnother) }
+
+func noClientIsCutOffForAnother(t *testing.T, lean bool) {
+	l, address, wait := limited(t, 2, lean)
+	waiting := []net.Conn{dial(t, address, "GET /t/wait HTTP/1.1\r\nHost: h\r\n\r\n"), dial(t, address, "GET /t/wait HTTP/1.1\r\nHost: h\r\n\r\n")}
 	require.Eventually(t, func() bool { return l.states()[connWaiting] == 2 }, time.Minute, time.Millisecond)
 	code, text := status(t, dial(t, address, get))
 	require.Equal(t, 503, code)

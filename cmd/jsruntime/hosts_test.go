@@ -28,9 +28,10 @@ const hostsSource = `export default { async fetch(request) {
 } }`
 
 // The real program: a tenant's host serves the tenant alone, /t/{slug} serves it sandboxed, and what the operator has exists on neither.
-func TestTenantsHosts(t *testing.T) {
-	t.Parallel()
-	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: []string{"--tenant-domain", "apps.example.com"}})
+func TestTenantsHosts(t *testing.T) { bothWays(t, tenantsHosts) }
+
+func tenantsHosts(t *testing.T, lean bool) {
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t), args: append(httpArgs(lean), "--tenant-domain", "apps.example.com")})
 	key := n.tenant("acme")
 	n.endpoint(key, "/shop/*rest", hostsSource, nil)
 	n.live("/t/acme/shop/x")

@@ -98,8 +98,13 @@ func (n *node) newFront(f front, on *connLimit, source *certs.Source) *server {
 	f.api, f.draining = n.router, &n.draining
 	server := newServer(strictTransport(f.origins, n.metrics.requests.counting(f.origins, n.traces.handler(f.origins, &f))), n.log)
 	on.follow(server)
-	if source != nil {
+	switch {
+	case source != nil:
 		server.tls = source.TLS()
+	case f.gateway != nil && n.cfg.LeanHTTP:
+		if err := server.serveEndpoints(f.origins); err != nil {
+			panic(err) // its handler is there
+		}
 	}
 	return server
 }

@@ -15,6 +15,7 @@ import (
 	"example.com/jsruntime/httpapi/console"
 	"example.com/jsruntime/httpapi/framing"
 	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/http1"
 	"example.com/jsruntime/httpapi/origin"
 	"example.com/jsruntime/httpapi/problem"
 )
@@ -98,7 +99,38 @@ const (
 type server struct {
 	*http.Server
 	guard *framing.Guard
-	tls   *tls.Config // nil: plain HTTP
+	tls   *tls.Config   // nil: plain HTTP
+	plain *http1.Server // serves what it can before net/http; nil: nothing
+}
+
+// serveEndpoints has plain requests to tenants' endpoints served before net/http. The server has its handler and hooks by then.
+func (s *server) serveEndpoints(origins *origin.Map) (err error) {
+	s.plain, err = http1.New(http1.Config{
+		Handler: s.Handler,
+		Takes:   func(r *http.Request) bool { return groupOf(origins, r) == groupEndpoint },
+
+		ConnContext: s.ConnContext, ConnState: s.ConnState, HeadTimeout: s.ReadHeaderTimeout, IdleTimeout: s.IdleTimeout, ErrorLog: s.ErrorLog,
+	})
+	return err
+}
+
+// Shutdown closes what is idle, and waits until the rest has been answered or ctx ends.
+func (s *server) Shutdown(ctx context.Context) error {
+	if s.plain == nil {
+		return s.Server.Shutdown(ctx)
+	}
+	plain := make(chan error, 1)
+	go func() { plain <- s.plain.Shutdown(ctx) }()
+	return errors.Join(s.Server.Shutdown(ctx), <-plain)
+}
+
+// Close closes all connections.
+func (s *server) Close() error {
+	err := s.Server.Close()
+	if s.plain != nil {
+		err = errors.Join(err, s.plain.Close())
+	}
+	return err
 }
 
 // maxHead bounds a request's head.
@@ -135,6 +167,13 @@ func boundedHTTP2() *http.HTTP2Config {
 func (s *server) Serve(listener net.Listener) error {
 	if s.tls != nil {
 		return s.Server.Serve(s.guard.TLSListener(listener, s.tls))
+	}
+	if s.plain != nil {
+		ctx := context.Background()
+		if s.BaseContext != nil {
+			ctx = s.BaseContext(listener)
+		}
+		listener = s.plain.Listener(ctx, listener)
 	}
 	return s.Server.Serve(s.guard.Listener(listener))
 }

@@ -20,12 +20,18 @@ import (
 )
 
 func TestUnreadBodyDoesNotHoldTheConnection(t *testing.T) {
-	t.Parallel()
+	bothWays(t, unreadBodyDoesNotHoldTheConnection)
+}
+
+func unreadBodyDoesNotHoldTheConnection(t *testing.T, lean bool) {
 	var draining atomic.Bool
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := newServer(&front{origins: noOrigins(t), gateway: refuse, console: refuse, api: refuse, draining: &draining}, slog.New(slog.DiscardHandler))
+	if lean {
+		require.NoError(t, server.serveEndpoints(noOrigins(t)))
+	}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", listener.Addr().String())
@@ -41,12 +47,18 @@ func TestUnreadBodyDoesNotHoldTheConnection(t *testing.T) {
 // Heads that two readers understand differently are refused, whomever they are for, and their answer is sandboxed: it might be one
 // below /t/. A path that browsers send and net/url does not take reaches its handler as it was sent.
 func TestHeadsAreJudgedBeforeTheServerReadsThem(t *testing.T) {
-	t.Parallel()
+	bothWays(t, headsAreJudgedBeforeTheServerReadsThem)
+}
+
+func headsAreJudgedBeforeTheServerReadsThem(t *testing.T, lean bool) {
 	var draining atomic.Bool
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) })
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := newServer(&front{origins: noOrigins(t), gateway: echo, console: echo, api: echo, draining: &draining}, slog.New(slog.DiscardHandler))
+	if lean {
+		require.NoError(t, server.serveEndpoints(noOrigins(t)))
+	}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	ask := func(sent string) (*http.Response, string) {
