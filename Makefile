@@ -78,7 +78,7 @@ generate: ## sqlc's queries and the OpenAPI document
 	go generate ./...
 
 .PHONY: verify
-verify: lint types wpt ## what a commit must pass: vet, lint, types, web-platform-tests, no dead code, generated code up to date, go.mod tidy, gofmt
+verify: lint types wpt sanitize ## what a commit must pass: vet, lint, types, web-platform-tests, sanitizers, no dead code, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
 	$(SQLC) diff
 	cd engine && go run ./internal/generate -check
@@ -94,6 +94,10 @@ lint: ## golangci-lint, as .golangci.yaml says (compiling it takes minutes, once
 .PHONY: types
 types: ## jsruntime.d.ts by tsc --strict of TypeScript 5.9, 6 and 7, and the web API's JavaScript (needs npm, and says so where there is none)
 	@.ci/types
+
+.PHONY: sanitize
+sanitize: ## the C++ of engine/internal/warm under the sanitizers for addresses, undefined behaviour and threads (ROUNDS=200000: longer)
+	@.ci/sanitize
 
 .PHONY: module
 module: ## give the module another path, where it will be fetched from: make module TO=github.com/you/jsruntime

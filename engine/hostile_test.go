@@ -163,6 +163,9 @@ func startHostile(t testing.TB) *engine.Engine {
 		if jit := os.Getenv("HOSTILE_JIT"); jit != "" { // make hostile runs the corpus at each level
 			c.WorkerArgs = append(slices.Clone(w.Args), "--jit="+jit)
 		}
+		if warm := os.Getenv("WORKER_WARM"); warm != "" {
+			c.WorkerArgs = append(slices.Clone(c.WorkerArgs), "--warm="+warm)
+		}
 		c.Sandbox = "auto"
 		c.MaxWorkers = 16
 		c.Spares = 2

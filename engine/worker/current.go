@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/jsruntime/engine/internal/isolate"
+	"example.com/jsruntime/engine/internal/warm"
 	"example.com/jsruntime/engine/internal/wire"
 )
 
@@ -29,7 +30,7 @@ type current struct {
 
 	aside []*execution
 
-	mem *memory // whose high and asked mu guards
+	mem *warm.Memory // the watchdog looks at it with mu held, while JavaScript runs
 }
 
 // pressed asks V8 to give memory back where JavaScript runs and the data segment has grown beyond what its heap explains: finishers of
@@ -37,10 +38,10 @@ type current struct {
 func (c *current) pressed(data uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.inJS || c.iso == nil || c.mem.high == 0 || data < c.mem.high || data < c.mem.asked+(c.mem.last-min(c.mem.last, c.mem.high))/4 {
+	if !c.inJS || c.iso == nil || c.mem.High == 0 || data < c.mem.High || data < c.mem.Asked+(c.mem.Last-min(c.mem.Last, c.mem.High))/4 {
 		return
 	}
-	c.mem.asked = data
+	c.mem.Asked = data
 	c.iso.Pressed()
 }
 

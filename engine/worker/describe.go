@@ -50,6 +50,7 @@ func describe(o options, stdin io.Reader, stdout io.Writer) error {
 type silent struct{}
 
 func (silent) HostCall(uint32, string, string, []byte, bool) error { return nil }
+func (silent) Entered()                                            {}
 func (silent) HostCancel(uint32)                                   {}
 func (silent) Upload(uint32, []byte, bool, string)                 {}
 func (silent) Credit(uint32, uint32)                               {}

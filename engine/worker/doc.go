@@ -4,6 +4,8 @@
 //	           ▲            │ JavaScript runs here
 //	           └── watchdog ┘ deadlines, Cancel while JavaScript runs, flush of held answers
 //
+// Plain requests never come so far: package warm's loop runs and answers them on the main thread without Go, and hands over what is not plain.
+//
 // # Rules
 //
 //   - JavaScript runs on the main thread, and an isolate has one execution at a time. One that waits is set aside; executions of
@@ -14,6 +16,10 @@
 //   - An answer is held back only while whole frames wait in memory and the next execution is expected to be short, and for two
 //     ticks of the watchdog at most.
 //   - The watchdog terminates what is beyond its wall or CPU time, and repeats it until the call returns.
+//   - What the loop of package warm runs is the loop's until it has ended, or until it is adopted: by the watchdog once it has run for half a
+//     tick, or where its JavaScript calls Go. Then it is an execution as any other, and the loop settles nothing of it.
+//   - The watchdog's timer is unset while the worker waits, but where it was set twice within half a tick: a busy worker has one tick in ten
+//     milliseconds, one that runs something now and then has none.
 //   - A Load evaluates a script's top level within 5 s. One that awaits is evaluated within the script's first execution, under its
 //     limits; where that execution ends before, the next one evaluates it again.
 //   - Between executions, once the answers are written, V8 does what it put off in the isolates in which something ran (tidy): under the

@@ -25,38 +25,41 @@ const (
 // bites. It is called where nothing of the node's is at hand, and after tidyAfter executions: what callbacks do then is only on the
 // clock of the next frame, by pumpWall at most, and its CPU time is the next execution's of their own script.
 func (w *worker) tidy() error {
-	w.cpuAt, w.runs = 0, 0
-	if err := w.out.flush(); err != nil {
+	w.cpuAt = 0
+	w.loop.Tidied()
+	if err := w.loop.Flush(); err != nil {
 		return err
 	}
-	for _, s := range w.ran {
-		s.ran = false
-		if w.slots[s.id] == s && s.open == nil {
+	for id, s := range w.slots {
+		if !w.loop.TakeRan(s.Slot) {
+			continue
+		}
+		if s.open == nil {
 			w.pump(s)
 		}
-		if w.slots[s.id] == s && s.open == nil {
+		if w.slots[id] == s && s.open == nil {
 			w.relieve(s)
 		}
 	}
-	clear(w.ran)
-	w.ran = w.ran[:0]
 	return nil
 }
 
 // pump runs what V8 has put off for a slot without an execution.
 func (w *worker) pump(s *slot) {
-	now := time.Now()
-	w.bound(s)
+	w.loop.Bound(s.Slot)
 	w.seq = 0
-	before := cpuTime()
-	w.cur.begin(0, s.iso, now, pumpWall, pumpCPU, before)
-	w.dog.stir()
+	w.cur.begin(0, s.iso, time.Now(), pumpWall, pumpCPU, cpuTime())
+	w.loop.Stir()
 	w.cur.enter()
-	err := s.iso.Pump(true)
+	w.pumped(s, s.iso.Pump(true))
+}
+
+// pumped looks what came of what V8 had put off for a slot without an execution.
+func (w *worker) pumped(s *slot, err error) {
 	w.cur.leave()
-	end, terminated, _, _ := w.cur.end()
-	s.pumped = now
-	s.owed += cpuTime() - before
+	end, terminated, _, before := w.cur.end()
+	s.pumped = time.Now()
+	s.Owed += cpuTime() - before
 	if end.stop != "" || terminated || err != nil || s.iso.HeapExceeded() {
 		w.drop(s.id)
 	}
@@ -77,35 +80,34 @@ func (w *worker) pumpWithin() error {
 
 // relieve keeps the worker from its memory limit where V8 alone would not: it collects, and drops the isolate where that does not help.
 func (w *worker) relieve(s *slot) {
-	_, data, err := w.mem.size()
-	others := w.others(s)
-	high := w.mem.highOf(s.maxMemory, others)
+	_, data, err := w.mem.Size()
+	high := w.loop.High(s.Slot)
 	if err != nil || data < high {
 		return
 	}
 	w.cur.mu.Lock()
-	asked := w.mem.asked
+	asked := w.mem.Asked
 	w.cur.mu.Unlock()
-	if data < asked+s.maxMemory/8 {
+	if data < asked+s.MaxMemory/8 {
 		return // it was as high after the last time
 	}
 	s.iso.Relieve()
 	isolate.Trim()
-	if _, data, err = w.mem.size(); err != nil {
+	if _, data, err = w.mem.Size(); err != nil {
 		return
 	}
 	w.cur.mu.Lock()
-	w.mem.asked = data
+	w.mem.Asked = data
 	w.cur.mu.Unlock()
-	if data < high+s.maxMemory/4 {
+	if data < high+s.MaxMemory/4 {
 		return
 	}
 	w.drop(s.id)
 	isolate.Trim()
-	if _, data, err = w.mem.size(); err == nil && data >= high && len(w.open) == 0 {
+	if _, data, err = w.mem.Size(); err == nil && data >= high && len(w.open) == 0 {
 		w.worn = true
 	}
 }
 
 // less is what is left of the process's own memory for s: without what the isolates of other scripts are known to use.
-func (w *worker) less(own uint64, s *slot) uint64 { return own - min(own, w.others(s)) }
+func (w *worker) less(own uint64, s *slot) uint64 { return own - min(own, w.loop.Others(s.Slot)) }

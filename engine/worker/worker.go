@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"example.com/jsruntime/engine/internal/isolate"
 	"example.com/jsruntime/engine/internal/sandbox"
+	"example.com/jsruntime/engine/internal/warm"
 	"example.com/jsruntime/engine/internal/webapi"
 	"example.com/jsruntime/engine/internal/wire"
 )
@@ -28,21 +30,19 @@ const (
 	maxLogMessage = 8 << 10
 )
 
+// warmByDefault is whether plain requests are run without Go where no argument says.
+const warmByDefault = false
+
 // fd is the descriptor of the socket to the node.
 const fd = 3
 
 // slot is a script in this worker.
 type slot struct {
-	id        uint32
-	iso       *isolate.Isolate
-	maxMemory uint64
-	used      uint64 // bytes at the end of its last run
-	lastUse   uint64
-	lastWall  time.Duration
-	open      *execution    // its execution that waits, nil if none does
-	ran       bool          // since its isolate was last tidied
-	pumped    time.Time     // when its message loop was last pumped
-	owed      time.Duration // CPU time of its callbacks between executions, for which its next one answers
+	*warm.Slot
+	id     uint32
+	iso    *isolate.Isolate
+	open   *execution // its execution that waits, nil if none does
+	pumped time.Time  // when its message loop was last pumped
 }
 
 // execution is one Run that was begun. Those that wait are set aside, each in its own isolate, while others go on.
@@ -68,24 +68,23 @@ type execution struct {
 
 // worker is the process.
 type worker struct {
-	in  *inbox
-	out *outbox
-	cur current
-	dog *watchdog
-	rt  *isolate.Runtime
-	mem *memory
+	in   *inbox
+	loop *warm.Loop // the frames for the node, the watchdog's timer, memory; and the warm path
+	cur  current
+	rt   *isolate.Runtime
+	mem  *warm.Memory
+
+	statm *os.File // /proc/self/statm, which the loop and the crash handler read
+
+	warm    bool // plain requests are the loop's
+	inLoop  bool // the loop runs; the main thread's
+	entered bool // the execution that the loop has begun is in front; the main thread's
 
 	leased bool
 	lease  wire.Lease
 	slots  map[uint32]*slot
 	spare  *isolate.Isolate
-	clock  uint64
-	loaded *slot // whose memory limit is in force
-
-	ran   []*slot // in which something ran since the last tidy
-	runs  int     // since the last tidy
-	looks int     // executions since the memory was looked at
-	worn  bool    // what is left after all was given back leaves too little: the node replaces the worker
+	worn   bool // what is left after all was given back leaves too little: the node replaces the worker
 
 	cancelled map[uint32]bool // Runs that were cancelled before they began; guarded by in.mu
 
@@ -104,18 +103,22 @@ type worker struct {
 type options struct {
 	jit     isolate.JIT
 	sandbox string // auto, strict or off
+	warm    bool
+	count   bool // say how many executions were the loop's, for tests
 	probe   bool
 	version bool
 }
 
 func parse(args []string) (options, error) {
-	o := options{sandbox: "auto", jit: isolate.JITFull}
+	o := options{sandbox: "auto", jit: isolate.JITFull, warm: warmByDefault}
 	for _, a := range args {
 		switch a {
 		case "--jit=full", "--jit=maglev", "--jit=baseline", "--jit=off":
 			o.jit = isolate.JIT(strings.TrimPrefix(a, "--jit="))
 		case "--sandbox=auto", "--sandbox=strict", "--sandbox=off":
 			o.sandbox = strings.TrimPrefix(a, "--sandbox=")
+		case "--warm=on", "--warm=off", "--warm=count":
+			o.warm, o.count = a != "--warm=off", a == "--warm=count"
 		case sandbox.ProbeArg:
 			o.probe = true
 		case wire.VersionArg:
@@ -136,6 +139,8 @@ func parse(args []string) (options, error) {
 //	--sandbox=auto     what the kernel allows (the default)
 //	--sandbox=strict   all layers, or the worker does not start
 //	--sandbox=off      none but the limits of memory, for debugging
+//	--warm=on          plain requests are run without Go: see package warm
+//	--warm=off         Go runs all of them, for tests and debugging
 //	--version          says what it is on stdout and ends: see wire.Description
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// V8 belongs to one thread.
@@ -159,7 +164,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		w, err = start(o)
 	}
 	if err == nil {
-		err = w.loop()
+		if err = w.serve(); o.count {
+			fmt.Fprintf(stderr, "worker: warm: %d\n", w.loop.Quick())
+		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		fmt.Fprintf(stderr, "worker: %v\n", err)
@@ -176,13 +183,16 @@ func start(o options) (*worker, error) {
 			return nil, err
 		}
 	}
-	w := &worker{in: newInbox(fd), out: newOutbox(fd), slots: map[uint32]*slot{}, cancelled: map[uint32]bool{}}
-	if w.dog, err = newWatchdog(w); err != nil {
+	w := &worker{in: newInbox(fd), slots: map[uint32]*slot{}, cancelled: map[uint32]bool{}}
+	if w.statm, err = os.Open("/proc/self/statm"); err != nil {
 		return nil, err
 	}
-	if w.mem, err = openMemory(); err != nil {
+	begin, pump := isolate.WarmCalls()
+	if w.loop, err = warm.New(warm.Config{FD: fd, Statm: int(w.statm.Fd()), Begin: begin, Pump: pump}); err != nil {
 		return nil, err
 	}
+	w.warm = o.warm && begin != nil
+	w.mem = w.loop.Memory()
 	w.cur.mem = w.mem
 	if w.rt, err = isolate.New(isolate.Config{JIT: o.jit, Crypto: webapi.Crypto()}); err != nil {
 		return nil, err
@@ -193,7 +203,7 @@ func start(o options) (*worker, error) {
 	if err := w.rt.Check(w.spare); err != nil {
 		return nil, err
 	}
-	isolate.CatchCrashes(int(w.mem.statm.Fd()))
+	isolate.CatchCrashes(int(w.statm.Fd()))
 	if o.sandbox != "off" {
 		locked, err := sandbox.Lock(sandbox.LockConfig{NoJIT: o.jit == isolate.JITOff, Socket: fd})
 		if err != nil {
@@ -207,24 +217,33 @@ func start(o options) (*worker, error) {
 	// The start leaves some 3 MiB of garbage, which every idle worker would keep.
 	debug.FreeOSMemory()
 	isolate.Trim()
-	if w.mem.idle, w.mem.base, err = w.mem.size(); err != nil {
+	if w.mem.Idle, w.mem.Base, err = w.mem.Size(); err != nil {
 		return nil, err
 	}
-	go w.dog.run()
-	w.out.add(&wire.Hello{
-		Protocol: wire.Protocol, Build: wire.Build(), V8: isolate.Version(), Layers: layers, VMData: w.mem.base,
+	go w.watch()
+	w.loop.Send(&wire.Hello{
+		Protocol: wire.Protocol, Build: wire.Build(), V8: isolate.Version(), Layers: layers, VMData: w.mem.Base,
 	})
-	return w, w.out.flush()
+	return w, w.loop.Flush()
 }
 
-// loop serves the node until it hangs up.
-func (w *worker) loop() error {
+// serve takes the node's frames until it hangs up.
+func (w *worker) serve() error {
 	for {
 		if len(w.open) > 0 {
 			if err := w.turn(); err != nil {
 				return err
 			}
 			continue
+		}
+		if w.mayWarm() {
+			took, err := w.runWarm()
+			if err != nil {
+				return err
+			}
+			if took {
+				continue
+			}
 		}
 		f, err := w.next()
 		if err != nil {
@@ -242,7 +261,7 @@ func (w *worker) next() (frame, error) {
 		if err := w.tidy(); err != nil {
 			return frame{}, err
 		}
-		w.dog.rest()
+		w.loop.Rest()
 	}
 	f, _, err := w.in.next(-1)
 	return f, err
@@ -266,14 +285,14 @@ func (w *worker) handle(f frame) error {
 		}
 		m.Env = append([]byte(nil), m.Env...)
 		w.lease, w.leased = m, true
-		return w.mem.setHard(m.MaxMemory)
+		return w.setHard(m.MaxMemory)
 	case wire.KindLoad:
 		m, err := wire.ParseLoad(f.payload)
 		if err != nil {
 			return err
 		}
 		w.load(&m)
-		return w.out.flush()
+		return w.loop.Flush()
 	case wire.KindDrop:
 		m, err := wire.ParseDrop(f.payload)
 		if err != nil {
@@ -321,8 +340,8 @@ func (w *worker) cancel(m wire.Cancel) {
 	if waits {
 		if !w.cancelled[m.Seq] {
 			w.cancelled[m.Seq] = true
-			w.out.add(&wire.Result{Seq: m.Seq, Code: m.Code, Message: "cancelled before it began"})
-			_ = w.out.flush() // the main thread sees the error at its next flush
+			w.loop.Send(&wire.Result{Seq: m.Seq, Code: m.Code, Message: "cancelled before it began"})
+			_ = w.loop.Flush() // the main thread sees the error at its next flush
 		}
 		return
 	}
@@ -332,8 +351,8 @@ func (w *worker) cancel(m wire.Cancel) {
 		w.cur.halt(m.Seq, m.Code)
 		w.answerStopped()
 	case w.cur.announce(&m):
-		w.out.add(&wire.GoesOn{Seq: m.Seq})
-		_ = w.out.flush() // the main thread sees the error at its next flush
+		w.loop.Send(&wire.GoesOn{Seq: m.Seq})
+		_ = w.loop.Flush() // the main thread sees the error at its next flush
 	}
 }
 
@@ -353,64 +372,33 @@ func (w *worker) answerStopped() {
 	w.cur.mu.Unlock()
 	for _, x := range stopped {
 		wall := time.Since(x.began)
-		w.out.add(&wire.Result{
+		w.loop.Send(&wire.Result{
 			Seq: x.seq, Code: x.stop, Cancelled: x.cancelled || x.stop == wire.CodeCancelled, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.logBytes,
 			WallMicros: max(uint64(wall.Microseconds()), 1), CPUMicros: uint64(x.cpu.Microseconds()), PeakMemory: x.peakRSS,
 		})
 	}
 	if len(stopped) > 0 {
-		_ = w.out.flush() // the main thread sees the error at its next flush
+		_ = w.loop.Flush() // the main thread sees the error at its next flush
 	}
 }
 
 func (w *worker) drop(id uint32) {
 	if s := w.slots[id]; s != nil {
 		delete(w.slots, id)
-		if w.loaded == s {
-			w.loaded = nil
-		}
+		w.loop.Remove(s.Slot)
 		s.iso.Close()
 	}
-}
-
-// isolateOverhead is what an isolate adds to the data segment beside the heap and the native memory that it says it uses: 1.66 MiB,
-// measured over 80 isolates of an empty script.
-const isolateOverhead = 7 << 18
-
-// others is the memory of all slots but s.
-func (w *worker) others(s *slot) uint64 {
-	var n uint64
-	for _, o := range w.slots {
-		if o != s {
-			n += o.used + isolateOverhead
-		}
-	}
-	return n
-}
-
-// bound puts the memory limit of s in force.
-func (w *worker) bound(s *slot) {
-	if w.loaded == s {
-		return
-	}
-	others := w.others(s)
-	if err := w.mem.limit(s.maxMemory, others); err == nil {
-		w.loaded = s
-	}
-	w.cur.mu.Lock()
-	w.mem.high, w.mem.asked = w.mem.highOf(s.maxMemory, others), 0
-	w.cur.mu.Unlock()
 }
 
 // makeRoom drops the isolates that were not used for longest when there are too many, or when they hold more together than one
 // script may.
 func (w *worker) makeRoom() {
-	for rest := len(w.slots) - len(w.open); rest >= wire.MaxIsolates || rest > 0 && w.others(nil) > w.lease.MaxMemory; rest-- {
+	for rest := len(w.slots) - len(w.open); rest >= wire.MaxIsolates || rest > 0 && w.loop.Others(nil) > w.lease.MaxMemory; rest-- {
 		var oldest uint32
 		var at uint64 = math.MaxUint64
 		for id, s := range w.slots {
-			if s.open == nil && s.lastUse < at {
-				oldest, at = id, s.lastUse
+			if s.open == nil && s.LastUse < at {
+				oldest, at = id, s.LastUse
 			}
 		}
 		w.drop(oldest)
@@ -425,14 +413,14 @@ func (w *worker) crowded(maxMemory uint64) bool {
 	if len(w.open) == 0 {
 		return false
 	}
-	_, data, err := w.mem.size()
-	return err != nil || data+isolateCost+maxMemory > w.mem.hard
+	_, data, err := w.mem.Size()
+	return err != nil || data+isolateCost+maxMemory > w.mem.Hard
 }
 
 func (w *worker) load(m *wire.Load) {
 	failed := func(code, message, stack string) {
 		w.drop(m.Slot)
-		w.out.add(&wire.Loaded{Slot: m.Slot, Code: code, Message: message, Stack: stack})
+		w.loop.Send(&wire.Loaded{Slot: m.Slot, Code: code, Message: message, Stack: stack})
 	}
 	s := w.slots[m.Slot]
 	if s != nil && s.iso.MaxHeap != m.MaxMemory {
@@ -442,7 +430,7 @@ func (w *worker) load(m *wire.Load) {
 	if s == nil {
 		w.makeRoom()
 		if w.crowded(m.MaxMemory) {
-			w.out.add(&wire.Loaded{Slot: m.Slot, Code: wire.CodeRecalled, Message: "no room for another isolate"})
+			w.loop.Send(&wire.Loaded{Slot: m.Slot, Code: wire.CodeRecalled, Message: "no room for another isolate"})
 			return
 		}
 		iso := w.spare
@@ -455,17 +443,16 @@ func (w *worker) load(m *wire.Load) {
 				return
 			}
 		}
-		s = &slot{id: m.Slot, iso: iso}
+		s = &slot{id: m.Slot, iso: iso, Slot: w.loop.Add(m.Slot, m.MaxMemory)}
 		w.slots[m.Slot] = s
 	}
-	s.maxMemory = m.MaxMemory
-	w.clock++
-	s.lastUse = w.clock
-	w.loaded = nil
-	w.bound(s)
+	s.Isolate, s.Control, s.Short, s.ShortLength = nil, nil, nil, 0 // those of another version
+	w.loop.Used(s.Slot)
+	w.loop.Unbound()
+	w.loop.Bound(s.Slot)
 	w.seq = 0
 	w.cur.begin(0, s.iso, time.Now(), bootWall, 0, 0)
-	w.dog.stir()
+	w.loop.Stir()
 	w.cur.enter()
 	failure, err := s.iso.Load(&isolate.Script{
 		Name: m.Name, Source: string(m.Source), SourceMap: m.SourceMap, Static: string(m.Static), Env: string(w.lease.Env), TenantID: w.lease.TenantID, TenantSlug: w.lease.TenantSlug,
@@ -473,18 +460,20 @@ func (w *worker) load(m *wire.Load) {
 	w.cur.leave()
 	end, terminated, _, _ := w.cur.end()
 	usage := s.iso.Usage()
-	s.used = usage.Heap + usage.Native
+	s.Used = usage.Heap + usage.Native
 	switch {
 	case end.stop != "":
 		failed(wire.CodeBootError, fmt.Sprintf("the script's top level took longer than %d ms", bootWall.Milliseconds()), "")
 	case usage.Exceeded || terminated:
-		failed(wire.CodeExceededMemory, memoryMessage(m.MaxMemory, s.used), "")
+		failed(wire.CodeExceededMemory, memoryMessage(m.MaxMemory, s.Used), "")
 	case err != nil:
 		failed(wire.CodeBootError, isolate.Bound(err.Error(), isolate.MaxMessage), "")
 	case failure != nil:
 		failed(failure.Code, failure.Message, failure.Stack)
 	default:
-		w.out.add(&wire.Loaded{Slot: m.Slot})
+		v := s.iso.Warm()
+		s.Isolate, s.Control, s.Short, s.ShortLength = v.Isolate, v.Control, v.Short, uint64(v.ShortLength)
+		w.loop.Send(&wire.Loaded{Slot: m.Slot})
 	}
 }
 
@@ -498,24 +487,23 @@ func (w *worker) run(m *wire.Run) error {
 		return nil
 	}
 	if w.worn && len(w.open) == 0 {
-		w.out.add(&wire.Result{Seq: m.Seq, Code: wire.CodeRecalled, Message: "the worker is worn out", Exiting: true})
+		w.loop.Send(&wire.Result{Seq: m.Seq, Code: wire.CodeRecalled, Message: "the worker is worn out", Exiting: true})
 		return nil
 	}
 	s := w.slots[m.Slot]
 	if s == nil {
 		// Its isolate was condemned while this waited: the node sends it elsewhere, or loads again.
-		w.out.add(&wire.Result{Seq: m.Seq, Code: wire.CodeRecalled, Message: "the isolate is gone"})
+		w.loop.Send(&wire.Result{Seq: m.Seq, Code: wire.CodeRecalled, Message: "the isolate is gone"})
 		return nil
 	}
-	if w.out.held.Load() && s.lastWall > quickRun || s.lastWall == 0 {
+	if w.loop.Held() && s.LastWall > quickRun || s.LastWall == 0 {
 		// What may take long, or kill the process, does not hold back the answers of others.
-		if err := w.out.flush(); err != nil {
+		if err := w.loop.Flush(); err != nil {
 			return err
 		}
 	}
-	w.clock++
-	s.lastUse = w.clock
-	w.bound(s)
+	w.loop.Used(s.Slot)
+	w.loop.Bound(s.Slot)
 	began, cpuBegan := time.Now(), w.cpuAt
 	if cpuBegan == 0 {
 		cpuBegan = cpuTime()
@@ -525,7 +513,7 @@ func (w *worker) run(m *wire.Run) error {
 		trial: m.Handler == wire.HandlerLoad,
 	}
 	w.cur.begin(m.Seq, s.iso, began, time.Duration(m.WallMillis)*time.Millisecond, time.Duration(m.CPUMillis)*time.Millisecond, cpuBegan)
-	w.dog.stir()
+	w.loop.Stir()
 
 	w.start = isolate.Start{
 		Handler: int32(m.Handler), WallMillis: int32(min(m.WallMillis, math.MaxInt32)), OutputLimit: int32(min(m.OutputLimit, math.MaxInt32)),
@@ -564,7 +552,7 @@ func (w *worker) settle(err error) error {
 			w.cur.leave()
 		}
 		if w.cur.follow(n, iso.Stopping()) {
-			w.out.add(&wire.GoesOn{Seq: w.seq})
+			w.loop.Send(&wire.GoesOn{Seq: w.seq})
 		}
 		if n == nil {
 			w.setAside()
@@ -580,7 +568,7 @@ func (w *worker) setAside() {
 	*x = w.execution
 	w.cpuAt = 0
 	usage := x.slot.iso.Usage()
-	x.slot.used = usage.Heap + usage.Native
+	x.slot.Used = usage.Heap + usage.Native
 	x.slot.open = x
 	w.open = append(w.open, x)
 	w.cur.setAside(x)
@@ -591,8 +579,8 @@ func (w *worker) resume(x *execution) bool {
 	w.open = slices.DeleteFunc(w.open, func(o *execution) bool { return o == x })
 	x.slot.open = nil
 	w.execution = *x
-	w.bound(x.slot)
-	w.dog.stir()
+	w.loop.Bound(x.slot.Slot)
+	w.loop.Stir()
 	if w.cur.resume(x) {
 		return true
 	}
@@ -632,30 +620,28 @@ func (w *worker) conclude(err error) error {
 	m := w.measure(r)
 	if w.explain(r, &m, err) {
 		r.Condemned = true
-		w.out.add(r)
+		w.loop.Send(r)
 		w.drop(id)
-		return w.out.flush()
+		return w.loop.Flush()
 	}
 	if m.stop != "" || err != nil {
 		if err := s.iso.End(); err != nil {
 			r.Condemned = true
 		}
 	}
-	if s.used > s.maxMemory-s.maxMemory/8 {
+	if s.Used > s.MaxMemory-s.MaxMemory/8 {
 		// What it keeps leaves the next execution no room.
 		r.Condemned = true
 	}
-	w.out.add(r)
+	w.loop.Send(r)
 	if r.Condemned {
 		w.drop(id)
-	} else if err := s.iso.Shrink(); err != nil {
+		return nil
+	}
+	if err := s.iso.Shrink(); err != nil {
 		return err
 	}
-	if !s.ran {
-		s.ran = true
-		w.ran = append(w.ran, s)
-	}
-	if w.runs++; m.tight || w.runs >= tidyAfter {
+	if w.loop.Ran(s.Slot, tidyAfter) || m.tight {
 		return w.tidy()
 	}
 	return nil
@@ -680,17 +666,16 @@ func (w *worker) measure(r *wire.Result) measured {
 	m.cpu = w.cpuAt - cpuBegan
 	usage := s.iso.Usage()
 	m.exceeded = usage.Exceeded
-	s.used = usage.Heap + usage.Native
-	s.lastWall = max(m.wall, 1)
+	s.Used = usage.Heap + usage.Native
+	s.LastWall = max(m.wall, 1)
 	r.WallMicros = max(uint64(m.wall.Microseconds()), 1)
-	r.CPUMicros = uint64((m.cpu + s.owed).Microseconds())
-	s.owed = 0
-	r.PeakMemory = max(s.used, w.less(peakRSS, s))
-	if w.looks++; m.wall >= shortRun || w.looks >= looksApart {
-		w.looks = 0
-		if own, data, err := w.mem.size(); err == nil {
-			r.PeakMemory = max(r.PeakMemory, w.less(own-min(own, w.mem.idle), s))
-			m.tight = data >= w.mem.highOf(s.maxMemory, w.others(s))
+	r.CPUMicros = uint64((m.cpu + s.Owed).Microseconds())
+	s.Owed = 0
+	r.PeakMemory = max(s.Used, w.less(peakRSS, s))
+	if w.loop.Look(m.wall >= shortRun, looksApart) {
+		if own, data, err := w.mem.Size(); err == nil {
+			r.PeakMemory = max(r.PeakMemory, w.less(own-min(own, w.mem.Idle), s))
+			m.tight = data >= w.loop.High(s.Slot)
 		}
 	}
 	r.LogBytes = w.logBytes
@@ -703,7 +688,7 @@ func (w *worker) explain(r *wire.Result, m *measured, err error) (condemned bool
 	condemned = m.terminated || m.exceeded || w.trial
 	switch {
 	case m.exceeded && m.stop != wire.CodeCancelled:
-		r.Code, r.Message = wire.CodeExceededMemory, memoryMessage(w.slot.maxMemory, r.PeakMemory)
+		r.Code, r.Message = wire.CodeExceededMemory, memoryMessage(w.slot.MaxMemory, r.PeakMemory)
 	case m.stop != "":
 		r.Code, r.Message = m.stop, stopMessage(m.stop, w.wallMillis, w.cpuMillis, m.wall, m.cpu)
 	case err != nil:
@@ -833,7 +818,7 @@ func (w *worker) turn() error {
 		if err := w.tidy(); err != nil {
 			return err
 		}
-		w.dog.rest()
+		w.loop.Rest()
 	}
 	// A deadline is far off, or it would not wait: an hour stands for what poll cannot count.
 	f, ok, err := w.in.nextOf(int(math.Ceil(min(until, 3.6e6))))
@@ -984,10 +969,10 @@ func (w *worker) notify(s *slot, code string) {
 func (w *worker) Answer(o *isolate.Outcome) {
 	var r wire.Result
 	fill(&r, o, w.outputLimit)
-	w.out.add(&wire.Answer{
+	w.loop.Send(&wire.Answer{
 		Seq: w.seq, Code: r.Code, Message: r.Message, Stack: r.Stack, NoRetry: r.NoRetry, Status: r.Status, Headers: r.Headers, Body: r.Body,
 	})
-	_ = w.out.flush() // the main thread sees the error at its next flush
+	_ = w.loop.Flush() // the main thread sees the error at its next flush
 }
 
 // ---- isolate.Host ----
@@ -997,35 +982,35 @@ func (w *worker) HostCall(call uint32, method, args string, body []byte, streams
 	if len(args)+len(body) > wire.MaxFrame-(64<<10) {
 		return fmt.Errorf("%s: %d bytes are more than a call may carry", method, len(args)+len(body))
 	}
-	w.out.add(&wire.HostCall{Seq: w.seq, Call: call, Method: method, Args: unsafe.Slice(unsafe.StringData(args), len(args)), Body: body, Stream: streams})
+	w.loop.Send(&wire.HostCall{Seq: w.seq, Call: call, Method: method, Args: unsafe.Slice(unsafe.StringData(args), len(args)), Body: body, Stream: streams})
 	return nil
 }
 
 // Upload implements isolate.Host.
 func (w *worker) Upload(call uint32, data []byte, last bool, message string) {
-	w.out.add(&wire.Chunk{Seq: w.seq, Stream: call, Data: data, Last: last, Error: message})
+	w.loop.Send(&wire.Chunk{Seq: w.seq, Stream: call, Data: data, Last: last, Error: message})
 }
 
 // HostCancel implements isolate.Host.
-func (w *worker) HostCancel(call uint32) { w.out.add(&wire.HostCancel{Seq: w.seq, Call: call}) }
+func (w *worker) HostCancel(call uint32) { w.loop.Send(&wire.HostCancel{Seq: w.seq, Call: call}) }
 
 // Credit implements isolate.Host.
 func (w *worker) Credit(call, n uint32) {
-	w.out.add(&wire.Credit{Seq: w.seq, Stream: call, Bytes: n})
+	w.loop.Send(&wire.Credit{Seq: w.seq, Stream: call, Bytes: n})
 }
 
 // Head implements isolate.Host.
 func (w *worker) Head(status uint32, headers string) {
-	w.out.add(&wire.Head{Seq: w.seq, Status: status, Headers: latin1(headers)})
+	w.loop.Send(&wire.Head{Seq: w.seq, Status: status, Headers: latin1(headers)})
 }
 
 // Chunk implements isolate.Host.
-func (w *worker) Chunk(data []byte) { w.out.add(&wire.Chunk{Seq: w.seq, Data: data}) }
+func (w *worker) Chunk(data []byte) { w.loop.Send(&wire.Chunk{Seq: w.seq, Data: data}) }
 
 // Last implements isolate.Host.
 func (w *worker) Last(message string) {
-	w.out.add(&wire.Chunk{Seq: w.seq, Last: true, Error: message})
-	_ = w.out.flush() // the main thread sees the error at its next flush
+	w.loop.Send(&wire.Chunk{Seq: w.seq, Last: true, Error: message})
+	_ = w.loop.Flush() // the main thread sees the error at its next flush
 }
 
 // lineCost is what a line counts beside its bytes, so that empty lines are bounded too.
@@ -1040,11 +1025,11 @@ func (w *worker) Log(level int, message string) bool {
 	micros := uint64(time.Since(w.began).Microseconds())
 	w.logLines++
 	if w.logBytes+uint64(len(message))+uint64(w.logLines)*lineCost > uint64(w.logLimit)+lineCost {
-		w.out.add(&wire.Log{Seq: w.seq, Level: wire.LevelWarn, Micros: micros, Message: fmt.Sprintf("[log truncated: max_log_bytes limit %d]", w.logLimit)})
+		w.loop.Send(&wire.Log{Seq: w.seq, Level: wire.LevelWarn, Micros: micros, Message: fmt.Sprintf("[log truncated: max_log_bytes limit %d]", w.logLimit)})
 		return false
 	}
 	w.logBytes += uint64(len(message))
-	w.out.add(&wire.Log{Seq: w.seq, Level: wire.Level(level), Micros: micros, Message: message})
+	w.loop.Send(&wire.Log{Seq: w.seq, Level: wire.Level(level), Micros: micros, Message: message})
 	return true
 }
 
@@ -1057,15 +1042,15 @@ func (w *worker) Used() (cpu time.Duration, logBytes uint64) {
 
 // sample looks at the memory while something long runs. The watchdog calls it.
 func (w *worker) sample() {
-	own, data, err := w.mem.size()
+	own, data, err := w.mem.Size()
 	if err != nil {
 		return
 	}
 	w.cur.pressed(data)
-	if own <= w.mem.idle {
+	if own <= w.mem.Idle {
 		return
 	}
 	w.cur.mu.Lock()
-	w.cur.peakRSS = max(w.cur.peakRSS, own-w.mem.idle)
+	w.cur.peakRSS = max(w.cur.peakRSS, own-w.mem.Idle)
 	w.cur.mu.Unlock()
 }

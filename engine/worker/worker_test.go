@@ -55,6 +55,9 @@ func spawn(t testing.TB, args ...string) *node {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	n := &node{t: t, conn: ours, r: wire.NewReader(ours, 0), out: &strings.Builder{}}
+	if warm := os.Getenv("WORKER_WARM"); warm != "" { // the tests run with the warm path forced on or off
+		args = append([]string{"--warm=" + warm}, args...)
+	}
 	n.cmd = exec.Command(self, append([]string{asWorker}, args...)...)
 	// GORACE: under the race detector a process sleeps for a second before it ends.
 	n.cmd.Env = []string{"GOMAXPROCS=2", "GOTRACEBACK=none", "TZ=UTC", "LANG=C", "GORACE=atexit_sleep_ms=0"}

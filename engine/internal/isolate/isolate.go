@@ -253,6 +253,9 @@ func (i *Isolate) closeContext() {
 		i.releaseExchange()
 		i.releaseExchange = nil
 	}
+	if i.hook != nil {
+		cool(i.hook)
+	}
 	i.control, i.due, i.short, i.exchange = nil, nil, nil, nil
 	i.fns = [fnCount]*v8.Function{}
 	i.ctx.Close()

@@ -24,6 +24,13 @@ void jsr_entropy(void);
 void jsr_fatal_handlers(void);
 void jsr_crash_handlers(int statm_fd);
 void jsr_trim(void);
+int jsr_warm_supported(void);
+int jsr_warm(const char* name, void* hook, size_t heap_limit);
+void jsr_cool(void* hook);
+int jsr_warm_begin(void* hook, const uint8_t* start, size_t n, const uint8_t* body, size_t body_length, uint64_t* used);
+int jsr_warm_pump(void* hook, int ended, uint64_t* used);
+const char* jsr_warm_message(void* hook);
+uint64_t jsr_warm_usage(void* hook, uint64_t* limit);
 */
 import "C"
 
@@ -159,3 +166,35 @@ func icuVersions() (icu, zones string) {
 
 // Trim gives the C heap's free memory back to the kernel.
 func Trim() { C.jsr_trim() }
+
+// warmSupported reports whether this V8 has what the warm path needs.
+func warmSupported() bool { return C.jsr_warm_supported() == 1 }
+
+// takeWarm makes the object that globalThis has under name the one whose functions begin and end the warm path calls. It must be called as
+// hookRejections.
+func takeWarm(name string, hook unsafe.Pointer, heapLimit uint64) bool {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	return C.jsr_warm(c, hook, C.size_t(heapLimit)) == 1
+}
+
+// cool gives back what takeWarm took of the context.
+func cool(hook unsafe.Pointer) { C.jsr_cool(hook) }
+
+// warmMessage is what the warm path's last call into the hook's isolate threw.
+func warmMessage(hook unsafe.Pointer) string { return C.GoString(C.jsr_warm_message(hook)) }
+
+// warmUsage is what the warm path reads of the memory of the hook's isolate.
+func warmUsage(hook unsafe.Pointer) (used, limit uint64) {
+	var l C.uint64_t
+	used = uint64(C.jsr_warm_usage(hook, &l))
+	return used, uint64(l)
+}
+
+// WarmCalls returns the C functions by which package warm runs isolates; null where this V8 has not what they need.
+func WarmCalls() (begin, pump unsafe.Pointer) {
+	if !warmSupported() {
+		return nil, nil
+	}
+	return unsafe.Pointer(C.jsr_warm_begin), unsafe.Pointer(C.jsr_warm_pump)
+}

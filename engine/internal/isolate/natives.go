@@ -27,6 +27,7 @@ const (
 // script runs while they are read; bytes are in the exchange buffer.
 func (i *Isolate) callback(info *v8.FunctionCallbackInfo) (*v8.Value, error) {
 	defer info.Release()
+	i.host.Entered()
 	i.releaseHeld()
 	args := info.Args()
 	if len(args) < 2 || !args[0].IsString() || !args[1].IsString() {
@@ -84,6 +85,9 @@ var settings = map[string]func(i *Isolate, text string, rest []*v8.Value) error{
 	"hook": func(i *Isolate, text string, _ []*v8.Value) error { return i.takeHook(text) },
 	"holder": func(_ *Isolate, text string, _ []*v8.Value) error {
 		return orError(takeHolder(text), "native: no holder")
+	},
+	"warm": func(i *Isolate, text string, _ []*v8.Value) error {
+		return orError(!warmSupported() || takeWarm(text, i.hook, i.heapLimit), "native: no functions for the warm path")
 	},
 	"continuation": func(_ *Isolate, text string, _ []*v8.Value) error {
 		return orError(giveContinuation(text), "native: V8 keeps nothing for the reactions of promises")

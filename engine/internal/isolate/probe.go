@@ -15,6 +15,8 @@ import (
 //	a getter's arguments     the isolate is where the layout says, on every call; Check: a lazy global has its value
 //	the promise hook         Check: a rejection is seen, and its handler
 //	malloc and operator new  probeAllocator
+//	V8's statistics of the heap    Check: the warm path reads what the binding reads
+//	a function that opens a handle scope    WarmCalls: without it there is no warm path
 //	the value that reactions of promises keep    its functions are there, in every context; that they work: CheckDeep
 //	the heap limit, the message loop     CheckDeep
 
@@ -51,6 +53,9 @@ func (r *Runtime) Check(i *Isolate) error {
 	}
 	if seen != 1 || i.control[ctlRejections] != 0 {
 		return fmt.Errorf("the promise hook saw %d rejections of 1, and %d after it was handled", seen, i.control[ctlRejections])
+	}
+	if err := i.checkWarm(); err != nil {
+		return err
 	}
 	return probeAllocator()
 }

@@ -66,6 +66,8 @@ var errTerminated = errors.New("terminated")
 // Host is where an isolate's calls to the outside go. The methods are called on the isolate's thread, in the middle of the script's
 // run. Bytes are valid during the call only.
 type Host interface {
+	// Entered is called first whenever JavaScript calls Go.
+	Entered()
 	// HostCall begins a call. Where streams is set, what follows body comes by Upload.
 	HostCall(call uint32, method string, args string, body []byte, streams bool) error
 	HostCancel(call uint32)

@@ -62,6 +62,8 @@ class TryCatch {
  public:
   explicit TryCatch(Isolate* isolate);
   ~TryCatch();
+  bool HasTerminated() const;
+  Local<Value> Exception() const;
 
  private:
   void* space_[32];
@@ -72,8 +74,16 @@ class StackTrace {
   enum StackTraceOptions { kLineNumber = 1 };
 };
 
+// HeapStatistics is filled by V8. Which field is which is probed: see checkWarm.
+class HeapStatistics {
+ public:
+  HeapStatistics();
+  size_t fields[32];
+};
+
 class Isolate {
  public:
+  void GetHeapStatistics(HeapStatistics* statistics);
   void SetCaptureStackTraceForUncaughtExceptions(bool capture, int frames, StackTrace::StackTraceOptions options);
   static Isolate* GetCurrent();
   Local<Context> GetCurrentContext();
@@ -105,6 +115,7 @@ bool PumpMessageLoop(Platform* platform, Isolate* isolate, MessageLoopBehavior b
 }  // namespace platform
 
 namespace internal {
+class Isolate;
 class V8 {
  public:
   static Platform* GetCurrentPlatform();
@@ -114,6 +125,11 @@ class FlagList {
   static int SetFlagsFromString(const char* text, size_t length);
 };
 }  // namespace internal
+
+namespace api_internal {
+uintptr_t* GlobalizeReference(internal::Isolate* isolate, uintptr_t value);
+void DisposeGlobal(uintptr_t* slot);
+}  // namespace api_internal
 
 class V8 {
  public:
@@ -144,6 +160,7 @@ class Value {
   bool IsFunction() const;
   bool IsObject() const;
   bool FullIsString() const; // IsString is inline
+  MaybeLocal<String> ToString(Local<Context> context) const;
   bool IsUint8Array() const;
   bool IsUint16Array() const;
   bool IsSharedArrayBuffer() const;
@@ -225,6 +242,17 @@ template <class T>
 T* raw(v8::Local<T> v) {
   return reinterpret_cast<T*>(v.slot);
 }
+
+// Hook is what is kept here of an isolate. The Go side has its address from jsr_hook until jsr_forget.
+struct Hook {
+  v8::Isolate* isolate;
+  int limitHits;  // how often the heap limit was reached
+
+  // Of the warm path (v8warm_linux.cc): global handles of the context that is loaded and of boot.js's functions, null where there is none.
+  uintptr_t *context, *begin, *end;
+  size_t heapLimit;    // as V8 names it before the limit was ever reached
+  char message[8192];  // of what the last call threw, with a NUL at its end
+};
 
 // The binding keeps its own data in the first indexes: 1, and with V8 15 also 2 and 3.
 const int kHookIndex = 16, kLazyIndex = 17, kHolderIndex = 18;

@@ -24,12 +24,6 @@ const struct {
 } layouts[] = {{13, 3, 5}, {15, 5, 6}};
 
 
-// Hook is what this file keeps of an isolate. The Go side has its address from jsr_hook until jsr_forget.
-struct Hook {
-  v8::Isolate* isolate;
-  int limitHits;  // how often the heap limit was reached
-};
-
 // The exit statuses are those of package wire.
 const int kExitMemory = 87, kExitCrash = 88;
 
@@ -145,7 +139,8 @@ extern "C" void* jsr_hook(const char* name, void* made) {
   // The binding asks V8 for a second trace of each error that is made, which nothing here reads: an error's own stack is there without it.
   isolate->SetCaptureStackTraceForUncaughtExceptions(false, 0, v8::StackTrace::kLineNumber);
   isolate->SetOOMErrorHandler(onOutOfMemory);
-  Hook* hook = new Hook{isolate, 0};
+  Hook* hook = new Hook{};
+  hook->isolate = isolate;
   isolate->AddNearHeapLimitCallback(onHeapLimit, hook);
   return hook;
 }

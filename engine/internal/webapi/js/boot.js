@@ -1673,6 +1673,7 @@
     delete globalThis[name];
   }
   lend(onReject, "hook", "");
+  lend({ __proto__: null, begin, end }, "warm", "");
   lend(holder, "holder", "");
   lend(frames, "continuation", "");
   frames.set(undefined); // the isolate's context before may have left one

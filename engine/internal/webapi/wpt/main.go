@@ -456,6 +456,7 @@ func (h *host) HostCall(call uint32, method, args string, _ []byte, _ bool) erro
 	return nil
 }
 
+func (h *host) Entered()                            {}
 func (h *host) HostCancel(uint32)                   {}
 func (h *host) Upload(uint32, []byte, bool, string) {}
 func (h *host) Credit(uint32, uint32)               {}

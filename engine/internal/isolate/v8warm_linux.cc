@@ -1,0 +1,168 @@
+// The calls into V8 of the warm path: what package warm's loop runs without Go. Handles are taken from within a native call (jsr_warm), as
+// jsr_hook takes its own. The two calls are those of Isolate.Begin and Isolate.Pump, with the same scopes around them.
+#include <string.h>
+
+#include "v8abi_linux.h"
+
+// V8 15 has no function that opens a handle scope: there the warm path is off (jsr_warm_supported).
+extern "C" void jsr_scope_open(void* scope, v8::Isolate* isolate) __asm__("_ZN2v811HandleScopeC1EPNS_7IsolateE") __attribute__((weak));
+extern "C" void jsr_scope_close(void* scope) __asm__("_ZN2v811HandleScopeD1Ev") __attribute__((weak));
+
+extern "C" int jsr_pump(void* made, int tasks, int64_t micros);
+
+namespace {
+
+// As package warm has them.
+enum { kThrew = 1, kTerminated = 2, kExceeded = 4 };
+
+// Of Isolate.Pump.
+const int kPumpTasks = 100;
+const int64_t kPumpMicros = 5000;
+
+// Scope is a handle scope, a lock of the isolate, and the isolate entered, for as long as it lives.
+class Scope {
+ public:
+  explicit Scope(v8::Isolate* isolate) : locker_(isolate), isolate_(isolate) {
+    isolate->Enter();
+    jsr_scope_open(space_, isolate);
+  }
+  ~Scope() {
+    jsr_scope_close(space_);
+    isolate_->Exit();
+  }
+
+ private:
+  v8::Locker locker_;
+  v8::Isolate* isolate_;
+  void* space_[8];
+};
+
+uintptr_t* globalize(v8::Isolate* isolate, uintptr_t* slot) {
+  return v8::api_internal::GlobalizeReference(reinterpret_cast<v8::internal::Isolate*>(isolate), *slot);
+}
+
+void dispose(uintptr_t** global) {
+  if (*global != nullptr) v8::api_internal::DisposeGlobal(*global);
+  *global = nullptr;
+}
+
+// say keeps the text of what was thrown, as the binding's error has it.
+void say(Hook* hook, v8::Local<v8::Context> context, const v8::TryCatch& caught) {
+  hook->message[0] = 0;
+  v8::Local<v8::Value> exception = caught.Exception();
+  if (exception.slot == nullptr) return;
+  v8::TryCatch quiet(hook->isolate);
+  v8::MaybeLocal<v8::String> text = raw(exception)->ToString(context);
+  if (text.slot == nullptr) return;
+  size_t n = raw(v8::Local<v8::String>{text.slot})
+                 ->WriteUtf8V2(hook->isolate, hook->message, sizeof hook->message - 1, v8::String::kReplaceInvalidUtf8, nullptr);
+  hook->message[n] = 0;
+}
+
+// call calls a function of boot.js, which uses no receiver.
+int call(Hook* hook, uintptr_t* function, int argc, v8::Local<v8::Value>* argv) {
+  v8::TryCatch caught(hook->isolate);
+  v8::Local<v8::Context> context{hook->context};
+  v8::Local<v8::Function> fn{function};
+  v8::MaybeLocal<v8::Value> result = raw(fn)->Call(hook->isolate, context, as<v8::Value>(fn), argc, argv);
+  if (result.slot != nullptr) return 0;
+  if (caught.HasTerminated()) return kTerminated;
+  say(hook, context, caught);
+  return kThrew;
+}
+
+struct Usage {
+  size_t used, limit;
+};
+
+// usage is what Isolate.Usage gives: heap and native memory, and V8's word for the heap limit.
+Usage usage(v8::Isolate* isolate) {
+  v8::HeapStatistics s;
+  isolate->GetHeapStatistics(&s);
+  return {s.fields[4] + s.fields[6] + s.fields[7], s.fields[5]};
+}
+
+int end(Hook* hook, int flags, uint64_t* used) {
+  Usage u = usage(hook->isolate);
+  *used = u.used;
+  return flags | (u.limit != hook->heapLimit || hook->limitHits > 0 ? kExceeded : 0);
+}
+
+}  // namespace
+
+// jsr_warm_supported reports whether this V8 has what this file needs.
+extern "C" int jsr_warm_supported(void) { return jsr_scope_open != nullptr && jsr_scope_close != nullptr; }
+
+// jsr_cool gives the context's handles back. It is called before the context is closed.
+extern "C" void jsr_cool(void* made) {
+  Hook* hook = static_cast<Hook*>(made);
+  dispose(&hook->context);
+  dispose(&hook->begin);
+  dispose(&hook->end);
+}
+
+// jsr_warm takes the current context, and the functions begin and end of the object that globalThis has under name. It is called as
+// jsr_hook, and returns 0 for a failure.
+extern "C" int jsr_warm(const char* name, void* made, size_t heapLimit) {
+  Hook* hook = static_cast<Hook*>(made);
+  v8::Isolate* isolate = hook->isolate;
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::MaybeLocal<v8::String> key = v8::String::NewFromUtf8(isolate, name, v8::NewStringType::kNormal, -1);
+  if (key.slot == nullptr) return 0;
+  v8::MaybeLocal<v8::Value> faces = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
+  if (faces.slot == nullptr || !raw(v8::Local<v8::Value>{faces.slot})->IsObject()) return 0;
+  uintptr_t* functions[2];
+  const char* const names[2] = {"begin", "end"};
+  for (int i = 0; i < 2; i++) {
+    key = v8::String::NewFromUtf8(isolate, names[i], v8::NewStringType::kInternalized, -1);
+    if (key.slot == nullptr) return 0;
+    v8::MaybeLocal<v8::Value> fn = raw(v8::Local<v8::Object>{faces.slot})->Get(context, v8::Local<v8::Value>{key.slot});
+    if (fn.slot == nullptr || !raw(v8::Local<v8::Value>{fn.slot})->IsFunction()) return 0;
+    functions[i] = fn.slot;
+  }
+  jsr_cool(made);
+  hook->context = globalize(isolate, context.slot);
+  hook->begin = globalize(isolate, functions[0]);
+  hook->end = globalize(isolate, functions[1]);
+  hook->heapLimit = heapLimit;
+  return 1;
+}
+
+// jsr_warm_begin is warm's jsr_begin: it calls boot.js's begin with texts of ASCII.
+extern "C" int jsr_warm_begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_t bodyLength, uint64_t* used) {
+  Hook* hook = static_cast<Hook*>(made);
+  Scope scope(hook->isolate);
+  v8::Local<v8::Value> args[2];
+  v8::MaybeLocal<v8::String> text = v8::String::NewFromOneByte(hook->isolate, start, v8::NewStringType::kNormal, (int)n);
+  args[0] = v8::Local<v8::Value>{text.slot};
+  if (body != nullptr) {
+    v8::MaybeLocal<v8::String> second = v8::String::NewFromOneByte(hook->isolate, body, v8::NewStringType::kNormal, (int)bodyLength);
+    args[1] = v8::Local<v8::Value>{second.slot};
+  }
+  if (args[0].slot == nullptr || (body != nullptr && args[1].slot == nullptr)) {
+    strcpy(hook->message, "RangeError: Invalid string length");
+    return end(hook, kThrew, used);
+  }
+  return end(hook, call(hook, hook->begin, body != nullptr ? 2 : 1, args), used);
+}
+
+// jsr_warm_pump is warm's jsr_pump. ended is 0 where boot.js still has the execution whose result was handed over without a call.
+extern "C" int jsr_warm_pump(void* made, int ended, uint64_t* used) {
+  Hook* hook = static_cast<Hook*>(made);
+  Scope scope(hook->isolate);
+  int flags = ended != 0 ? 0 : call(hook, hook->end, 0, nullptr);
+  // What callbacks reject counts for nothing between executions: begin ends what is left.
+  if (flags == 0 && jsr_pump(made, kPumpTasks, kPumpMicros) > 0) flags = call(hook, hook->end, 0, nullptr);
+  return end(hook, flags, used);
+}
+
+extern "C" const char* jsr_warm_message(void* made) { return static_cast<Hook*>(made)->message; }
+
+// jsr_warm_usage is what the warm path reads of V8's statistics, for the probe.
+extern "C" uint64_t jsr_warm_usage(void* made, uint64_t* limit) {
+  Hook* hook = static_cast<Hook*>(made);
+  v8::Locker locker(hook->isolate);
+  Usage u = usage(hook->isolate);
+  *limit = u.limit;
+  return u.used;
+}

@@ -1,0 +1,326 @@
+package warm
+
+/*
+#cgo CXXFLAGS: -std=c++17 -Wall -Wextra -fno-exceptions -fno-rtti
+#include <stdlib.h>
+#include "loop.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/jsruntime/engine/internal/wire"
+)
+
+// Slot is a script in this worker, as the loop knows it: jsr_slot of loop.h, in Go's memory. It belongs to the main thread.
+type Slot struct {
+	ID          uint32
+	ran         int32
+	MaxMemory   uint64 // bytes
+	Used        uint64 // bytes at the end of its last run
+	LastUse     uint64
+	LastWall    time.Duration  // of its last run; 0: it has not run
+	Owed        time.Duration  // CPU time of its callbacks between executions, for which its next one answers
+	Isolate     unsafe.Pointer // what the calls are given; nil: the loop leaves it to Go
+	Control     *int32
+	Short       *byte
+	ShortLength uint64
+}
+
+// Memory is the process's size and its bounds in bytes: jsr_memory of loop.h. It belongs to the main thread, or to the watchdog while
+// JavaScript runs.
+type Memory struct {
+	statm int32
+	page  uint64
+	Base  uint64 // data segment before there was any tenant's code
+	Idle  uint64 // memory of its own before there was any tenant's code
+	Hard  uint64 // the limit that cannot be raised any more
+	Last  uint64 // the limit in force
+	High  uint64 // data segment from which on V8 is asked to give memory back: more than the heap limit of the script in front explains
+	Asked uint64 // data segment when V8 was last asked and could give back no more; it is asked again once a good part came to it
+}
+
+// The two structs are those of loop.h: these lines do not compile otherwise.
+var (
+	_ [unsafe.Sizeof(Slot{})]struct{}               = [C.sizeof_jsr_slot]struct{}{}
+	_ [unsafe.Offsetof(Slot{}.Owed)]struct{}        = [C.JSR_SLOT_OWED]struct{}{}
+	_ [unsafe.Offsetof(Slot{}.ShortLength)]struct{} = [C.JSR_SLOT_SHORT_LENGTH]struct{}{}
+	_ [unsafe.Sizeof(Memory{})]struct{}             = [C.sizeof_jsr_memory]struct{}{}
+	_ [unsafe.Offsetof(Memory{}.Base)]struct{}      = [C.JSR_MEMORY_BASE]struct{}{}
+)
+
+// Code says why Run has returned.
+type Code int
+
+const (
+	Go      Code = C.JSR_GO      // what comes next is Go's: another frame, an execution that is not plain, the end of the socket
+	Settle  Code = C.JSR_SETTLE  // the execution in front has run, and Go settles it
+	Pumped  Code = C.JSR_PUMPED  // what V8 put off for a slot has run, and Go looks what came of it
+	Relieve Code = C.JSR_RELIEVE // a slot without an execution holds more than its heap explains
+	Failed  Code = C.JSR_ERROR   // nothing can be written to the node any more: Flush says why
+)
+
+// Tick is how soon the watchdog looks after Stir.
+const Tick = 10 * time.Millisecond
+
+// Loop is the worker's loop for plain requests, with what it shares with the worker in Go.
+type Loop struct {
+	c     *C.jsr_loop
+	pins  runtime.Pinner            // of the inbox's memory, within Run
+	slots map[*Slot]*runtime.Pinner // the main thread's
+
+	mu      sync.Mutex
+	scratch []byte // guarded by mu
+}
+
+// Config of a Loop.
+type Config struct {
+	// FD is the socket to the node, Statm an open /proc/self/statm. The Loop reads and writes them, and does not close them.
+	FD, Statm int
+	// Begin and Pump are C functions, jsr_begin and jsr_pump of loop.h. Without them Run must not be called.
+	Begin, Pump unsafe.Pointer
+}
+
+// New makes a Loop.
+func New(cfg Config) (*Loop, error) {
+	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("timerfd: %w", err)
+	}
+	c := C.jsr_loop_new(C.int(cfg.FD), C.int(timer), C.int(cfg.Statm), C.uint64_t(os.Getpagesize()), cfg.Begin, cfg.Pump)
+	if c == nil {
+		_ = unix.Close(timer)
+		return nil, errors.New("no memory for the loop")
+	}
+	return &Loop{c: c, slots: map[*Slot]*runtime.Pinner{}}, nil
+}
+
+// Close frees what New made.
+func (l *Loop) Close() {
+	_ = unix.Close(int(l.c.Timer.FD))
+	C.jsr_loop_free(l.c)
+}
+
+// ---- slots and memory: the main thread's ----
+
+// Add makes a slot. Its Isolate, Control and Short are null until its script is loaded.
+func (l *Loop) Add(id uint32, maxMemory uint64) *Slot {
+	s, pin := &Slot{ID: id, MaxMemory: maxMemory}, new(runtime.Pinner)
+	pin.Pin(s)
+	l.slots[s] = pin
+	if C.jsr_slot_add(l.c, (*C.jsr_slot)(unsafe.Pointer(s))) == 0 {
+		panic("no memory for a slot")
+	}
+	return s
+}
+
+// Remove makes the Loop forget a slot.
+func (l *Loop) Remove(s *Slot) {
+	C.jsr_slot_remove(l.c, (*C.jsr_slot)(unsafe.Pointer(s)))
+	l.slots[s].Unpin()
+	delete(l.slots, s)
+}
+
+// Others is the memory of all slots but s, which may be nil.
+func (l *Loop) Others(s *Slot) uint64 {
+	return uint64(C.jsr_others(l.c, (*C.jsr_slot)(unsafe.Pointer(s))))
+}
+
+// High is the data segment of s that its heap alone does not explain, half of the way to its limit.
+func (l *Loop) High(s *Slot) uint64 { return uint64(C.jsr_high(l.c, (*C.jsr_slot)(unsafe.Pointer(s)))) }
+
+// Bound puts the memory limit of s in force.
+func (l *Loop) Bound(s *Slot) { C.jsr_bound(l.c, (*C.jsr_slot)(unsafe.Pointer(s))) }
+
+// Unbound makes the next Bound set the limit, whichever slot it is for.
+func (l *Loop) Unbound() { l.c.Loaded = nil }
+
+// Memory returns what the Loop knows of the process's memory.
+func (l *Loop) Memory() *Memory { return (*Memory)(unsafe.Pointer(&l.c.Memory)) }
+
+// Size returns the bytes of memory that is the process's own (resident pages that belong to no file) and of the data segment.
+func (m *Memory) Size() (own, data uint64, err error) {
+	var o, d C.uint64_t
+	if C.jsr_memory_size((*C.jsr_memory)(unsafe.Pointer(m)), &o, &d) == 0 {
+		return 0, 0, errors.New("statm: too few fields")
+	}
+	return uint64(o), uint64(d), nil
+}
+
+// Used notes that s is used now.
+func (l *Loop) Used(s *Slot) {
+	l.c.Clock++
+	s.LastUse = uint64(l.c.Clock)
+}
+
+// Ran notes that an execution of s has ended, and reports whether it is time to tidy.
+func (l *Loop) Ran(s *Slot, tidyAfter int) bool {
+	if s.ran == 0 {
+		s.ran = 1
+		l.c.RanCount++
+	}
+	l.c.Runs++
+	return int(l.c.Runs) >= tidyAfter
+}
+
+// Tidied notes that what ran before was tidied, or will be now.
+func (l *Loop) Tidied() { l.c.Runs = 0 }
+
+// TakeRan reports whether something ran in s since the last time, and forgets it.
+func (l *Loop) TakeRan(s *Slot) bool {
+	if s.ran == 0 {
+		return false
+	}
+	s.ran = 0
+	l.c.RanCount--
+	return true
+}
+
+// Look reports whether it is time to look at the memory after an execution, once in apart times.
+func (l *Loop) Look(always bool, apart int) bool {
+	if l.c.Looks++; !always && int(l.c.Looks) < apart {
+		return false
+	}
+	l.c.Looks = 0
+	return true
+}
+
+// Quick is how many executions the Loop has run and answered without Go.
+func (l *Loop) Quick() int64 { return int64(l.c.Quick) }
+
+// ---- the watchdog's timer ----
+
+// Stir makes sure that the watchdog looks within a Tick. What it is to see has been stored before.
+func (l *Loop) Stir() {
+	if atomic.LoadInt32((*int32)(&l.c.Timer.Set)) == 0 {
+		C.jsr_timer_set(&l.c.Timer)
+	}
+}
+
+// Rest unsets the timer where nothing is to be watched. Only the main thread calls it.
+func (l *Loop) Rest() {
+	if atomic.LoadInt32((*int32)(&l.c.Timer.Set)) != 0 {
+		C.jsr_timer_rest(&l.c.Timer)
+	}
+}
+
+// Wait returns at the next tick. Only the watchdog calls it.
+func (l *Loop) Wait() {
+	var expired [8]byte
+	for {
+		n, err := unix.Read(int(l.c.Timer.FD), expired[:])
+		switch {
+		case n == len(expired):
+			atomic.StoreInt32((*int32)(&l.c.Timer.Set), 0) // before anything is looked at: what is stored later sets the timer again
+			return
+		case !errors.Is(err, unix.EINTR):
+			panic(fmt.Sprintf("watchdog's timer: %d bytes, %v", n, err))
+		}
+	}
+}
+
+// ---- frames for the node ----
+
+// largeFrame is from what length on a frame's memory is not kept.
+const largeFrame = 1 << 20
+
+// Send appends a frame. It is written by the next Flush, or at once when much has come together. Any thread may call it.
+func (l *Loop) Send(m wire.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scratch = m.Append(l.scratch[:0])
+	_ = C.jsr_out_add(&l.c.Out, (*C.uint8_t)(unsafe.SliceData(l.scratch)), C.size_t(len(l.scratch))) // the next Flush says what is wrong
+	if cap(l.scratch) > largeFrame {
+		l.scratch = nil
+	}
+}
+
+// Held reports whether a frame is not written yet.
+func (l *Loop) Held() bool { return atomic.LoadInt32((*int32)(&l.c.Out.Held)) != 0 }
+
+// Flush writes what was collected. It returns the error of the first write that failed.
+func (l *Loop) Flush() error {
+	if e := C.jsr_out_flush(&l.c.Out); e != 0 {
+		return fmt.Errorf("write to the node: %w", syscall.Errno(e))
+	}
+	return nil
+}
+
+// ---- the loop ----
+
+// Front is what the Loop has run or runs.
+type Front struct {
+	Pump                  bool // not an execution, but what V8 has put off
+	Seq, Slot             uint32
+	Began                 time.Time
+	CPUBegan              time.Duration // of the process's CPU clock
+	WallMillis, CPUMillis uint32
+	OutputLimit, LogLimit uint32
+}
+
+// Run runs plain requests until something else comes. buf is the inbox's memory, of which the bytes from start to its length are not taken; no
+// one else touches it meanwhile, unless Adopt says so. It returns what is left: the bytes from start to end.
+func (l *Loop) Run(buf []byte, start int) (code Code, left, end int) {
+	p := unsafe.SliceData(buf)
+	l.pins.Pin(p)
+	defer l.pins.Unpin()
+	l.c.Buf = (*C.uint8_t)(p)
+	l.c.Start, l.c.End, l.c.Cap = C.size_t(start), C.size_t(len(buf)), C.size_t(cap(buf))
+	code = Code(C.jsr_loop_run(l.c))
+	l.c.Buf = nil
+	return code, int(l.c.Start), int(l.c.End)
+}
+
+// Running reports whether something runs that was not adopted, and for how long.
+func (l *Loop) Running() (bool, time.Duration) {
+	if atomic.LoadInt32((*int32)(&l.c.Front.State)) != C.JSR_RUNNING {
+		return false, 0
+	}
+	return true, time.Duration(monotonic() - atomic.LoadInt64((*int64)(&l.c.Front.Began)))
+}
+
+// Adopt takes what runs from the Loop, with the inbox: Run returns Settle or Pumped once the call into V8 has ended. False: nothing runs, or
+// it was adopted before. Any thread may call it.
+func (l *Loop) Adopt() bool {
+	return atomic.CompareAndSwapInt32((*int32)(&l.c.Front.State), C.JSR_RUNNING, C.JSR_ADOPTED)
+}
+
+// Front returns what was adopted, or what Run returned for, and where the inbox is.
+func (l *Loop) Front() (f Front, left, end int) {
+	c := &l.c.Front
+	return Front{
+		Pump: c.Pump != 0, Seq: uint32(c.Seq), Slot: uint32(c.Slot), CPUBegan: time.Duration(c.CPUBegan),
+		Began:      time.Now().Add(-time.Duration(monotonic() - int64(c.Began))),
+		WallMillis: uint32(c.WallMillis), CPUMillis: uint32(c.CPUMillis), OutputLimit: uint32(c.OutputLimit), LogLimit: uint32(c.LogLimit),
+	}, int(l.c.Start), int(l.c.End)
+}
+
+// Said is what the call into V8 said that Run returned for.
+func (l *Loop) Said() (threw, terminated bool) {
+	return l.c.Flags&C.JSR_THREW != 0, l.c.Flags&C.JSR_TERMINATED != 0
+}
+
+// Done makes the Loop forget what was adopted.
+func (l *Loop) Done() { atomic.StoreInt32((*int32)(&l.c.Front.State), C.JSR_NONE) }
+
+func monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0
+	}
+	return ts.Nano()
+}
+
+// setAt says when the timer was set last, for tests.
+func (l *Loop) setAt(monotonic int64) { l.c.Timer.SetAt = C.int64_t(monotonic) }

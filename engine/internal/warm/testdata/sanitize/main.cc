@@ -1,0 +1,267 @@
+// Drives frame.cc, shared.cc and loop.cc with hostile input, for the sanitizers: see .ci/sanitize. Each buffer is as large as what it holds, so
+// that a byte beyond it is seen. The two calls into V8 are played by functions that leave anything in the control block, as a script could that
+// has broken out of V8. Usage: main ROUNDS [SEED].
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../frame.h"
+#include "../../loop.h"
+
+namespace {
+
+struct Random {
+  uint64_t state;
+  uint64_t next() {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return state;
+  }
+  uint64_t below(uint64_t n) { return next() % n; }
+  bool once(uint64_t in) { return below(in) == 0; }
+};
+
+#define MUST(x)                                          \
+  do {                                                   \
+    if (!(x)) {                                          \
+      fprintf(stderr, "line %d: not %s\n", __LINE__, #x); \
+      abort();                                           \
+    }                                                    \
+  } while (0)
+
+const int kControl = 32, kShort = 2048;
+const size_t kBuf = 64 << 10;
+
+size_t number(uint8_t* to, uint64_t v) {
+  size_t n = 0;
+  for (; v >= 0x80; v >>= 7) to[n++] = (uint8_t)v | 0x80;
+  to[n++] = (uint8_t)v;
+  return n;
+}
+
+// runFrame makes the frame of a Run, which is broken now and then.
+size_t runFrame(Random* r, uint8_t* to, uint32_t seq) {
+  uint8_t* at = to + 4;
+  *at++ = r->once(50) ? (uint8_t)r->below(20) : (uint8_t)JSR_KIND_RUN;
+  uint64_t fields[8] = {seq, r->below(6), r->once(20) ? r->below(8) : 1 + r->below(4), 1000, 0, r->once(5) ? r->below(3000) : 1 << 20, 65536, r->below(2)};
+  for (uint64_t f : fields) at += number(at, r->once(200) ? r->next() : f);
+  for (int part = 0; part < 3; part++) {
+    size_t n = r->once(30) ? r->below(9000) : r->below(100);
+    at += number(at, r->once(200) ? r->next() : n);
+    for (size_t i = 0; i < n; i++) *at++ = r->once(20000) ? (uint8_t)r->next() : (uint8_t)(32 + r->below(90));
+  }
+  uint32_t length = (uint32_t)(at - to - 4);
+  if (r->once(50000)) length = (uint32_t)r->below(1 << 20);
+  memcpy(to, &length, 4);
+  return (size_t)(at - to);
+}
+
+void frames(Random* r) {
+  static uint8_t frame[64 << 10];
+  size_t n = runFrame(r, frame, (uint32_t)r->next()) - 5;
+  if (r->once(3)) n = r->below(n + 1);
+  uint8_t* payload = static_cast<uint8_t*>(malloc(n));
+  memcpy(payload, frame + 5, n);
+  for (int i = 0; n > 0 && r->once(2) && i < 4; i++) payload[r->below(n)] = (uint8_t)r->next();
+  jsr_run run;
+  if (jsr_run_parse(payload, n, &run)) {
+    MUST(run.ContextLength + run.HeadLength + run.BodyLength <= n);
+    MUST(run.Body + run.BodyLength == payload + n);
+    jsr_ascii(run.Context, run.ContextLength);
+    jsr_ascii(run.Body, run.BodyLength);
+  }
+  free(payload);
+
+  size_t length = r->below(kShort + 1), room = r->once(3) ? r->below(3000) : length + JSR_RESULT_ROOM;
+  uint8_t *text = static_cast<uint8_t*>(malloc(length)), *to = static_cast<uint8_t*>(malloc(room));
+  for (size_t i = 0; i < length; i++) text[i] = r->once(10) ? '\n' : (uint8_t)r->next();
+  jsr_result result = {};
+  if (jsr_answer_split(text, length, r->once(5) ? (int32_t)r->next() : (int32_t)r->below(20), &result)) {
+    MUST(result.HeadersLength <= length && result.BodyLength <= length);
+    result.Seq = (uint32_t)r->next(), result.Status = (uint32_t)r->next();
+    result.WallMicros = r->next(), result.CPUMicros = r->next(), result.PeakMemory = r->next(), result.LogBytes = r->next();
+    size_t wrote = jsr_result_write(to, room, &result);
+    MUST(wrote <= room);
+    MUST(wrote > 0 || room < result.HeadersLength + result.BodyLength + JSR_RESULT_ROOM);
+  }
+  free(text);
+  free(to);
+}
+
+// Isolate is what the two calls are given.
+struct Isolate {
+  Random* random;
+  int32_t* control;
+  uint8_t* text;
+};
+
+int hostile(Isolate* i, uint64_t* used) {
+  Random* r = i->random;
+  int32_t* c = i->control;
+  for (int k = 0; k < kControl; k++) {
+    if (r->once(40)) c[k] = (int32_t)r->next();
+  }
+  *used = r->once(20) ? r->next() : 1 << 20;
+  return r->once(50) ? (int)r->below(8) : 0;
+}
+
+int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_t bodyLength, uint64_t* used) {
+  Isolate* i = static_cast<Isolate*>(made);
+  MUST(jsr_ascii(start, n) && (body == nullptr || jsr_ascii(body, bodyLength)));
+  Random* r = i->random;
+  int32_t* c = i->control;
+  memset(c, 0, kControl * sizeof *c);
+  int32_t n2 = r->once(30) ? (int32_t)r->next() : (int32_t)r->below(kShort + 1);
+  c[0] = 2, c[2] = -1, c[11] = 1 + (int32_t)r->below(2), c[12] = 200, c[13] = (int32_t)r->below(5), c[23] = n2;
+  for (int k = 0; k < kShort; k++) i->text[k] = r->once(300) ? '\n' : (uint8_t)(32 + r->below(90));
+  if (r->once(20)) i->text[r->below(kShort)] = 0xC3;
+  return hostile(i, used);
+}
+
+int pump(void* made, int, uint64_t* used) { return hostile(static_cast<Isolate*>(made), used); }
+
+struct Peer {
+  jsr_loop* loop;
+  int fd;
+  uint64_t seed;
+  int rounds;
+  bool over;
+};
+
+// write sends frames, in pieces.
+void* sender(void* p) {
+  Peer* peer = static_cast<Peer*>(p);
+  Random r = {peer->seed | 1};
+  static uint8_t frame[64 << 10];
+  for (int i = 0; i < peer->rounds; i++) {
+    size_t n = runFrame(&r, frame, (uint32_t)i);
+    for (size_t at = 0; at < n;) {
+      size_t part = r.once(10) ? 1 + r.below(n - at) : n - at;
+      ssize_t done = write(peer->fd, frame + at, part);
+      if (done <= 0) return nullptr;
+      at += (size_t)done;
+    }
+  }
+  shutdown(peer->fd, SHUT_WR);
+  return nullptr;
+}
+
+// receiver reads what the loop answers: whole frames of Results.
+void* receiver(void* p) {
+  Peer* peer = static_cast<Peer*>(p);
+  static uint8_t buf[1 << 20];
+  size_t have = 0;
+  for (;;) {
+    ssize_t n = read(peer->fd, buf + have, sizeof buf - have);
+    if (n <= 0) break;
+    have += (size_t)n;
+    size_t at = 0;
+    for (uint32_t length; have - at >= 5; at += 4 + length) {
+      memcpy(&length, buf + at, 4);
+      MUST(length >= 1 && length <= 5000 && buf[at + 4] == JSR_KIND_RESULT);
+      if (have - at < 4 + length) break;
+    }
+    memmove(buf, buf + at, have - at);
+    have -= at;
+  }
+  MUST(have == 0);
+  return nullptr;
+}
+
+// watchdog adopts what runs, flushes, and sets the timer, at any time.
+void* watchdog(void* p) {
+  Peer* peer = static_cast<Peer*>(p);
+  Random r = {peer->seed | 1};
+  while (!__atomic_load_n(&peer->over, __ATOMIC_SEQ_CST)) {
+    if (r.once(3)) {
+      int32_t running = JSR_RUNNING;
+      __atomic_compare_exchange_n(&peer->loop->Front.State, &running, JSR_ADOPTED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    jsr_out_flush(&peer->loop->Out);
+    jsr_timer_set(&peer->loop->Timer);
+    usleep((unsigned)r.below(200));
+  }
+  return nullptr;
+}
+
+void loop(Random* r, int rounds) {
+  int fds[2];
+  MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+  int statm = open("/proc/self/statm", O_RDONLY);
+  jsr_loop* l = jsr_loop_new(fds[1], timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), statm, 4096, reinterpret_cast<void*>(begin), reinterpret_cast<void*>(pump));
+  l->Memory.Hard = RLIM_INFINITY;
+  // Nothing here sets a memory limit: the sanitizers need the memory.
+  l->Memory.Base = (uint64_t)1 << 50;
+  l->Memory.Hard = l->Memory.Last = RLIM_INFINITY >> 1;
+  jsr_slot slots[5] = {};
+  Isolate isolates[5];
+  for (uint32_t i = 0; i < 5; i++) {
+    isolates[i] = {r, static_cast<int32_t*>(calloc(kControl, 4)), static_cast<uint8_t*>(calloc(1, kShort))};
+    slots[i].ID = i, slots[i].MaxMemory = 64 << 20;
+    if (i > 0) slots[i].Isolate = &isolates[i], slots[i].Control = isolates[i].control, slots[i].Short = isolates[i].text, slots[i].ShortLength = kShort;
+    MUST(jsr_slot_add(l, &slots[i]));
+  }
+  Peer peers[3] = {{l, fds[0], r->next(), rounds, false}, {l, fds[0], r->next(), rounds, false}, {l, fds[0], r->next(), rounds, false}};
+  pthread_t threads[3];
+  void* (*const mains[3])(void*) = {sender, receiver, watchdog};
+  for (int i = 0; i < 3; i++) MUST(pthread_create(&threads[i], nullptr, mains[i], &peers[i]) == 0);
+  uint8_t* buf = static_cast<uint8_t*>(malloc(kBuf));
+  size_t start = 0, end = 0;
+  int64_t others = 0, settled = 0;
+  for (;;) {
+    l->Buf = buf, l->Start = start, l->End = end, l->Cap = kBuf;
+    int code = jsr_loop_run(l);
+    start = l->Start, end = l->End;
+    MUST(start <= end && end <= kBuf && code != JSR_ERROR);
+    if (code != JSR_GO) {
+      settled++;
+      __atomic_store_n(&l->Front.State, JSR_NONE, __ATOMIC_SEQ_CST);
+      continue;
+    }
+    MUST(__atomic_load_n(&l->Front.State, __ATOMIC_SEQ_CST) == JSR_NONE);
+    // As Go does: take one frame, or read more.
+    others++;
+    uint32_t n = 0;
+    if (end - start >= 4) memcpy(&n, buf + start, 4);
+    if (end - start >= 4 && (n < 1 || n > kBuf / 2)) break;  // Go would hang up
+    if (end - start >= 4 && end - start - 4 >= n) {
+      start += 4 + n;
+      continue;
+    }
+    memmove(buf, buf + start, end - start);
+    end -= start, start = 0;
+    ssize_t got = read(fds[1], buf + end, kBuf - end);
+    if (got <= 0) break;
+    end += (size_t)got;
+  }
+  jsr_out_flush(&l->Out);
+  __atomic_store_n(&peers[2].over, true, __ATOMIC_SEQ_CST);
+  shutdown(fds[1], SHUT_RDWR);
+  for (pthread_t t : threads) pthread_join(t, nullptr);
+  printf("loop: %lld plain, %lld settled, %lld left\n", (long long)l->Quick, (long long)settled, (long long)others);
+  close(l->Timer.FD), close(fds[0]), close(fds[1]), close(statm);
+  for (jsr_slot& s : slots) jsr_slot_remove(l, &s);
+  for (Isolate& i : isolates) free(i.control), free(i.text);
+  free(buf);
+  jsr_loop_free(l);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int rounds = argc > 1 ? atoi(argv[1]) : 1000;
+  Random r = {argc > 2 ? strtoull(argv[2], nullptr, 10) | 1 : (uint64_t)time(nullptr) | 1};
+  signal(SIGPIPE, SIG_IGN);
+  setvbuf(stdout, nullptr, _IOLBF, 0);
+  printf("seed %llu\n", (unsigned long long)r.state);
+  for (int i = 0; i < 20 * rounds; i++) frames(&r);
+  for (int i = 0; i < 10; i++) loop(&r, rounds);
+  return 0;
+}
