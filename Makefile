@@ -53,6 +53,12 @@ bin/jsruntime-worker:
 test: bin/jsruntime-worker ## all tests on a Postgres of their own (RACE=1: race detector, PKG=./engine/..., ARGS=-run=Name)
 	$(WITH_DATABASE) go test $(RACEFLAG) -timeout 40m $(ARGS) $(PKG)
 
+# HOSTILE=1 adds the hostile corpus.
+.PHONY: test-cold
+test-cold: ## the worker's tests with its warm path off, so that Go runs every request (HOSTILE=1: the hostile corpus too)
+	WORKER_WARM=off go test -timeout 20m $(ARGS) ./engine/worker
+	$(if $(filter 1,$(HOSTILE)),WORKER_WARM=off go test -count=1 -timeout 20m -run TestHostile ./engine)
+
 # FAULTS=F1,F18b picks some; FAULTS_TABLE=bench/FAULTS.md writes the table.
 FAULTS ?=
 .PHONY: test-faults

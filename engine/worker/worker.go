@@ -31,7 +31,7 @@ const (
 )
 
 // warmByDefault is whether plain requests are run without Go where no argument says.
-const warmByDefault = false
+const warmByDefault = true
 
 // fd is the descriptor of the socket to the node.
 const fd = 3
