@@ -6,7 +6,7 @@
     StringPrototypeToLowerCase, StringPrototypeTrim, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSet, Uint8Array,
     Uint8ArrayPrototypeSubarray, Uint8ArrayPrototypeIndexOf, Uint8ArrayPrototypeSlice,
   } = core.primordials;
-  const { define, isObject, loaded, pairIterable, required, usv } = core.use("webidl");
+  const { allOf, define, firstOf, isObject, loaded, pairIterable, required, usv, setPair } = core.use("webidl");
   const encoding = core.use("encoding");
   const blob = core.use("blob");
 
@@ -34,15 +34,13 @@
       const list = this.#list;
       required(arguments.length, 1, "FormData.get");
       name = usv(name);
-      for (let i = 0; i < list.length; i += 2) if (list[i] === name) return list[i + 1];
-      return null;
+      return firstOf(list, name) ?? null;
     }
     getAll(name) {
-      const list = this.#list, out = [];
+      const list = this.#list;
       required(arguments.length, 1, "FormData.getAll");
       name = usv(name);
-      for (let i = 0; i < list.length; i += 2) if (list[i] === name) ArrayPrototypePush(out, list[i + 1]);
-      return out;
+      return allOf(list, name);
     }
     has(name) {
       const list = this.#list;
@@ -56,16 +54,7 @@
       required(arguments.length, 2, "FormData.set");
       name = usv(name);
       value = entry(value, arguments.length, filename, "FormData.set");
-      let found = false;
-      for (let i = 0; i < list.length; ) {
-        if (list[i] !== name) i += 2;
-        else if (!found) {
-          found = true;
-          list[i + 1] = value;
-          i += 2;
-        } else ArrayPrototypeSplice(list, i, 2);
-      }
-      if (!found) ArrayPrototypePush(list, name, value);
+      setPair(list, name, value);
     }
     static {
       listOf = (f) => f.#list;

@@ -5,7 +5,7 @@
     ArrayPrototypePush, ArrayPrototypeSort, ArrayPrototypeSplice, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, StringPrototypeToLowerCase,
     TypeError, SymbolIterator, StringPrototypeSlice, StringPrototypeCharCodeAt,
   } = core.primordials;
-  const { byteString, required, define, pairIterable, pairs, isObject } = core.use("webidl");
+  const { byteString, required, define, pairIterable, pairs, isObject, setPair } = core.use("webidl");
 
   const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
   const edge = /^[\t\n\r ]|[\t\n\r ]$/, edges = /^[\t\n\r ]+|[\t\n\r ]+$/g, badValue = /[\x00\n\r]/;
@@ -94,7 +94,7 @@
       name = nameOf(name, "Headers.set");
       value = valueOf(value, "Headers.set", name);
       if (this.#immutable) throw new TypeError("Headers.set: these headers cannot be changed");
-      setIn(list, name, value);
+      setPair(list, name, value);
       this.#sorted = null;
     }
     static {
@@ -110,24 +110,11 @@
       setGuard = (h, immutable) => { h.#immutable = immutable; };
       changed = (h) => { h.#sorted = null; };
       rawSet = (h, name, value) => {
-        setIn(h.#list, name, value);
+        setPair(h.#list, name, value);
         h.#sorted = null;
       };
       iterationList = (h) => (h.#sorted ??= sortAndCombine(h.#list));
     }
-  }
-
-  function setIn(list, name, value) {
-    let found = false;
-    for (let i = 0; i < list.length; ) {
-      if (list[i] !== name) i += 2;
-      else if (!found) {
-        found = true;
-        list[i + 1] = value;
-        i += 2;
-      } else ArrayPrototypeSplice(list, i, 2);
-    }
-    if (!found) ArrayPrototypePush(list, name, value);
   }
 
   function combined(list, name) {

@@ -8,7 +8,7 @@
     StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeToLowerCase, TypeError, Uint8Array, Uint8ArrayPrototypeSubarray,
     ObjectDefineProperty, decodeURIComponent,
   } = core.primordials;
-  const { str, usv, required, define, pairIterable, pairs, isObject } = core.use("webidl");
+  const { allOf, str, usv, required, define, firstOf, pairIterable, pairs, isObject, setPair } = core.use("webidl");
   const { utf8Encode, utf8Decode } = core.use("encoding");
 
   // Percent-encode sets, one bit each.
@@ -791,15 +791,13 @@
       const list = this.#list;
       required(arguments.length, 1, "URLSearchParams.get");
       name = usv(name);
-      for (let i = 0; i < list.length; i += 2) if (list[i] === name) return list[i + 1];
-      return null;
+      return firstOf(list, name) ?? null;
     }
     getAll(name) {
-      const list = this.#list, out = [];
+      const list = this.#list;
       required(arguments.length, 1, "URLSearchParams.getAll");
       name = usv(name);
-      for (let i = 0; i < list.length; i += 2) if (list[i] === name) ArrayPrototypePush(out, list[i + 1]);
-      return out;
+      return allOf(list, name);
     }
     has(name, value = undefined) {
       const list = this.#list;
@@ -814,16 +812,7 @@
       required(arguments.length, 2, "URLSearchParams.set");
       name = usv(name);
       value = usv(value);
-      let found = false;
-      for (let i = 0; i < list.length; ) {
-        if (list[i] !== name) i += 2;
-        else if (!found) {
-          found = true;
-          list[i + 1] = value;
-          i += 2;
-        } else ArrayPrototypeSplice(list, i, 2);
-      }
-      if (!found) ArrayPrototypePush(list, name, value);
+      setPair(list, name, value);
       if (this.#url !== null) queryChanged(this.#url, list);
     }
     sort() {

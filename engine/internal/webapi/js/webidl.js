@@ -2,7 +2,7 @@
 (function (core) {
   "use strict";
   const {
-    ArrayPrototypePush, Error, FunctionPrototypeSymbolHasInstance, MathTrunc, NumberIsInteger, ObjectCreate, ObjectDefineProperties,
+    ArrayPrototypePush, ArrayPrototypeSplice, Error, FunctionPrototypeSymbolHasInstance, MathTrunc, NumberIsInteger, ObjectCreate, ObjectDefineProperties,
     ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ReflectOwnKeys, RegExpPrototypeExec,
     StringPrototypeToWellFormed, SymbolAsyncIterator, SymbolIterator, SymbolToStringTag, TypeError, RangeError, ArrayBufferIsView,
     TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteOffset,
@@ -265,8 +265,31 @@
     ObjectDefineProperty(Class.prototype, SymbolIterator, { __proto__: null, value: methods.entries, writable: true, enumerable: false, configurable: true });
   }
 
+  // The lists of headers, search parameters and forms are flat: [name, value, name, value …].
+  function firstOf(list, name) {
+    for (let i = 0; i < list.length; i += 2) if (list[i] === name) return list[i + 1];
+  }
+  function allOf(list, name) {
+    const out = [];
+    for (let i = 0; i < list.length; i += 2) if (list[i] === name) ArrayPrototypePush(out, list[i + 1]);
+    return out;
+  }
+  // setPair gives the first pair of that name the value, and drops the others.
+  function setPair(list, name, value) {
+    let found = false;
+    for (let i = 0; i < list.length; ) {
+      if (list[i] !== name) i += 2;
+      else if (!found) {
+        found = true;
+        list[i + 1] = value;
+        i += 2;
+      } else ArrayPrototypeSplice(list, i, 2);
+    }
+    if (!found) ArrayPrototypePush(list, name, value);
+  }
+
   return {
     illegal, str, usv, byteString, isObject, required, integer, dictionary, callback, enumeration, sequence, sequenceFrom, pairs,
-    isBufferSource, isArrayBuffer, bytesOf, copyBytes, define, constants, pairIterable, IteratorPrototype, loaded, interfaces, baseURL,
+    isBufferSource, isArrayBuffer, bytesOf, copyBytes, define, constants, pairIterable, IteratorPrototype, loaded, interfaces, baseURL, firstOf, allOf, setPair,
   };
 });
