@@ -127,7 +127,7 @@ const refreshWait = time.Second
 // change is a transaction that changes something.
 type change struct {
 	*sqlc.Queries
-	ctx    context.Context //nolint:containedctx // a change lives within one call
+	ctx    context.Context // a change lives within one call
 	tenant uuid.UUID
 	follow bool     // something was changed that the node keeps in memory
 	after  []func() // what follows once it is committed

@@ -117,7 +117,7 @@ func TestDoctor(t *testing.T) {
 	require.Contains(t, r.check(t, "postgres").Detail, "migrations are missing")
 
 	// A key that others can read is none.
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(key), 0o644)) //nolint:gosec // the fault that is looked for
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(key), 0o644)) // the fault that is looked for
 	code, r, _ = examine(t, with(map[string]string{"JSRUNTIME_ADMIN_KEY": ""}))
 	require.Equal(t, 1, code)
 	require.Contains(t, r.check(t, "admin key").Detail, "has mode 0644")

@@ -138,7 +138,7 @@ func (c *Compiler) Compile(ctx context.Context, in Input) (*Output, error) {
 	return out, err
 }
 
-func (c *Compiler) recall(key memoryKey) (out *Output, err error, ok bool) { //nolint:revive // the error is the source's, as remembered
+func (c *Compiler) recall(key memoryKey) (out *Output, err error, ok bool) { // the error is the source's, as remembered
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.memory.get(key, time.Now())

@@ -168,7 +168,7 @@ func BenchmarkWebAPISpeed(b *testing.B) {
 		})
 	}
 	if path := os.Getenv("WEBAPI_TABLE"); path != "" {
-		require.NoError(b, os.WriteFile(path, []byte(table), 0o644)) //nolint:gosec // a table for everybody
+		require.NoError(b, os.WriteFile(path, []byte(table), 0o644)) // a table for everybody
 	}
 }
 

@@ -196,5 +196,5 @@ func WarmCalls() (begin, pump unsafe.Pointer) {
 	if !warmSupported() {
 		return nil, nil
 	}
-	return unsafe.Pointer(C.jsr_warm_begin), unsafe.Pointer(C.jsr_warm_pump)
+	return C.jsr_warm_begin, C.jsr_warm_pump
 }
