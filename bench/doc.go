@@ -111,20 +111,20 @@
 // letters, each with its retry_count; nothing waited or ran at the end. 372 s to publish, 420 s until the last one ended, 715 executions a
 // second that each fetch.
 //
-// What bounds the queue: no change of an execution's state is a HOT update. The given indexes hold status and started_at, so that a
-// claim and an ending each write a row version and an entry in all of about eight indexes. What a slim table beside the history would
-// save, by bench/slim_queue.sql (Postgres alone, 40,000 executions, µs each, beside other work):
+// What bounds the queue: the given indexes hold status and started_at, so that each write of an execution's row in the history writes
+// an entry in all of its eight or nine indexes. There are two such writes, at the acceptance and at the end; the claim writes
+// script_execution_queue alone. bench/slim_queue.sql, 30 November 2026, Postgres 15 alone, CPU time of its session in µs an execution of 40,000,
+// least to greatest of two rounds beside other work:
 //
-//	                                                  enqueue   claim and end
-//	as it is                                          31        95
-//	all in a slim table, inserted into the history    11        50
-//	at their end
-//	the lease in a slim table, one update of the      39        46
-//	history
+//	                                              enqueue    claim and end    in all
+//	before: status and lease in the history       20 to 23   52 to 62         72 to 84
+//	the queue, one update of the history          26         37 to 42         62 to 68
+//	(the same, queued by the trigger)             33 to 36   39 to 44         72 to 77
+//	all of it in the queue until the end, then    7          30 to 38         37 to 46
+//	one insert into the history
 //
-// So 45 to 49 of the 184 µs of CPU time that an execution takes from queue to history, or about 0.7 of River's rate instead of 0.51 to 0.54. It is
-// not done: nodes of the version before claim the pending rows of script_executions, even if a lease on them is held elsewhere, and migrations
-// are to be compatible with them; and a reader of the given table would no longer see which executions wait, or which run.
+// The last would save another third and is not done: script_executions is the given table, and its readers, the API's lists among them, would
+// no longer see which executions wait.
 //
 // # Admin API
 //
