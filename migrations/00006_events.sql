@@ -104,12 +104,13 @@ $$;
 CREATE FUNCTION jsruntime_enqueue_event(
     p_tenant_id uuid, p_type text, p_data jsonb, p_id text, p_deliver_at timestamptz, p_depth integer, p_traceparent text DEFAULT NULL,
     OUT event_id text, OUT executions integer, OUT duplicate boolean, OUT queue_full boolean
-) LANGUAGE plpgsql SET search_path FROM CURRENT SET jsruntime.queue = 'kept' AS $$
+) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     tenant RECORD;
     due timestamptz := GREATEST(COALESCE(p_deliver_at, now()), now());
     subscribers uuid[];
     versions integer[];
+    queue text := current_setting('jsruntime.queue', true);
 BEGIN
     IF p_type IS NULL OR length(p_type) > 255 OR p_type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' THEN
         RAISE EXCEPTION 'type: dot-separated words of letters, digits, _ and -, at most 255 characters' USING ERRCODE = 'JSR04';
@@ -179,6 +180,8 @@ BEGIN
             queue_full := true;
             RETURN;
         END IF;
+        -- For this statement alone. (A SET of the function's own is for superusers: Postgres does not know the parameter.)
+        PERFORM set_config('jsruntime.queue', 'kept', true);
         WITH accepted AS (
             INSERT INTO script_executions AS x (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at,
                 version, queued_at, run_at, handler, depth, event_id, traceparent)
@@ -191,6 +194,7 @@ BEGIN
         )
         INSERT INTO script_execution_queue (id, tenant_id, script_id, run_at, version, trigger_type)
         SELECT a.id, p_tenant_id, a.script_id, due, a.version, 'event' FROM accepted a;
+        PERFORM set_config('jsruntime.queue', COALESCE(queue, ''), true);
     END IF;
 END
 $$;

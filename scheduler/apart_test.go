@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"example.com/jsruntime/engine"
@@ -112,6 +113,20 @@ func TestTheQueueFollowsTheHistory(t *testing.T) {
 	require.Zero(t, w.queue(id))
 	w.exec(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type) VALUES ($1, $2, 'completed', 'manual')`, script, tenant)
 	require.Zero(t, one[int](w, `SELECT count(*) FROM script_execution_queue`))
+}
+
+// A publication writes its rows of the queue itself. What its transaction inserts afterwards is queued as ever.
+func TestAPublicationKeepsTheTransactionsOwnRows(t *testing.T) {
+	w := newWorld(t)
+	tenant := w.tenant("a")
+	script := w.subscriber(tenant, "x")
+	require.NoError(t, pgx.BeginFunc(w.Context(), w.db, func(tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		batch.Queue(`SELECT jsruntime_publish_event($1, 'x', '1')`, tenant)
+		batch.Queue(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type) VALUES ($1, $2, 'pending', 'manual')`, script, tenant)
+		return tx.SendBatch(w.Context(), batch).Close()
+	}))
+	require.Equal(t, 2, one[int](w, `SELECT count(*) FROM script_execution_queue`))
 }
 
 func TestADeletedScriptLeavesTheQueue(t *testing.T) {
