@@ -13,7 +13,7 @@ import (
 	"example.com/jsruntime/sqlc"
 )
 
-// lookAtExecutions bounds the executions that a page of a filter without an index looks at, in each of the ranges that it goes through.
+// lookAtExecutions bounds the executions that a page looks at, in each of the ranges that it goes through.
 const lookAtExecutions = 20_000
 
 // Ids of version 7 are in this range from 2020 to 2039: migrations/00004_executions.sql. They begin with the time of acceptance, and the
@@ -81,12 +81,44 @@ func newestFirst(x, y listed) int {
 	return bytes.Compare(y.id[:], x.id[:])
 }
 
-// uncommon is a filter's value where it has an index; common is it where most rows have it, and there is none.
-func uncommon(value string, are ...string) (uncommon, common *string) {
-	if slices.Contains(are, value) {
-		return nil, given(value)
+// pageQuery is the query whose index fits the filters best: the one of which the fewest rows are expected.
+func pageQuery(q *sqlc.Queries, p sqlc.ExecutionPageParams) func(context.Context, sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+	switch {
+	case p.EventID != nil:
+		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+			return pageRows(q.ExecutionPageOfEvent(ctx, sqlc.ExecutionPageOfEventParams(p)))
+		}
+	case p.ErrorCode != nil:
+		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+			return pageRows(q.ExecutionPageOfError(ctx, sqlc.ExecutionPageOfErrorParams(p)))
+		}
+	case p.Status != nil && *p.Status != string(engine.StatusCompleted):
+		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+			return pageRows(q.ExecutionPageOfStatus(ctx, sqlc.ExecutionPageOfStatusParams(p)))
+		}
+	case p.ScriptID != nil:
+		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+			return pageRows(q.ExecutionPageOfScript(ctx, sqlc.ExecutionPageOfScriptParams(p)))
+		}
+	case p.TriggerType != nil && *p.TriggerType != string(engine.TriggerHTTP) && *p.TriggerType != string(engine.TriggerAPI):
+		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+			return pageRows(q.ExecutionPageOfTrigger(ctx, sqlc.ExecutionPageOfTriggerParams(p)))
+		}
 	}
-	return given(value), nil
+	return q.ExecutionPage
+}
+
+// pageRow is a row of each of the queries of a page.
+type pageRow interface {
+	sqlc.ExecutionPageOfEventRow | sqlc.ExecutionPageOfErrorRow | sqlc.ExecutionPageOfStatusRow | sqlc.ExecutionPageOfScriptRow | sqlc.ExecutionPageOfTriggerRow
+}
+
+func pageRows[R pageRow](rows []R, err error) ([]sqlc.ExecutionPageRow, error) {
+	same := make([]sqlc.ExecutionPageRow, len(rows))
+	for i, r := range rows {
+		same[i] = sqlc.ExecutionPageRow(r)
+	}
+	return same, err
 }
 
 // executionPage reads what is on a page of executions, and one more. next is where the page after it begins, where that is not behind the last
@@ -98,20 +130,21 @@ func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, sc
 	}
 	limit := in.Limit + 1
 	p := sqlc.ExecutionPageParams{
-		TenantID: tenantOf(ctx), ScriptID: script, ErrorCode: given(in.ErrorCode), EventID: given(in.EventID), Path: given(in.Path),
-		Since: givenTime(in.Since), Until: givenTime(in.Until), Whole: whole, LookAt: lookAtExecutions,
+		TenantID: tenantOf(ctx), ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType), ErrorCode: given(in.ErrorCode),
+		EventID: given(in.EventID), Path: given(in.Path), Since: givenTime(in.Since), Until: givenTime(in.Until), Whole: whole, LookAt: lookAtExecutions,
 	}
-	p.Status, p.CommonStatus = uncommon(in.Status, string(engine.StatusCompleted))
-	p.TriggerType, p.CommonTrigger = uncommon(in.TriggerType, string(engine.TriggerHTTP), string(engine.TriggerAPI))
 
 	other, err := q.ExecutionPageOtherIDs(ctx, sqlc.ExecutionPageOtherIDsParams{
 		TenantID: p.TenantID, BeforeAt: at.at, BeforeID: at.id, ScriptID: p.ScriptID, Status: p.Status, TriggerType: p.TriggerType, ErrorCode: p.ErrorCode,
-		EventID: p.EventID, Since: p.Since, Until: p.Until, Path: p.Path, CommonStatus: p.CommonStatus, CommonTrigger: p.CommonTrigger, Whole: whole, RowLimit: int32(limit),
+		EventID: p.EventID, Since: p.Since, Until: p.Until, Path: p.Path, Whole: whole, RowLimit: int32(limit),
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, next, err = datedPage(ctx, q, p, belowOf(at), limit)
+	rows, next, err = datedPage(ctx, pageQuery(q, p), p, belowOf(at), limit)
+	if err == nil {
+		err = q.PlanByValues(ctx)
+	}
 	for _, r := range other {
 		where := position{at: r.QueuedAt, id: r.ID}
 		if next == nil || newestFirst(listed{position: where}, listed{position: *next}) <= 0 {
@@ -123,7 +156,7 @@ func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, sc
 }
 
 // datedPage is executionPage for the executions whose ids are below the given one and hold the time.
-func datedPage(ctx context.Context, q *sqlc.Queries, p sqlc.ExecutionPageParams, below uuid.UUID, limit int) (rows []listed, next *position, err error) {
+func datedPage(ctx context.Context, query func(context.Context, sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error), p sqlc.ExecutionPageParams, below uuid.UUID, limit int) (rows []listed, next *position, err error) {
 	from := datedFrom
 	if p.Since != nil {
 		from = higherID(from, idFloor(p.Since.Add(-clockMargin)))
@@ -140,7 +173,7 @@ func datedPage(ctx context.Context, q *sqlc.Queries, p sqlc.ExecutionPageParams,
 		if age <= longestRange {
 			p.FromID = higherID(from, idFloor(start.Add(-age)))
 		}
-		page, err := q.ExecutionPage(ctx, p)
+		page, err := query(ctx, p)
 		if err != nil {
 			return nil, nil, err
 		}

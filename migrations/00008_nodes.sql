@@ -92,7 +92,6 @@ CREATE TABLE console_sessions (
     CONSTRAINT ck_console_sessions_owner CHECK ((key_id IS NULL) = (operator_proof IS NOT NULL) AND (key_id IS NOT NULL OR tenant_id IS NULL))
 );
 CREATE INDEX idx_console_sessions_key ON console_sessions(key_id, created_at DESC);
-CREATE INDEX idx_console_sessions_expires ON console_sessions(expires_at);
 CREATE INDEX idx_console_sessions_tenant ON console_sessions(tenant_id) WHERE tenant_id IS NOT NULL;
 
 CREATE TABLE console_session_links (

@@ -47,11 +47,12 @@ DELETE FROM script_executions WHERE id = ANY(@ids::uuid[]) AND attended AND node
 
 -- Admin API.
 
--- Executions newest first whose ids are in a range (from_id inclusive, below_id not), which is what keeps the page to few partitions; with what
--- the size of the answer needs, with inputs and outputs or without. The rows are read by ExecutionGetMany or ExecutionGetManyLean. Each of
--- the filters script_id, status, trigger_type, error_code and event_id has an index, see migrations/00004_executions.sql. What has none
--- (path, and the status and the triggers that most rows have) goes by look_at: so many rows that the other filters leave are looked at,
--- and the last of them comes back even if it is no hit, to say where the next page begins.
+-- A tenant's executions newest first whose ids are in a range (from_id inclusive, below_id not), which is what keeps the page to few partitions;
+-- with what the size of the answer needs, with inputs and outputs or without. The rows are read by ExecutionGetMany or ExecutionGetManyLean.
+-- At most look_at rows are looked at, and the last of them comes back even if it is no hit, to say where the next page begins.
+-- The queries after this one are the same, each for the filter that its index is made for (migrations/00004_executions.sql); their other
+-- filters go by look_at. None has an optional condition beside its order, so that one plan serves all values: planning a hundred partitions
+-- takes longer than reading them.
 -- name: ExecutionPage :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
@@ -59,18 +60,108 @@ SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WH
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
         row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE((sqlc.narg(common_status)::text IS NULL OR e.status = sqlc.narg(common_status))
-        AND (sqlc.narg(common_trigger)::text IS NULL OR e.trigger_type = sqlc.narg(common_trigger))
-        AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid
-      AND (sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
-      AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status))
-      AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
-      AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code))
-      AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
-      AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since))
-      AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- name: ExecutionPageOfScript :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.script_id = sqlc.narg(script_id)::uuid
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- name: ExecutionPageOfStatus :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.status = sqlc.narg(status)::text AND e.status <> 'completed'
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- name: ExecutionPageOfTrigger :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.trigger_type = sqlc.narg(trigger_type)::text AND e.trigger_type IN ('cron', 'event', 'manual')
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- name: ExecutionPageOfError :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.error_code = sqlc.narg(error_code)::text
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- name: ExecutionPageOfEvent :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.event_id = sqlc.narg(event_id)::text
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
 WHERE x.hit OR x.looked = @look_at::integer
@@ -83,29 +174,29 @@ SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WH
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
         + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
 FROM (
-    SELECT e.*, ((sqlc.narg(common_status)::text IS NULL OR e.status = sqlc.narg(common_status))
-        AND (sqlc.narg(common_trigger)::text IS NULL OR e.trigger_type = sqlc.narg(common_trigger))
-        AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path))) AS hit
+    SELECT e.*, COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
       AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
-      AND (sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
-      AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status))
-      AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
-      AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code))
-      AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
-      AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since))
-      AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
 ) x
 WHERE x.hit
 ORDER BY x.queued_at DESC, x.id DESC LIMIT @row_limit;
 
 -- Makes the planner count rows, until the end of the transaction: of the ways to a page it takes the one that visits the fewest. With its
 -- costs of pages it takes the walk through a whole partition by the primary key for a tenant or a status of which it guesses that it is
--- common, and its guess is of the last ANALYZE, which was before the burst that is being looked at.
+-- common, and its guess is of the last ANALYZE, which was before the burst that is being looked at. One plan serves all values.
 -- name: PlanByRows :exec
 SELECT set_config('random_page_cost', '0', true), set_config('seq_page_cost', '0', true), set_config('enable_seqscan', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true);
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
+    set_config('plan_cache_mode', 'force_generic_plan', true);
+
+-- What TenantRoleEnter says of plans.
+-- name: PlanByValues :exec
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- ExecutionGetMany without inputs and outputs.
 -- name: ExecutionGetManyLean :many

@@ -802,41 +802,34 @@ SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WH
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
         row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE(($3::text IS NULL OR e.status = $3)
-        AND ($4::text IS NULL OR e.trigger_type = $4)
-        AND ($5::text IS NULL OR e.trigger_data->>'path' = $5), false) AS hit
+        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $6 AND e.id >= $7::uuid AND e.id < $8::uuid
-      AND ($9::uuid IS NULL OR e.script_id = $9)
-      AND ($10::text IS NULL OR e.status = $10)
-      AND ($11::text IS NULL OR e.trigger_type = $11)
-      AND ($12::text IS NULL OR e.error_code = $12)
-      AND ($13::text IS NULL OR e.event_id = $13)
-      AND ($14::timestamptz IS NULL OR e.queued_at >= $14)
-      AND ($15::timestamptz IS NULL OR e.queued_at < $15)
+    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
 WHERE x.hit OR x.looked = $2::integer
-ORDER BY x.id DESC LIMIT $16
+ORDER BY x.id DESC LIMIT $14
 `
 
 type ExecutionPageParams struct {
-	Whole         bool
-	LookAt        int32
-	CommonStatus  *string
-	CommonTrigger *string
-	Path          *string
-	TenantID      uuid.UUID
-	FromID        uuid.UUID
-	BelowID       uuid.UUID
-	ScriptID      *uuid.UUID
-	Status        *string
-	TriggerType   *string
-	ErrorCode     *string
-	EventID       *string
-	Since         *time.Time
-	Until         *time.Time
-	RowLimit      int32
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	Path        *string
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
 }
 
 type ExecutionPageRow struct {
@@ -848,21 +841,16 @@ type ExecutionPageRow struct {
 }
 
 // Admin API.
-// Executions newest first whose ids are in a range (from_id inclusive, below_id not), which is what keeps the page to few partitions; with what
-// the size of the answer needs, with inputs and outputs or without. The rows are read by ExecutionGetMany or ExecutionGetManyLean. Each of
-// the filters script_id, status, trigger_type, error_code and event_id has an index, see migrations/00004_executions.sql. What has none
-// (path, and the status and the triggers that most rows have) goes by look_at: so many rows that the other filters leave are looked at,
-// and the last of them comes back even if it is no hit, to say where the next page begins.
+// A tenant's executions newest first whose ids are in a range (from_id inclusive, below_id not), which is what keeps the page to few partitions;
+// with what the size of the answer needs, with inputs and outputs or without. The rows are read by ExecutionGetMany or ExecutionGetManyLean.
+// At most look_at rows are looked at, and the last of them comes back even if it is no hit, to say where the next page begins.
+// The queries after this one are the same, each for the filter that its index is made for (migrations/00004_executions.sql); their other
+// filters go by look_at. None has an optional condition beside its order, so that one plan serves all values: planning a hundred partitions
+// takes longer than reading them.
 func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([]ExecutionPageRow, error) {
 	rows, err := q.db.Query(ctx, executionPage,
 		arg.Whole,
 		arg.LookAt,
-		arg.CommonStatus,
-		arg.CommonTrigger,
-		arg.Path,
-		arg.TenantID,
-		arg.FromID,
-		arg.BelowID,
 		arg.ScriptID,
 		arg.Status,
 		arg.TriggerType,
@@ -870,6 +858,10 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.Path,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -896,45 +888,468 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 	return items, nil
 }
 
+const executionPageOfError = `-- name: ExecutionPageOfError :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.error_code = $6::text
+    ORDER BY e.id DESC LIMIT $2::integer
+) x
+WHERE x.hit OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $14
+`
+
+type ExecutionPageOfErrorParams struct {
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	Path        *string
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
+}
+
+type ExecutionPageOfErrorRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+	Last     bool
+}
+
+func (q *Queries) ExecutionPageOfError(ctx context.Context, arg ExecutionPageOfErrorParams) ([]ExecutionPageOfErrorRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOfError,
+		arg.Whole,
+		arg.LookAt,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.Path,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOfErrorRow{}
+	for rows.Next() {
+		var i ExecutionPageOfErrorRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionPageOfEvent = `-- name: ExecutionPageOfEvent :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.event_id = $7::text
+    ORDER BY e.id DESC LIMIT $2::integer
+) x
+WHERE x.hit OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $14
+`
+
+type ExecutionPageOfEventParams struct {
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	Path        *string
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
+}
+
+type ExecutionPageOfEventRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+	Last     bool
+}
+
+func (q *Queries) ExecutionPageOfEvent(ctx context.Context, arg ExecutionPageOfEventParams) ([]ExecutionPageOfEventRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOfEvent,
+		arg.Whole,
+		arg.LookAt,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.Path,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOfEventRow{}
+	for rows.Next() {
+		var i ExecutionPageOfEventRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionPageOfScript = `-- name: ExecutionPageOfScript :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.script_id = $3::uuid
+    ORDER BY e.id DESC LIMIT $2::integer
+) x
+WHERE x.hit OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $14
+`
+
+type ExecutionPageOfScriptParams struct {
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	Path        *string
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
+}
+
+type ExecutionPageOfScriptRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+	Last     bool
+}
+
+func (q *Queries) ExecutionPageOfScript(ctx context.Context, arg ExecutionPageOfScriptParams) ([]ExecutionPageOfScriptRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOfScript,
+		arg.Whole,
+		arg.LookAt,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.Path,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOfScriptRow{}
+	for rows.Next() {
+		var i ExecutionPageOfScriptRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionPageOfStatus = `-- name: ExecutionPageOfStatus :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.status = $4::text AND e.status <> 'completed'
+    ORDER BY e.id DESC LIMIT $2::integer
+) x
+WHERE x.hit OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $14
+`
+
+type ExecutionPageOfStatusParams struct {
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	Path        *string
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
+}
+
+type ExecutionPageOfStatusRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+	Last     bool
+}
+
+func (q *Queries) ExecutionPageOfStatus(ctx context.Context, arg ExecutionPageOfStatusParams) ([]ExecutionPageOfStatusRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOfStatus,
+		arg.Whole,
+		arg.LookAt,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.Path,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOfStatusRow{}
+	for rows.Next() {
+		var i ExecutionPageOfStatusRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionPageOfTrigger = `-- name: ExecutionPageOfTrigger :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked,
+        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.trigger_type = $5::text AND e.trigger_type IN ('cron', 'event', 'manual')
+    ORDER BY e.id DESC LIMIT $2::integer
+) x
+WHERE x.hit OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $14
+`
+
+type ExecutionPageOfTriggerParams struct {
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	Path        *string
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
+}
+
+type ExecutionPageOfTriggerRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+	Last     bool
+}
+
+func (q *Queries) ExecutionPageOfTrigger(ctx context.Context, arg ExecutionPageOfTriggerParams) ([]ExecutionPageOfTriggerRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOfTrigger,
+		arg.Whole,
+		arg.LookAt,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.Path,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOfTriggerRow{}
+	for rows.Next() {
+		var i ExecutionPageOfTriggerRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const executionPageOtherIDs = `-- name: ExecutionPageOtherIDs :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
         + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
 FROM (
-    SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, (($2::text IS NULL OR e.status = $2)
-        AND ($3::text IS NULL OR e.trigger_type = $3)
-        AND ($4::text IS NULL OR e.trigger_data->>'path' = $4)) AS hit
+    SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, COALESCE(($2::uuid IS NULL OR e.script_id = $2)
+            AND ($3::text IS NULL OR e.status = $3) AND ($4::text IS NULL OR e.trigger_type = $4)
+            AND ($5::text IS NULL OR e.error_code = $5) AND ($6::text IS NULL OR e.event_id = $6)
+            AND ($7::timestamptz IS NULL OR e.queued_at >= $7) AND ($8::timestamptz IS NULL OR e.queued_at < $8)
+            AND ($9::text IS NULL OR e.trigger_data->>'path' = $9), false) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $5 AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
-      AND (e.queued_at, e.id) < ($6::timestamptz, $7::uuid)
-      AND ($8::uuid IS NULL OR e.script_id = $8)
-      AND ($9::text IS NULL OR e.status = $9)
-      AND ($10::text IS NULL OR e.trigger_type = $10)
-      AND ($11::text IS NULL OR e.error_code = $11)
-      AND ($12::text IS NULL OR e.event_id = $12)
-      AND ($13::timestamptz IS NULL OR e.queued_at >= $13)
-      AND ($14::timestamptz IS NULL OR e.queued_at < $14)
+    WHERE e.tenant_id = $10 AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
+      AND (e.queued_at, e.id) < ($11::timestamptz, $12::uuid)
 ) x
 WHERE x.hit
-ORDER BY x.queued_at DESC, x.id DESC LIMIT $15
+ORDER BY x.queued_at DESC, x.id DESC LIMIT $13
 `
 
 type ExecutionPageOtherIDsParams struct {
-	Whole         bool
-	CommonStatus  *string
-	CommonTrigger *string
-	Path          *string
-	TenantID      uuid.UUID
-	BeforeAt      time.Time
-	BeforeID      uuid.UUID
-	ScriptID      *uuid.UUID
-	Status        *string
-	TriggerType   *string
-	ErrorCode     *string
-	EventID       *string
-	Since         *time.Time
-	Until         *time.Time
-	RowLimit      int32
+	Whole       bool
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	Path        *string
+	TenantID    uuid.UUID
+	BeforeAt    time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
 }
 
 type ExecutionPageOtherIDsRow struct {
@@ -948,12 +1363,6 @@ type ExecutionPageOtherIDsRow struct {
 func (q *Queries) ExecutionPageOtherIDs(ctx context.Context, arg ExecutionPageOtherIDsParams) ([]ExecutionPageOtherIDsRow, error) {
 	rows, err := q.db.Query(ctx, executionPageOtherIDs,
 		arg.Whole,
-		arg.CommonStatus,
-		arg.CommonTrigger,
-		arg.Path,
-		arg.TenantID,
-		arg.BeforeAt,
-		arg.BeforeID,
 		arg.ScriptID,
 		arg.Status,
 		arg.TriggerType,
@@ -961,6 +1370,10 @@ func (q *Queries) ExecutionPageOtherIDs(ctx context.Context, arg ExecutionPageOt
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.Path,
+		arg.TenantID,
+		arg.BeforeAt,
+		arg.BeforeID,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -1511,14 +1924,25 @@ func (q *Queries) ExecutionUnshow(ctx context.Context, arg ExecutionUnshowParams
 
 const planByRows = `-- name: PlanByRows :exec
 SELECT set_config('random_page_cost', '0', true), set_config('seq_page_cost', '0', true), set_config('enable_seqscan', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true)
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
+    set_config('plan_cache_mode', 'force_generic_plan', true)
 `
 
 // Makes the planner count rows, until the end of the transaction: of the ways to a page it takes the one that visits the fewest. With its
 // costs of pages it takes the walk through a whole partition by the primary key for a tenant or a status of which it guesses that it is
-// common, and its guess is of the last ANALYZE, which was before the burst that is being looked at.
+// common, and its guess is of the last ANALYZE, which was before the burst that is being looked at. One plan serves all values.
 func (q *Queries) PlanByRows(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, planByRows)
+	return err
+}
+
+const planByValues = `-- name: PlanByValues :exec
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+`
+
+// What TenantRoleEnter says of plans.
+func (q *Queries) PlanByValues(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, planByValues)
 	return err
 }
 
