@@ -227,7 +227,6 @@ func (c *conn) handle(w *response, r *http.Request) (whole bool) {
 		if whole {
 			return
 		}
-		//nolint:errorlint // as net/http compares it
 		if reason := recover(); reason != nil && reason != http.ErrAbortHandler {
 			c.server.cfg.ErrorLog.Printf("http: panic serving %s: %v\n%s", c.remote, reason, debug.Stack())
 		}

@@ -43,48 +43,14 @@ func parse(head string) *http.Request {
 // parseFields takes the lines after the first. It reports whether all are plain, and the head ends with them.
 func parseFields(r *http.Request, fields string) bool {
 	var values []string
-	for n := 0; ; n++ {
-		if fields == "\r\n" {
-			break
-		}
-		colon := 0
-		for colon < len(fields) && tokenBytes[fields[colon]] {
-			colon++
-		}
-		if n >= maxFields || colon == 0 || colon >= len(fields) || fields[colon] != ':' {
+	for n := 0; fields != "\r\n"; n++ {
+		name, value, rest, ok := cutField(fields)
+		if !ok || n >= maxFields || !accept(r, name, value) {
 			return false
 		}
-		end := colon + 1
-		for end < len(fields) && valueBytes[fields[end]] {
-			end++
-		}
-		if !strings.HasPrefix(fields[end:], "\r\n") {
-			return false
-		}
-		name, value := textproto.CanonicalMIMEHeaderKey(fields[:colon]), strings.Trim(fields[colon+1:end], " \t")
-		fields = fields[end+2:]
-		switch name {
-		case "Host":
-			if r.Host != "" || !plainHost(value) {
-				return false
-			}
-			r.Host = value
+		fields = rest
+		if name == "Host" {
 			continue // it is no header of a Request
-		case "Content-Length":
-			if r.Header[name] != nil || !setLength(r, value) {
-				return false
-			}
-		case "Connection":
-			switch {
-			case r.Header[name] != nil:
-				return false
-			case strings.EqualFold(value, "close"):
-				r.Close = true
-			case !strings.EqualFold(value, "keep-alive"):
-				return false
-			}
-		case "Transfer-Encoding", "Upgrade", "Expect", "Trailer", "Http2-Settings":
-			return false
 		}
 		if before := r.Header[name]; before != nil {
 			r.Header[name] = append(before, value)
@@ -100,6 +66,44 @@ func parseFields(r *http.Request, fields string) bool {
 		r.Header["Cache-Control"] = []string{"no-cache"} // as net/http has it
 	}
 	return r.Host != ""
+}
+
+// cutField takes the first line, which is NAME: VALUE.
+func cutField(fields string) (name, value, rest string, ok bool) {
+	colon := 0
+	for colon < len(fields) && tokenBytes[fields[colon]] {
+		colon++
+	}
+	if colon == 0 || colon >= len(fields) || fields[colon] != ':' {
+		return "", "", "", false
+	}
+	end := colon + 1
+	for end < len(fields) && valueBytes[fields[end]] {
+		end++
+	}
+	if rest, ok = strings.CutPrefix(fields[end:], "\r\n"); !ok {
+		return "", "", "", false
+	}
+	return textproto.CanonicalMIMEHeaderKey(fields[:colon]), strings.Trim(fields[colon+1:end], " \t"), rest, true
+}
+
+// accept takes what a field says of the request's frame. It reports whether that is plain.
+func accept(r *http.Request, name, value string) bool {
+	switch name {
+	case "Host":
+		if r.Host != "" || !plainHost(value) {
+			return false
+		}
+		r.Host = value
+	case "Content-Length":
+		return r.Header[name] == nil && setLength(r, value)
+	case "Connection":
+		r.Close = strings.EqualFold(value, "close")
+		return r.Header[name] == nil && (r.Close || strings.EqualFold(value, "keep-alive"))
+	case "Transfer-Encoding", "Upgrade", "Expect", "Trailer", "Http2-Settings":
+		return false
+	}
+	return true
 }
 
 // setLength takes a Content-Length.
