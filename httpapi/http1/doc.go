@@ -25,7 +25,7 @@
 //   - A Handler sees what it sees under net/http: a context that ends with the request, the client or the node; Flush, and deadlines by
 //     http.ResponseController; a body that is read from the connection when the Handler reads it. It sees no trailers, no Hijacker
 //     no informational answers, and no Content-Type is guessed.
-//   - The client is watched once a request has run for one to two watchEvery: until then nobody reads the connection, so that a short
+//   - The client is watched once a request has run for one to two watchEvery: until then no goroutine reads the connection, so that a short
 //     request costs no second goroutine. Bytes of the next request do not hide that the client leaves while they fit in the buffer.
 //   - An answer has a Content-Length, or is chunked; where a Handler writes less than it said, or panics, the connection is cut.
 //   - What a Handler leaves of a body is read away up to maxLeftover and for HeadTimeout; else the connection is closed after the answer.

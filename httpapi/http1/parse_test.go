@@ -19,7 +19,7 @@ import (
 
 const host = "Host: h\r\n"
 
-// corpus are heads and what follows them, by whether they are plain. Those that are not are net/http's and package framing's to judge:
+// corpus are heads and what follows them, by whether they are plain. The others are net/http's and package framing's to judge:
 // TestCorpusIsAnsweredAlike sends each of them.
 var corpus = []struct {
 	name  string

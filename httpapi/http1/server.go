@@ -22,7 +22,7 @@ type Config struct {
 	Takes func(*http.Request) bool
 	// ConnContext changes the context of a connection's requests. nil: it stays as it is.
 	ConnContext func(context.Context, net.Conn) context.Context
-	// ConnState is told what a connection does: see http.Server. nil: nobody is.
+	// ConnState is told what a connection does: see http.Server. nil: there is no hook.
 	ConnState func(net.Conn, http.ConnState)
 	// HeadTimeout is how long a head may take. 0 means 5 s.
 	HeadTimeout time.Duration
@@ -66,7 +66,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Listener serves a listener's connections. Those that it hands over are what Accept returns; Accept must be called, or nothing is
+// Listener serves a listener's connections. Accept returns the connections that are handed over; it must be called, or nothing is
 // served. ctx is that of the requests.
 func (s *Server) Listener(ctx context.Context, inner net.Listener) net.Listener {
 	return &listener{
