@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/sqlc"
 )
@@ -65,4 +67,29 @@ func (a *API) eventPublish(ctx context.Context, in *eventPublishIn) (*found[Publ
 		a.after(ctx, a.cfg.Wake)
 	}
 	return out, nil
+}
+
+// eventActivated is the built-in event of a version that went live: of a script that became active, or of an active script's new version.
+const eventActivated = "jsruntime.script.activated"
+
+// activated is the data of an eventActivated.
+type activated struct {
+	ScriptID uuid.UUID `json:"script_id"`
+	Name     string    `json:"name"`
+	Type     string    `json:"type"`
+	Version  int32     `json:"version"`
+}
+
+// tellActivated publishes that the row's version went live. It is called after the script's own subscriptions are set: a script can prepare its own
+// version.
+func (a *API) tellActivated(ctx context.Context, c *change, row sqlc.Script) error {
+	data, err := json.Marshal(activated{ScriptID: row.ID, Name: row.Name, Type: row.Type, Version: row.Version})
+	if err != nil {
+		return err
+	}
+	executions, err := c.EventPublishBuiltIn(ctx, sqlc.EventPublishBuiltInParams{TenantID: c.tenant, Type: eventActivated, Data: data})
+	if executions > 0 {
+		c.after = append(c.after, a.cfg.Wake)
+	}
+	return err
 }

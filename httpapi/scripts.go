@@ -297,7 +297,10 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 	if err := a.insertVersion(ctx, c, d); err != nil {
 		return row, err
 	}
-	return row, a.setTriggers(ctx, c, d, true)
+	if err := a.setTriggers(ctx, c, d, true); err != nil || d.Status != "active" {
+		return row, err
+	}
+	return row, a.tellActivated(ctx, c, row)
 }
 
 func (a *API) insertVersion(ctx context.Context, c *change, d *draft) error {
@@ -587,7 +590,13 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 		return after, err
 	}
 	rearm := d.Status != before.Status || d.Timezone != before.Timezone || !equalText(d.CronExpression, before.CronExpression)
-	return after, a.setTriggers(ctx, c, d, rearm)
+	if err := a.setTriggers(ctx, c, d, rearm); err != nil {
+		return after, err
+	}
+	if d.Status != "active" || before.Status == "active" && d.compiled == nil {
+		return after, nil
+	}
+	return after, a.tellActivated(ctx, c, after)
 }
 
 // over is the row before with what updateScript stores of the draft in it.

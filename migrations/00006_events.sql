@@ -102,7 +102,7 @@ $$;
 -- is a result here and no error, so that the count that found it full is kept.
 -- +goose StatementBegin
 CREATE FUNCTION jsruntime_enqueue_event(
-    p_tenant_id uuid, p_type text, p_data jsonb, p_id text, p_deliver_at timestamptz, p_depth integer, p_traceparent text DEFAULT NULL,
+    p_tenant_id uuid, p_type text, p_data jsonb, p_id text, p_deliver_at timestamptz, p_depth integer, p_traceparent text DEFAULT NULL, p_built_in boolean DEFAULT false,
     OUT event_id text, OUT executions integer, OUT duplicate boolean, OUT queue_full boolean
 ) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
@@ -114,6 +114,9 @@ DECLARE
 BEGIN
     IF p_type IS NULL OR length(p_type) > 255 OR p_type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' THEN
         RAISE EXCEPTION 'type: dot-separated words of letters, digits, _ and -, at most 255 characters' USING ERRCODE = 'JSR04';
+    END IF;
+    IF p_type LIKE 'jsruntime.%' AND NOT p_built_in THEN
+        RAISE EXCEPTION 'type: names that begin with jsruntime. are those of built-in events' USING ERRCODE = 'JSR04';
     END IF;
     IF p_id IS NOT NULL AND (length(p_id) NOT BETWEEN 1 AND 255 OR p_id ~ '[[:cntrl:]]') THEN
         RAISE EXCEPTION 'id: 1 to 255 characters without control characters' USING ERRCODE = 'JSR04';
@@ -248,7 +251,7 @@ $$;
 
 -- +goose Down
 DROP FUNCTION jsruntime_publish_event(uuid, text, jsonb, text, timestamptz);
-DROP FUNCTION jsruntime_enqueue_event(uuid, text, jsonb, text, timestamptz, integer, text);
+DROP FUNCTION jsruntime_enqueue_event(uuid, text, jsonb, text, timestamptz, integer, text, boolean);
 DROP FUNCTION jsruntime_max_queue_depth(jsonb);
 DROP FUNCTION jsruntime_queue_full(uuid, integer, integer);
 DROP FUNCTION jsruntime_input(uuid, text, text, jsonb);

@@ -129,6 +129,28 @@ func (q *Queries) EventPublishAfter(ctx context.Context, arg EventPublishAfterPa
 	return i, err
 }
 
+const eventPublishBuiltIn = `-- name: EventPublishBuiltIn :one
+SELECT COALESCE(sum(e.executions), 0)::integer AS executions
+FROM (SELECT t.id FROM tenants t WHERE t.id = $1 AND t.status = 'active' AND EXISTS (SELECT FROM script_event_subscriptions u
+    WHERE u.tenant_id = t.id AND u.is_active AND u.event_type = ANY (jsruntime_event_patterns($2::text)))) AS subscribed
+CROSS JOIN LATERAL jsruntime_enqueue_event(subscribed.id, $2::text, $3::jsonb, NULL, NULL, 0, NULL, true) AS e
+`
+
+type EventPublishBuiltInParams struct {
+	TenantID uuid.UUID
+	Type     string
+	Data     json.RawMessage
+}
+
+// A built-in event, in the transaction of what it tells. An event to which no script subscribes is not stored; neither is one of a tenant that is
+// suspended or whose queue is full: what it tells goes on.
+func (q *Queries) EventPublishBuiltIn(ctx context.Context, arg EventPublishBuiltInParams) (int32, error) {
+	row := q.db.QueryRow(ctx, eventPublishBuiltIn, arg.TenantID, arg.Type, arg.Data)
+	var executions int32
+	err := row.Scan(&executions)
+	return executions, err
+}
+
 const queueNotify = `-- name: QueueNotify :exec
 SELECT pg_notify('jsruntime_queue', '')
 `

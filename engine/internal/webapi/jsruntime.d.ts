@@ -103,6 +103,10 @@ declare module "jsruntime" {
 
   export interface Event<Data = any> {
     readonly id: string;
+    /**
+     * Types that begin with "jsruntime." are built-in events. "jsruntime.script.activated": a version of one of the tenant's scripts went live,
+     * the subscriber's own included; its data is {script_id, name, type, version}.
+     */
     readonly type: string;
     /** When it was published: ISO 8601. */
     readonly time: string;
