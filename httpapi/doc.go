@@ -36,6 +36,21 @@
 //   - An answer that its client does not take is given up after 30 s, and one second more for each 64 KiB of it.
 //   - Nothing of a failure of ours is shown but the request's id.
 //
+// # Answers
+//
+//   - ETag: every object that can be changed has one, "STATE.REST": the state of its row, and what the answer shows beside it. An empty PATCH does
+//     not change it. If-Match on a change is a list of tags or *, whose states are compared: a weak tag and a malformed one match nothing, and no
+//     match is 412 precondition_failed, judged under the row's lock. The tag of a compressed answer ends with -gzip, and has the same state.
+//   - If-None-Match on GET and HEAD is compared weakly: a match is 304 without a body or a type.
+//   - HEAD works wherever GET does, with GET's headers; Content-Length is there where GET's answer would not be compressed. A stream answers with
+//     its head and ends.
+//   - Answers of 1 KiB and more are sent with gzip where the client takes it as gladly as none (Accept-Encoding, RFC 9110), 16 at a time, with
+//     Vary. Answers that hold a secret and event streams are not: a length must not show what is in them. The API sends no
+//     brotli.
+//   - ?fields= names the members of a list's items that the caller wants; one that no item has is a 422. Without it lists leave out the large ones:
+//     source, input, output, event_data. Single objects have them always.
+//   - Every error answer is written by package problem.
+//
 // # Failures
 //
 //	the database does not answer   503 database_unavailable, for sessions always; keys seen within two hours stay valid, so that invocations go on

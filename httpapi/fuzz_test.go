@@ -59,7 +59,7 @@ func samples() map[string]map[string]any {
 		planned[l.Name] = map[string]any{"ceiling": l.Ceiling, "default": l.Min + 1000}
 	}
 	plan := map[string]any{
-		"jit": "off", "max_concurrent_runs": 1, "max_history_bytes": 1 << 30, "max_kv_bytes": 1, "max_queue_depth": 1000, "max_scripts": 100,
+		"jit": "off", "max_concurrent_runs": 1, "max_history_bytes": 1 << 30, "max_kv_bytes": 1, "max_queue_depth": 1000, "max_scripts": 100, "weight": 3,
 		"limits": planned, "retention": map[string]any{"executions_days": 1, "failed_days": 1, "logs_days": 1},
 	}
 	return map[string]map[string]any{

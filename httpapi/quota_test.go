@@ -28,10 +28,16 @@ func TestPlanIsStrict(t *testing.T) {
 		"retention.execution_days":  map[string]any{"retention": map[string]any{"execution_days": 5}},
 		"max_queue_depth":           map[string]any{"max_queue_depth": 1.5},
 		"max_concurrent_runs":       map[string]any{"max_concurrent_runs": 0},
+		"weight":                    map[string]any{"weight": 0},
 		"retention.logs_days":       map[string]any{"retention": map[string]any{"logs_days": "7"}},
 	} {
 		p := op.post("/api/v1/tenants", map[string]any{"slug": "bad", "name": "Bad", "plan": plan}).refused(422, "validation_failed")
 		require.Contains(t, fmt.Sprint(p["errors"]), "body.plan."+field)
+	}
+	for weight, message := range map[any]string{0: "expected number >= 1", 101: "expected number <= 100", 1.5: "integer", "3": "integer"} {
+		p := op.post("/api/v1/tenants", map[string]any{"slug": "bad", "name": "Bad", "plan": map[string]any{"weight": weight}}).refused(422, "validation_failed")
+		require.Contains(t, p["detail"], "body.plan.weight", weight)
+		require.Contains(t, p["detail"], message, weight)
 	}
 	made := op.post("/api/v1/tenants", map[string]any{
 		"slug": "acme", "name": "Acme", "settings": map[string]any{"max_concurrent_runs": "anything"},

@@ -226,6 +226,7 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 type Plan struct {
 	MaxScripts        *int64         `json:"max_scripts,omitempty" minimum:"0" maximum:"1000000" nullable:"true" doc:"Scripts."`
 	MaxConcurrentRuns *int64         `json:"max_concurrent_runs,omitempty" minimum:"1" maximum:"1000000" nullable:"true" doc:"Executions at once, of all its scripts over all nodes."`
+	Weight            *int64         `json:"weight,omitempty" minimum:"1" maximum:"100" nullable:"true" doc:"Its share where more executions want a worker than may have one: a tenant of weight 3 gets three times as many as one of weight 1. 1 by default."`
 	MaxQueueDepth     *int64         `json:"max_queue_depth,omitempty" minimum:"0" maximum:"2000000000" nullable:"true" doc:"Executions that wait. 100,000 by default."`
 	MaxKVBytes        *int64         `json:"max_kv_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"Keys and values in kv."`
 	MaxHistoryBytes   *int64         `json:"max_history_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"All that it stores beside kv: executions, logs, versions, events, dead letters, audit log."`

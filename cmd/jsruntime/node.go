@@ -351,7 +351,7 @@ func (n *node) buildEngine(context.Context) (err error) {
 		MaxMemoryCeiling: n.cfg.bounds.Ceiling.MaxMemoryBytes,
 		WorkerPath:       n.cfg.Worker, WorkerArgs: workerArgs(n.cfg.JIT), Sandbox: n.cfg.Sandbox,
 		MaxWorkers: n.cfg.Workers, MaxWarm: n.cfg.Warm, Spares: n.cfg.Spares, QueueWait: n.cfg.QueueWait, DrainGrace: time.Second,
-		Members: n.members, TenantConcurrency: n.tenants.concurrency, TenantJIT: n.tenants.jit(n.cfg.JIT),
+		Members: n.members, TenantConcurrency: n.tenants.concurrency, TenantWeight: n.tenants.weight, TenantJIT: n.tenants.jit(n.cfg.JIT),
 		Host: n.traces.host(n.host), Env: n.secrets.EnvJSON, Secrets: n.secrets.Known,
 		Budget: n.budget, Observer: n.metrics, Quarantined: n.quarantines.begun, Logger: n.log,
 	})

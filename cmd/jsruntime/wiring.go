@@ -168,6 +168,14 @@ func (l *tenantLimits) concurrency(tenantID uuid.UUID) int {
 	return 0
 }
 
+// weight is plan.weight, 1 where the tenant has none.
+func (l *tenantLimits) weight(tenantID uuid.UUID) int {
+	if own := l.plan(tenantID).Weight; own != nil {
+		return int(max(*own, 1))
+	}
+	return 1
+}
+
 // jit makes engine.Config.TenantJIT of a node's level: plan.jit where it is lower, empty where the node's level holds.
 func (l *tenantLimits) jit(node string) func(uuid.UUID) string {
 	return func(tenantID uuid.UUID) string {

@@ -11,6 +11,7 @@ import (
 type Plan struct {
 	MaxScripts        *int64     `json:"max_scripts"`
 	MaxConcurrentRuns *int64     `json:"max_concurrent_runs"` // of all its scripts, over all nodes
+	Weight            *int64     `json:"weight"`              // its share of a node's workers beside other tenants'; nil means 1
 	MaxQueueDepth     *int64     `json:"max_queue_depth"`     // executions that wait
 	MaxKVBytes        *int64     `json:"max_kv_bytes"`
 	MaxHistoryBytes   *int64     `json:"max_history_bytes"` // of all tables but kv
