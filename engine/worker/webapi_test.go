@@ -227,7 +227,7 @@ func TestModule(t *testing.T) {
 	require.JSONEq(t, `[{"a":1},{"keys":[{"name":"k","expiration":null}],"complete":false,"cursor":"next"},7,{"eventId":"e","executions":2,"duplicate":false},
 		[true,"RateLimitError","rate_limited",1500],201,"https://a.test/final",["a=1","b=2"],"part one, part two","NonRetryableError"]`, string(r.Body))
 	require.Equal(t, []string{
-		`kv.put {"key":"k","value":{"v":1},"expirationTtl":60} `,
+		`kv.put {"key":"k","value":{"v":1},"expirationTtl":60,"metadata":null} `,
 		`kv.list {"prefix":"k","cursor":"","limit":100} `,
 		`scripts.invoke {"name":"other","input":1} `,
 		`fetch {"url":"https://a.test/x","method":"PUT","headers":[["x-h","1"],["content-type","text/plain;charset=UTF-8"]],"redirect":"manual","hasBody":true,"streamBody":false} up`,
@@ -252,7 +252,7 @@ func TestMisuse(t *testing.T) {
 		{`kv.get("a\0b")`, "TypeError: kv.get: key must not have NUL characters or lone surrogates"},
 		{`kv.put("k", () => 1)`, "TypeError: kv.put: value is not JSON: a function"},
 		{`kv.put("k", 1n)`, "TypeError: kv.put: value is not JSON: Do not know how to serialize a BigInt"},
-		{`kv.put("k", 1, {ttl: 5})`, "TypeError: kv.put: options: ttl is not an option (expirationTtl)"},
+		{`kv.put("k", 1, {ttl: 5})`, "TypeError: kv.put: options: ttl is not an option (expirationTtl, metadata)"},
 		{`kv.put("k", 1, {expirationTtl: 0})`, "RangeError: kv.put: expirationTtl must be from 1 to 315360000, not 0"},
 		{`kv.list("p")`, "TypeError: kv.list: options must be an object, not a string"},
 		{`kv.list({limit: 1.5})`, "TypeError: kv.list: limit must be a whole number, not 1.5"},
