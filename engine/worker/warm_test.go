@@ -64,9 +64,15 @@ func TestWarmRunsWhatIsPlain(t *testing.T) {
 	require.Equal(t, `"ä"`, string(n.run(2, `"ä"`).Body))
 	n.conn.Close()
 	require.NoError(t, n.cmd.Wait())
-	var quick int
-	_, err := fmt.Sscanf(n.out.String(), "worker: warm: %d", &quick)
+	var (
+		warm  bool
+		quick int
+	)
+	_, err := fmt.Sscanf(n.out.String(), "worker: warm: %t, %d", &warm, &quick)
 	require.NoError(t, err, n.out.String())
+	if !warm {
+		t.Skip("this V8 has no function that opens a handle scope: see SECURITY.md")
+	}
 	require.LessOrEqual(t, quick, 200)
 	require.Greater(t, quick, 100, "where the machine is slow, the watchdog adopts some")
 }

@@ -165,7 +165,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	if err == nil {
 		if err = w.serve(); o.count {
-			fmt.Fprintf(stderr, "worker: warm: %d\n", w.loop.Quick())
+			fmt.Fprintf(stderr, "worker: warm: %v, %d\n", w.warm, w.loop.Quick())
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
