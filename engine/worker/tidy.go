@@ -4,26 +4,15 @@ import (
 	"time"
 
 	"example.com/jsruntime/engine/internal/isolate"
+	"example.com/jsruntime/engine/internal/warm"
 )
 
-const (
-	// shortRun is how long an execution may take whose memory is looked at only now and then: a look is a system call of a microsecond,
-	// and less than 2 MiB can be written in that time.
-	shortRun   = 200 * time.Microsecond
-	looksApart = 8
-	// tidyAfter is how many executions may follow each other before V8 does what it put off.
-	tidyAfter = 64
-	// pumpWall and pumpCPU are how long callbacks of FinalizationRegistry may take between executions: what a hundred thousand short ones
-	// need. What takes longer is terminated, and its isolate dropped, as after any termination.
-	pumpWall = time.Second
-	pumpCPU  = 250 * time.Millisecond
-	// pumpApart is how often an execution that waits has its message loop pumped, within its own limits.
-	pumpApart = 10 * time.Millisecond
-)
+// pumpApart is how often an execution that waits has its message loop pumped, within its own limits.
+const pumpApart = 10 * time.Millisecond
 
 // tidy writes the answers, lets V8 do what it put off in the isolates in which something ran, and gives memory back before its limit
-// bites. It is called where nothing of the node's is at hand, and after tidyAfter executions: what callbacks do then is only on the
-// clock of the next frame, by pumpWall at most, and its CPU time is the next execution's of their own script.
+// bites. It is called where nothing of the node's is at hand, and after warm.TidyAfter executions: what callbacks do then is only on the
+// clock of the next frame, by warm.PumpWall at most, and its CPU time is the next execution's of their own script.
 func (w *worker) tidy() error {
 	w.cpuAt = 0
 	w.loop.Tidied()
@@ -48,7 +37,7 @@ func (w *worker) tidy() error {
 func (w *worker) pump(s *slot) {
 	w.loop.Bound(s.Slot)
 	w.seq = 0
-	w.cur.begin(0, s.iso, time.Now(), pumpWall, pumpCPU, cpuTime())
+	w.cur.begin(0, s.iso, time.Now(), warm.PumpWall, warm.PumpCPU, cpuTime())
 	w.loop.Stir()
 	w.cur.enter()
 	w.pumped(s, s.iso.Pump(true))

@@ -25,8 +25,6 @@ const (
 	spareHeap     = 64 << 20        // the default max_memory_bytes, so that most first loads find an isolate ready
 	bootWall      = 5 * time.Second // for a script's top level
 	stopGrace     = 20 * time.Millisecond
-	maxDepth      = 1000 // nesting of an output: what Postgres and the node's JSON reader take with room to spare
-	quickRun      = 200 * time.Microsecond
 	maxLogMessage = 8 << 10
 )
 
@@ -496,7 +494,7 @@ func (w *worker) run(m *wire.Run) error {
 		w.loop.Send(&wire.Result{Seq: m.Seq, Code: wire.CodeRecalled, Message: "the isolate is gone"})
 		return nil
 	}
-	if w.loop.Held() && s.LastWall > quickRun || s.LastWall == 0 {
+	if w.loop.Held() && s.LastWall > warm.QuickRun || s.LastWall == 0 {
 		// What may take long, or kill the process, does not hold back the answers of others.
 		if err := w.loop.Flush(); err != nil {
 			return err
@@ -641,7 +639,7 @@ func (w *worker) conclude(err error) error {
 	if err := s.iso.Shrink(); err != nil {
 		return err
 	}
-	if w.loop.Ran(s.Slot, tidyAfter) || m.tight {
+	if w.loop.Ran(s.Slot) || m.tight {
 		return w.tidy()
 	}
 	return nil
@@ -672,7 +670,7 @@ func (w *worker) measure(r *wire.Result) measured {
 	r.CPUMicros = uint64((m.cpu + s.Owed).Microseconds())
 	s.Owed = 0
 	r.PeakMemory = max(s.Used, w.less(peakRSS, s))
-	if w.loop.Look(m.wall >= shortRun, looksApart) {
+	if w.loop.Look(m.wall) {
 		if own, data, err := w.mem.Size(); err == nil {
 			r.PeakMemory = max(r.PeakMemory, w.less(own-min(own, w.mem.Idle), s))
 			m.tight = data >= w.loop.High(s.Slot)
@@ -724,9 +722,9 @@ func fill(r *wire.Result, o *isolate.Outcome, outputLimit uint32) {
 		r.Code, r.Message = wire.CodeOutputTooLarge, fmt.Sprintf("max_output_size_bytes: limit %d, observed %d", outputLimit, observed)
 		return
 	}
-	if r.Status == 0 && !o.Streamed && len(r.Body) > maxDepth && depth(r.Body) > maxDepth {
+	if r.Status == 0 && !o.Streamed && len(r.Body) > warm.MaxDepth && depth(r.Body) > warm.MaxDepth {
 		r.Body = nil
-		r.Code, r.Message = wire.CodeInvalidOutput, fmt.Sprintf("the output nests deeper than %d levels", maxDepth)
+		r.Code, r.Message = wire.CodeInvalidOutput, fmt.Sprintf("the output nests deeper than %d levels", warm.MaxDepth)
 	}
 }
 

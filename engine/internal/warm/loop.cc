@@ -18,12 +18,8 @@ enum {
 const int32_t kIdle = 0, kDone = 2, kResponse = 1, kOutput = 2;
 
 const uint32_t kFetch = 1, kRun = 4;              // wire.HandlerFetch and HandlerRun, the first and the last that are plain
-const size_t kFlat = 1000;                        // an output that is longer may nest too deep: Go looks
 const size_t kMaxFrame = 20 << 20;                // wire.MaxFrame
 const size_t kReadRoom = 4096, kLargeBuf = 1 << 20;
-const int64_t kQuickRun = 200000, kShortRun = 200000;  // nanoseconds
-const int32_t kLooksApart = 8, kTidyAfter = 64;
-const uint32_t kPumpWall = 1000, kPumpCPU = 250;  // milliseconds
 
 int64_t now(clockid_t clock) {
   struct timespec t;
@@ -68,7 +64,7 @@ bool plain(const jsr_loop* l, const jsr_slot* s, uint64_t used, jsr_result* r) {
       r->Status = (uint32_t)c[kStatus];
       break;
     case kOutput:
-      if (n > kFlat || !jsr_answer_split(s->Short, n, 0, r)) return false;
+      if (n > JSR_MAX_DEPTH /* it may nest too deep: Go looks */ || !jsr_answer_split(s->Short, n, 0, r)) return false;
       r->Status = 0;
       break;
     default:
@@ -91,7 +87,7 @@ int answer(jsr_loop* l, jsr_slot* s, uint64_t used, jsr_result* r, int64_t* cpu,
   r->LogBytes = 0;
   s->Owed = 0;
   uint64_t own, data;
-  if (wall >= kShortRun || ++l->Looks >= kLooksApart) {
+  if (wall >= JSR_SHORT_US * 1000 || ++l->Looks >= JSR_LOOKS_APART) {
     l->Looks = 0;
     if (jsr_memory_size(&l->Memory, &own, &data)) {
       uint64_t rest = l->Memory.Idle + jsr_others(l, s);
@@ -118,7 +114,7 @@ int execute(jsr_loop* l, const uint8_t* payload, size_t n, int64_t* cpu, bool* d
   if (s == nullptr || s->Isolate == nullptr || run.ContextLength > JSR_START || run.HeadLength > JSR_START - run.ContextLength) return JSR_GO;
   if (!jsr_ascii(run.Context, run.ContextLength) || !jsr_ascii(run.Head, run.HeadLength) || !jsr_ascii(run.Body, run.BodyLength)) return JSR_GO;
   // What may take long, or kill the process, does not hold back the answers of others.
-  if ((s->LastWall == 0 || s->LastWall > kQuickRun) && jsr_out_flush(&l->Out) != 0) return JSR_ERROR;
+  if ((s->LastWall == 0 || s->LastWall > JSR_QUICK_US * 1000) && jsr_out_flush(&l->Out) != 0) return JSR_ERROR;
   s->LastUse = ++l->Clock;
   jsr_bound(l, s);
   memcpy(l->start, run.Context, run.ContextLength);
@@ -149,7 +145,7 @@ int tidy(jsr_loop* l) {
     s->Ran = 0, l->RanCount--;
     jsr_bound(l, s);
     jsr_front* f = &l->Front;
-    f->Pump = 1, f->Seq = 0, f->Slot = s->ID, f->WallMillis = kPumpWall, f->CPUMillis = kPumpCPU, f->OutputLimit = f->LogLimit = 0;
+    f->Pump = 1, f->Seq = 0, f->Slot = s->ID, f->WallMillis = JSR_PUMP_WALL_MS, f->CPUMillis = JSR_PUMP_CPU_MS, f->OutputLimit = f->LogLimit = 0;
     start(l, 0);
     uint64_t used = 0, own, data;
     l->Flags = l->pump(s->Isolate, s->Control[kEnded], &used);
@@ -198,7 +194,7 @@ extern "C" int jsr_loop_run(jsr_loop* l) {
     bool done = false, tight = false;
     int code = execute(l, p + 5, n - 1, &cpu, &done, &tight);
     if (code != JSR_GO || !done) return code;
-    if (tight || l->Runs >= kTidyAfter) {
+    if (tight || l->Runs >= JSR_TIDY_AFTER) {
       cpu = 0;
       if ((code = tidy(l)) != JSR_GO) return code;
     }

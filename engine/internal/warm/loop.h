@@ -6,6 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Rules that the loop and Go's worker share: see the constants of loop.go.
+enum {
+  JSR_TICK_MS = 10,
+  JSR_QUICK_US = 200,
+  JSR_SHORT_US = 200,
+  JSR_LOOKS_APART = 8,
+  JSR_TIDY_AFTER = 64,
+  JSR_PUMP_WALL_MS = 1000,
+  JSR_PUMP_CPU_MS = 250,
+  JSR_MAX_DEPTH = 1000,
+  JSR_HEADROOM = 16 << 20,
+};
+
 // jsr_memory is the process's size and its bounds, in bytes. The main thread's, or the watchdog's while JavaScript runs.
 typedef struct jsr_memory {
   int32_t Statm;   // an open /proc/self/statm

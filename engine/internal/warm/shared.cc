@@ -11,9 +11,8 @@
 
 namespace {
 
-const uint64_t kHeadroom = 16 << 20;          // what a worker needs beside the isolates: Go's own memory, V8's zones, frames under way
-const uint64_t kIsolateOverhead = 7ull << 18;  // what an isolate adds to the data segment beside the memory that it says it uses: 1.66 MiB, measured
-const int64_t kTick = 10 * 1000000, kBusy = kTick / 2;
+const uint64_t kIsolateOverhead = 7 << 18;  // what an isolate adds to the data segment beside the memory that it says it uses: 1.66 MiB, measured
+const int64_t kTick = JSR_TICK_MS * 1000000ll, kBusy = kTick / 2;
 const size_t kFlushAt = 64 << 10, kOutRoom = kFlushAt + (8 << 10);
 
 void settime(jsr_timer* t, int64_t after) {
@@ -97,14 +96,14 @@ extern "C" uint64_t jsr_others(const jsr_loop* l, const jsr_slot* s) {
 }
 
 // jsr_high is the data segment of s that its heap alone does not explain, half of the way to the limit.
-extern "C" uint64_t jsr_high(const jsr_loop* l, const jsr_slot* s) { return l->Memory.Base + jsr_others(l, s) + s->MaxMemory + kHeadroom / 2; }
+extern "C" uint64_t jsr_high(const jsr_loop* l, const jsr_slot* s) { return l->Memory.Base + jsr_others(l, s) + s->MaxMemory + JSR_HEADROOM / 2; }
 
 // jsr_bound puts the memory limit of s in force. V8 gets twice the script's limit, so that its own heap limit (which is doubled once) bites
 // before the kernel's does.
 extern "C" void jsr_bound(jsr_loop* l, jsr_slot* s) {
   if (l->Loaded == s) return;
   jsr_memory* m = &l->Memory;
-  uint64_t others = jsr_others(l, s), n = m->Base + others + 2 * s->MaxMemory + kHeadroom;
+  uint64_t others = jsr_others(l, s), n = m->Base + others + 2 * s->MaxMemory + JSR_HEADROOM;
   if (n > m->Hard) n = m->Hard;
   struct rlimit limit = {n, m->Hard};
   if (n == m->Last || setrlimit(RLIMIT_DATA, &limit) == 0) {
