@@ -25,6 +25,7 @@ import (
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/migrations"
 	"example.com/jsruntime/migrations/connect"
+	"example.com/jsruntime/migrations/partitions"
 	"example.com/jsruntime/scheduler/cron"
 )
 
@@ -337,6 +338,11 @@ func (r *report) examineDatabase(ctx context.Context, databaseURL string) {
 	}
 	r.add("postgres", ok, fmt.Sprintf("version %s, the schema is current", server), "")
 	r.examineForeignKeys(ctx, conn)
+	if err := partitions.Check(ctx, conn); err != nil {
+		r.add("partitions", warn, err.Error(), "let the nodes connect as the owner of the tables, with CREATE on their schema")
+	} else {
+		r.add("partitions", ok, "the history has partitions ahead", "")
+	}
 }
 
 // examineReplica reaches the read replica. A node does without one that is away.
