@@ -45,7 +45,7 @@ type History struct {
 // What History.Store may be.
 const (
 	HistoryAll    = "all"
-	HistoryErrors = "errors" // what did not complete
+	HistoryErrors = "errors" // failed and timeout
 	HistoryNone   = "none"
 )
 
@@ -56,10 +56,10 @@ func (h *History) Keeps(executionID uuid.UUID, code Code) bool {
 		return true
 	case h.Store == HistoryNone:
 		return false
+	case h.Store == HistoryErrors:
+		return code.Status() == StatusFailed || code.Status() == StatusTimeout
 	case code != CodeNone:
 		return true
-	case h.Store == HistoryErrors:
-		return false
 	case h.Sample > 0 && h.Sample < 1:
 		// The last bytes of a UUID are random.
 		return float64(binary.BigEndian.Uint32(executionID[12:])) < h.Sample*(1<<32)
@@ -79,6 +79,9 @@ func (h *History) Rules(of string, secrets *redact.Values) redact.Rules {
 	}
 	return rules
 }
+
+// Changes reports whether input or output may be kept otherwise than they were.
+func (h *History) Changes() bool { return h != nil && (h.NoBodies || len(h.Redact) > 0) }
 
 // Bodies reports whether input and output are kept.
 func (h *History) Bodies() bool { return h == nil || !h.NoBodies }

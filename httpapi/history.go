@@ -11,7 +11,7 @@ import (
 
 // History says what is kept of a script's executions.
 type History struct {
-	Store  string   `json:"store" enum:"all,errors,none" doc:"Which executions are kept. Usage counts all."`
+	Store  string   `json:"store" enum:"all,errors,none" doc:"Which executions are kept: all, failures and timeouts, or none. Usage counts all. A queued execution has its row until it has ended."`
 	Sample float64  `json:"sample" minimum:"0" maximum:"1" doc:"Share of completed executions that is kept; others are all kept."`
 	Bodies bool     `json:"bodies" doc:"Whether input and output are kept. Executions without cannot be replayed."`
 	Redact []string `json:"redact" nullable:"false" doc:"Members of input and output that are masked, beside credentials: paths such as $.input.headers.x-token."`

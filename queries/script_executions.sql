@@ -395,20 +395,17 @@ FROM gone g
 WHERE e.id = g.id
 RETURNING e.id;
 
--- Replaces the inputs of executions that ended for good by what is kept of them. Rows whose input is short stay: an event's data are in
--- script_events and not in the row.
+-- Replaces the inputs of executions that ended by what is kept of them. An input that is empty becomes NULL. Without their history's choice rows
+-- whose input is short stay: an event's data are in script_events and not in the row.
 -- name: ExecutionCutInputs :exec
 UPDATE script_executions e
-SET input = h.input::jsonb, trigger_data = COALESCE(e.trigger_data, '{}') || h.trigger_data::jsonb
-FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@inputs::text[]) AS input, unnest(@trigger_datas::text[]) AS trigger_data) h
-WHERE e.id = h.id AND octet_length(e.input::text) > @max_bytes::integer;
+SET input = NULLIF(h.input, '')::jsonb, trigger_data = COALESCE(e.trigger_data, '{}') || h.trigger_data::jsonb
+FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@inputs::text[]) AS input, unnest(@trigger_datas::text[]) AS trigger_data, unnest(@chosens::boolean[]) AS chosen) h
+WHERE e.id = h.id AND (h.chosen OR octet_length(e.input::text) > @max_bytes::integer);
 
--- Takes the inputs from executions that have ended for good and of which their script keeps no history: that they were accepted and how
--- they ended stays.
--- name: ExecutionBare :exec
-UPDATE script_executions e
-SET input = NULL, trigger_data = COALESCE(e.trigger_data, '{}') || '{"bodies": false}'
-WHERE e.id = ANY(@ids::uuid[]);
+-- Deletes executions that have ended and that their script's history does not keep. Their dead letters forget them (ON DELETE SET NULL).
+-- name: ExecutionForget :exec
+DELETE FROM script_executions e WHERE e.id = ANY(@ids::uuid[]);
 
 -- The next attempt of executions that ended, with the script's newest version.
 -- name: ExecutionRetry :exec

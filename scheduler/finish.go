@@ -287,7 +287,8 @@ func (s *Scheduler) lean(e *ending) bool {
 	return state != storage.Normal
 }
 
-// keeps reports whether the script's author wants to keep the log of an execution that ended so. The row itself was accepted and stays.
+// keeps reports whether the script's history keeps an execution that ended so. The queue needs its row until then, and a retry and a dead letter
+// have made what they need of it before it goes.
 func (e *ending) keeps() bool {
 	return e.inv == nil || e.inv.Script.History.Keeps(e.row.ID, e.result.Code)
 }
@@ -300,7 +301,7 @@ type consequences struct {
 	logs                    []sqlc.ExecutionLogRecordParams
 	usage                   ledger.Usage
 	cuts                    sqlc.ExecutionCutInputsParams
-	bare                    []uuid.UUID // whose inputs go: their script keeps no history of them
+	unkept                  []uuid.UUID // whose rows go: their script's history does not keep them
 }
 
 // follow writes what follows from endings.
@@ -335,11 +336,12 @@ func (w *endingsWriter) collect(c *consequences, e *ending, act action, now time
 		followed = "dead_letter"
 		c.kept = append(c.kept, row.ID)
 	}
-	if next == uuid.Nil && e.inv != nil && len(row.Input) > record.MaxBodyBytes {
-		if input, data, ok := record.CutInput(e.inv, res); ok {
+	if e.inv != nil && (len(row.Input) > record.MaxBodyBytes || e.inv.Script.History.Changes()) && e.keeps() {
+		if input, data, ok := record.EndedInput(e.inv, res, next == uuid.Nil); ok {
 			c.cuts.Ids = append(c.cuts.Ids, row.ID)
 			c.cuts.Inputs = append(c.cuts.Inputs, string(input))
 			c.cuts.TriggerDatas = append(c.cuts.TriggerDatas, string(data))
+			c.cuts.Chosens = append(c.cuts.Chosens, e.inv.Script.History.Changes())
 		}
 	}
 	if e.trigger == engine.TriggerCron {
@@ -353,22 +355,27 @@ func (w *endingsWriter) collect(c *consequences, e *ending, act action, now time
 		c.jobs.Statuses = append(c.jobs.Statuses, string(res.Code.Status()))
 		c.jobs.StartedAts = append(c.jobs.StartedAts, started)
 	}
-	w.collectStored(c, e, followed)
+	w.collectStored(c, e)
 	c.usage.Add(row.TenantID, row.ScriptID, now, res.Code, res.Metrics)
 	w.told = append(w.told, func() { w.cfg.Observer.Ended(e.trigger, res.Code, followed) })
 }
 
 // collectStored adds what is stored of one ending, and counts its bytes.
-func (w *endingsWriter) collectStored(c *consequences, e *ending, followed string) {
+func (w *endingsWriter) collectStored(c *consequences, e *ending) {
 	row, res := e.row, e.result
+	if !e.keeps() {
+		c.unkept = append(c.unkept, row.ID)
+		if row.Attempt == 1 { // what its acceptance counted
+			w.store(row.TenantID, storage.Executions, -int64(storage.RowBytes))
+		}
+		return
+	}
 	stored := int64(len(res.Message) + len(res.Stack))
-	if followed == "" && e.inv != nil && !e.keeps() {
-		c.bare = append(c.bare, row.ID)
-	} else if !w.lean(e) {
+	if !w.lean(e) {
 		stored += int64(len(res.Output))
 	}
 	w.store(row.TenantID, storage.Executions, stored)
-	if e.stripped || w.lean(e) || !e.keeps() && followed == "" {
+	if e.stripped || w.lean(e) {
 		return
 	}
 	var logged int64
@@ -407,8 +414,8 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 		{len(c.kept), func() error { return w.queries.DeadLetterKeep(ctx, c.kept) }},
 		// After the dead letters, which are made of the whole input.
 		{len(c.cuts.Ids), func() error { return w.queries.ExecutionCutInputs(ctx, c.cuts) }},
-		{len(c.bare), func() error { return w.queries.ExecutionBare(ctx, c.bare) }},
 		{len(c.jobs.ScriptIds), func() error { return w.queries.ScheduledJobFinish(ctx, c.jobs) }},
+		{len(c.unkept), func() error { return w.queries.ExecutionForget(ctx, c.unkept) }},
 		// A run that was lost and ran again has the same id: what the lost one had logged was never written.
 		{len(c.logs), func() error { _, err := w.queries.ExecutionLogRecord(ctx, c.logs); return err }},
 	} {

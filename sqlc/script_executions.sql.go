@@ -70,19 +70,6 @@ func (q *Queries) ExecutionBacklog(ctx context.Context, arg ExecutionBacklogPara
 	return column_1, err
 }
 
-const executionBare = `-- name: ExecutionBare :exec
-UPDATE script_executions e
-SET input = NULL, trigger_data = COALESCE(e.trigger_data, '{}') || '{"bodies": false}'
-WHERE e.id = ANY($1::uuid[])
-`
-
-// Takes the inputs from executions that have ended for good and of which their script keeps no history: that they were accepted and how
-// they ended stays.
-func (q *Queries) ExecutionBare(ctx context.Context, ids []uuid.UUID) error {
-	_, err := q.db.Exec(ctx, executionBare, ids)
-	return err
-}
-
 const executionCancelPending = `-- name: ExecutionCancelPending :one
 WITH gone AS (
     DELETE FROM script_execution_queue q WHERE q.tenant_id = $2 AND q.id = $3 AND q.lease_token IS NULL RETURNING q.id
@@ -293,9 +280,9 @@ func (q *Queries) ExecutionClaim(ctx context.Context, arg ExecutionClaimParams) 
 
 const executionCutInputs = `-- name: ExecutionCutInputs :exec
 UPDATE script_executions e
-SET input = h.input::jsonb, trigger_data = COALESCE(e.trigger_data, '{}') || h.trigger_data::jsonb
-FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS input, unnest($4::text[]) AS trigger_data) h
-WHERE e.id = h.id AND octet_length(e.input::text) > $1::integer
+SET input = NULLIF(h.input, '')::jsonb, trigger_data = COALESCE(e.trigger_data, '{}') || h.trigger_data::jsonb
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS input, unnest($4::text[]) AS trigger_data, unnest($5::boolean[]) AS chosen) h
+WHERE e.id = h.id AND (h.chosen OR octet_length(e.input::text) > $1::integer)
 `
 
 type ExecutionCutInputsParams struct {
@@ -303,16 +290,18 @@ type ExecutionCutInputsParams struct {
 	Ids          []uuid.UUID
 	Inputs       []string
 	TriggerDatas []string
+	Chosens      []bool
 }
 
-// Replaces the inputs of executions that ended for good by what is kept of them. Rows whose input is short stay: an event's data are in
-// script_events and not in the row.
+// Replaces the inputs of executions that ended by what is kept of them. An input that is empty becomes NULL. Without their history's choice rows
+// whose input is short stay: an event's data are in script_events and not in the row.
 func (q *Queries) ExecutionCutInputs(ctx context.Context, arg ExecutionCutInputsParams) error {
 	_, err := q.db.Exec(ctx, executionCutInputs,
 		arg.MaxBytes,
 		arg.Ids,
 		arg.Inputs,
 		arg.TriggerDatas,
+		arg.Chosens,
 	)
 	return err
 }
@@ -536,6 +525,16 @@ func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams
 		return nil, err
 	}
 	return items, nil
+}
+
+const executionForget = `-- name: ExecutionForget :exec
+DELETE FROM script_executions e WHERE e.id = ANY($1::uuid[])
+`
+
+// Deletes executions that have ended and that their script's history does not keep. Their dead letters forget them (ON DELETE SET NULL).
+func (q *Queries) ExecutionForget(ctx context.Context, ids []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, executionForget, ids)
+	return err
 }
 
 const executionGet = `-- name: ExecutionGet :one

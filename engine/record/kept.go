@@ -214,18 +214,21 @@ func TriggerData(inv *engine.Invocation, res *engine.Result) json.RawMessage {
 	return k.AppendTriggerData(nil)
 }
 
-// CutInput is what is kept of the input of a run of the queue that has ended for good, whose row has it whole, and what its trigger data get
-// in addition. ok is false where the input may stay as it is.
-func CutInput(inv *engine.Invocation, res *engine.Result) (input, triggerData json.RawMessage, ok bool) {
+// EndedInput is what is kept of the input of a run of the queue that has ended, whose row has it whole, and what its trigger data get in
+// addition: nothing where its script's history keeps no bodies, less where the history masks a member, and the beginning of an input that is
+// too large, once the run has ended for good. ok is false where the input stays as it is.
+func EndedInput(inv *engine.Invocation, res *engine.Result, forGood bool) (input, triggerData json.RawMessage, ok bool) {
 	k := Kept{Invocation: inv, Result: res}
 	input = k.AppendInput(nil)
-	if k.inputBytes == 0 {
+	history := inv.Script.History
+	masked := history.Changes() && len(k.hidden) > 0
+	if history.Bodies() && !masked && !(forGood && k.inputBytes > 0) {
 		return nil, nil, false
 	}
 	bare := *inv
 	bare.Trigger, bare.ParentID, bare.Request = "", uuid.Nil, nil
 	k.Invocation = &bare
-	return input, k.AppendTriggerData(nil), true
+	return orNil(input), k.AppendTriggerData(nil), true
 }
 
 // AppendTriggerData appends TriggerData.

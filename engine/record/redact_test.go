@@ -34,7 +34,9 @@ func TestInputsAreCutAsOutputs(t *testing.T) {
 	require.Less(t, len(kept), record.MaxBodyBytes+200)
 	require.NotContains(t, string(kept), `\"x\"`)
 	require.Contains(t, string(record.TriggerData(inv, res)), `"input_truncated":true`)
-	input, data, ok := record.CutInput(inv, res)
+	_, _, ok := record.EndedInput(inv, res, false)
+	require.False(t, ok, "its next attempt needs the whole input")
+	input, data, ok := record.EndedInput(inv, res, true)
 	require.True(t, ok)
 	require.Equal(t, kept, input)
 	require.JSONEq(t, `{"redacted":["input.password"],"input_truncated":true,"input_bytes":196631}`, string(data))
@@ -83,4 +85,27 @@ func paths(t *testing.T, texts ...string) (out []redact.Path) {
 		out = append(out, p)
 	}
 	return out
+}
+
+// TestEndedInput: what stays of the input of a run of the queue is its author's choice, after each attempt.
+func TestEndedInput(t *testing.T) {
+	t.Parallel()
+	inv, res := httpRun(&engine.Script{})
+	inv.Request, inv.Trigger, inv.Input = nil, engine.TriggerEvent, json.RawMessage(`{"id":"e","data":{"card":"4111","n":1}}`)
+	for name, c := range map[string]struct {
+		history     *engine.History
+		input, data string
+		ok          bool
+	}{
+		"all":       {nil, ``, ``, false},
+		"no bodies": {&engine.History{NoBodies: true}, ``, `{"bodies":false}`, true},
+		"masked":    {&engine.History{Redact: paths(t, "$.input.data.card")}, `{"id":"e","data":{"card":"[redacted]","n":1}}`, `{"redacted":["input.card"]}`, true},
+		"elsewhere": {&engine.History{Redact: paths(t, "$.input.data.iban", "$.output.card")}, ``, ``, false},
+	} {
+		inv.Script = &engine.Script{History: c.history}
+		for _, forGood := range []bool{false, true} {
+			input, data, ok := record.EndedInput(inv, res, forGood)
+			require.Equal(t, []any{c.input, c.data, c.ok}, []any{string(input), string(data), ok}, name)
+		}
+	}
 }
