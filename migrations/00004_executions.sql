@@ -138,7 +138,7 @@ CREATE TRIGGER tr_executions_ended BEFORE INSERT OR UPDATE OF status ON script_e
 --   lease_token   of that claim; every later write must name it, so that a node that lost its lease changes nothing. NULL: it waits
 --   trigger_type, version: the execution's, so that pauses and retention need no other row      attended: see script_executions
 --
--- There are no foreign keys: each costs an insert a third of itself, and the triggers below keep the rows in step with the history, also
+-- There are no foreign keys: each costs every insert a check, and the triggers below keep the rows in step with the history, also
 -- where that is written by SQL. Whoever locks both rows of an execution locks this one first.
 CREATE TABLE script_execution_queue (
     id UUID PRIMARY KEY,
@@ -163,7 +163,7 @@ CREATE INDEX idx_execution_queue_due ON script_execution_queue(tenant_id, script
 CREATE INDEX idx_execution_queue_leased ON script_execution_queue(lease_expires_at) WHERE lease_token IS NOT NULL;
 
 -- An execution that is written as pending is queued, whatever writes it. Statements that write both rows themselves say so by
--- jsruntime.queue, which takes a third of the time that the trigger does.
+-- jsruntime.queue: that is cheaper than the trigger (bench/doc.go).
 -- +goose StatementBegin
 CREATE FUNCTION jsruntime_execution_queued() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

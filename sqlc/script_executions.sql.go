@@ -226,8 +226,7 @@ type ExecutionClaimRow struct {
 // here again, so that nothing starts after a pause was committed. One statement: rows are chosen, locked and changed together.
 // The locked rows are found again by their ids alone: a join, or another condition beside the id, lets the planner walk the queue for
 // each row when its statistics are from an idle hour (0.9 ms a row instead of 0.04). The history is read by the ids of what was
-// claimed, one after the other, so that each looks at one partition. The input is what jsruntime_input says, written out: a call of it
-// takes as long as the rest of a row.
+// claimed, one after the other, so that each looks at one partition. The input is what jsruntime_input says, written out, since a call of it for each row is dear.
 func (q *Queries) ExecutionClaim(ctx context.Context, arg ExecutionClaimParams) ([]ExecutionClaimRow, error) {
 	rows, err := q.db.Query(ctx, executionClaim,
 		arg.TenantIds,

@@ -86,7 +86,22 @@ func run(ctx context.Context, args []string) error {
 		fmt.Print(b.String())
 		return nil
 	}
-	return os.WriteFile(o.out, []byte(b.String()), 0o644)
+	return writeTables(o.out, b.String())
+}
+
+// byHand begins what writeTables keeps of a file.
+const byHand = "\n<!-- Made by other commands, each named: -->\n"
+
+// writeTables puts the tables into the file, before what was written by hand.
+func writeTables(file, tables string) error {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if _, kept, ok := strings.Cut(string(old), byHand); ok {
+		tables += byHand + kept
+	}
+	return os.WriteFile(file, []byte(tables), 0o644)
 }
 
 func (o *options) wants(name string) bool {
