@@ -96,7 +96,7 @@ func (a *API) runRoutes(r *router) {
 	accept(r, "/dead-letters/{id}/retry", execute, "dead-letter-retry", "Retry a dead letter", a.deadLetterRetry)
 	accept(r, "/dead-letters/retry", execute, "dead-letter-retry-many", "Retry all dead letters that match", a.deadLetterRetryMany, optional)
 
-	r.tag("Secrets", "Values that scripts see as env, and nobody else.")
+	r.tag("Secrets", "Values that only scripts see, as env.")
 	list(r, "/secrets", read, "secret-list", "List names of secrets", a.secretList)
 	put(r, "/secrets/{name}", write, "secret-put", "Set a secret", a.secretPut, secretBody)
 	del(r, "/secrets/{name}", admin, "secret-delete", "Delete a secret", a.secretDelete)

@@ -1,4 +1,4 @@
--- Executions: one row is one run. What waits or runs is in the queue too, a table of its own. With their logs.
+-- Executions: one row is one run. Executions that wait or run have a row in the queue too, a table of its own. With their logs.
 
 -- +goose Up
 
@@ -73,7 +73,7 @@ $$;
 -- +goose StatementEnd
 
 -- Makes the partition of a table for a range of times. The table of the partition is made first and then attached: that locks the parent
--- against other changes of its shape only. The default partition is locked and read for it, so whoever calls it sets lock_timeout.
+-- against other changes of its shape only. The default partition is locked and read for it, so its callers set lock_timeout.
 -- +goose StatementBegin
 CREATE FUNCTION jsruntime_make_partition(parent text, since timestamptz, until timestamptz) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -129,7 +129,7 @@ CREATE TRIGGER tr_executions_ended BEFORE INSERT OR UPDATE OF status ON script_e
     FOR EACH ROW WHEN (NEW.status IN ('completed', 'failed', 'timeout', 'cancelled') AND NEW.completed_at IS NULL)
     EXECUTE FUNCTION jsruntime_execution_ended();
 
--- The queue: what waits or runs, and when it is due. Claims, leases, requests to cancel and the bound of a tenant's queue are decided here,
+-- The queue: executions that wait or run, and when each is due. Claims, leases, requests to cancel and the bound of a tenant's queue are decided here,
 -- in a table that holds no row of what has ended: its cost does not grow with the history. The row of script_executions, which has the
 -- same id, has the input. It is written when the execution is accepted, when it ends, and when it has run for a second, which is when its
 -- status says running: until then it says pending.
@@ -139,7 +139,7 @@ CREATE TRIGGER tr_executions_ended BEFORE INSERT OR UPDATE OF status ON script_e
 --   trigger_type, version: the execution's, so that pauses and retention need no other row      attended: see script_executions
 --
 -- There are no foreign keys: each costs every insert a check, and the triggers below keep the rows in step with the history, also
--- where that is written by SQL. Whoever locks both rows of an execution locks this one first.
+-- where that is written by SQL. A transaction that locks both rows of an execution locks this one first.
 CREATE TABLE script_execution_queue (
     id UUID PRIMARY KEY,
     tenant_id UUID NOT NULL,

@@ -9,7 +9,7 @@ INSERT INTO script_executions (
     @version, @attempt, @error_code, @error_stack, @queued_at, @run_at, @handler, @depth, @parent_id, @node_id
 );
 
--- Those that are on record with their end. An attended row is one that the end replaces.
+-- The executions that are on record with their end. An attended row is one that the end replaces.
 -- name: ExecutionIDsExisting :many
 SELECT id FROM script_executions WHERE id = ANY(@ids::uuid[]) AND NOT attended;
 
@@ -312,7 +312,7 @@ SELECT c.id, c.tenant_id, c.script_id, e.version, e.trigger_type,
     EXTRACT(EPOCH FROM now() - COALESCE(e.scheduled_for, c.run_at))::float8 AS late_seconds
 FROM claimed c JOIN script_executions e ON e.id = c.id;
 
--- Says running of those that this node has held for a second and goes on to run.
+-- Says running of executions that this node has held for a second and goes on to run.
 -- name: ExecutionShowQueued :many
 WITH ours AS MATERIALIZED (
     SELECT q.id, q.started_at, q.node_id

@@ -746,7 +746,7 @@ const executionIDsExisting = `-- name: ExecutionIDsExisting :many
 SELECT id FROM script_executions WHERE id = ANY($1::uuid[]) AND NOT attended
 `
 
-// Those that are on record with their end. An attended row is one that the end replaces.
+// The executions that are on record with their end. An attended row is one that the end replaces.
 func (q *Queries) ExecutionIDsExisting(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, executionIDsExisting, ids)
 	if err != nil {
@@ -1880,7 +1880,7 @@ type ExecutionShowQueuedParams struct {
 	LeaseTokens []uuid.UUID
 }
 
-// Says running of those that this node has held for a second and goes on to run.
+// Says running of executions that this node has held for a second and goes on to run.
 func (q *Queries) ExecutionShowQueued(ctx context.Context, arg ExecutionShowQueuedParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, executionShowQueued, arg.Ids, arg.LeaseTokens)
 	if err != nil {

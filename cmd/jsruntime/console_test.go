@@ -307,7 +307,7 @@ func TestConsoleAsksBeforeHarm(t *testing.T) {
 	change(theirs)
 	write(mine)
 	v.press("Save", true)
-	v.until(`document.body.innerText.includes("Somebody has changed this script")`)
+	v.until(`document.body.innerText.includes("This script was changed since you opened it")`)
 	require.Equal(t, theirs, source())
 	require.Equal(t, mine, browsertest.Eval[string](v.Visitor, `document.querySelector(".editor textarea").value`))
 	v.press("Save over it", false)

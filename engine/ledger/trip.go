@@ -35,7 +35,7 @@ import (
 // says no goodbye, and a COPY would wait for its rows.
 //
 // Statements are prepared once for a connection, which costs that connection's first trip more round trips. A trip is an sqlc.DBTX for
-// statements whose rows nobody reads; Exec and CopyFrom note what run sends.
+// statements whose rows are not read; Exec and CopyFrom note what run sends.
 type trip struct {
 	steps []tripStep
 }

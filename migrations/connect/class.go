@@ -17,7 +17,7 @@ type Class int
 // The classes.
 const (
 	Other     Class = iota // no error of Postgres, or one that says that a statement of ours is wrong
-	Away                   // the server cannot be reached or serves nobody at the moment: the same statement may succeed later
+	Away                   // the server cannot be reached or serves no one at the moment: the same statement may succeed later
 	Busy                   // other transactions are in the way: the same statement may succeed at once
 	Cancelled              // the statement took too long, or an administrator ended it
 	Value                  // a value cannot be stored, now or later

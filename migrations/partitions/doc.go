@@ -9,7 +9,7 @@
 //
 //   - Any node does it, at any time, and several at once: an advisory lock lets one of them make or drop a partition, and each looks at what
 //     is there under that lock.
-//   - A row always finds a place. Where no partition was made (nobody may create tables, no node ran for days) it goes to the default
+//   - A row always finds a place. Where no partition was made (no node may create tables, or none ran for days) it goes to the default
 //     partition, works as everywhere, and is deleted row by row when it is old. A partition for a range of which the default partition
 //     already has rows begins behind them, at the next full hour.
 //   - No request waits for a lock longer than lockTimeout. Making a partition locks the default partition and dropping one locks its

@@ -40,7 +40,7 @@ func Drop(ctx context.Context, db *pgxpool.Pool, table string, before time.Time)
 const executionBytes = `400 + COALESCE(pg_column_size(r.input), 0) + COALESCE(pg_column_size(r.output), 0) + COALESCE(pg_column_size(r.trigger_data), 0)
 	+ COALESCE(pg_column_size(r.error), 0) + COALESCE(pg_column_size(r.error_stack), 0)`
 
-// drop takes a partition from its table and drops it. What is read of it is read before anything is locked: nobody writes to it any more.
+// drop takes a partition from its table and drops it. What is read of it is read before anything is locked: nothing writes to it any more.
 func drop(ctx context.Context, db *pgxpool.Pool, table string, p Partition) (dropped bool, err error) {
 	part := pgx.Identifier{p.Name}.Sanitize()
 	size := "octet_length(r.message) + 120"
@@ -81,7 +81,7 @@ func drop(ctx context.Context, db *pgxpool.Pool, table string, p Partition) (dro
 	if err != nil {
 		return false, fmt.Errorf("detach %s: %w", p.Name, err)
 	}
-	// No table of the parent's any more: what is left of the work is locked by nobody. What fails here is dropped the next time.
+	// No table of the parent's any more: what is left of the work has no locks of others. What fails here is dropped the next time.
 	return true, dropDetached(ctx, db, table)
 }
 

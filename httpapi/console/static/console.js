@@ -400,7 +400,7 @@ async function editScript(script, etag) {
       render();
     } catch (e) {
       wrong.replaceChildren(e.status !== 412 ? failure(e) : h("div.panel.error", { role: "alert" },
-        "Somebody has changed this script since you opened it. Your text is still here. ",
+        "This script was changed since you opened it. Your text is still here. ",
         button("Save over it", ask("Save over the other change? It stays in the versions.", () => save({}))),
         button("Show the other one", ask("Show the other one? Your text is lost.", () => { unsaved = () => false; render(); }))));
     }
