@@ -28,7 +28,8 @@ func TestActivationsAreEvents(t *testing.T) {
 	}
 
 	acme.script("before", map[string]any{"status": "active"})
-	told(acme) // no script subscribes
+	acme.script("all", map[string]any{"type": "event", "status": "active", "source": source, "event_types": []string{"*"}}) // of its own events
+	told(acme)                                                                                                              // no script subscribes
 	acme.script("deploys", listener)
 	told(acme, "deploys event 1") // itself
 

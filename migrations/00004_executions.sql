@@ -263,13 +263,14 @@ CREATE TABLE script_execution_logs (
 ) PARTITION BY RANGE (execution_id);
 CREATE INDEX idx_execution_logs_script ON script_execution_logs(script_id, at DESC);
 
+CREATE TABLE script_executions_default PARTITION OF script_executions DEFAULT;
+CREATE TABLE script_execution_logs_default PARTITION OF script_execution_logs DEFAULT;
+
 -- Ids of version 7 begin with 0170 to 01ff from February 2020 to September 2039. Executions whose ids are of another kind (gen_random_uuid()
 -- of an application's own INSERT) are listed by the time of their acceptance.
 -- +goose StatementBegin
 DO $$
 BEGIN
-    CREATE TABLE script_executions_default PARTITION OF script_executions DEFAULT;
-    CREATE TABLE script_execution_logs_default PARTITION OF script_execution_logs DEFAULT;
     CREATE INDEX idx_executions_other_ids ON script_executions_default(tenant_id, queued_at DESC, id DESC)
         WHERE id < '01700000-0000-0000-0000-000000000000' OR id >= '02000000-0000-0000-0000-000000000000';
     PERFORM jsruntime_tune_partition('script_executions_default');

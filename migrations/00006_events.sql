@@ -46,9 +46,10 @@ CREATE FUNCTION jsruntime_uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL 
         PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
 $$;
 
--- The subscription patterns that an event type satisfies: itself, *, and prefix.* for each of its prefixes.
+-- The subscription patterns that an event type satisfies: itself, prefix.* for each of its prefixes, and * unless it is a built-in event's: *
+-- is all that a tenant publishes itself.
 CREATE FUNCTION jsruntime_event_patterns(event_type text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT ARRAY[event_type, '*'] || ARRAY(
+    SELECT CASE WHEN event_type LIKE 'jsruntime.%' THEN ARRAY[event_type] ELSE ARRAY[event_type, '*'] END || ARRAY(
         SELECT array_to_string(words[1:n], '.') || '.*'
         FROM string_to_array(event_type, '.') AS words, generate_series(1, cardinality(words) - 1) AS n)
 $$;

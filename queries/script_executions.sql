@@ -555,8 +555,8 @@ WITH dated AS (
     ORDER BY e.started_at LIMIT @row_limit
     FOR UPDATE SKIP LOCKED
 ), other AS (
-    SELECT e.id FROM script_executions e
-    WHERE e.tenant_id = @tenant_id AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
+    SELECT e.id FROM script_executions_default e
+    WHERE e.tenant_id = @tenant_id
       AND e.started_at < now() - make_interval(secs => LEAST(@retention_seconds::float8, @failed_seconds::float8))
       AND (e.status = 'completed' AND e.started_at < now() - make_interval(secs => @retention_seconds::float8)
            OR e.status IN ('failed', 'timeout', 'cancelled') AND e.started_at < now() - make_interval(secs => @failed_seconds::float8))

@@ -546,6 +546,10 @@ func TestRetention(t *testing.T) {
 		w.exec(`INSERT INTO script_execution_logs (execution_id, seq, tenant_id, script_id, level, message, at) SELECT id, 0, tenant_id, script_id, 'info', 'x', now() FROM script_executions WHERE tenant_id = $1`, tenant)
 		w.exec(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type, queued_at, run_at, started_at) VALUES ($1, $2, 'pending', 'manual', now() - interval '1 year', now() + interval '1 year', NULL)`, script, tenant)
 	}
+	// A random id may begin like one that is made in years to come.
+	w.exec(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, queued_at, started_at, completed_at)
+		SELECT '01ee0000-0000-4000-8000-000000000000', script_id, tenant_id, status, trigger_type, queued_at, started_at, completed_at
+		FROM script_executions WHERE tenant_id = $1 AND status = 'completed' ORDER BY queued_at LIMIT 1`, a)
 	old := one[uuid.UUID](w, `SELECT id FROM script_executions WHERE tenant_id = $1 AND status = 'completed' ORDER BY queued_at LIMIT 1`, a)
 	w.exec(`INSERT INTO script_event_dead_letters (script_id, tenant_id, execution_id, event_type, event_data, error) SELECT script_id, tenant_id, id, 'x', '1', 'e' FROM script_executions WHERE id = $1`, old)
 	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil })

@@ -216,6 +216,16 @@ type ScriptExecutionLog struct {
 	At          time.Time
 }
 
+type ScriptExecutionLogsDefault struct {
+	ExecutionID uuid.UUID
+	Seq         int32
+	TenantID    uuid.UUID
+	ScriptID    uuid.UUID
+	Level       string
+	Message     string
+	At          time.Time
+}
+
 type ScriptExecutionQueue struct {
 	ID              uuid.UUID
 	TenantID        uuid.UUID
@@ -229,6 +239,38 @@ type ScriptExecutionQueue struct {
 	Attended        bool
 	CancelRequested bool
 	TriggerType     string
+}
+
+type ScriptExecutionsDefault struct {
+	ID           uuid.UUID
+	ScriptID     uuid.UUID
+	TenantID     uuid.UUID
+	Status       string
+	TriggerType  string
+	TriggerData  json.RawMessage
+	Input        json.RawMessage
+	Output       json.RawMessage
+	Error        *string
+	Metrics      json.RawMessage
+	StartedAt    *time.Time
+	CompletedAt  *time.Time
+	Version      int32
+	Attempt      int32
+	LostCount    int32
+	ErrorCode    *string
+	ErrorStack   *string
+	QueuedAt     time.Time
+	RunAt        time.Time
+	Handler      string
+	Depth        int32
+	EventID      *string
+	ScheduledFor *time.Time
+	DeadLetterID *uuid.UUID
+	ReplayOf     *uuid.UUID
+	ParentID     *uuid.UUID
+	NodeID       *uuid.UUID
+	Traceparent  *string
+	Attended     bool
 }
 
 type ScriptHttpEndpoint struct {

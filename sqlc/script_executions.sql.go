@@ -1402,8 +1402,8 @@ WITH dated AS (
     ORDER BY e.started_at LIMIT $4
     FOR UPDATE SKIP LOCKED
 ), other AS (
-    SELECT e.id FROM script_executions e
-    WHERE e.tenant_id = $1 AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
+    SELECT e.id FROM script_executions_default e
+    WHERE e.tenant_id = $1
       AND e.started_at < now() - make_interval(secs => LEAST($5::float8, $6::float8))
       AND (e.status = 'completed' AND e.started_at < now() - make_interval(secs => $5::float8)
            OR e.status IN ('failed', 'timeout', 'cancelled') AND e.started_at < now() - make_interval(secs => $6::float8))

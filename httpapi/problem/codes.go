@@ -36,6 +36,7 @@ var Codes = map[string][]int{
 	"invalid_output":             {422, 500},
 	"invalid_transition":         {409},
 	"key_limit":                  {409},
+	"kv_value_too_large":         {422},
 	"loop_detected":              {508},
 	"malformed_json":             {400},
 	"max_connections":            {503},
