@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,13 +19,13 @@ import (
 	"example.com/jsruntime/sqlc"
 )
 
-func exec(t *testing.T, db *pgxpool.Pool, sql string, args ...any) {
+func exec(t testing.TB, db *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
 	_, err := db.Exec(context.Background(), sql, args...)
 	require.NoError(t, err, sql)
 }
 
-func one[T any](t *testing.T, db interface {
+func one[T any](t testing.TB, db interface {
 	QueryRow(context.Context, string, ...any) pgx.Row
 }, sql string, args ...any) (v T) {
 	t.Helper()
@@ -33,7 +34,7 @@ func one[T any](t *testing.T, db interface {
 }
 
 // world makes a tenant with a script.
-func world(t *testing.T, db *pgxpool.Pool, slug string) (tenant, script uuid.UUID) {
+func world(t testing.TB, db *pgxpool.Pool, slug string) (tenant, script uuid.UUID) {
 	t.Helper()
 	tenant = one[uuid.UUID](t, db, "INSERT INTO tenants (slug, name) VALUES ($1, 't') RETURNING id", slug)
 	organization := one[uuid.UUID](t, db, "INSERT INTO organizations (tenant_id, name) VALUES ($1, 'o') RETURNING id", tenant)
@@ -42,7 +43,7 @@ func world(t *testing.T, db *pgxpool.Pool, slug string) (tenant, script uuid.UUI
 }
 
 // run inserts an execution that was accepted some time ago, with a log line, and returns its id.
-func run(t *testing.T, db *pgxpool.Pool, tenant, script uuid.UUID, ago time.Duration, status string) uuid.UUID {
+func run(t testing.TB, db *pgxpool.Pool, tenant, script uuid.UUID, ago time.Duration, status string) uuid.UUID {
 	t.Helper()
 	id := one[uuid.UUID](t, db, `INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, queued_at, run_at, started_at)
 		SELECT (substr(jsruntime_id_floor(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, $1, $2, $3::text, 'event', at, at, CASE WHEN $3 <> 'pending' THEN at END
@@ -274,4 +275,45 @@ func TestAUserThatMayNotMakeTables(t *testing.T) {
 	_, err = partitions.Ahead(t.Context(), weak, 0)
 	require.ErrorIs(t, err, partitions.ErrNotAllowed)
 	require.ErrorIs(t, partitions.Check(t.Context(), weak), partitions.ErrNotAllowed)
+}
+
+// BenchmarkDrop drops a day of executions while another connection inserts and reads executions of today.
+func BenchmarkDrop(b *testing.B) {
+	const rows = 1_000_000
+	db := dbtest.DB(b)
+	tenant, script := world(b, db, "a")
+	_, err := partitions.Ahead(b.Context(), db, 0)
+	require.NoError(b, err)
+	day := time.Now().UTC().Truncate(24 * time.Hour).Add(-30 * 24 * time.Hour)
+	for b.Loop() {
+		b.StopTimer()
+		exec(b, db, "SELECT jsruntime_make_partition('script_executions', $1, $1::timestamptz + interval '1 day')", day)
+		exec(b, db, `INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, input, output, queued_at, run_at, started_at, completed_at)
+			SELECT (substr(jsruntime_id_floor(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, $1, $2, 'completed', 'http', '{"a": 1}', '{"b": 2}', at, at, at, at
+			FROM (SELECT $3::timestamptz + i * interval '86 milliseconds' AS at FROM generate_series(0, $4::integer - 1) i) a`, script, tenant, day, rows)
+		ctx, stop := context.WithCancel(b.Context())
+		var worst time.Duration
+		var others sync.WaitGroup
+		var dropping atomic.Bool
+		others.Go(func() {
+			for ctx.Err() == nil {
+				began := time.Now()
+				id := run(b, db, tenant, script, 0, "completed")
+				one[string](b, db, "SELECT status FROM script_executions WHERE id = $1", id)
+				if dropping.Load() {
+					worst = max(worst, time.Since(began))
+				}
+			}
+		})
+		dropping.Store(true)
+		b.StartTimer()
+		gone, err := partitions.Drop(b.Context(), db, partitions.Executions, day.Add(25*time.Hour))
+		b.StopTimer()
+		stop()
+		others.Wait()
+		require.NoError(b, err)
+		require.Len(b, gone, 1)
+		b.ReportMetric(float64(worst.Milliseconds()), "ms-worst-beside")
+		b.StartTimer()
+	}
 }
