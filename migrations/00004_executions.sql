@@ -31,13 +31,14 @@ ALTER TABLE script_executions
 
 -- Lists go by id, newest first: ids of version 7 begin with the time of acceptance, so that a list without a range of times reads the newest
 -- partitions and stops. Every index costs each row of a kind: there is one for each way that the API lists executions, and what is rare among
--- the rows has a partial one. Synchronous runs that completed have entries in the first two only.
-CREATE INDEX idx_executions_tenant_newest ON script_executions(tenant_id, id DESC);
-CREATE INDEX idx_executions_script_newest ON script_executions(script_id, id DESC);
-CREATE INDEX idx_executions_tenant_trigger ON script_executions(tenant_id, trigger_type, id DESC) WHERE trigger_type IN ('cron', 'event', 'manual');
-CREATE INDEX idx_executions_tenant_incomplete ON script_executions(tenant_id, status, id DESC) WHERE status <> 'completed';
-CREATE INDEX idx_executions_tenant_error ON script_executions(tenant_id, error_code, id DESC) WHERE error_code IS NOT NULL;
-CREATE INDEX idx_executions_event ON script_executions(tenant_id, event_id, id DESC) WHERE event_id IS NOT NULL;
+-- the rows has a partial one. Synchronous runs that completed have entries in the first two only. The indexes are read backwards: where ids
+-- grow at the end of each tenant's part, pages are filled; with descending ids they were split in halves, and twice as large.
+CREATE INDEX idx_executions_tenant_newest ON script_executions(tenant_id, id);
+CREATE INDEX idx_executions_script_newest ON script_executions(script_id, id);
+CREATE INDEX idx_executions_tenant_trigger ON script_executions(tenant_id, trigger_type, id) WHERE trigger_type IN ('cron', 'event', 'manual');
+CREATE INDEX idx_executions_tenant_incomplete ON script_executions(tenant_id, status, id) WHERE status <> 'completed';
+CREATE INDEX idx_executions_tenant_error ON script_executions(tenant_id, error_code, id) WHERE error_code IS NOT NULL;
+CREATE INDEX idx_executions_event ON script_executions(tenant_id, event_id, id) WHERE event_id IS NOT NULL;
 
 -- Partitions. Executions are partitioned by the range of their id, and so are their logs: a day of history is one table, which retention
 -- drops as a whole. Ids of version 7 hold the milliseconds of their making, so a range of ids is a range of times. Nodes make the partitions

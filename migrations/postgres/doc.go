@@ -13,7 +13,8 @@
 // download by fergusstrange/embedded-postgres. A cluster is always started with binaries of its own major version.
 //
 // The server listens on 127.0.0.1 only, with a password (SCRAM), and on no Unix socket. The node connects as the role "jsruntime", which
-// owns the database and is neither superuser nor able to make roles and databases; the superuser is for maintenance:
+// owns the database and is neither superuser nor able to make roles and databases. Of what only superusers may set it may set
+// session_replication_role, by which the history's foreign keys are checked once a batch. The superuser is for maintenance:
 //
 //	PGPASSWORD=$(cat data/postgres.password) psql -h 127.0.0.1 -p $(cat data/postgres.port) -U postgres jsruntime
 //

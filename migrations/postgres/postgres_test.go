@@ -95,6 +95,8 @@ func TestDataOutlivesRestarts(t *testing.T) {
 	require.Equal(t, "jsruntime_tenant pg_database_owner", query[string](t, s.URL(), `
 		SELECT string_agg(rolname, ' ' ORDER BY rolname COLLATE "C") FROM pg_roles WHERE rolname <> current_user AND pg_has_role(current_user, oid, 'MEMBER')`))
 	require.Equal(t, "jsruntime", query[string](t, s.URL(), "SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()"))
+	require.Equal(t, "true", query[string](t, s.URL(), `SELECT (current_setting('server_version_num')::integer < 150000
+		OR has_parameter_privilege('session_replication_role', 'SET'))::text`), "as the ledger writes fastest")
 	for _, beyond := range []string{"SELECT pg_read_file('PG_VERSION')", "COPY kept TO PROGRAM 'true'", "SET ROLE postgres", "CREATE ROLE other", "ALTER SYSTEM SET fsync = off"} {
 		conn, err := pgx.Connect(ctx, s.URL())
 		require.NoError(t, err)

@@ -620,6 +620,16 @@ func (s *Server) createDatabase(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "ALTER ROLE "+owner+" PASSWORD '"+s.ownerPassword()+"'; GRANT jsruntime_tenant TO "+owner); err != nil {
 		return err
 	}
+	// The ledger checks the foreign keys of a batch at once; before Postgres 15 only superusers may.
+	var grantable bool
+	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::integer >= 150000").Scan(&grantable); err != nil {
+		return err
+	}
+	if grantable {
+		if _, err := conn.Exec(ctx, "GRANT SET ON PARAMETER session_replication_role TO "+owner); err != nil {
+			return err
+		}
+	}
 	var exists bool
 	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database).Scan(&exists); err != nil {
 		return err

@@ -175,7 +175,7 @@ func TestPoliciesUseTheTenantsIndexes(t *testing.T) {
 		require.NoError(t, err)
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
-		require.Contains(t, strings.Join(lines, "\n"), "Index Scan using script_executions_default_tenant_id_id_idx")
+		require.Contains(t, strings.Join(lines, "\n"), "Index Scan Backward using script_executions_default_tenant_id_id_idx")
 		return nil
 	}))
 }
