@@ -15,6 +15,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
 )
@@ -89,7 +90,7 @@ func (s *Scheduler) dispatch(ctx, work context.Context, runs *sync.WaitGroup) {
 		if err != nil {
 			s.complain(ctx, "claim failed", err)
 			wait = min(s.cfg.Poll, 500*time.Millisecond)
-			if !pause(ctx, wait) {
+			if !wake.Pause(ctx, wait) {
 				return
 			}
 			continue

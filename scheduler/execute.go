@@ -15,6 +15,7 @@ import (
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -185,7 +186,7 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 // keepLeases renews what this node holds, and ends what it could not renew for two thirds of a lease: after a whole one another
 // node runs it.
 func (s *Scheduler) keepLeases(ctx context.Context) {
-	for pause(ctx, s.cfg.Node.Lease()/3) {
+	for wake.Pause(ctx, s.cfg.Node.Lease()/3) {
 		for {
 			err := s.renew(ctx)
 			if err == nil || ctx.Err() != nil {
@@ -193,7 +194,7 @@ func (s *Scheduler) keepLeases(ctx context.Context) {
 			}
 			s.complain(ctx, "leases not renewed", err)
 			s.dropStale()
-			if !pause(ctx, s.cfg.Node.Lease()/30) {
+			if !wake.Pause(ctx, s.cfg.Node.Lease()/30) {
 				return
 			}
 		}
@@ -286,7 +287,7 @@ func (s *Scheduler) dropStale() {
 
 // watchCancels looks for requests to cancel, for when the notification was lost.
 func (s *Scheduler) watchCancels(ctx context.Context) {
-	for pause(ctx, s.cfg.Poll) {
+	for wake.Pause(ctx, s.cfg.Poll) {
 		var ids []uuid.UUID
 		s.mu.Lock()
 		for id, h := range s.held {
@@ -318,7 +319,7 @@ const (
 
 // showRunning gives the status running to what this node has run for a second, until ctx is done.
 func (s *Scheduler) showRunning(ctx context.Context) {
-	for pause(ctx, showEvery) {
+	for wake.Pause(ctx, showEvery) {
 		var ids, tokens []uuid.UUID
 		s.mu.Lock()
 		for id, h := range s.held {

@@ -20,6 +20,7 @@ import (
 	"example.com/jsruntime/engine/record"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
 )
@@ -109,7 +110,7 @@ func (s *Scheduler) write(ctx context.Context, batch []*ending) {
 			continue
 		}
 		s.cfg.Logger.Error("endings not written, trying again", "executions", len(batch), "error", err)
-		if !pause(ctx, backoff+rand.N(backoff)) {
+		if !wake.Pause(ctx, backoff+rand.N(backoff)) {
 			return
 		}
 		backoff = min(2*backoff, 2*time.Second)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"example.com/jsruntime/engine/wake"
 )
 
 // Notifications are hints. Each has a poll that finds the same thing later.
@@ -49,7 +51,7 @@ func (s *Scheduler) notifyOthers(ctx context.Context) {
 			err := within(ctx, s.queries.QueueNotify)
 			s.complain(ctx, "other nodes not notified", err)
 		}
-		if !pause(ctx, notifyInterval) {
+		if !wake.Pause(ctx, notifyInterval) {
 			return
 		}
 	}

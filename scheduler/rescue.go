@@ -7,6 +7,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/partitions"
 	"example.com/jsruntime/sqlc"
 )
@@ -27,7 +28,7 @@ func (s *Scheduler) rescue(ctx context.Context) {
 	for {
 		err := s.rescueOnce(ctx)
 		s.complain(ctx, "rescue failed", err)
-		if !pause(ctx, s.cfg.Node.Lease()/3) {
+		if !wake.Pause(ctx, s.cfg.Node.Lease()/3) {
 			return
 		}
 	}
@@ -125,7 +126,7 @@ func (s *Scheduler) keepPartitions(ctx context.Context) {
 			s.cfg.Logger.Info("partitions made", "partitions", made)
 		}
 		s.complain(ctx, "partitions not made, rows go to the default partition", err)
-		if !pause(ctx, partitionInterval) {
+		if !wake.Pause(ctx, partitionInterval) {
 			return
 		}
 	}
@@ -135,7 +136,7 @@ func (s *Scheduler) keepPartitions(ctx context.Context) {
 func (s *Scheduler) prune(ctx context.Context) {
 	for {
 		s.complain(ctx, "old rows not deleted", s.pruneOnce(ctx))
-		if !pause(ctx, s.cfg.PruneInterval) {
+		if !wake.Pause(ctx, s.cfg.PruneInterval) {
 			return
 		}
 	}
@@ -199,7 +200,7 @@ func (s *Scheduler) pruneBatches(ctx context.Context, table string, batch func(c
 		if rows < pruneBatch {
 			return nil
 		}
-		if !pause(ctx, prunePause) {
+		if !wake.Pause(ctx, prunePause) {
 			return ctx.Err()
 		}
 	}
@@ -357,7 +358,7 @@ const overInterval = 2 * time.Second
 func (s *Scheduler) pruneOver(ctx context.Context) {
 	for {
 		s.complain(ctx, "executions beyond a storage quota not deleted", s.pruneOverOnce(ctx))
-		if !pause(ctx, overInterval) {
+		if !wake.Pause(ctx, overInterval) {
 			return
 		}
 	}

@@ -317,6 +317,4 @@ func (s *Scheduler) complain(ctx context.Context, message string, err error) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) bool { return wake.Pause(ctx, d) }
-
 func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }

@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"sync"
 	"time"
+
+	"example.com/jsruntime/httpapi/handover"
 )
 
 // Listener wraps a listener of connections without TLS.
@@ -31,60 +32,11 @@ const handshakeTimeout = 10 * time.Second
 // TLSListener makes TLS of a listener's connections. Requests have their Request.TLS. Where the configuration offers h2, the server
 // must be one that net/http has configured for it.
 func (g *Guard) TLSListener(inner net.Listener, config *tls.Config) net.Listener {
-	return &tlsListener{
-		Listener: inner, guard: g, config: config,
-		ready: make(chan net.Conn), failed: make(chan error), closed: make(chan struct{}),
-	}
+	return handover.New(inner, func(l *handover.Listener, inner net.Conn) { go g.handshake(l, tls.Server(inner, config)) })
 }
 
-// tlsListener makes handshakes beside each other: only after one is it known whether the client speaks HTTP/2, and Accept must not wait
-// for a slow client.
-type tlsListener struct {
-	net.Listener
-	guard  *Guard
-	config *tls.Config
-
-	start, end sync.Once
-	ready      chan net.Conn
-	failed     chan error
-	closed     chan struct{}
-}
-
-// Accept implements net.Listener.
-func (l *tlsListener) Accept() (net.Conn, error) {
-	l.start.Do(func() { go l.accept() })
-	select {
-	case c := <-l.ready:
-		return c, nil
-	case err := <-l.failed:
-		return nil, err
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *tlsListener) Close() error {
-	l.end.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-func (l *tlsListener) accept() {
-	for {
-		inner, err := l.Listener.Accept()
-		if err != nil { // net/http waits and asks again where the error is a temporary one
-			select {
-			case l.failed <- err:
-				continue
-			case <-l.closed:
-				return
-			}
-		}
-		go l.handshake(tls.Server(inner, l.config))
-	}
-}
-
-func (l *tlsListener) handshake(inner *tls.Conn) {
+// handshake makes one handshake beside others: only after it is known whether the client speaks HTTP/2.
+func (g *Guard) handshake(l *handover.Listener, inner *tls.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
 	if err := inner.HandshakeContext(ctx); err != nil {
@@ -93,13 +45,9 @@ func (l *tlsListener) handshake(inner *tls.Conn) {
 	}
 	var c net.Conn = inner
 	if inner.ConnectionState().NegotiatedProtocol != "h2" {
-		c = &tlsConn{conn{Conn: inner, guard: l.guard}, inner}
+		c = &tlsConn{conn{Conn: inner, guard: g}, inner}
 	}
-	select {
-	case l.ready <- c:
-	case <-l.closed:
-		_ = inner.Close()
-	}
+	l.Hand(c)
 }
 
 // tlsConn tells net/http about its TLS.

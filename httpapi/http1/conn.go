@@ -30,11 +30,12 @@ var headsEnd = []byte("\r\n\r\n")
 // conn is a connection. Its goroutine owns what has no other owner here.
 type conn struct {
 	net.Conn
-	raw      *rawnet.Conn // of Conn; nil on systems without
-	server   *Server
-	listener *listener
-	ctx      context.Context // of the connection
-	remote   string
+	raw    *rawnet.Conn // of Conn; nil on systems without
+	server *Server
+	parent context.Context // of its requests
+	hand   func(net.Conn)  // gives it to net/http
+	ctx    context.Context // of the connection
+	remote string
 
 	// buf is what was read and is of no request yet. While a watch runs it is the watch's.
 	buf    []byte
@@ -61,7 +62,7 @@ func (c *conn) serve() {
 		}
 		c.server.remove(c)
 	}()
-	ctx, cancel := context.WithCancel(c.listener.ctx)
+	ctx, cancel := context.WithCancel(c.parent)
 	defer cancel()
 	c.ctx = ctx
 	if c.server.cfg.ConnContext != nil {
@@ -96,7 +97,7 @@ func (c *conn) serve() {
 func (c *conn) handOver() {
 	_ = c.Conn.SetDeadline(time.Time{})
 	c.server.remove(c)
-	c.listener.handOver(&handed{c.Conn, c.buf})
+	c.hand(&handed{c.Conn, c.buf})
 }
 
 // handed is a connection that begins with bytes that were read before.

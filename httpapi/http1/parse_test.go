@@ -241,7 +241,7 @@ func FuzzConnection(f *testing.F) {
 			t.Fatal(err)
 		}
 		over := make(chan net.Conn, 1)
-		c := &conn{Conn: inner, server: server, listener: &listener{server: server, ctx: t.Context(), handed: over}, began: -1}
+		c := &conn{Conn: inner, server: server, parent: t.Context(), hand: func(c net.Conn) { over <- c }, began: -1}
 		c.serve()
 		reader := bufio.NewReader(bytes.NewReader(sent))
 		for i, ours := range seen {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/jsruntime/engine/rawnet"
+	"example.com/jsruntime/httpapi/handover"
 )
 
 // Config configures a Server.
@@ -69,68 +70,14 @@ func New(cfg Config) (*Server, error) {
 // Listener serves a listener's connections. Accept returns the connections that are handed over; it must be called, or nothing is
 // served. ctx is that of the requests.
 func (s *Server) Listener(ctx context.Context, inner net.Listener) net.Listener {
-	return &listener{
-		Listener: inner, server: s, ctx: ctx, handed: make(chan net.Conn), failed: make(chan error), closed: make(chan struct{}),
-	}
-}
-
-type listener struct {
-	net.Listener
-	server *Server
-	ctx    context.Context
-
-	start, end sync.Once
-	handed     chan net.Conn
-	failed     chan error
-	closed     chan struct{}
-}
-
-// Accept implements net.Listener.
-func (l *listener) Accept() (net.Conn, error) {
-	l.start.Do(func() { go l.accept() })
-	select {
-	case c := <-l.handed:
-		return c, nil
-	case err := <-l.failed:
-		return nil, err
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *listener) Close() error {
-	l.end.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-func (l *listener) accept() {
-	for {
-		inner, err := l.Listener.Accept()
-		if err != nil { // net/http waits and asks again where the error is a temporary one
-			select {
-			case l.failed <- err:
-				continue
-			case <-l.closed:
-				return
-			}
-		}
-		c := &conn{Conn: inner, raw: rawnet.Of(inner), listener: l, server: l.server, remote: inner.RemoteAddr().String(), began: -1}
-		if l.server.add(c) {
+	return handover.New(inner, func(l *handover.Listener, inner net.Conn) {
+		c := &conn{Conn: inner, raw: rawnet.Of(inner), parent: ctx, hand: l.Hand, server: s, remote: inner.RemoteAddr().String(), began: -1}
+		if s.add(c) {
 			go c.serve()
 		} else {
 			_ = inner.Close()
 		}
-	}
-}
-
-// handOver gives a connection to net/http.
-func (l *listener) handOver(c net.Conn) {
-	select {
-	case l.handed <- c:
-	case <-l.closed:
-		_ = c.Close()
-	}
+	})
 }
 
 func (s *Server) add(c *conn) bool {
