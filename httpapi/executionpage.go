@@ -123,7 +123,7 @@ func pageRows[R pageRow](rows []R, err error) ([]sqlc.ExecutionPageRow, error) {
 
 // executionPage reads what is on a page of executions, and one more. next is where the page after it begins, where that is not behind the last
 // of the rows. Dated executions are read from the newest ids on, range by range, until the page is full; executions whose ids say no time
-// (there are none but those that an application has inserted itself) are put where the time of their acceptance belongs.
+// (an application has inserted them itself) are put where the time of their acceptance belongs.
 func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, script *uuid.UUID, at position, whole bool) (rows []listed, next *position, err error) {
 	if err := q.PlanByRows(ctx); err != nil {
 		return nil, nil, err

@@ -168,7 +168,7 @@ type scriptImportIn struct {
 type Imported struct {
 	Created int `json:"created"`
 	Updated int `json:"updated"`
-	// Unchanged are those that on_conflict=update found as they are.
+	// Unchanged counts scripts that on_conflict=update found as they are.
 	Unchanged int `json:"unchanged" doc:"With on_conflict=update: the tenant has them like this."`
 	Skipped   int `json:"skipped"`
 }

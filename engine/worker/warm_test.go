@@ -222,7 +222,7 @@ func TestWarmCPUTime(t *testing.T) {
 	})
 }
 
-// A Cancel is seen while JavaScript runs: the one that runs ends, the one that waits behind it never begins.
+// A Cancel is seen while JavaScript runs: the running execution ends, and the execution behind it never begins.
 func TestWarmCancel(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, n *node) {
 		require.Empty(t, n.loadAs(1, "http", 64<<20, endpoint(`if (globalThis.n) for (;;); globalThis.n = 1; return new Response("first")`)).Code)

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Drop drops the partitions of a table whose rows were all accepted before a time, and returns those that are gone. A partition with an
+// Drop drops the partitions of a table whose rows were all accepted before a time, and returns the dropped partitions. A partition with an
 // execution that has not ended stays.
 func Drop(ctx context.Context, db *pgxpool.Pool, table string, before time.Time) (gone []Partition, err error) {
 	if err := dropDetached(ctx, db, table); err != nil {
