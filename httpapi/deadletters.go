@@ -216,6 +216,7 @@ func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn
 	}
 	out := &found[RetriedMany]{}
 	err := a.change(ctx, func(c *change) error {
+		out.Body.Retried = 0
 		if err := a.checkQueue(ctx, c); err != nil {
 			return err
 		}
