@@ -86,6 +86,7 @@ generate: ## sqlc's queries and the OpenAPI document
 .PHONY: verify
 verify: lint types wpt sanitize ## what a commit must pass: vet, lint, types, web-platform-tests, sanitizers, no dead code, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
+	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os go build -o /dev/null ./cmd/jsruntime; done # what authors use; 30 s of processor each, once
 	$(SQLC) diff
 	cd engine && go run ./internal/generate -check
 	@dead=$$($(TOOL) deadcode -test ./...); [ -z "$$dead" ] || { echo "no program and no test reaches this:"; echo "$$dead"; exit 1; }
