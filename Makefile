@@ -158,6 +158,11 @@ node-modules: ## what scripts get for node:buffer and the like: engine/compile/n
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp engine/compile/nodelib/package.json engine/compile/nodelib/package-lock.json "$$dir" && \
 	npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund && go run ./engine/compile/nodelib -modules "$$dir" -out engine/compile/nodelib/vendor
 
+.PHONY: global-types
+global-types: ## the types of a script's globals: engine/internal/webapi/globals.d.ts from TypeScript's lib.webworker (needs npm)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp engine/internal/webapi/testdata/types/package.json "$$dir" && \
+	npm install --prefix "$$dir" --ignore-scripts --no-audit --no-fund --silent && go run ./engine/internal/webapi/globaltypes -modules "$$dir"
+
 .PHONY: clean
 clean: ## what was built; data/ stays
 	rm -rf bin
