@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -29,6 +30,7 @@ type Config struct {
 	Address     string   // host:port
 	Method      string   // GET where empty
 	Paths       []string // taken in turn by every connection; "/" where empty
+	Random      bool     // every connection takes Paths at random, by a fixed seed of its own
 	Host        string   // Host header; Address where empty
 	Headers     []string // "Name: value" lines
 	Body        []byte
@@ -103,6 +105,7 @@ type conn struct {
 	nc       net.Conn
 	br       *bufio.Reader
 	next     int
+	random   *rand.Rand // nil: paths are taken in turn
 	samples  []sample
 	errors   map[string]int
 }
@@ -134,6 +137,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	for i := range conns {
 		c := &conn{cfg: &cfg, requests: requests, next: i, errors: map[string]int{}}
 		conns[i] = c
+		if cfg.Random {
+			c.random = rand.New(rand.NewPCG(uint64(i), 0))
+		}
 		wg.Go(func() {
 			defer c.close()
 			for ctx.Err() == nil {
@@ -234,6 +240,9 @@ func (c *conn) roundTrip() (status int, err error) {
 	_ = c.nc.SetDeadline(time.Now().Add(c.cfg.Timeout))
 	req := c.requests[c.next%len(c.requests)]
 	c.next++
+	if c.random != nil {
+		req = c.requests[c.random.IntN(len(c.requests))]
+	}
 	keep := false
 	if _, err = c.nc.Write(req); err == nil {
 		status, keep, err = c.readResponse()

@@ -1,13 +1,14 @@
 // Command aims measures a whole node against the aims that bench/doc.go lists, where no peer is needed to do so.
 //
 //	make build
-//	go run ./bench/cmd/aims -postgres postgres://postgres@127.0.0.1:5432/postgres [cold burst tenants scripts cpu overload neighbour]
+//	go run ./bench/cmd/aims -postgres postgres://postgres@127.0.0.1:5432/postgres [cold burst tenants scripts crowd cpu overload neighbour]
 //
 //	cold      the first request to a script that no worker has, over HTTP, one after the other, of a new tenant each
 //	burst     5 requests each of 100 tenants that have never been called before, all at once: none is to be refused
 //	tenants   1,000 tenants, each with a worker that has its script loaded: private memory of a worker, and the rate over all of
 //	          them by the rate of one
 //	scripts   latency with 100,000 registered scripts by latency with 100, the same endpoint, by turns
+//	crowd     one tenant's 100 scripts requested at random by the rate of one of them, with the CPU time of a request
 //	cpu       JavaScript kernels by turns in a script and in Node.js (needs node; left out without it)
 //	overload  the highest rate of a script that burns 2 ms, then twice as much sent as that: goodput, and how fast the rest is
 //	          refused
@@ -37,6 +38,7 @@ func main() {
 type options struct {
 	postgres    string
 	bin         string
+	beside      string
 	rounds      int
 	duration    time.Duration
 	tenants     int
@@ -53,11 +55,12 @@ type aim struct {
 }
 
 func run(ctx context.Context, args []string) int {
-	aims := []aim{{"cold", cold}, {"burst", burst}, {"tenants", tenants}, {"scripts", scripts}, {"cpu", cpu}, {"overload", overload}, {"neighbour", neighbour}}
+	aims := []aim{{"cold", cold}, {"burst", burst}, {"tenants", tenants}, {"scripts", scripts}, {"crowd", crowd}, {"cpu", cpu}, {"overload", overload}, {"neighbour", neighbour}}
 	fs := flag.NewFlagSet("aims", flag.ContinueOnError)
 	var o options
 	fs.StringVar(&o.postgres, "postgres", os.Getenv("TEST_DATABASE_URL"), "URL of a server on which databases may be made")
 	fs.StringVar(&o.bin, "bin", "bin", "folder of jsruntime and jsruntime-worker")
+	fs.StringVar(&o.beside, "beside", "", "folder of another build, which the crowd aim measures by turns with bin; empty: none")
 	fs.IntVar(&o.rounds, "rounds", 3, "how often each side is measured")
 	fs.DurationVar(&o.duration, "duration", 5*time.Second, "of one side in one round")
 	fs.IntVar(&o.tenants, "tenants", 1000, "tenants of the tenants aim")

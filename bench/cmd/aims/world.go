@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type content struct {
 	scripts int // of each
 	source  string
 	limits  string // resource_limits, JSON; "" means what the endpoint may need at any load
+	bin     string // folder of the node's programs; "" means options.bin
 }
 
 // node is a running node on a database of its own.
@@ -68,7 +70,7 @@ func startNode(ctx context.Context, o *options, name string, c content, args ...
 	if err != nil {
 		return nil, err
 	}
-	bin, err := filepath.Abs(filepath.Join(o.bin, "jsruntime"))
+	bin, err := filepath.Abs(filepath.Join(cmp.Or(c.bin, o.bin), "jsruntime"))
 	if err != nil {
 		return nil, err
 	}
