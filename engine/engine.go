@@ -31,9 +31,6 @@ type Config struct {
 	WorkerPath string
 	// WorkerArgs are its arguments.
 	WorkerArgs []string
-	// NoWorkerImages has each worker put the web API together and compile it by itself, which takes most of its start and 1 MiB of memory. False:
-	// a process that never has a tenant does it once for all.
-	NoWorkerImages bool
 	// Build is what the worker must name as its build in Hello. Empty means this binary's own, as the version control revision
 	// that it was built from; a node or worker that was built without one ("devel") goes with any.
 	Build string
@@ -78,7 +75,8 @@ type Config struct {
 	WorkerAge time.Duration
 	// WorkerRuns is how many executions a worker may serve. 0 means 1,000,000.
 	WorkerRuns int
-	// WorkerMemory is the resident memory in bytes from which on an idle worker is retired. 0 means 256 MiB.
+	// WorkerMemory is the resident memory in bytes from which on an idle worker is retired, beside 4 MiB for each script that it has loaded
+	// beyond the first. 0 means 256 MiB.
 	WorkerMemory int64
 	// MaxQueued bounds the executions that wait for a worker on this node; one tenant may have half of them. 0 means 2048.
 	MaxQueued int
@@ -288,7 +286,6 @@ func (e *Engine) poolConfig(cfg Config) pool.Config {
 		Runs:         cfg.WorkerRuns,
 		IdleMemory:   cfg.WorkerMemory,
 		MaxMemory:    cfg.MaxMemoryCeiling,
-		NoImages:     cfg.NoWorkerImages,
 		Budget:       cfg.Budget,
 		Env:          env,
 		ScriptShare:  func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },

@@ -6,6 +6,9 @@ const (
 	// WaitTarget is the wait in a worker's queue from which on a further worker is worth its wake-ups. Sixteen callers of a 20 µs
 	// script stay at one worker, which on two cores served more requests than four did.
 	WaitTarget = 500 * time.Microsecond
+	// Backlog is the wait in a worker's queue up to which calls may queue there while their tenant has as many workers as pay: they would only
+	// wait elsewhere, and the worker would wait for them on a machine whose processors are all in use.
+	Backlog = 2 * time.Millisecond
 	// MaxDepth bounds a worker's queue.
 	MaxDepth = 64
 	// Long is a running time after which a script of which nothing is known counts as a long one.
@@ -13,12 +16,16 @@ const (
 	// Stuck is a running time after which an execution of a short script counts as held up for good, and nothing waits behind it
 	// any more. On a machine whose processors are all in use a process may be kept waiting for about as long.
 	Stuck = 20 * time.Millisecond
+	// learning is how many executions a script has before its time is taken for what it is: the first ones are slow, since V8 compiles
+	// and interprets then.
+	learning = 8
 )
 
 // Estimate is what is known about a script's executions. The zero value knows nothing.
 type Estimate struct {
 	time    time.Duration // moving average that follows short times fast and long ones slowly: see Observe
 	waiting uint32        // moving average of "made a host call", in 1/1024
+	seen    uint8         // executions that were observed, up to learning
 	known   bool
 }
 
@@ -32,6 +39,7 @@ func (e *Estimate) Observe(d time.Duration, hostCalls bool) {
 	if hostCalls {
 		w = 1024
 	}
+	e.seen = min(e.seen+1, learning)
 	if !e.known {
 		e.known, e.time, e.waiting = true, d, w
 		return
@@ -54,9 +62,18 @@ func (e *Estimate) AtLeast(d time.Duration) {
 // Waits reports whether executions of the script mostly wait for host calls, so that they take no processor meanwhile.
 func (e *Estimate) Waits() bool { return e.waiting > 128 }
 
+// Learning reports whether the script's executions took longer than short ones do, and may become short: few were observed, and none of
+// them was a long one.
+func (e *Estimate) Learning() bool {
+	return e.known && e.seen < learning && e.time > WaitTarget && e.time < Long
+}
+
+// Short reports whether others may wait for an execution of the script: it is short, or may turn out to be.
+func (e *Estimate) Short() bool { return !e.known || e.Depth() > 1 }
+
 // Overdue is how long an execution may take before others no longer wait for it.
 func (e *Estimate) Overdue() time.Duration {
-	if e.Depth() > 1 {
+	if e.Depth() > 1 && !e.Learning() {
 		return Stuck
 	}
 	return Long
@@ -69,11 +86,19 @@ func (e *Estimate) Known() bool { return e.known }
 func (e *Estimate) Time() time.Duration { return e.time }
 
 // Depth is how many executions may be at one worker, the running one included: 1 if they must not queue there.
-func (e *Estimate) Depth() int {
-	if !e.known || e.waiting > 128 || e.time > WaitTarget {
+func (e *Estimate) Depth() int { return e.depth(WaitTarget) }
+
+// depth is Depth for a wait of so long.
+func (e *Estimate) depth(wait time.Duration) int {
+	switch {
+	case !e.known || e.waiting > 128:
+		return 1
+	case e.Learning():
+		return 2
+	case e.time > WaitTarget:
 		return 1
 	}
-	return int(min(MaxDepth, 1+WaitTarget/max(e.time, time.Microsecond)))
+	return int(min(MaxDepth, 1+wait/max(e.time, time.Microsecond)))
 }
 
 // Workers is how many further workers n waiting executions are worth, if running workers serve them already and are not held up
@@ -82,7 +107,7 @@ func (e *Estimate) Workers(n, running int) int {
 	switch {
 	case n == 0:
 		return 0
-	case !e.known:
+	case !e.known, e.Learning() && e.Depth() > 1:
 		return max(0, 1-running) // one shows what they are like
 	case e.Depth() == 1:
 		return n

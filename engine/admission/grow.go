@@ -20,14 +20,22 @@ func (m *Placement) serving(s *script, now time.Time) int {
 
 // want is how many further lanes the tenant's pending calls are worth.
 func (m *Placement) want(t *tenant, now time.Time) int {
-	n := 0
+	n, unserved := 0, 0
 	for _, s := range t.waiting {
 		if m.held(s, s.first, now) {
 			continue
 		}
 		serving := m.serving(s, now)
-		if s.est.Depth() > 1 && len(s.lanes) > 0 && (now.Sub(s.first.submitted) < Stuck || serving >= m.cfg.Cores) {
+		waited := now.Sub(s.first.submitted)
+		if s.est.Depth() > 1 && len(s.lanes) > 0 && (waited < Stuck || serving >= m.cfg.Cores) {
 			continue // a lane that was held up for a moment catches up sooner than another worker starts
+		}
+		if len(s.lanes) == 0 && s.est.Short() {
+			// The tenant's lanes load it, or have it, in their turn. One more worker serves all such scripts.
+			if scope, _ := m.room(s); scope == ScopeNone && !m.awaits(s, waited, now) {
+				unserved = 1
+			}
+			continue
 		}
 		k := s.est.Workers(s.pending, serving)
 		if limit := m.cfg.ScriptShare(s.id, s.limit); limit > 0 {
@@ -38,11 +46,24 @@ func (m *Placement) want(t *tenant, now time.Time) int {
 		}
 		n += max(k, 0)
 	}
-	n -= t.leasing
+	n += unserved - t.leasing
 	if limit := m.cfg.TenantShare(t.id); limit > 0 {
 		n = min(n, limit-t.busy-t.leasing)
 	}
 	return n
+}
+
+// awaits reports whether a call of a script that no lane serves had better go on waiting for the tenant's own lanes than be worth a further
+// worker.
+func (m *Placement) awaits(s *script, waited time.Duration, now time.Time) bool {
+	switch soon := m.soon(s, now); {
+	case soon == 0:
+		return false
+	case soon >= m.cfg.Cores:
+		return waited < maxHeld
+	default:
+		return len(s.tenant.idle) == 0 && waited < Stuck
+	}
 }
 
 // grow finds workers for the tenants whose calls are pending, fairest first, and keeps the spares up.

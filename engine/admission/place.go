@@ -22,13 +22,16 @@ const (
 	lanesKept = 3 * time.Second
 	// turn is how long a worker serves one script while other scripts or tenants wait for a worker.
 	turn = 10 * time.Millisecond
-	// maxHeld is how long a call of the queue waits at most for a lane that has its script loaded, before it is loaded elsewhere.
+	// maxHeld is how long a call waits at most for a lane that has its script loaded, or for the tenant's own lanes to load it, before it is
+	// loaded elsewhere.
 	maxHeld = 500 * time.Millisecond
 	// loadCost is about how long a load takes where there is a crowd: an isolate, its context and the script's first run in V8's
 	// interpreter are 5 ms of a processor's time, which others want too.
 	loadCost = 20 * time.Millisecond
-	// loadTurn is how long after a load a lane prefers the scripts that it has loaded. Loading takes some milliseconds of CPU time: where
-	// a tenant's scripts took turns, more of them than a lane keeps, half of all executions were preceded by a load.
+	// loadLong is how long a load usually takes at most where the machine is busy: the tenant's other calls do not wait for a longer one.
+	loadLong = 50 * time.Millisecond
+	// loadTurn is how long after a load a lane that keeps no more scripts prefers those that it has loaded. Loading takes some milliseconds
+	// of CPU time: where a tenant's scripts took turns, more of them than a lane keeps, half of all executions were preceded by a load.
 	loadTurn = 100 * time.Millisecond
 )
 
@@ -116,7 +119,7 @@ func (m *Placement) place(s *script, c *Call, now time.Time) *Lane {
 	if scope, _ := m.room(s); scope != ScopeNone {
 		return nil
 	}
-	if s.est.Depth() > 1 && m.serving(s, now) >= m.cfg.Cores {
+	if s.est.Depth() > 1 && m.serving(s, now) >= m.cfg.Cores || s.est.Short() && len(s.lanes) == 0 && m.soon(s, now) >= m.cfg.Cores {
 		return nil // more workers than processors only take turns, with each other and with the node
 	}
 	// One that has the script, or that can load it and need not drop another, or any.
@@ -140,71 +143,180 @@ func (l *Lane) has(s *script) bool {
 	return ok
 }
 
-// queueAt finds a busy lane of the script whose queue is short enough: the one with the longest such queue, so that as few workers as
-// can serve the script are kept busy and the others come to rest.
-func (m *Placement) queueAt(s *script, now time.Time) *Lane {
-	if len(s.lanes) == 0 {
+// queueAt finds a busy lane whose queue is short enough for a call of the script: one that serves the script, else one that has it loaded.
+// Of these it is the one with the longest such queue, so that as few workers as can serve the tenant's calls are kept busy and the others
+// come to rest.
+func (m *Placement) queueAt(s *script, now time.Time) (best *Lane) {
+	if s.est.Depth() == 1 {
 		return nil
 	}
-	depth := s.est.Depth()
-	if depth == 1 {
-		return nil
-	}
-	var best *Lane
 	for _, l := range s.lanes {
-		if l.load < depth && l.worker.state == workerReady && !l.stalled(now) && !m.mustYield(l, now) && (best == nil || l.load > best.load) {
+		if m.joins(l, s) && !l.stalled(now) && !m.mustYield(l, now) && (best == nil || l.load > best.load) {
 			best = l
+		}
+	}
+	if best != nil {
+		return best
+	}
+	looked := 0
+	for _, w := range s.tenant.workers {
+		for _, l := range w.lanes {
+			if m.joins(l, s) && !l.stalled(now) && !m.mustYield(l, now) && (best == nil || l.load > best.load) {
+				best = l
+			}
+			if looked++; looked == maxLooked {
+				return best
+			}
 		}
 	}
 	return best
 }
 
-// stalled reports whether the execution of the lane takes so long that nothing should wait behind it, or is not known to be under way.
-func (l *Lane) stalled(now time.Time) bool {
-	return l.head == nil || l.parked || l.loading || now.Sub(l.began) > max(4*l.script.est.Time(), time.Millisecond)
+// joins reports whether a busy lane may have one more call, which is of script s: all its scripts are short and loaded, and the queue is
+// no longer than the longest of them allows.
+func (m *Placement) joins(l *Lane, s *script) bool { return l.load < m.depth(l, s) }
+
+// depth is how many calls may be at the busy lane if one of script s is among them; 1 if none of s may join it.
+func (m *Placement) depth(l *Lane, s *script) int {
+	w := l.worker
+	if l.load == 0 || w.state != workerReady || w.gen != w.tenant.gen {
+		return 1
+	}
+	wait := WaitTarget
+	if w.tenant.busy >= m.cfg.Cores {
+		wait = Backlog
+	}
+	depth, new := s.est.depth(wait), true
+	for i := range l.serves {
+		if l.serves[i].script == s {
+			new = false
+			continue
+		}
+		depth = min(depth, l.serves[i].script.est.depth(wait))
+	}
+	if depth > 1 && new {
+		if !l.has(s) {
+			return 1
+		}
+		if limit := m.cfg.ScriptShare(s.id, s.limit); limit > 0 && len(s.lanes) >= limit {
+			return 1
+		}
+	}
+	return depth
 }
 
-// mustYield reports whether the lane is to serve another script or tenant next.
+// soon is how many lanes of the tenant will soon have a place for a call of the script, as far as is known: they have it or may load it,
+// their executions are short, or nothing is known of those yet, and they are not held up by a long one.
+func (m *Placement) soon(s *script, now time.Time) (n int) {
+	t := s.tenant
+	for _, w := range t.workers {
+		if w.state != workerReady || w.gen != t.gen || w.runs >= m.cfg.Runs {
+			continue
+		}
+		for _, l := range w.lanes {
+			switch {
+			case !l.busy || l.parked, !l.has(s) && !m.mayLoad(l, now):
+			case l.loading:
+				n += count(now.Sub(l.loadAt) < loadLong)
+			default:
+				n += count(l.head == nil || l.head.script.est.Short() && now.Sub(l.began) < l.head.script.est.Overdue())
+			}
+		}
+	}
+	return n
+}
+
+func count(ok bool) int {
+	if ok {
+		return 1
+	}
+	return 0
+}
+
+// stalled reports whether the execution of the lane takes so long that nothing should wait behind it, or is not known to be under way.
+func (l *Lane) stalled(now time.Time) bool {
+	return l.head == nil || l.parked || l.loading || now.Sub(l.began) > max(4*l.head.script.est.Time(), time.Millisecond)
+}
+
+// mustYield reports whether the lane is to serve a script that cannot join it now, or another tenant, next. A script that no lane serves
+// has it at once where it needs a load or a shorter queue, since a queue is soon over; a script that is not short has it after a turn.
 func (m *Placement) mustYield(l *Lane, now time.Time) bool {
-	if m.pending == 0 || now.Sub(l.serving) < turn {
+	if m.pending == 0 {
 		return false
 	}
 	t := l.worker.tenant
-	if m.full && m.rival(t, t.active-1) {
+	over := now.Sub(l.serving) >= turn
+	if over && m.full && m.rival(t, t.active-1) {
 		return true
 	}
-	for _, s := range t.waiting {
-		if s != l.script {
-			if scope, _ := m.room(s); scope != ScopeScript && len(s.lanes) == 0 {
-				return true
-			}
+	loads := m.mayLoad(l, now)
+	for i, s := range t.waiting {
+		if i == maxLooked {
+			break
+		}
+		if len(s.lanes) > 0 {
+			continue
+		}
+		depth := m.depth(l, s)
+		if l.load < depth || !over && !(s.est.Short() && (loads || depth > 1)) {
+			continue // it joins the lane, or its turn has not come
+		}
+		if scope, _ := m.room(s); scope != ScopeScript {
+			return true
 		}
 	}
 	return false
 }
 
+// mayLoad reports whether the lane may load a further script while scripts that it has loaded wait. See loadTurn.
+func (m *Placement) mayLoad(l *Lane, now time.Time) bool {
+	return !l.tight && len(l.loaded) < m.cfg.LaneScripts || now.Sub(l.loadAt) >= loadTurn
+}
+
 // assign gives the call a place at the lane, which may be idle.
 func (m *Placement) assign(l *Lane, c *Call, now time.Time) {
-	if l.script == nil {
+	if !l.busy {
 		m.unidle(l)
-		l.script, l.serving = c.script, now
-		c.script.lanes = append(c.script.lanes, l)
+		l.busy, l.serving = true, now
 		l.worker.tenant.busy++
 		m.setActive(l, true)
 	}
+	m.join(l, c.script)
 	c.lane, c.state = l, callPlaced
 	l.load++
 	m.do(Action{Do: ActionPlace, Call: c, Lane: l})
 }
 
-// leave detaches a lane without calls from the script that it served.
+// join counts a call of the script at the lane.
+func (m *Placement) join(l *Lane, s *script) {
+	for i := range l.serves {
+		if l.serves[i].script == s {
+			l.serves[i].calls++
+			return
+		}
+	}
+	l.serves = append(l.serves, part{s, 1})
+	s.lanes = append(s.lanes, l)
+}
+
+// part takes back what join has counted.
+func (m *Placement) part(l *Lane, s *script) {
+	i := slices.IndexFunc(l.serves, func(p part) bool { return p.script == s })
+	if l.serves[i].calls--; l.serves[i].calls == 0 {
+		l.serves = slices.Delete(l.serves, i, i+1)
+		s.lanes = slices.DeleteFunc(s.lanes, func(o *Lane) bool { return o == l })
+	}
+}
+
+// leave says that the lane is not busy any more. What calls it has are gone.
 func (m *Placement) leave(l *Lane) {
-	if l.script == nil {
+	if !l.busy {
 		return
 	}
-	s := l.script
-	s.lanes = slices.DeleteFunc(s.lanes, func(o *Lane) bool { return o == l })
-	l.script = nil
+	for _, p := range l.serves {
+		p.script.lanes = slices.DeleteFunc(p.script.lanes, func(o *Lane) bool { return o == l })
+	}
+	l.serves, l.busy = l.serves[:0], false
 	l.worker.tenant.busy--
 	m.setActive(l, false)
 }
@@ -424,9 +536,10 @@ func (m *Placement) refuse(c *Call, r Refusal) {
 	m.do(Action{Do: ActionRefuse, Call: c})
 }
 
-// leaves goes on after a call has left its lane, nil for one that was over before.
-func (m *Placement) leaves(l *Lane, c, next *Call, now time.Time) {
+// leaves goes on after a call of script s has left its lane; c is nil for one that was over before.
+func (m *Placement) leaves(l *Lane, s *script, c, next *Call, now time.Time) {
 	l.load--
+	m.part(l, s)
 	if c != nil && l.head == c {
 		l.head = nil
 	}
@@ -441,20 +554,42 @@ func (m *Placement) leaves(l *Lane, c, next *Call, now time.Time) {
 	}
 	if l.load == 0 {
 		if !l.loading {
-			m.offer(l, now)
+			m.offer(l, s, now)
 		}
 		return
 	}
-	if s := l.script; l.worker.state == workerReady && s.pending > 0 && !l.stalled(now) && !m.mustYield(l, now) {
-		for depth := s.est.Depth(); s.first != nil && l.load < depth; {
+	if l.worker.tenant.pending > 0 && !l.stalled(now) && !m.mustYield(l, now) {
+		m.fill(l, now)
+	}
+	if s.pending > 0 && len(s.lanes) == 0 {
+		m.full, m.hungry = false, true // its calls waited for this lane
+	}
+}
+
+// fill moves pending calls to a busy lane, one of each script in turn, as long as its queue is short enough.
+func (m *Placement) fill(l *Lane, now time.Time) {
+	t := l.worker.tenant
+	for more := true; more; {
+		more = false
+		for i := 0; i < min(len(t.waiting), maxLooked); {
+			s := t.waiting[i]
+			if !m.joins(l, s) {
+				i++
+				continue
+			}
 			m.takeFirst(l, s, now)
+			more = true
+			if s.pending > 0 {
+				i++
+			}
 		}
 	}
 }
 
-// offer gives a lane without calls the next calls of its tenant, or makes it idle, or ends its worker.
-func (m *Placement) offer(l *Lane, now time.Time) {
-	full, hungry, turnOver, served := m.full, m.hungry, now.Sub(l.serving) >= turn, l.script
+// offer gives a lane without calls the next calls of its tenant, or makes it idle, or ends its worker. served is the script of its last
+// call, nil if there was none.
+func (m *Placement) offer(l *Lane, served *script, now time.Time) {
+	full, hungry, turnOver := m.full, m.hungry, now.Sub(l.serving) >= turn
 	m.leave(l)
 	w := l.worker
 	t := w.tenant
@@ -504,7 +639,7 @@ func (m *Placement) next(l *Lane, now time.Time) int {
 		if scope, _ := m.room(s); scope != ScopeNone || !l.has(s) && m.held(s, s.first, now) {
 			continue
 		}
-		if l.has(s) || now.Sub(l.loadAt) >= loadTurn {
+		if l.has(s) || m.mayLoad(l, now) {
 			return i
 		}
 		if first < 0 {
@@ -514,11 +649,14 @@ func (m *Placement) next(l *Lane, now time.Time) int {
 	return first
 }
 
-// take moves pending calls of s to the lane, at least one, up to the depth of its queue.
+// take moves pending calls of s to the lane, at least one, up to the depth of its queue, and calls of other scripts that may join them.
 func (m *Placement) take(l *Lane, s *script, now time.Time) {
 	depth := s.est.Depth()
 	for first := true; s.first != nil && (first || l.load < depth); first = false {
 		m.takeFirst(l, s, now)
+	}
+	if l.has(s) {
+		m.fill(l, now)
 	}
 }
 

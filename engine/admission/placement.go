@@ -38,7 +38,8 @@ type PlacementConfig struct {
 	Age time.Duration
 	// Runs is how many executions a worker may serve.
 	Runs int
-	// IdleMemory is the resident bytes from which on an idle worker is retired; 0 means no bound.
+	// IdleMemory is the resident bytes from which on an idle worker is retired, beside scriptMemory for each script that it has loaded beyond
+	// the first; 0 means no bound.
 	IdleMemory int64
 
 	// ScriptShare and TenantShare return how many executions a script with that limit, or a tenant, may have at one time on this node; 0
@@ -141,24 +142,33 @@ func (w *Worker) Running() int { return w.running }
 // Open is the number of its lanes that execute, load or wait for host calls.
 func (w *Worker) Open() int { return w.running + w.waiting }
 
-// Lane is a place of a worker: it serves one script at a time, one call after the other.
+// Lane is a place of a worker: it serves one call after the other. Calls of several scripts are in its queue only while all of them are
+// short and loaded.
 type Lane struct {
 	// Owner is what the caller of the Placement makes of it; nil until the first call is placed there.
 	Owner any
 
 	worker  *Worker
-	script  *script // that it serves
-	load    int     // calls that have a place here
-	head    *Call   // that executes
+	serves  []part // the scripts of its calls
+	busy    bool   // counted in tenant.busy: it has calls, or loads
+	load    int    // calls that have a place here
+	head    *Call  // that executes
 	began   time.Time
 	active  bool // counted in worker.running
 	parked  bool // counted in worker.waiting
 	closed  bool
 	loading bool
 	loaded  map[Key]struct{} // scripts
+	tight   bool             // it has lost a script that was loaded: it may have as many as it can keep
 	loadAt  time.Time
-	serving time.Time // since when it serves script
+	serving time.Time // since when it serves calls without a rest
 	lookAt  time.Time // when Look is due; zero: not asked for
+}
+
+// part is how many calls of one script a lane has: at least one.
+type part struct {
+	script *script
+	calls  int
 }
 
 // Worker is the lane's worker.
@@ -176,7 +186,7 @@ type tenant struct {
 	workers []*Worker
 	idle    []*Worker // most recently used last
 	waiting []*script // with pending calls, next first
-	busy    int       // lanes that serve a script
+	busy    int       // lanes that are busy
 	leasing int
 	active  int // workers that are active
 	served  int64
@@ -194,7 +204,7 @@ type script struct {
 	tenant  *tenant
 	limit   int // of its newest call
 	est     Estimate
-	lanes   []*Lane // that serve it
+	lanes   []*Lane // that have calls of it
 	first   *Call   // pending
 	last    *Call
 	pending int
@@ -389,7 +399,7 @@ func (m *Placement) Ended(c, next *Call, cost time.Duration, hosted bool, now ti
 	}
 	l.worker.runs++
 	m.over(c)
-	m.leaves(l, c, next, now)
+	m.leaves(l, c.script, c, next, now)
 }
 
 // Returned says that the worker gave the call back, which it did not begin. A call that is given back too often is refused.
@@ -402,13 +412,14 @@ func (m *Placement) Returned(c, next *Call, now time.Time) {
 		m.enqueue(c, true)
 		m.do(Action{Do: ActionWake})
 	}
-	m.leaves(l, c, next, now)
+	m.leaves(l, c.script, c, next, now)
 }
 
 // TakenBack says that the call, which was not handed to the worker yet, was taken from its lane.
 func (m *Placement) TakenBack(c *Call) {
 	l := c.lane
 	l.load--
+	m.part(l, c.script)
 	m.enqueue(c, true)
 	m.do(Action{Do: ActionWake})
 }
@@ -422,10 +433,10 @@ func (m *Placement) Over(c *Call) {
 	m.over(c)
 }
 
-// Freed says that the place of a call is free of which Over was said before.
-func (m *Placement) Freed(l *Lane, next *Call, now time.Time) {
+// Freed says that the place of a call of the script is free of which Over was said before.
+func (m *Placement) Freed(l *Lane, id Key, next *Call, now time.Time) {
 	l.worker.runs++
-	m.leaves(l, nil, next, now)
+	m.leaves(l, m.scripts[id], nil, next, now)
 }
 
 // Lost says that the worker of the call ended before the call began. The call waits again, before all others; Lost returns false if it is
@@ -458,14 +469,14 @@ func (m *Placement) Look(l *Lane, now time.Time) {
 	if l.head == nil || l.closed {
 		return
 	}
-	s := l.script
+	s := l.head.script
 	switch ran, overdue := now.Sub(l.began), s.est.Overdue(); {
 	case ran >= overdue:
 		s.est.AtLeast(ran)
 		if l.load > 1 {
 			m.do(Action{Do: ActionRecall, Lane: l})
 		}
-		if s.pending > 0 {
+		if s.tenant.pending > 0 {
 			m.full, m.hungry = false, true
 		}
 	case l.load > 1 || s.pending > 0:
@@ -487,18 +498,24 @@ func (m *Placement) Loading(l *Lane, script Key, now time.Time) {
 		l.loaded = map[Key]struct{}{}
 	}
 	l.loaded[script] = struct{}{}
+	if len(l.serves) > 1 {
+		m.do(Action{Do: ActionRecall, Lane: l}) // a load may take long: it keeps no other script's calls waiting
+	}
 }
 
 // Loaded says that it has done so.
 func (m *Placement) Loaded(l *Lane, now time.Time) {
 	l.loading = false
 	if l.load == 0 {
-		m.offer(l, now)
+		m.offer(l, nil, now)
 	}
 }
 
 // Dropped says that the lane does not have the script any more.
-func (m *Placement) Dropped(l *Lane, script Key) { delete(l.loaded, script) }
+func (m *Placement) Dropped(l *Lane, script Key) {
+	delete(l.loaded, script)
+	l.tight = true
+}
 
 // Crowded says that the worker has no room for what the lane was to load: it gets no further lanes, and the lane closes. Returned was said
 // of its calls.
@@ -561,7 +578,7 @@ func (m *Placement) Leased(w *Worker, now time.Time) bool {
 		return false
 	}
 	w.state = workerReady
-	m.offer(w.lanes[0], now)
+	m.offer(w.lanes[0], nil, now)
 	return true
 }
 

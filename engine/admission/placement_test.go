@@ -70,8 +70,8 @@ type modelWorker struct {
 type modelLane struct {
 	*admission.Lane
 	worker  *modelWorker
-	script  *modelScript // of its queue
-	queue   []*modelCall // nil: over, and its Result is still to come
+	queue   []*modelCall   // nil: over, and its Result is still to come
+	of      []*modelScript // of queue
 	loading bool
 	parked  bool
 	loaded  map[admission.Key]bool
@@ -159,7 +159,7 @@ func (n *node) do(a admission.Action) {
 				c.recalled = true // its worker gives it back, or has begun it
 				continue
 			}
-			l.queue = slices.DeleteFunc(l.queue, func(o *modelCall) bool { return o == c })
+			l.drop(slices.Index(l.queue, c))
 			c.lane = nil
 			n.m.TakenBack(&c.Call)
 		}
@@ -198,9 +198,11 @@ func (n *node) place(c *modelCall, l *modelLane) {
 	n.require(w.tenant == c.script.tenant, "a call at another tenant's worker")
 	n.require(w.read == w.tenant.changes, "a call at a worker with an old environment")
 	n.require(!w.leasing && !w.ending && !l.closed, "a call at a worker that takes none: leasing %t, ending %t", w.leasing, w.ending)
-	n.require(len(l.queue) == 0 || l.script == c.script, "two scripts at one lane")
-	c.lane, l.script = l, c.script
-	l.queue = append(l.queue, c)
+	for _, s := range l.of {
+		n.require(s == c.script || l.loaded[c.script.id], "a call waits behind another script's, and is not loaded")
+	}
+	c.lane = l
+	l.queue, l.of = append(l.queue, c), append(l.of, c.script)
 	n.pump(l)
 }
 
@@ -267,7 +269,7 @@ func (w *modelWorker) active() bool {
 func (n *node) lanesOf(s *modelScript) (count int) {
 	for _, w := range n.workers {
 		for _, l := range w.lanes {
-			if len(l.queue) > 0 && l.script == s {
+			if slices.Contains(l.of, s) {
 				count++
 			}
 		}
@@ -327,6 +329,9 @@ func (n *node) mayWait(c *modelCall) {
 	for _, w := range n.workers {
 		if w.tenant == nil {
 			continue
+		}
+		if w.tenant == t && !w.quiet() && w.active() && n.now.Sub(c.at) < 500*time.Millisecond {
+			return // one of the tenant's own workers has a place for it soon
 		}
 		if w.leasing && w.tenant == t {
 			return
@@ -398,10 +403,14 @@ func executing(l *modelLane) bool {
 	return len(l.queue) > 0 && l.queue[0] != nil && l.queue[0].executes
 }
 
+func (l *modelLane) drop(i int) {
+	l.queue, l.of = slices.Delete(l.queue, i, i+1), slices.Delete(l.of, i, i+1)
+}
+
 // leave takes the call at i out of the lane and begins the next one.
 func (n *node) leave(l *modelLane, i int) (next *admission.Call) {
 	l.worker.runs++
-	l.queue = slices.Delete(l.queue, i, i+1)
+	l.drop(i)
 	if i == 0 {
 		l.parked = false
 		if len(l.queue) > 0 && l.queue[0] != nil && !l.loading && l.loaded[l.queue[0].script.id] {
@@ -443,7 +452,7 @@ func (n *node) die(w *modelWorker) {
 				c.over = true
 			}
 		}
-		l.queue, l.loading = nil, false
+		l.queue, l.of, l.loading = nil, nil, false
 	}
 	n.m.Gone(&w.Worker)
 }
@@ -625,7 +634,8 @@ func (n *node) live(steps int) {
 }
 
 func (n *node) free(l *modelLane) {
-	n.m.Freed(l.Lane, n.leave(l, 0), n.now)
+	id := l.of[0].id
+	n.m.Freed(l.Lane, id, n.leave(l, 0), n.now)
 	n.pump(l)
 }
 
@@ -634,10 +644,10 @@ func (n *node) loadFails(l *modelLane) {
 	n.m.Dropped(l.Lane, l.queue[0].script.id)
 	n.m.Loaded(l.Lane, n.now)
 	for len(l.queue) > 0 {
-		c := l.queue[0]
+		c, id := l.queue[0], l.of[0].id
 		next := n.leave(l, 0)
 		if c == nil {
-			n.m.Freed(l.Lane, next, n.now)
+			n.m.Freed(l.Lane, id, next, n.now)
 			continue
 		}
 		c.over, c.lane = true, nil
@@ -658,7 +668,7 @@ func (n *node) crowd(l *modelLane) {
 	n.m.Dropped(l.Lane, l.queue[0].script.id)
 	for _, c := range slices.Backward(slices.Clone(l.queue)) {
 		c.lane = nil
-		l.queue = l.queue[:len(l.queue)-1]
+		l.drop(len(l.queue) - 1)
 		n.m.Returned(&c.Call, nil, n.now)
 	}
 	l.loading, l.closed = false, true

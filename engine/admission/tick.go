@@ -12,6 +12,8 @@ const (
 	choresEvery = time.Second
 	// forgotten is how long after its last call a script's estimate is kept.
 	forgotten = 10 * time.Minute
+	// scriptMemory is what a small script may hold in an idle worker beside others: it was 2.5 MiB, machine code included.
+	scriptMemory = 4 << 20
 )
 
 // Tick refuses the calls that have waited long enough, retires workers, and tries starts again. It returns after how long it is due again.
@@ -120,7 +122,19 @@ func (m *Placement) chores(now time.Time) {
 // Measured says what an idle worker holds: its resident bytes, and those of them that belong to no file.
 func (m *Placement) Measured(w *Worker, resident, private int64) {
 	w.private = private
-	if w.idle && m.cfg.IdleMemory > 0 && resident > m.cfg.IdleMemory {
+	if w.idle && m.Bloated(w, resident) {
 		m.end(w, CauseMemory)
 	}
+}
+
+// Bloated reports whether an idle worker that holds so many bytes holds too much for the scripts that it has loaded.
+func (m *Placement) Bloated(w *Worker, resident int64) bool {
+	if m.cfg.IdleMemory == 0 {
+		return false
+	}
+	scripts := 0
+	for _, l := range w.lanes {
+		scripts += len(l.loaded)
+	}
+	return resident > m.cfg.IdleMemory+int64(max(0, scripts-1))*scriptMemory
 }

@@ -82,9 +82,7 @@ var settings = map[string]func(i *Isolate, text string, rest []*v8.Value) error{
 		}
 		return i.setExchange(rest[0])
 	},
-	"webapi": func(i *Isolate, _ string, _ []*v8.Value) error { return i.runWebAPI() },
-	"within": func(i *Isolate, _ string, _ []*v8.Value) error { return i.work() },
-	"hook":   func(i *Isolate, text string, _ []*v8.Value) error { return i.takeHook(text) },
+	"hook": func(i *Isolate, text string, _ []*v8.Value) error { return i.takeHook(text) },
 	"holder": func(_ *Isolate, text string, _ []*v8.Value) error {
 		return orError(takeHolder(text), "native: no holder")
 	},

@@ -8,13 +8,13 @@
 //	            └────► Placement.Ended ──► ActionPlace of the next call
 //
 //	worker.go    a process: spawn, Hello, lease, death          pool.go      the lock, the actions, Run and shutdown
-//	image.go     what workers start from
 //	lane.go      its queues: clocks, Cancel, SIGKILL            watch.go     what the kernel says of it
 //	protocol.go  frames that come                               outbox       frames that go, a package beside
 //
 // # Invariants
 //
-//   - A worker serves one tenant from its lease to its death. It has one lane, or several; a lane's queue holds calls of one script.
+//   - A worker serves one tenant from its lease to its death. It has one lane, or several; a lane's queue holds calls of one script, or of
+//     several that are loaded and short.
 //   - The first call of a queue executes, or waits for its Load. Its clock starts when it is written to an
 //     idle lane, or when the Result before it came.
 //   - Every submitted call gets exactly one Ending, whatever happens to workers.
@@ -24,9 +24,6 @@
 //
 // A tenant may have a kind of its own (Config.TenantArgs): workers that were started with a further argument. Spares are leased by kind; of
 // a kind that only some tenants have, one stays as a spare.
-//
-// Workers of a kind start from an image: what one process, which never has a tenant, has made of the web API. It is memory that is
-// sealed before any worker has it, and the first worker of a kind waits for it (0.1 s). Where none can be made, workers do without.
 //
 // # Who kills whom
 //

@@ -28,8 +28,8 @@ type lane struct {
 	*worker                 // constant
 	seat    *admission.Lane // constant
 
-	serves  Key      // the script of its queue
 	queue   []*Call  // nil: a call that was given up; its Result is still to come
+	scripts []Key    // of queue
 	seqs    []uint32 // of queue; 0: not written
 	written int      // calls at the front that were written
 
@@ -72,8 +72,9 @@ func (l *lane) executing() *Call {
 }
 
 func (l *lane) push(c *Call) {
-	c.lane, c.seq, l.serves = l, 0, c.Program.Script
+	c.lane, c.seq = l, 0
 	l.queue = append(l.queue, c)
+	l.scripts = append(l.scripts, c.Program.Script)
 	l.seqs = append(l.seqs, 0)
 }
 
@@ -81,9 +82,10 @@ func (l *lane) push(c *Call) {
 func (l *lane) remove(i int, now time.Time) (next *admission.Call) {
 	n := len(l.queue) - 1
 	copy(l.queue[i:], l.queue[i+1:])
+	copy(l.scripts[i:], l.scripts[i+1:])
 	copy(l.seqs[i:], l.seqs[i+1:])
 	l.queue[n] = nil
-	l.queue, l.seqs = l.queue[:n], l.seqs[:n]
+	l.queue, l.scripts, l.seqs = l.queue[:n], l.scripts[:n], l.seqs[:n]
 	if i < l.written {
 		l.written--
 	}
@@ -382,7 +384,7 @@ func (l *lane) recall(now time.Time) {
 // lose ends the call that was executing, or being loaded, and makes the others wait again, in their order: their worker has ended.
 func (l *lane) lose(death *Death, now time.Time) {
 	queue := l.queue
-	l.queue, l.seqs, l.written = nil, nil, 0
+	l.queue, l.scripts, l.seqs, l.written = nil, nil, nil, 0
 	for i, c := range slices.Backward(queue) {
 		if c == nil {
 			continue

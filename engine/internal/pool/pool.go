@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -39,12 +38,10 @@ type Config struct {
 	Idle       time.Duration
 	Age        time.Duration
 	Runs       int
-	IdleMemory int64 // resident bytes from which on an idle worker is retired
+	IdleMemory int64 // see admission.PlacementConfig
 
 	HelloTimeout time.Duration // 0 means 10 s
 	MaxMemory    int64         // see wire.Lease
-
-	NoImages bool // workers start without images; false: one process a kind makes one (see image.go)
 
 	Cgroups *sandbox.Cgroups // nil: workers have none of their own
 
@@ -86,9 +83,8 @@ type Pool struct {
 
 	// Set by Run before anything is started.
 	spawns chan spawnRequest
-	images map[string]*os.File // by kind; the spawner's
-	ctx    context.Context     // of Run's goroutines
-	wg     sync.WaitGroup      // workers and leases
+	ctx    context.Context // of Run's goroutines
+	wg     sync.WaitGroup  // workers and leases
 }
 
 // New returns a Pool that has started nothing yet.
@@ -113,7 +109,7 @@ func New(cfg Config) (*Pool, error) {
 		cfg.Condemned = func(string) {}
 	}
 	return &Pool{
-		cfg: cfg, wake: wake.New(), workers: map[*worker]struct{}{}, images: map[string]*os.File{},
+		cfg: cfg, wake: wake.New(), workers: map[*worker]struct{}{},
 		place: admission.NewPlacement(admission.PlacementConfig{
 			MaxWorkers: cfg.MaxWorkers, MaxLeased: cfg.MaxLeased, MaxIdle: cfg.MaxIdle, MaxParked: cfg.MaxParked, Spares: cfg.Spares,
 			MaxPending: cfg.MaxPending, LaneScripts: wire.MaxIsolates, Idle: cfg.Idle, Age: cfg.Age, Runs: cfg.Runs, IdleMemory: cfg.IdleMemory,

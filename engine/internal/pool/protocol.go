@@ -155,10 +155,10 @@ func (l *lane) crowded(sl *slot, now time.Time) {
 	place := l.pool.place
 	l.forget(sl.script)
 	for i := len(l.queue) - 1; i >= 0; i-- {
-		c := l.queue[i]
+		c, script := l.queue[i], l.scripts[i]
 		l.remove(i, now)
 		if c == nil {
-			place.Freed(l.seat, nil, now)
+			place.Freed(l.seat, script, nil, now)
 		} else {
 			c.unplace()
 			place.Returned(&c.Call, nil, now)
@@ -206,21 +206,21 @@ func (w *worker) result(payload []byte) error {
 		p.unlock(w, now)
 		return protocolError("Result for a Run that the worker does not have")
 	}
-	c := l.queue[i]
+	c, script := l.queue[i], l.scripts[i]
 	if i > 0 && c != nil && (c.cancel == "" || c.cancel == wire.CodeRecalled && m.Code != wire.CodeRecalled) {
 		p.unlock(w, now)
 		return protocolError("Result out of turn")
 	}
 	next := l.remove(i, now)
-	if m.Condemned && l.slots[l.serves] != nil {
-		l.forget(l.serves)
+	if m.Condemned && l.slots[script] != nil {
+		l.forget(script)
 		p.cfg.Condemned(m.Code)
 	}
 	l.restore()
 	if m.Exiting {
 		p.place.Retire(&w.seat)
 	}
-	done := l.finish(c, next, i == 0, &m, now)
+	done := l.finish(c, script, next, i == 0, &m, now)
 	l.pump(now)
 	p.unlock(w, now)
 	if done {
@@ -229,13 +229,13 @@ func (w *worker) result(payload []byte) error {
 	return nil
 }
 
-// finish says what a Result means for its call, which has left the lane: nil for one that was given up. It reports whether the call has
+// finish says what a Result means for its call of the script, which has left the lane: nil for one that was given up. It reports whether the call has
 // ended, so that Done is due.
-func (l *lane) finish(c *Call, next *admission.Call, front bool, m *wire.Result, now time.Time) (done bool) {
+func (l *lane) finish(c *Call, script Key, next *admission.Call, front bool, m *wire.Result, now time.Time) (done bool) {
 	place := l.pool.place
 	switch {
 	case c == nil:
-		place.Freed(l.seat, next, now)
+		place.Freed(l.seat, script, next, now)
 		return false
 	case m.Code == wire.CodeRecalled && (c.cancel == "" || c.cancel == wire.CodeRecalled):
 		if sl := l.slots[c.Program.Script]; c.cancel == "" && sl != nil && sl.number == c.Run.Slot {

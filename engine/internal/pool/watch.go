@@ -193,7 +193,7 @@ func (p *Pool) judge(s *sample, now time.Time) {
 		p.convict(w, CauseThreads, fmt.Sprintf("the worker has %d threads and may have %d", s.usage.Threads, sandbox.MaxThreads))
 	case idle && v.idle < 0:
 		p.convict(w, CauseIdle, "the worker computes while it has nothing to do")
-	case idle && s.hasRead && p.cfg.IdleMemory > 0 && v.held > p.cfg.IdleMemory && len(w.lanes) <= 1:
+	case idle && s.hasRead && len(w.lanes) <= 1 && p.place.Bloated(&w.seat, v.held):
 		w.kill(CauseRetired, "memory")
 	}
 }

@@ -1,5 +1,5 @@
 // Package webapi holds the JavaScript that gives scripts their globals. It is plain text to Go: the isolate package compiles
-// it once a node (an image, see package isolate) or once a worker, and runs it in every new context.
+// it once a worker (with V8's code cache) and runs it in every new context.
 //
 // # Files
 //
@@ -17,7 +17,6 @@
 // make types has TypeScript check jsruntime.d.ts with the samples in testdata (versions 5.9, 6 and 7), and the files of js: each as a module
 // whose core is typed by js/core.ts, so that what core.use gives is checked from file to file. An object that gets its members later is
 // marked with /** @type {any} */. A test of cmd/jsruntime runs a sample with every declared member and compares it with what is there.
-// globals.d.ts, the second part of the types, is written by globaltypes: the globals that are there, and no other.
 //
 // # core
 //
