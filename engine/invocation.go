@@ -267,7 +267,7 @@ func (e *withoutGrace) Unwrap() error { return e.error }
 
 // RefusedError says that an execution was not accepted, and when to try again.
 type RefusedError struct {
-	Code       Code // CodeOverloaded, CodeConcurrencyLimit, CodeQuarantined
+	Code       Code // CodeOverloaded, CodeConcurrencyLimit, CodeQuotaExceeded, CodeQuarantined
 	Scope      Scope
 	Limit      int
 	RetryAfter time.Duration

@@ -38,6 +38,7 @@ const (
 	CodeQuarantined      Code = "quarantined"       // the script killed too many workers; not run at all
 	CodeOverloaded       Code = "overloaded"        // ours: no worker was free in time; never an ending of a queued execution
 	CodeConcurrencyLimit Code = "concurrency_limit" // as CodeOverloaded
+	CodeQuotaExceeded    Code = "quota_exceeded"    // the tenant has used what its plan allows in a day or month; never an ending of a queued execution
 )
 
 // Codes returns all of them.
@@ -45,7 +46,7 @@ func Codes() []Code {
 	return []Code{
 		CodeNone, CodeException, CodeBackgroundError, CodeExceededWallTime, CodeExceededCPU, CodeExceededMemory, CodeOutputTooLarge, CodeInvalidOutput, CodeBootError,
 		CodeHandlerMissing, CodeUnsettled, CodeSandboxViolation, CodeLoopDetected, CodeWorkerLost, CodeCancelled, CodeQuarantined, CodeOverloaded,
-		CodeConcurrencyLimit,
+		CodeConcurrencyLimit, CodeQuotaExceeded,
 	}
 }
 
@@ -65,7 +66,7 @@ func (c Code) Status() Status {
 
 // Ours reports whether the ending is our failure and not the script's: it spends no attempt.
 func (c Code) Ours() bool {
-	return c == CodeWorkerLost || c == CodeOverloaded || c == CodeConcurrencyLimit
+	return c == CodeWorkerLost || c == CodeOverloaded || c == CodeConcurrencyLimit || c == CodeQuotaExceeded
 }
 
 // Retryable reports whether a queue-backed execution that ended so may be tried again.

@@ -137,9 +137,15 @@ func (l *PlanLimits) UnmarshalJSON(b []byte) error {
 
 // checkPlan judges a plan as it would be stored.
 func (a *API) checkPlan(stored json.RawMessage) error {
-	var plan struct{ Limits catalog.PlanLimits }
+	var plan struct {
+		Limits catalog.PlanLimits
+		Quotas catalog.Quotas
+	}
 	if err := json.Unmarshal(stored, &plan); err != nil {
 		return invalid("body.plan.limits", "must be whole numbers")
+	}
+	if err := checkQuotas(plan.Quotas); err != nil {
+		return err
 	}
 	return limitProblem("body.plan.limits", plan.Limits.Check(a.cfg.Bounds))
 }

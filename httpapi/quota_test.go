@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"strings"
 	"testing"
@@ -26,6 +28,12 @@ func TestPlanIsStrict(t *testing.T) {
 		"max_conccurent_runs":       map[string]any{"max_conccurent_runs": 5},
 		"retention.executions_days": map[string]any{"retention": map[string]any{"executions_days": -5}},
 		"retention.execution_days":  map[string]any{"retention": map[string]any{"execution_days": 5}},
+		"quotas.requests":           map[string]any{"quotas": map[string]any{"requests": map[string]any{"per": "day", "hard": 1}}},
+		"quotas.cpu_ms.per":         map[string]any{"quotas": map[string]any{"cpu_ms": map[string]any{"per": "week", "hard": 1}}},
+		"quotas.executions.per":     map[string]any{"quotas": map[string]any{"executions": map[string]any{"hard": 1}}},
+		"quotas.executions":         map[string]any{"quotas": map[string]any{"executions": map[string]any{"per": "day"}}},
+		"quotas.executions.soft":    map[string]any{"quotas": map[string]any{"executions": map[string]any{"per": "day", "soft": 10, "hard": 9}}},
+		"quotas.egress_bytes.hard":  map[string]any{"quotas": map[string]any{"egress_bytes": map[string]any{"per": "day", "hard": 0}}},
 		"max_queue_depth":           map[string]any{"max_queue_depth": 1.5},
 		"max_concurrent_runs":       map[string]any{"max_concurrent_runs": 0},
 		"weight":                    map[string]any{"weight": 0},
@@ -48,6 +56,11 @@ func TestPlanIsStrict(t *testing.T) {
 	require.Equal(t, map[string]any{"max_scripts": 1.0, "retention": map[string]any{"executions_days": 7.0}}, changed.json()["plan"])
 	op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"max_scripts": "x"}}).refused(422, "validation_failed")
 	op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"retention": nil}}).is(200)
+	quotas := map[string]any{"executions": map[string]any{"per": "month", "soft": 5.0, "hard": 10.0}}
+	changed = op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"quotas": quotas}}).is(200)
+	require.Equal(t, quotas, changed.json()["plan"].(map[string]any)["quotas"])
+	op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"quotas": map[string]any{"executions": map[string]any{"hard": 4}}}}).refused(422, "validation_failed")
+	op.patch("/api/v1/tenants/acme", map[string]any{"plan": map[string]any{"quotas": map[string]any{"executions": nil}}}).is(200)
 
 	acme := n.key("acme", "admin")
 	acme.script("one", nil)
@@ -161,6 +174,32 @@ func TestADeletedTenantLeavesUsageAndAudit(t *testing.T) {
 	actions := op.get("/api/v1/audit-log?tenant_id=" + tenant).is(200).items()
 	require.GreaterOrEqual(t, len(actions), 3)
 	require.Equal(t, "tenant.delete", actions[0]["action"])
+	// As a table for a spreadsheet, in which no name is a formula.
+	op.post("/api/v1/tenants", map[string]any{"slug": "named", "name": "=HYPERLINK(\"x\"), Inc"}).is(201)
+	n.key("named", "admin").script("echo", map[string]any{"type": "embedded", "status": "active"})
+	n.key("named", "admin").post("/api/v1/invoke/echo", `1`).is(200)
+	require.NoError(t, n.ledger.Flush(context.Background()))
+	for accept, table := range map[string]bool{
+		"text/csv": true, "text/csv, application/json;q=0.5": true, "": false, "*/*": false, "application/json, text/csv": false, "text/csv;q=0.1, application/json": false,
+		"text/csv;q=0": false, "text/csv, */*;q=0.1": true,
+	} {
+		answer := op.do("GET", "/api/v1/tenants/usage?period="+month, nil, "Accept", accept).is(200)
+		require.Equal(t, table, strings.HasPrefix(answer.header.Get("Content-Type"), "text/csv"), accept)
+		if !table {
+			require.Equal(t, month, answer.json()["period"])
+			continue
+		}
+		lines, err := csv.NewReader(bytes.NewReader(answer.body)).ReadAll()
+		require.NoError(t, err)
+		require.Len(t, lines, 3)
+		rows := map[string][]string{}
+		for _, line := range lines {
+			require.Equal(t, len(lines[0]), len(line))
+			rows[line[2]] = line
+		}
+		require.Equal(t, []string{month, tenant, "", "", "true", "1", "1"}, rows[""][:7])
+		require.Equal(t, []string{"named", "'=HYPERLINK(\"x\"), Inc", "false", "1", "1"}, rows["named"][2:7])
+	}
 	op.get("/api/v1/tenants/usage?period=november").refused(422, "validation_failed")
 	other := n.tenant("other")
 	other.get("/api/v1/tenants/usage").refused(403, "forbidden")

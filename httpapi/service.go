@@ -112,6 +112,7 @@ func (a *API) document() {
 	doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
 	doc.Components.Schemas.Schema(reflect.TypeFor[TailEvent](), true, "")
 	doc.Components.Schemas.Schema(reflect.TypeFor[TailNotice](), true, "")
+	doc.Components.Schemas.Schema(reflect.TypeFor[TenantsUsage](), true, "")
 	// huma's own error bodies never leave: transform replaces them.
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
@@ -209,6 +210,13 @@ var answers = map[string]func(*huma.Operation){
 	},
 	"script-export": func(op *huma.Operation) {
 		op.Responses["200"] = &huma.Response{Description: "OK", Content: contentOf("application/json", &huma.Schema{Ref: "#/components/schemas/Export"})}
+	},
+	"tenant-usage": func(op *huma.Operation) {
+		op.Responses["200"].Content = map[string]*huma.MediaType{
+			"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/TenantsUsage"}},
+			"text/csv": {Schema: &huma.Schema{Type: huma.TypeString}, Example: "period,tenant_id,slug,name,deleted,executions,completed,cpu_ms,duration_ms,memory_byte_ms,egress_bytes,api_calls\r\n" +
+				"2026-11,0192f1c2-7c1e-7a31-9f43-0a6f3f6a7c11,acme,Acme Inc.,false,1204,1198,8123.5,60412,4112000000,88213,310\r\n"},
+		}
 	},
 	"version-diff": func(op *huma.Operation) {
 		op.Responses["200"].Content = contentOf("text/x-diff", &huma.Schema{Type: huma.TypeString})

@@ -168,7 +168,7 @@ func (a *API) tenantUpdate(ctx context.Context, in *tenantUpdateIn) (*tagged[Ten
 			return err
 		}
 		p := sqlc.TenantUpdateParams{ID: t.ID, Slug: t.Slug, Name: t.Name, Status: t.Status, Plan: in.Body.Plan.apply(t.Plan), Settings: t.Settings}
-		if in.Body.Plan.has("limits") {
+		if in.Body.Plan.has("limits") || in.Body.Plan.has("quotas") {
 			if err := a.checkPlan(p.Plan); err != nil {
 				return err
 			}
@@ -231,6 +231,7 @@ type Plan struct {
 	MaxKVBytes        *int64         `json:"max_kv_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"Keys and values in kv."`
 	MaxHistoryBytes   *int64         `json:"max_history_bytes,omitempty" minimum:"0" maximum:"1000000000000000" nullable:"true" doc:"All that it stores beside kv: executions, logs, versions, events, dead letters, audit log."`
 	Limits            PlanLimits     `json:"limits,omitempty"`
+	Quotas            *PlanQuotas    `json:"quotas,omitempty"`
 	Retention         *PlanRetention `json:"retention,omitempty"`
 	JIT               *string        `json:"jit,omitempty" enum:"full,maglev,baseline,off" nullable:"true" doc:"How far V8 compiles its scripts, where that is less than --jit of a node."`
 }

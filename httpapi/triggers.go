@@ -174,7 +174,7 @@ type Schedule struct {
 // ScheduleTick says what became of a tick.
 type ScheduleTick struct {
 	ScheduledFor time.Time  `json:"scheduled_for"`
-	Outcome      string     `json:"outcome" enum:"started,skipped_overlap,queued,missed,coalesced"`
+	Outcome      string     `json:"outcome" enum:"started,skipped_overlap,skipped_quota,queued,missed,coalesced"`
 	ExecutionID  *uuid.UUID `json:"execution_id" format:"uuid" nullable:"true"`
 	DecidedAt    time.Time  `json:"decided_at"`
 }

@@ -1,7 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
+	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +22,8 @@ type Usage struct {
 	Total UsageSum   `json:"total"`
 	// Storage is of now, whatever days are asked for.
 	Storage Storage `json:"storage" doc:"What is stored now."`
+	// Quotas are of their present periods, whatever days are asked for.
+	Quotas []QuotaUsage `json:"quotas" nullable:"false" doc:"What is used of each quota in its present period."`
 }
 
 // UsageDay is what one script used on one day (UTC).
@@ -86,8 +93,12 @@ func (a *API) usage(ctx context.Context, in *usageIn) (*found[Usage], error) {
 	}
 	var rows []sqlc.UsageListRow
 	var stored Storage
+	var quotas []QuotaUsage
 	err = a.list(ctx, func(q *sqlc.Queries) error {
 		if stored, err = a.storageOf(ctx, q, tenantOf(ctx)); err != nil {
+			return err
+		}
+		if quotas, err = a.quotasOf(ctx, q, tenantOf(ctx)); err != nil {
 			return err
 		}
 		rows, err = q.UsageList(ctx, sqlc.UsageListParams{TenantID: tenantOf(ctx), FromDay: from, ToDay: to, ScriptID: script, RowLimit: maxUsageRows})
@@ -96,7 +107,7 @@ func (a *API) usage(ctx context.Context, in *usageIn) (*found[Usage], error) {
 	if err != nil {
 		return nil, err
 	}
-	out := Usage{From: from.Format(time.DateOnly), To: to.Format(time.DateOnly), Items: []UsageDay{}, Total: UsageSum{Outcomes: map[string]int64{}}, Storage: stored}
+	out := Usage{From: from.Format(time.DateOnly), To: to.Format(time.DateOnly), Items: []UsageDay{}, Total: UsageSum{Outcomes: map[string]int64{}}, Storage: stored, Quotas: quotas}
 	for _, r := range rows {
 		day := r.Day.Format(time.DateOnly)
 		if n := len(out.Items); n == 0 || out.Items[n-1].Day != day || out.Items[n-1].ScriptID != r.ScriptID {
@@ -124,10 +135,17 @@ type TenantUsage struct {
 }
 
 type tenantsUsageIn struct {
+	Accept string `header:"Accept" doc:"text/csv gives one line for each tenant, for a spreadsheet; JSON otherwise."`
 	Period string `query:"period" maxLength:"7" doc:"A month (UTC), such as 2026-11; the current one by default."`
 }
 
-func (a *API) tenantsUsage(ctx context.Context, in *tenantsUsageIn) (*found[TenantsUsage], error) {
+type tenantsUsageOut struct {
+	ContentType string `header:"Content-Type"`
+	Vary        string `header:"Vary"`
+	Body        []byte
+}
+
+func (a *API) tenantsUsage(ctx context.Context, in *tenantsUsageIn) (*tenantsUsageOut, error) {
 	month := time.Now().UTC()
 	if in.Period != "" {
 		var err error
@@ -136,7 +154,7 @@ func (a *API) tenantsUsage(ctx context.Context, in *tenantsUsageIn) (*found[Tena
 		}
 	}
 	from := time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
-	out := &found[TenantsUsage]{TenantsUsage{Period: from.Format("2006-01"), Items: []TenantUsage{}}}
+	out := TenantsUsage{Period: from.Format("2006-01"), Items: []TenantUsage{}}
 	var rows []sqlc.UsageOfTenantsRow
 	err := a.listOperator(ctx, func(q *sqlc.Queries) (err error) {
 		rows, err = q.UsageOfTenants(ctx, sqlc.UsageOfTenantsParams{FromDay: from, ToDay: from.AddDate(0, 1, -1), RowLimit: maxUsageRows})
@@ -146,13 +164,68 @@ func (a *API) tenantsUsage(ctx context.Context, in *tenantsUsageIn) (*found[Tena
 		return nil, err
 	}
 	for _, r := range rows {
-		if n := len(out.Body.Items); n == 0 || out.Body.Items[n-1].TenantID != r.TenantID {
-			out.Body.Items = append(out.Body.Items, TenantUsage{TenantID: r.TenantID, Slug: r.Slug, Name: r.Name, Deleted: r.Slug == nil})
+		if n := len(out.Items); n == 0 || out.Items[n-1].TenantID != r.TenantID {
+			out.Items = append(out.Items, TenantUsage{TenantID: r.TenantID, Slug: r.Slug, Name: r.Name, Deleted: r.Slug == nil})
 		}
-		out.Body.Items[len(out.Body.Items)-1].add(sqlc.UsageListRow{
+		out.Items[len(out.Items)-1].add(sqlc.UsageListRow{
 			Outcome: r.Outcome, Executions: r.Executions, CpuMs: r.CpuMs, DurationMs: r.DurationMs, MemoryByteMs: r.MemoryByteMs,
 			EgressBytes: r.EgressBytes, ApiCalls: r.ApiCalls,
 		})
 	}
-	return out, nil
+	answer := &tenantsUsageOut{ContentType: "application/json", Vary: "Accept"}
+	if prefersCSV(in.Accept) {
+		answer.ContentType = "text/csv; charset=utf-8; header=present"
+		answer.Body, err = out.csv()
+	} else {
+		answer.Body, err = json.Marshal(out)
+	}
+	return answer, err
+}
+
+// prefersCSV reports whether a client takes CSV more gladly than JSON (RFC 9110, 12.5.1): a range of all types stands for JSON.
+func prefersCSV(accept string) bool {
+	table, others := 0.0, 0.0
+	for element := range strings.SplitSeq(accept, ",") {
+		name, parameters, _ := strings.Cut(element, ";")
+		q := 1.0
+		for parameter := range strings.SplitSeq(parameters, ";") {
+			if key, _, _ := strings.Cut(parameter, "="); strings.EqualFold(strings.TrimSpace(key), "q") {
+				q = quality(parameter)
+			}
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "text/csv", "text/*":
+			table = max(table, q)
+		case "application/json", "application/*":
+			others = max(others, q)
+		}
+	}
+	return table > others
+}
+
+// csv is one line for each tenant, after a line of names (RFC 4180).
+func (u *TenantsUsage) csv() ([]byte, error) {
+	var text bytes.Buffer
+	w := csv.NewWriter(&text)
+	w.UseCRLF = true
+	_ = w.Write([]string{"period", "tenant_id", "slug", "name", "deleted", "executions", "completed", "cpu_ms", "duration_ms", "memory_byte_ms", "egress_bytes", "api_calls"})
+	cell := func(s *string) string {
+		switch {
+		case s == nil || *s == "":
+			return ""
+		case strings.ContainsRune("=+-@\t\r", rune((*s)[0])):
+			return "'" + *s // a spreadsheet would take it for a formula
+		}
+		return *s
+	}
+	float := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+	for _, t := range u.Items {
+		_ = w.Write([]string{
+			u.Period, t.TenantID.String(), cell(t.Slug), cell(t.Name), strconv.FormatBool(t.Deleted), strconv.FormatInt(t.Executions, 10),
+			strconv.FormatInt(t.Outcomes["completed"], 10), float(t.CPUMS), float(t.DurationMS), float(t.MemoryByteMS),
+			strconv.FormatInt(t.EgressBytes, 10), strconv.FormatInt(t.APICalls, 10),
+		})
+	}
+	w.Flush()
+	return text.Bytes(), w.Error()
 }

@@ -15,6 +15,7 @@ CREATE TABLE tenants (
     plan JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_tenants_plan CHECK (jsonb_typeof(plan) = 'object')
 );
 CREATE INDEX idx_tenants_created ON tenants(created_at DESC, id DESC);
+CREATE INDEX idx_tenants_quotas ON tenants(id) WHERE plan->'quotas' IS NOT NULL;
 
 CREATE TABLE organizations (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),

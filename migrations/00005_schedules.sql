@@ -34,7 +34,7 @@ CREATE TABLE script_schedule_ticks (
     script_id UUID NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
     scheduled_for TIMESTAMP WITH TIME ZONE NOT NULL,
     tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
-    outcome VARCHAR(20) NOT NULL CHECK (outcome IN ('started', 'skipped_overlap', 'queued', 'missed', 'coalesced')),
+    outcome VARCHAR(20) NOT NULL CHECK (outcome IN ('started', 'skipped_overlap', 'skipped_quota', 'queued', 'missed', 'coalesced')),
     execution_id UUID,
     decided_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
     PRIMARY KEY (script_id, scheduled_for)

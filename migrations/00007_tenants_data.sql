@@ -82,6 +82,28 @@ CREATE TABLE script_usage_daily (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
 CREATE INDEX idx_usage_day ON script_usage_daily(day, tenant_id);
 
+-- The sums of script_usage_daily by tenant and day, written in the same transaction: quotas are judged by them, without reading a row for
+-- each script.
+CREATE TABLE tenant_usage_daily (
+    tenant_id UUID NOT NULL,
+    day DATE NOT NULL,
+    executions BIGINT NOT NULL DEFAULT 0,
+    cpu_ms DOUBLE PRECISION NOT NULL DEFAULT 0,
+    egress_bytes BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant_id, day)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
+
+-- Which marks of their quotas tenants have passed, so that one of all nodes tells it, once a period.
+CREATE TABLE tenant_quota_notices (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    quota VARCHAR(50) NOT NULL,
+    per VARCHAR(10) NOT NULL CHECK (per IN ('day', 'month')),
+    period_start DATE NOT NULL,
+    mark VARCHAR(10) NOT NULL CHECK (mark IN ('soft', 'hard')),
+    at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (tenant_id, quota, per, period_start, mark)
+);
+
 -- Usage of executions of which no history is kept leaves no row by which a node could tell, when the answer to its COMMIT was lost, whether it
 -- has been counted. A batch with such executions leaves its mark here, which the node's next one takes away.
 CREATE TABLE script_usage_marks (
@@ -117,6 +139,8 @@ CREATE TABLE tenant_storage (
 DROP TABLE tenant_storage;
 DROP TABLE script_refusals;
 DROP TABLE script_usage_marks;
+DROP TABLE tenant_quota_notices;
+DROP TABLE tenant_usage_daily;
 DROP TABLE script_usage_daily;
 DROP TABLE audit_log;
 DROP TABLE idempotency_keys;

@@ -102,6 +102,8 @@ BEGIN
             WHEN 'tenants' THEN 'SELECT'
             WHEN 'audit_log' THEN 'SELECT, INSERT'
             WHEN 'script_usage_daily' THEN 'SELECT'
+            WHEN 'tenant_usage_daily' THEN 'SELECT'
+            WHEN 'tenant_quota_notices' THEN 'SELECT'
             WHEN 'script_schedule_ticks' THEN 'SELECT'
             WHEN 'script_refusals' THEN 'SELECT'
             WHEN 'script_execution_logs' THEN 'SELECT'

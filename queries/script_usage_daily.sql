@@ -17,6 +17,16 @@ ON CONFLICT (tenant_id, day, script_id, outcome) DO UPDATE SET
     egress_bytes = u.egress_bytes + EXCLUDED.egress_bytes,
     api_calls = u.api_calls + EXCLUDED.api_calls;
 
+-- The same by tenant and day. Callers sort by tenant_id, day, and add here after UsageAdd: every transaction locks rows of the one table before
+-- those of the other.
+-- name: TenantUsageAdd :exec
+INSERT INTO tenant_usage_daily AS u (tenant_id, day, executions, cpu_ms, egress_bytes)
+SELECT unnest(@tenant_ids::uuid[]), unnest(@days::date[]), unnest(@executions::bigint[]), unnest(@cpu_ms::double precision[]), unnest(@egress_bytes::bigint[])
+ON CONFLICT (tenant_id, day) DO UPDATE SET
+    executions = u.executions + EXCLUDED.executions,
+    cpu_ms = u.cpu_ms + EXCLUDED.cpu_ms,
+    egress_bytes = u.egress_bytes + EXCLUDED.egress_bytes;
+
 -- For the ledger: marks of batches whose usage is counted.
 
 -- Leaves a batch's mark, and takes away those of batches whose commit was answered. A mark that is there already is an error: the batch has been

@@ -372,6 +372,9 @@ func (d *dispatcher) shareFull(pairs []pair, known []*queued, counts []int) map[
 		if _, paused := d.pausedLocked(p, now); paused {
 			continue
 		}
+		if _, over := d.cfg.Quota.Exceeded(p.tenant); over {
+			continue
+		}
 		of := byTenant[p.tenant]
 		if d.Scheduler.blocked[p.tenant]+of >= max(1, d.cfg.Concurrency/4) || d.members.Share(q.tenantLimit, p.tenant)-d.running[p.tenant]-of <= 0 ||
 			d.members.Share(q.scriptLimit, p.script)-d.running[p.script] <= 0 {
@@ -492,6 +495,9 @@ func (d *dispatcher) share(pairs []pair, known []*queued) []int {
 		if t == nil {
 			running := d.running[p.tenant]
 			t = &tenantShare{running: running, order: len(byTenant), room: d.members.Share(known[i].tenantLimit, p.tenant) - running}
+			if _, over := d.cfg.Quota.Exceeded(p.tenant); over {
+				t.room = 0
+			}
 			byTenant[p.tenant] = t
 			tenants = append(tenants, t)
 		}

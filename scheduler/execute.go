@@ -174,6 +174,9 @@ func (s *Scheduler) outcome(ctx context.Context, h *held) *ending {
 		return e.giveBack("overloaded", brokenDelay, ctx)
 	}
 	delay := refused.RetryAfter
+	if refused.Code == engine.CodeQuotaExceeded {
+		delay = maxPause // its plan may be raised at any time; until then Config.Quota keeps claims away
+	}
 	if delay <= 0 {
 		delay = overloadedDelay
 	}

@@ -426,6 +426,7 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 			}
 		}
 	}
+	w.told = append(w.told, func() { c.usage.Tell(w.cfg.Quota) })
 	return c.usage.Write(ctx, w.queries)
 }
 

@@ -22,7 +22,7 @@ type Observer interface {
 	GivenBack(trigger engine.Trigger, reason string)
 	// LeaseLost is called for runs that this node ended itself, or whose ending came too late.
 	LeaseLost(executions int)
-	// TickDecided is called for each tick: started, queued, skipped_overlap, missed or coalesced.
+	// TickDecided is called for each tick: started, queued, skipped_overlap, skipped_quota, missed or coalesced.
 	TickDecided(outcome string)
 	// Rescued is called for each execution that was taken from a lost node, and for each schedule that was freed.
 	Rescued(what string)

@@ -99,7 +99,7 @@ func decide(a attempt, res *engine.Result, p policy) action {
 		return actionDrop
 	case res.Code == engine.CodeCancelled && errors.Is(a.cause, errDrained) && (!tick || p.retryLost || !res.Began):
 		return actionGiveBack
-	case res.Code == engine.CodeOverloaded, res.Code == engine.CodeConcurrencyLimit:
+	case res.Code == engine.CodeOverloaded, res.Code == engine.CodeConcurrencyLimit, res.Code == engine.CodeQuotaExceeded:
 		return actionGiveBack
 	case res.Code == engine.CodeWorkerLost && a.lostCount < maxLost && (!tick || p.retryLost || !res.Began):
 		return actionLost

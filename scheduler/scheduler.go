@@ -16,6 +16,7 @@ import (
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/quota"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
@@ -73,6 +74,8 @@ type Config struct {
 	KeepVersions int
 	// Storage counts what endings write, and says for which tenants they are kept without output and logs. nil: none.
 	Storage *storage.Meter
+	// Quota is told what endings used. Of a tenant that has reached a hard mark nothing is claimed, and its ticks are skipped. nil: none has.
+	Quota *quota.Meter
 	// MaxHistoryBytes is the storage quota of tenants whose plan names none: the oldest executions of a tenant near it are deleted early.
 	// 0 means storage.DefaultHistoryBytes.
 	MaxHistoryBytes int64

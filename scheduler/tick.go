@@ -18,6 +18,7 @@ const (
 	tickStarted   = "started"
 	tickQueued    = "queued"          // it waited for the last one to end
 	tickSkipped   = "skipped_overlap" // the last one still ran when it fell due
+	tickOverQuota = "skipped_quota"   // the tenant has used what its plan allows
 	tickMissed    = "missed"          // no node could start it in time
 	tickCoalesced = "coalesced"       // missed, and one later tick ran for it
 )
@@ -304,6 +305,9 @@ func (b *ticksBatch) decide(i int, parsed parser) {
 // note adds a decision's row.
 func (b *ticksBatch) note(i int, d decision) {
 	job := b.jobs[i]
+	if _, over := b.cfg.Quota.Exceeded(job.TenantID); d.starts && over {
+		d.outcome, d.starts = tickOverQuota, false
+	}
 	key, id := tickKey{job.ScriptID, d.at.UnixMicro()}, uuid.Nil
 	if d.starts {
 		id = uuid.Must(uuid.NewV7())

@@ -402,11 +402,28 @@ type Tenant struct {
 	Plan      json.RawMessage
 }
 
+type TenantQuotaNotice struct {
+	TenantID    uuid.UUID
+	Quota       string
+	Per         string
+	PeriodStart time.Time
+	Mark        string
+	At          time.Time
+}
+
 type TenantStorage struct {
 	TenantID  uuid.UUID
 	TableName string
 	Bytes     int64
 	CountedAt *time.Time
+}
+
+type TenantUsageDaily struct {
+	TenantID    uuid.UUID
+	Day         time.Time
+	Executions  int64
+	CpuMs       float64
+	EgressBytes int64
 }
 
 type User struct {

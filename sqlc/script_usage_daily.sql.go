@@ -12,6 +12,36 @@ import (
 	"github.com/google/uuid"
 )
 
+const tenantUsageAdd = `-- name: TenantUsageAdd :exec
+INSERT INTO tenant_usage_daily AS u (tenant_id, day, executions, cpu_ms, egress_bytes)
+SELECT unnest($1::uuid[]), unnest($2::date[]), unnest($3::bigint[]), unnest($4::double precision[]), unnest($5::bigint[])
+ON CONFLICT (tenant_id, day) DO UPDATE SET
+    executions = u.executions + EXCLUDED.executions,
+    cpu_ms = u.cpu_ms + EXCLUDED.cpu_ms,
+    egress_bytes = u.egress_bytes + EXCLUDED.egress_bytes
+`
+
+type TenantUsageAddParams struct {
+	TenantIds   []uuid.UUID
+	Days        []time.Time
+	Executions  []int64
+	CpuMs       []float64
+	EgressBytes []int64
+}
+
+// The same by tenant and day. Callers sort by tenant_id, day, and add here after UsageAdd: every transaction locks rows of the one table before
+// those of the other.
+func (q *Queries) TenantUsageAdd(ctx context.Context, arg TenantUsageAddParams) error {
+	_, err := q.db.Exec(ctx, tenantUsageAdd,
+		arg.TenantIds,
+		arg.Days,
+		arg.Executions,
+		arg.CpuMs,
+		arg.EgressBytes,
+	)
+	return err
+}
+
 const usageAdd = `-- name: UsageAdd :exec
 
 INSERT INTO script_usage_daily AS u (

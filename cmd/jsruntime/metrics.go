@@ -333,6 +333,11 @@ func (m *metrics) watchStorage(over func() (lean, full int)) {
 		func() float64 { _, full := over(); return float64(full) })
 }
 
+// watchQuota registers how many tenants have reached a quota.
+func (m *metrics) watchQuota(over func() int) {
+	m.gauge("jsruntime_quota_tenants", "Tenants that have reached the hard mark of a quota of their plan, of those that this node knows.", nil, func() float64 { return float64(over()) })
+}
+
 // watchCompiler registers the figures of the compiler and of the turns at it.
 func (m *metrics) watchCompiler(stats func() compile.Stats) {
 	m.gauge("jsruntime_compile_running", "Sources that are being compiled.", nil, func() float64 { return float64(stats().Running) })

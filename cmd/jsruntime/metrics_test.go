@@ -29,6 +29,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchEngine(func() engine.Stats { return engine.Stats{} })
 	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
 	m.watchStorage(func() (lean, full int) { return 0, 0 })
+	m.watchQuota(func() int { return 0 })
 	m.watchCompiler(func() compile.Stats { return compile.Stats{} })
 	m.watchGuesses(func() httpapi.GuessStats { return httpapi.GuessStats{} })
 	m.watchBudget(func() admission.BudgetStats { return admission.BudgetStats{} })

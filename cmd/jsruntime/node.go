@@ -26,6 +26,7 @@ import (
 	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/logtail"
+	"example.com/jsruntime/engine/quota"
 	"example.com/jsruntime/engine/rawnet"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
@@ -81,6 +82,7 @@ type node struct {
 	catalog       *catalog.Catalog
 	tenants       *tenantLimits
 	storage       *storage.Meter
+	quota         *quota.Meter
 	kv            *kv.Quota
 	ledger        *ledger.Ledger
 	secrets       *host.Secrets
@@ -297,8 +299,12 @@ func (n *node) buildHistory(context.Context) (err error) {
 	if n.storage, err = storage.New(storage.Config{DB: n.db, Quota: n.tenants.historyBytes, MaxHistoryBytes: n.cfg.MaxHistory, Log: n.log}); err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
+	n.quota, err = quota.New(quota.Config{DB: n.db, Quotas: n.tenants.quotas, Notify: n.quotaPassed, Observer: n.metrics, Log: n.log})
+	if err != nil {
+		return fmt.Errorf("quota: %w", err)
+	}
 	n.ledger, err = ledger.New(ledger.Config{
-		Pool: n.db, Storage: n.storage, NodeID: n.id, Log: n.log, BufferBytes: int64(n.cfg.HistoryMiB) << 20,
+		Pool: n.db, Storage: n.storage, Quota: n.quota, NodeID: n.id, Log: n.log, BufferBytes: int64(n.cfg.HistoryMiB) << 20,
 		Long: n.longExecutions, Cancel: n.cancelExecution,
 	})
 	if err != nil {
@@ -306,6 +312,7 @@ func (n *node) buildHistory(context.Context) (err error) {
 	}
 	n.metrics.watchLedger(n.ledger.Stats)
 	n.metrics.watchStorage(n.storage.Over)
+	n.metrics.watchQuota(n.quota.Over)
 	return nil
 }
 
@@ -359,8 +366,8 @@ func (n *node) buildEngine(context.Context) (err error) {
 		return fmt.Errorf("engine: %w", err)
 	}
 	traced := n.traces.executor(n.engine)
-	n.queued = n.tail.Executor(traced)
-	n.direct = n.tail.Executor(&whileRoom{next: traced, full: n.ledger.Full, observer: n.metrics})
+	n.queued = n.tail.Executor(n.quota.Executor(traced))
+	n.direct = n.tail.Executor(&whileRoom{next: n.quota.Executor(traced), full: n.ledger.Full, observer: n.metrics})
 	n.metrics.watchEngine(n.engine.Stats)
 	return nil
 }
@@ -376,7 +383,7 @@ func (n *node) buildScheduler(context.Context) (err error) {
 		Pool: n.leases, Executor: n.queued, Scripts: n.catalog, Node: n.member, Listener: n.notifications, Bounds: n.cfg.bounds, DrainTimeout: n.cfg.DrainTimeout,
 		Retention: retention(n.cfg.HistoryDays), FailedRetention: shorter(n.cfg.FailedDays), LogRetention: shorter(n.cfg.LogDays),
 		AuditRetention: retention(n.cfg.AuditDays), DeadLetterRetention: retention(n.cfg.DeadLetterDays),
-		KeepVersions: cmp.Or(n.cfg.KeepVersions, -1), Storage: n.storage, MaxHistoryBytes: n.cfg.MaxHistory,
+		KeepVersions: cmp.Or(n.cfg.KeepVersions, -1), Storage: n.storage, Quota: n.quota, MaxHistoryBytes: n.cfg.MaxHistory,
 		Cancel: n.engine.Cancel, Full: n.engine.Full,
 		Observer: schedulerMetrics{metrics: n.metrics}, Logger: n.log,
 	})
@@ -455,6 +462,9 @@ func (n *node) startParts(ctx context.Context) error {
 			n.secrets.Forget(change.TenantID)
 			n.engine.RetireTenant(change.TenantID)
 		}
+		if change.Table == "tenants" || change.Table == "" {
+			n.quota.Changed(change.TenantID)
+		}
 		endDeleted(ctx, n.catalog, n.engine, change)
 		n.api.Forget(change.Table, change.TenantID)
 	})
@@ -469,6 +479,10 @@ func (n *node) startParts(ctx context.Context) error {
 	n.stages.start("log tail", n.tail.Run)
 	select {
 	case <-n.catalog.Ready():
+		if err := n.quota.Load(ctx); err != nil {
+			n.log.Warn("quotas not read, they are when their tenants are asked about", "error", err)
+		}
+		n.stages.start("quota", n.quota.Run)
 		return nil
 	case <-ctx.Done():
 		return cause(ctx)

@@ -16,10 +16,12 @@ import (
 	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/engine/quota"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/httpapi/forwarded"
 	"example.com/jsruntime/httpapi/gateway"
 	"example.com/jsruntime/scheduler/cron"
+	"example.com/jsruntime/sqlc"
 )
 
 // tenantKeys lets the gateway ask the admin API's keys.
@@ -196,6 +198,18 @@ func (l *tenantLimits) historyBytes(tenantID uuid.UUID) int64 {
 		return *own
 	}
 	return -1
+}
+
+// quotas is plan.quotas.
+func (l *tenantLimits) quotas(tenantID uuid.UUID) catalog.Quotas { return l.plan(tenantID).Quotas }
+
+// quotaPassed is quota.Config.Notify.
+func (n *node) quotaPassed(ctx context.Context, tx *sqlc.Queries, passed quota.Passed) (committed func(), err error) {
+	queued, err := quota.PublishEvent(ctx, tx, passed)
+	if err != nil || queued == 0 {
+		return nil, err
+	}
+	return n.scheduler.Wake, nil
 }
 
 // metricsOn returns the handler for the listener, nil where the metrics have one of their own.

@@ -18,6 +18,8 @@ type Plan struct {
 	Retention         *Retention `json:"retention"`
 	// Limits are defaults and ceilings of its scripts' limits, within the operator's.
 	Limits PlanLimits `json:"limits"`
+	// Quotas are what it may use in a day or month.
+	Quotas Quotas `json:"quotas"`
 	// JIT is how far V8 compiles its scripts, where that is less than on the node.
 	JIT *string `json:"jit"`
 }
@@ -62,3 +64,29 @@ func HistoryOf(stored json.RawMessage) *engine.History {
 	}
 	return history
 }
+
+// Quotas are what a tenant may use in a period, by name: see QuotaNames.
+type Quotas map[string]Quota
+
+// Quota bounds what is used in a period. Over Soft the tenant is warned, from Hard on nothing of it begins.
+type Quota struct {
+	Per  string   `json:"per"`
+	Soft *float64 `json:"soft"` // nil: none
+	Hard *float64 `json:"hard"` // nil: none
+}
+
+// Periods of quotas, in UTC.
+const (
+	PerDay   = "day"
+	PerMonth = "month"
+)
+
+// Names of quotas.
+const (
+	QuotaExecutions = "executions"
+	QuotaCPU        = "cpu_ms"
+	QuotaEgress     = "egress_bytes"
+)
+
+// QuotaNames are the names of all quotas, in the order in which they are judged.
+func QuotaNames() []string { return []string{QuotaExecutions, QuotaCPU, QuotaEgress} }

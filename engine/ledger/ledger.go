@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/quota"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/sqlc"
@@ -67,6 +68,8 @@ type Config struct {
 	ShutdownGrace time.Duration
 	// Storage counts what is written, and says for which tenants rows are kept without bodies and logs. nil: none.
 	Storage *storage.Meter
+	// Quota is told what was used: when an execution is recorded, and when it is written. nil: nothing is.
+	Quota *quota.Meter
 	// Log gets outages and dropped rows. nil: slog.Default().
 	Log *slog.Logger
 }
@@ -115,6 +118,7 @@ type row struct {
 	stripped bool // its tuple has nothing from outside
 	absent   bool // only its usage is written: its script's history does not keep it
 	shown    bool // it may have a row, as one that runs
+	metered  bool // Config.Quota has counted it, and waits for what becomes of it
 }
 
 // flushWait is a caller of Flush: done closes when all rows below the number are written or dropped.
@@ -190,6 +194,7 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 		l.counts.refused.Add(1)
 		return ErrClosed
 	}
+	r.metered = l.cfg.Quota.Recorded(r.usage.tenant, r.sum.amount())
 	r.shown = l.wasShown(r.id)
 	r.number = l.next
 	l.next++

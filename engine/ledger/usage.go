@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/quota"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -89,7 +90,66 @@ func (u *Usage) Write(ctx context.Context, queries *sqlc.Queries) error {
 		p.EgressBytes = append(p.EgressBytes, sum.egressBytes)
 		p.ApiCalls = append(p.ApiCalls, sum.apiCalls)
 	}
-	return queries.UsageAdd(ctx, p)
+	if err := queries.UsageAdd(ctx, p); err != nil {
+		return err
+	}
+	var sums sqlc.TenantUsageAddParams
+	for _, key := range keys { // by tenant and day
+		sum := u.sums[key]
+		if n := len(sums.TenantIds); n == 0 || sums.TenantIds[n-1] != key.tenant || !sums.Days[n-1].Equal(key.day) {
+			sums.TenantIds = append(sums.TenantIds, key.tenant)
+			sums.Days = append(sums.Days, key.day)
+			sums.Executions, sums.CpuMs, sums.EgressBytes = append(sums.Executions, 0), append(sums.CpuMs, 0), append(sums.EgressBytes, 0)
+		}
+		n := len(sums.TenantIds) - 1
+		sums.Executions[n] += sum.executions
+		sums.CpuMs[n] += sum.cpuMs
+		sums.EgressBytes[n] += sum.egressBytes
+	}
+	return queries.TenantUsageAdd(ctx, sums)
+}
+
+func (s usageSum) amount() quota.Amount {
+	return quota.Amount{Executions: s.executions, CPUMs: s.cpuMs, EgressBytes: s.egressBytes}
+}
+
+// Tell tells a Meter of the sums, which are committed and of which Recorded has counted nothing.
+func (u *Usage) Tell(meter *quota.Meter) {
+	if meter == nil {
+		return
+	}
+	for key, sum := range u.sums {
+		meter.Written(key.tenant, key.day, sum.amount(), quota.Amount{})
+	}
+}
+
+// metered tells Config.Quota of rows whose usage is committed.
+func (l *Ledger) metered(rows []*row) {
+	if l.cfg.Quota == nil {
+		return
+	}
+	type tenantDay struct {
+		tenant uuid.UUID
+		day    time.Time
+	}
+	var all map[tenantDay]usageSum // nil: no tenant of the batch has quotas
+	for _, r := range rows {
+		if !r.metered {
+			continue
+		}
+		if all == nil {
+			all = map[tenantDay]usageSum{}
+		}
+		key := tenantDay{r.usage.tenant, r.usage.day}
+		sum := all[key]
+		sum.executions += r.sum.executions
+		sum.cpuMs += r.sum.cpuMs
+		sum.egressBytes += r.sum.egressBytes
+		all[key] = sum
+	}
+	for key, sum := range all {
+		l.cfg.Quota.Written(key.tenant, key.day, sum.amount(), sum.amount())
+	}
 }
 
 // pruneMarks takes away the marks that nodes left when they ended. It is tried once: a later start of a node does it again.

@@ -97,6 +97,7 @@ func markOf(batch []*row) uuid.UUID {
 func (l *Ledger) done(batch []*row, mark uuid.UUID) {
 	l.counts.written.Add(int64(len(batch)))
 	l.counts.waitingRows.Add(-int64(len(batch)))
+	l.metered(batch)
 	if mark != uuid.Nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -137,6 +138,9 @@ func (l *Ledger) refuse(ctx context.Context, batch []*row, err error) {
 func (l *Ledger) drop(r *row, err error) {
 	l.counts.dropped.Add(1)
 	l.counts.waitingRows.Add(-1)
+	if r.metered {
+		l.cfg.Quota.Dropped(r.usage.tenant, r.sum.amount())
+	}
 	level := slog.LevelError
 	if errors.Is(err, errScriptDeleted) {
 		level = slog.LevelDebug // a deleted script takes its history with it
@@ -289,6 +293,7 @@ func (l *Ledger) withoutConflicts(ctx context.Context, batch []*row, kind verdic
 			// Committed by a try whose answer was lost, or earlier in this batch: the same id twice is one execution.
 			l.counts.written.Add(1)
 			l.counts.waitingRows.Add(-1)
+			l.metered(batch[i : i+1])
 		default:
 			if kind == duplicate {
 				exists[ids[i]] = true

@@ -54,6 +54,7 @@ var Codes = map[string][]int{
 	"precondition_failed":        {412},
 	"quarantined":                {503},
 	"queue_full":                 {429},
+	"quota_exceeded":             {429},
 	"rate_limited":               {429},
 	"request_timeout":            {408},
 	"retry_in_progress":          {409},

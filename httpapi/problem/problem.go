@@ -151,7 +151,7 @@ func Status(code engine.Code) int {
 		return http.StatusGatewayTimeout
 	case engine.CodeLoopDetected:
 		return http.StatusLoopDetected
-	case engine.CodeConcurrencyLimit:
+	case engine.CodeConcurrencyLimit, engine.CodeQuotaExceeded:
 		return http.StatusTooManyRequests
 	case engine.CodeExceededMemory, engine.CodeExceededCPU, engine.CodeBootError, engine.CodeWorkerLost, engine.CodeSandboxViolation,
 		engine.CodeQuarantined, engine.CodeOverloaded, engine.CodeCancelled:

@@ -21,4 +21,5 @@ const (
 	CodeQuarantined      = "quarantined"
 	CodeOverloaded       = "overloaded"
 	CodeConcurrencyLimit = "concurrency_limit"
+	CodeQuotaExceeded    = "quota_exceeded"
 )

@@ -385,6 +385,7 @@
     quarantined: "quarantined",
     overloaded: "overloaded",
     concurrency_limit: "concurrency_limit",
+    quota_exceeded: "quota_exceeded",
   });
 
   // failure makes the text of a failed execution's result. It is put together by hand: JSON.stringify would look for toJSON
