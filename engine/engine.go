@@ -186,7 +186,7 @@ type Engine struct {
 
 	mu       sync.Mutex
 	running  map[uuid.UUID]*execution
-	programs map[uuid.UUID]*program // the newest of each script
+	programs map[uuid.UUID]*program // the newest of each place
 
 	free sync.Pool // of *execution
 }
@@ -486,12 +486,14 @@ func (e *Engine) refused(inv *Invocation, err *RefusedError) error {
 func (e *Engine) program(s *Script) *program {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := e.programs[s.ID]
+	place := cmp.Or(s.Place, s.ID)
+	p := e.programs[place]
 	if p != nil && (p.script == s || sameProgram(p.script, s)) {
 		return p
 	}
 	p = &program{script: s, Program: pool.Program{
 		Script:      s.ID,
+		Place:       s.Place,
 		Tenant:      s.TenantID,
 		TenantSlug:  s.TenantSlug,
 		Name:        s.Name,
@@ -506,7 +508,7 @@ func (e *Engine) program(s *Script) *program {
 	if len(e.programs) >= maxPrograms {
 		clear(e.programs) // all that it costs is one more Load of each
 	}
-	e.programs[s.ID] = p
+	e.programs[place] = p
 	return p
 }
 

@@ -26,6 +26,9 @@ type Script struct {
 	Handlers       []string
 	Limits         Limits
 	History        *History // nil: everything is kept
+	// Place names what a worker loads, so that versions of one script live beside each other; zero: ID, which is the live version's. All versions
+	// share the script's limits of concurrency.
+	Place uuid.UUID
 	// QuarantinedUntil is until when no node runs this version, because it killed workers; zero: it may run.
 	QuarantinedUntil time.Time
 }

@@ -56,6 +56,8 @@ func tenantSuspended() *Problem {
 // uniqueProblem says what a violated unique constraint means to the caller.
 func uniqueProblem(constraint string) *Problem {
 	switch constraint {
+	case "uq_versions_script_tag":
+		return conflict("tag_taken", "body.tag: another version of the script has this tag.")
 	case "uq_scripts_tenant_name":
 		return conflict("name_taken", "body.name: another script has this name.")
 	case "uq_scripts_tenant_http_path", "uq_endpoints_tenant_path":

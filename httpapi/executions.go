@@ -393,12 +393,22 @@ func errorLine(e sqlc.ScriptExecution) *LogLine {
 	return &LogLine{Level: "error", Message: text(e.ErrorCode, e.Status) + ": " + message, At: utc(at)}
 }
 
-type executionCreateIn struct {
-	IDPath
+// ExecutionGiven is how a script is run by hand.
+type ExecutionGiven struct {
 	Wait bool `query:"wait" doc:"Run it at once and answer 200 with the finished execution."`
 	Body struct {
 		Input json.RawMessage `json:"input,omitempty" doc:"Any JSON; what the handler gets."`
 	}
+}
+
+type executionCreateIn struct {
+	IDPath
+	ExecutionGiven
+}
+
+type versionExecutionCreateIn struct {
+	VersionPath
+	ExecutionGiven
 }
 
 type executionOut struct {
@@ -408,30 +418,23 @@ type executionOut struct {
 	Body        Execution
 }
 
-func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (_ *executionOut, err error) {
-	id, err := parseID(in.ID)
+func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (*executionOut, error) {
+	return a.runByHand(ctx, in.ID, "", &in.ExecutionGiven)
+}
+
+// versionExecutionCreate runs a version that need not be live.
+func (a *API) versionExecutionCreate(ctx context.Context, in *versionExecutionCreateIn) (*executionOut, error) {
+	return a.runByHand(ctx, in.ID, in.Version, &in.ExecutionGiven)
+}
+
+// runByHand runs a script at the version that is named by number or tag, or at the live one.
+func (a *API) runByHand(ctx context.Context, scriptID, version string, in *ExecutionGiven) (_ *executionOut, err error) {
+	id, err := parseID(scriptID)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = a.countRefusal(ctx, id, err) }()
-	var script sqlc.Script
-	var handlers []string
-	written := false
-	err = a.read(ctx, func(q *sqlc.Queries) error {
-		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id}); err != nil {
-			return err
-		}
-		handlers, err = q.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: tenantOf(ctx), ScriptID: id, VersionNumber: script.Version})
-		written = errors.Is(err, pgx.ErrNoRows)
-		return err
-	})
-	if written {
-		// The script was written by SQL, and nothing has compiled it yet: the catalog does.
-		var compiled *engine.Script
-		if compiled, err = a.cfg.Catalog.Script(ctx, script.TenantID, id, int(script.Version)); err == nil {
-			handlers = compiled.Handlers
-		}
-	}
+	script, handlers, err := a.runnable(ctx, id, version)
 	if err != nil {
 		return nil, err
 	}
@@ -457,6 +460,36 @@ func (a *API) executionCreate(ctx context.Context, in *executionCreateIn) (_ *ex
 	return a.enqueue(ctx, "execution.create", script, sqlc.ExecutionEnqueueParams{
 		TriggerType: string(engine.TriggerManual), TriggerData: json.RawMessage(`{}`), Input: rawOrNull(input), Version: script.Version, Handler: string(h),
 	})
+}
+
+// runnable is a script as it is with a version, which is in its Version, and the handlers of that.
+func (a *API) runnable(ctx context.Context, id uuid.UUID, version string) (script sqlc.Script, handlers []string, err error) {
+	written := false
+	err = a.read(ctx, func(q *sqlc.Queries) error {
+		if script, err = q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id}); err != nil {
+			return err
+		}
+		live := script.Version
+		if version != "" {
+			if script.Version, err = versionNumber(ctx, q, id, version); err != nil {
+				return err
+			}
+		}
+		head, err := q.VersionHead(ctx, sqlc.VersionHeadParams{TenantID: tenantOf(ctx), ScriptID: id, VersionNumber: script.Version})
+		written = errors.Is(err, pgx.ErrNoRows)
+		if handlers = head.Handlers; script.Version != live {
+			settingsIn(head.Settings).onto(&script)
+		}
+		return err
+	})
+	if written && version == "" {
+		// The script was written by SQL, and nothing has compiled it yet: the catalog does.
+		var compiled *engine.Script
+		if compiled, err = a.cfg.Catalog.Script(ctx, script.TenantID, id, int(script.Version)); err == nil {
+			handlers = compiled.Handlers
+		}
+	}
+	return script, handlers, err
 }
 
 func scriptArchived() *Problem {

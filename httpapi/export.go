@@ -328,7 +328,8 @@ func (a *API) importOne(ctx context.Context, c *change, d *draft, organization, 
 	} else {
 		d.OrganizationID = before.OrganizationID
 	}
-	d.ID, d.TenantID, d.Version = before.ID, before.TenantID, before.Version
+	d.ID, d.TenantID, d.Version, d.LatestVersion = before.ID, before.TenantID, before.Version, before.LatestVersion
+	d.CandidateVersion, d.CandidatePercent, d.CandidateDeployment = before.CandidateVersion, before.CandidatePercent, before.CandidateDeployment
 	if d.Source == before.Source {
 		d.compiled = nil
 	}

@@ -43,7 +43,7 @@ func countRows(t *testing.T, n *node) map[string]int {
 	t.Helper()
 	require.NoError(t, n.ledger.Flush(t.Context()))
 	counts := map[string]int{}
-	for _, table := range []string{"scripts", "script_versions", "script_http_endpoints", "script_event_subscriptions", "script_scheduled_jobs", "organizations", "users", "api_keys", "script_secrets", "script_executions", "audit_log", "tenants"} {
+	for _, table := range []string{"scripts", "script_versions", "script_deployments", "script_http_endpoints", "script_event_subscriptions", "script_scheduled_jobs", "organizations", "users", "api_keys", "script_secrets", "script_executions", "audit_log", "tenants"} {
 		var c int
 		require.NoError(t, n.pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&c))
 		counts[table] = c
@@ -77,6 +77,11 @@ func samples() map[string]map[string]any {
 			"cron_expression": "0 0 * * *", "timezone": "UTC", "http_path": nil, "http_methods": nil, "event_types": nil, "metadata": map[string]any{}, "tags": []string{}, "change_description": "c",
 			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
 			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
+		"version-create": {"source": "export default { scheduled() { } }", "resource_limits": limits, "cron_expression": "0 0 * * *", "timezone": "UTC",
+			"http_path": nil, "http_methods": nil, "event_types": nil, "change_description": "c", "tag": nil, "activate": false,
+			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
+			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
+		"version-activate": {"percent": 100}, "version-execution-create": {"input": 1},
 		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "scripts": []any{}},
 		"event-publish": {"type": "x.y", "data": 1, "id": "i", "deliver_at": "2026-12-01T00:00:00Z"}, "execution-create": {"input": 1}, "execution-replay": {"version": 1},
 		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v"}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},

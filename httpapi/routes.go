@@ -62,9 +62,12 @@ func (a *API) routes(r *router) {
 	del(r, "/scripts/{id}", admin, "script-delete", "Delete a script with its history", a.scriptDelete, conditional)
 	act(r, "/scripts/{id}/release", write, "script-release", "End a script's quarantine", a.scriptRelease, conditional)
 	list(r, "/scripts/{id}/versions", read, "version-list", "List versions", a.versionList)
+	post(r, "/scripts/{id}/versions", write, "version-create", "Save a version that is not live yet", a.versionCreate, body(scriptBody), conditional)
 	get(r, "/scripts/{id}/versions/{version}", read, "version-get", "Get a version", a.versionGet)
 	get(r, "/scripts/{id}/versions/{version}/diff", read, "version-diff", "Compare two versions", a.versionDiff)
 	post(r, "/scripts/{id}/versions/{version}/restore", write, "version-restore", "Make a new version of an old one", a.versionRestore, optional, conditional)
+	act(r, "/scripts/{id}/versions/{version}/activate", write, "version-activate", "Make a version live", a.versionActivate, optional, conditional)
+	list(r, "/scripts/{id}/deployments", read, "deployment-list", "List what went live", a.deploymentList)
 	get(r, "/export", read, "script-export", "Export all scripts", a.scriptExport)
 	act(r, "/import", write, "script-import", "Import scripts", a.scriptImport, body(importBody), streamed)
 
@@ -81,6 +84,7 @@ func (a *API) routes(r *router) {
 func (a *API) runRoutes(r *router) {
 	r.tag("Executions", "Runs, their logs, and what to do with them.")
 	accept(r, "/scripts/{id}/executions", execute, "execution-create", "Run a script", a.executionCreate, unmetered, optional)
+	accept(r, "/scripts/{id}/versions/{version}/executions", execute, "version-execution-create", "Run a version, live or not", a.versionExecutionCreate, unmetered, optional)
 	act(r, "/invoke/{name}", execute, "script-invoke", "Run a script by name and get its output", a.scriptInvoke, unmetered, anyBody, optional)
 	list(r, "/executions", read, "execution-list", "List executions", a.executionList)
 	get(r, "/executions/{id}", read, "execution-get", "Get an execution", a.executionGet)

@@ -17,7 +17,6 @@ import (
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/compile"
-	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -31,7 +30,8 @@ type Script struct {
 	Type             string            `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
 	Status           string            `json:"status" enum:"draft,active,paused,disabled,archived"`
 	Source           string            `json:"source"`
-	Version          int32             `json:"version" doc:"The newest version's number."`
+	Version          int32             `json:"version" doc:"The live version's number."`
+	LatestVersion    int32             `json:"latest_version" doc:"The newest version's number: a version may be saved and not live."`
 	ResourceLimits   Object            `json:"resource_limits" doc:"What the author asked for."`
 	EffectiveLimits  EffectiveLimits   `json:"effective_limits" doc:"What applies, and which level decided it."`
 	CronExpression   *string           `json:"cron_expression"`
@@ -56,7 +56,7 @@ type Script struct {
 func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
 	script := Script{
 		ID: s.ID, TenantID: s.TenantID, OrganizationID: s.OrganizationID, Name: s.Name, Description: s.Description, Type: s.Type, Status: s.Status,
-		Source: s.Source, Version: s.Version, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: a.effectiveLimits(plan, s.ResourceLimits),
+		Source: s.Source, Version: s.Version, LatestVersion: s.LatestVersion, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: a.effectiveLimits(plan, s.ResourceLimits),
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
 		Metadata: Object(s.Metadata), History: historyOf(s.History), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
@@ -98,7 +98,7 @@ type ScriptCreate struct {
 type ScriptPatch struct {
 	Name              patch[string]             `json:"name,omitzero" minLength:"1" maxLength:"255"`
 	Type              patch[string]             `json:"type,omitzero" enum:"scheduled,http,event,oneoff,embedded" doc:"A script's type can't change; the same type is accepted."`
-	Source            patch[string]             `json:"source,omitzero" minLength:"1" doc:"A changed source makes a new version."`
+	Source            patch[string]             `json:"source,omitzero" minLength:"1" doc:"Like every change of what decides behaviour it makes a new version, which goes live: all but name, description, organization_id, status, metadata and tags."`
 	Status            patch[string]             `json:"status,omitzero" enum:"draft,active,paused,disabled,archived"`
 	Description       patch[string]             `json:"description,omitzero" maxLength:"10000"`
 	OrganizationID    patch[uuid.UUID]          `json:"organization_id,omitzero" format:"uuid"`
@@ -122,6 +122,7 @@ type draft struct {
 	sqlc.Script
 	compiled    *compile.Output // nil where the source does not change
 	description *string         // of the version
+	tag         *string         // of the version
 }
 
 // compileSource compiles a source for a script's type and refuses one that its author has to mend.
@@ -252,7 +253,7 @@ func (a *API) draftOf(ctx context.Context, b *ScriptCreate) (*draft, error) {
 func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 	d := &draft{description: b.ChangeDescription}
 	d.ID, d.Name, d.Type, d.Source, d.Description = newID(), b.Name, b.Type, b.Source, b.Description
-	d.Status, d.Timezone, d.Version = "draft", "UTC", 1
+	d.Status, d.Timezone, d.Version, d.LatestVersion = "draft", "UTC", 1, 1
 	if b.Status != "" {
 		d.Status = b.Status
 	}
@@ -290,29 +291,21 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 		ID: d.ID, TenantID: d.TenantID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Type: d.Type,
 		Status: d.Status, ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath,
 		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Tags: d.Tags, CreatedBy: d.CreatedBy,
+		Files: d.Files, Main: d.Main,
 	})
 	if err != nil {
 		return row, err
 	}
-	if err := a.insertVersion(ctx, c, d); err != nil {
+	if err := a.insertVersion(ctx, c, d, d.Version); err != nil {
+		return row, err
+	}
+	if _, err := a.deploy(ctx, c, d.ID, d.Version, nil, everything); err != nil {
 		return row, err
 	}
 	if err := a.setTriggers(ctx, c, d, true); err != nil || d.Status != "active" {
 		return row, err
 	}
 	return row, a.tellActivated(ctx, c, row)
-}
-
-func (a *API) insertVersion(ctx context.Context, c *change, d *draft) error {
-	if err := a.mayStore(ctx); err != nil {
-		return err
-	}
-	a.stored(c, storage.Versions, int64(300+len(d.Source)+len(d.compiled.Compiled)+len(d.compiled.SourceMap)))
-	return c.VersionCreate(ctx, sqlc.VersionCreateParams{
-		ID: newID(), ScriptID: d.ID, TenantID: d.TenantID, VersionNumber: d.Version, Source: d.Source, ChangeDescription: d.description,
-		CreatedBy: principalOf(ctx).UserID, Compiled: d.compiled.Compiled, SourceMap: d.compiled.SourceMap, SourceSha256: d.compiled.SHA256,
-		Handlers: nonNil(d.compiled.Handlers),
-	})
 }
 
 // pageBytes bounds what one page of a list holds of sources, inputs and outputs: a page with less items than were asked for
@@ -426,7 +419,7 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := a.compileAhead(ctx, id, in)
+	compiled, err := a.compileAhead(ctx, id, &in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -467,8 +460,8 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 }
 
 // compileAhead compiles a patch's source before the script's row is locked: others need not wait for it.
-func (a *API) compileAhead(ctx context.Context, id uuid.UUID, in *scriptUpdateIn) (*compile.Output, error) {
-	if !in.Body.Source.Set || in.Body.Source.Null {
+func (a *API) compileAhead(ctx context.Context, id uuid.UUID, b *ScriptPatch) (*compile.Output, error) {
+	if !b.Source.Set || b.Source.Null {
 		return nil, nil
 	}
 	var scriptType string
@@ -483,7 +476,7 @@ func (a *API) compileAhead(ctx context.Context, id uuid.UUID, in *scriptUpdateIn
 	if err != nil {
 		return nil, err
 	}
-	return a.compileSource(ctx, scriptType, in.Body.Source.Value)
+	return a.compileSource(ctx, scriptType, b.Source.Value)
 }
 
 // applyPatch makes the script what the patch says and judges the result as a whole.
@@ -573,18 +566,30 @@ func checkTransition(from, to string) error {
 	return nil
 }
 
-// updateScript stores a changed script, a version where the source changed, and its triggers.
+// updateScript stores a changed script and its triggers. Where what decides behaviour has changed, that is a new version, which goes live; a draft
+// that has another version than the row makes that one live.
 func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d *draft) (sqlc.Script, error) {
-	if d.compiled != nil {
-		d.Version = before.Version + 1
-		if err := a.insertVersion(ctx, c, d); err != nil {
+	saved := d.Version != before.Version
+	live := saved || d.compiled != nil || !sameBehaviour(before, d.Script)
+	if live && !saved {
+		d.Version = before.LatestVersion + 1
+		if err := a.insertVersion(ctx, c, d, before.Version); err != nil {
 			return before, err
 		}
+	}
+	d.LatestVersion = max(before.LatestVersion, d.Version)
+	if live {
+		if _, err := a.deploy(ctx, c, d.ID, d.Version, &before.Version, everything); err != nil {
+			return before, err
+		}
+		d.CandidateVersion, d.CandidatePercent, d.CandidateDeployment = nil, nil, nil
 	}
 	after, err := c.ScriptUpdate(ctx, sqlc.ScriptUpdateParams{
 		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
 		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
-		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Tags: d.Tags, Version: d.Version,
+		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Tags: d.Tags,
+		Files: d.Files, Main: d.Main, Version: d.Version, LatestVersion: d.LatestVersion,
+		CandidateVersion: d.CandidateVersion, CandidatePercent: d.CandidatePercent, CandidateDeployment: d.CandidateDeployment,
 	})
 	if err != nil {
 		return after, err
@@ -593,7 +598,7 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	if err := a.setTriggers(ctx, c, d, rearm); err != nil {
 		return after, err
 	}
-	if d.Status != "active" || before.Status == "active" && d.compiled == nil {
+	if d.Status != "active" || before.Status == "active" && !live {
 		return after, nil
 	}
 	return after, a.tellActivated(ctx, c, after)
@@ -605,14 +610,14 @@ func (d *draft) over(before sqlc.Script) sqlc.Script {
 	after.OrganizationID, after.Name, after.Description, after.Source, after.Status = d.OrganizationID, d.Name, d.Description, d.Source, d.Status
 	after.ResourceLimits, after.CronExpression, after.Timezone, after.HttpPath, after.HttpMethods = d.ResourceLimits, d.CronExpression, d.Timezone, d.HttpPath, d.HttpMethods
 	after.EventTypes, after.Metadata, after.History, after.Http, after.Retry, after.Schedule = d.EventTypes, d.Metadata, d.History, d.Http, d.Retry, d.Schedule
-	after.Tags = d.Tags
+	after.Tags, after.Files, after.Main = d.Tags, d.Files, d.Main
 	return after
 }
 
 // sameScript reports whether a patch leaves the row as it is.
 func sameScript(before, after sqlc.Script) bool {
 	for _, s := range []*sqlc.Script{&before, &after} {
-		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule} {
+		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule, &s.Files} {
 			*object = mergePatch(nil, *object) // one spelling
 		}
 		s.HttpMethods, s.EventTypes, s.Tags = nonNil(s.HttpMethods), nonNil(s.EventTypes), nonNil(s.Tags)

@@ -217,6 +217,9 @@ func (a *API) userDelete(ctx context.Context, in *UserPath) (*none, error) {
 		if err := c.UserForgetVersions(ctx, sqlc.UserForgetVersionsParams{TenantID: c.tenant, ID: &id}); err != nil {
 			return err
 		}
+		if err := c.UserForgetDeployments(ctx, sqlc.UserForgetDeploymentsParams{TenantID: c.tenant, ID: &id}); err != nil {
+			return err
+		}
 		if _, err := c.UserDelete(ctx, sqlc.UserDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
 			return err
 		}

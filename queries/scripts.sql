@@ -3,7 +3,7 @@
 -- name: ScriptHead :one
 -- Everything of a script but its source.
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.history, s.quarantined_until, t.plan
+       s.history, s.quarantined_until, s.candidate_version, s.candidate_percent, s.candidate_deployment, t.plan
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = @id AND s.tenant_id = @tenant_id;
 
@@ -17,10 +17,10 @@ SELECT id FROM scripts WHERE id = ANY(@ids::uuid[]);
 
 -- name: ScriptCreate :one
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, http, retry, schedule, tags, created_by)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, tags, created_by, files, main)
 VALUES (@id, @tenant_id, @organization_id, @name, sqlc.narg(description), @source, @type, @status, @resource_limits,
     sqlc.narg(cron_expression), @timezone, sqlc.narg(http_path), sqlc.narg(http_methods)::text[], sqlc.narg(event_types)::text[], @metadata, @history, @http, @retry, @schedule, @tags,
-    sqlc.narg(created_by))
+    sqlc.narg(created_by), sqlc.narg(files), @main)
 RETURNING *;
 
 -- name: ScriptGet :one
@@ -36,7 +36,7 @@ SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = @id FOR UPDATE;
 
 -- One page, newest first: only what ordering and the page's size need. The rows themselves are read by ScriptGetMany.
 -- name: ScriptPage :many
-SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN @whole::boolean THEN octet_length(source) ELSE 0 END)::bigint AS bytes FROM scripts
+SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN @whole::boolean THEN octet_length(source) + COALESCE(octet_length(files::text), 0) ELSE 0 END)::bigint AS bytes FROM scripts
 WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
   AND (sqlc.narg(type)::text IS NULL OR type = sqlc.narg(type))
   AND (sqlc.narg(status)::text IS NULL OR status = sqlc.narg(status))
@@ -48,7 +48,8 @@ ORDER BY created_at DESC, id DESC LIMIT @row_limit;
 -- A source is read only where it is wanted: it is stored apart from its row.
 -- name: ScriptGetMany :many
 SELECT id, tenant_id, organization_id, name, description, (CASE WHEN @whole::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
-    cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone,
+    cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version,
+    (CASE WHEN @whole::boolean THEN files END)::jsonb AS files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone,
     quarantined_until, quarantine_reason, history, http, retry, schedule
 FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
 
@@ -57,7 +58,14 @@ FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
 UPDATE scripts SET organization_id = @organization_id, name = @name, description = sqlc.narg(description), source = @source, status = @status,
     resource_limits = @resource_limits, cron_expression = sqlc.narg(cron_expression), timezone = @timezone, http_path = sqlc.narg(http_path),
     http_methods = sqlc.narg(http_methods)::text[], event_types = sqlc.narg(event_types)::text[], metadata = @metadata, history = @history, http = @http, retry = @retry, schedule = @schedule, tags = @tags,
-    version = @version, revision = revision + 1, updated_at = now()
+    files = sqlc.narg(files), main = @main, version = @version, latest_version = @latest_version, candidate_version = sqlc.narg(candidate_version),
+    candidate_percent = sqlc.narg(candidate_percent), candidate_deployment = sqlc.narg(candidate_deployment), revision = revision + 1, updated_at = now()
+WHERE tenant_id = @tenant_id AND id = @id
+RETURNING *;
+
+-- The row is locked by ScriptGetForUpdate in the same transaction.
+-- name: ScriptVersionSaved :one
+UPDATE scripts SET latest_version = latest_version + 1, revision = revision + 1
 WHERE tenant_id = @tenant_id AND id = @id
 RETURNING *;
 
@@ -85,7 +93,7 @@ FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users 
 WHERE s.tenant_id = @tenant_id AND s.id IN (
     SELECT sized.id FROM (
         SELECT page.id, row_number() OVER (ORDER BY page.name) AS nth, sum(page.bytes) OVER (ORDER BY page.name) AS total FROM (
-            SELECT n.id, n.name, octet_length(n.source) AS bytes FROM scripts n
+            SELECT n.id, n.name, octet_length(n.source) + COALESCE(octet_length(n.files::text), 0) AS bytes FROM scripts n
             WHERE n.tenant_id = @tenant_id AND n.name > @after_name ORDER BY n.name LIMIT @row_limit) page) sized
     WHERE sized.nth = 1 OR sized.total <= @max_bytes::bigint)
 ORDER BY s.name;

@@ -42,6 +42,8 @@ SELECT @tenant_id::uuid, c.table_name, c.bytes, now() FROM (
         FROM scripts p JOIN script_execution_logs l ON l.script_id = p.id WHERE p.tenant_id = @tenant_id
     UNION ALL SELECT 'scripts', COALESCE(sum(pg_column_size(p.source) + COALESCE(pg_column_size(p.metadata), 0) + 500), 0)::bigint FROM scripts p WHERE p.tenant_id = @tenant_id
     UNION ALL SELECT 'script_versions', COALESCE(sum(pg_column_size(v.source) + pg_column_size(v.compiled) + pg_column_size(v.source_map) + 300), 0)::bigint
+    UNION ALL SELECT 'scripts', COALESCE(sum(pg_column_size(p.source) + COALESCE(pg_column_size(p.files), 0) + COALESCE(pg_column_size(p.metadata), 0) + 500), 0)::bigint FROM scripts p WHERE p.tenant_id = @tenant_id
+    UNION ALL SELECT 'script_versions', COALESCE(sum(pg_column_size(v.source) + pg_column_size(v.compiled) + pg_column_size(v.source_map) + COALESCE(pg_column_size(v.files), 0) + pg_column_size(v.settings) + 300), 0)::bigint
         FROM scripts p JOIN script_versions v ON v.script_id = p.id WHERE p.tenant_id = @tenant_id
     UNION ALL SELECT 'script_kv', COALESCE(sum(k.size_bytes + octet_length(k.key)), 0)::bigint FROM script_kv k WHERE k.tenant_id = @tenant_id
     UNION ALL SELECT 'script_events', COALESCE(sum(pg_column_size(v.data) + 150), 0)::bigint FROM script_events v WHERE v.tenant_id = @tenant_id

@@ -24,5 +24,8 @@ UPDATE scripts SET created_by = NULL WHERE tenant_id = @tenant_id AND created_by
 -- name: UserForgetVersions :exec
 UPDATE script_versions SET created_by = NULL WHERE tenant_id = @tenant_id AND created_by = @id;
 
+-- name: UserForgetDeployments :exec
+UPDATE script_deployments SET created_by = NULL WHERE tenant_id = @tenant_id AND created_by = @id;
+
 -- name: UserDelete :execrows
 DELETE FROM users WHERE tenant_id = @tenant_id AND id = @id;

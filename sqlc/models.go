@@ -109,33 +109,57 @@ type Organization struct {
 }
 
 type Script struct {
-	ID               uuid.UUID
-	TenantID         uuid.UUID
-	OrganizationID   uuid.UUID
-	Name             string
-	Description      *string
-	Source           string
-	Type             string
-	Status           string
-	ResourceLimits   json.RawMessage
-	CronExpression   *string
-	HttpPath         *string
-	HttpMethods      []string
-	EventTypes       []string
-	Metadata         json.RawMessage
-	Tags             []string
-	CreatedAt        *time.Time
-	UpdatedAt        *time.Time
-	CreatedBy        *int32
-	Version          int32
-	Revision         int64
-	Timezone         string
-	QuarantinedUntil *time.Time
-	QuarantineReason *string
-	History          json.RawMessage
-	Http             json.RawMessage
-	Retry            json.RawMessage
-	Schedule         json.RawMessage
+	ID                  uuid.UUID
+	TenantID            uuid.UUID
+	OrganizationID      uuid.UUID
+	Name                string
+	Description         *string
+	Source              string
+	Type                string
+	Status              string
+	ResourceLimits      json.RawMessage
+	CronExpression      *string
+	HttpPath            *string
+	HttpMethods         []string
+	EventTypes          []string
+	Metadata            json.RawMessage
+	Tags                []string
+	CreatedAt           *time.Time
+	UpdatedAt           *time.Time
+	CreatedBy           *int32
+	Version             int32
+	LatestVersion       int32
+	Files               json.RawMessage
+	Main                string
+	CandidateVersion    *int32
+	CandidatePercent    *float64
+	CandidateDeployment *uuid.UUID
+	Revision            int64
+	Timezone            string
+	QuarantinedUntil    *time.Time
+	QuarantineReason    *string
+	History             json.RawMessage
+	Http                json.RawMessage
+	Retry               json.RawMessage
+	Schedule            json.RawMessage
+}
+
+type ScriptDeployment struct {
+	ID              uuid.UUID
+	ScriptID        uuid.UUID
+	TenantID        uuid.UUID
+	VersionNumber   int32
+	PreviousVersion *int32
+	Percent         float64
+	Status          string
+	ErrorRate       *float64
+	MinRuns         *int32
+	Runs            int64
+	Failures        int64
+	Reason          *string
+	CreatedAt       time.Time
+	CreatedBy       *int32
+	EndedAt         *time.Time
 }
 
 type ScriptEvent struct {
@@ -379,6 +403,10 @@ type ScriptVersion struct {
 	ChangeDescription *string
 	CreatedAt         *time.Time
 	CreatedBy         *int32
+	Files             json.RawMessage
+	Main              string
+	Settings          json.RawMessage
+	Tag               *string
 	Compiled          string
 	SourceMap         string
 	SourceSha256      string

@@ -7,6 +7,7 @@ package sqlc
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +15,7 @@ import (
 
 const scriptVersionCompiled = `-- name: ScriptVersionCompiled :one
 
-SELECT compiled, source_map, handlers FROM script_versions
+SELECT compiled, source_map, handlers, settings FROM script_versions
 WHERE script_id = $1 AND tenant_id = $2 AND version_number = $3
 `
 
@@ -28,19 +29,25 @@ type ScriptVersionCompiledRow struct {
 	Compiled  string
 	SourceMap string
 	Handlers  []string
+	Settings  json.RawMessage
 }
 
 // For the catalog.
 func (q *Queries) ScriptVersionCompiled(ctx context.Context, arg ScriptVersionCompiledParams) (ScriptVersionCompiledRow, error) {
 	row := q.db.QueryRow(ctx, scriptVersionCompiled, arg.ScriptID, arg.TenantID, arg.VersionNumber)
 	var i ScriptVersionCompiledRow
-	err := row.Scan(&i.Compiled, &i.SourceMap, &i.Handlers)
+	err := row.Scan(
+		&i.Compiled,
+		&i.SourceMap,
+		&i.Handlers,
+		&i.Settings,
+	)
 	return i, err
 }
 
 const scriptVersionKeepCompiled = `-- name: ScriptVersionKeepCompiled :exec
-INSERT INTO script_versions (script_id, tenant_id, version_number, source, change_description, compiled, source_map, source_sha256, handlers)
-SELECT s.id, s.tenant_id, $1::integer, $2, 'written by SQL', $3, $4, $5, $6::text[]
+INSERT INTO script_versions (script_id, tenant_id, version_number, source, change_description, compiled, source_map, source_sha256, handlers, settings)
+SELECT s.id, s.tenant_id, $1::integer, $2, 'written by SQL', $3, $4, $5, $6::text[], jsruntime_version_settings(s.id)
 FROM scripts s WHERE s.id = $7 AND s.tenant_id = $8
 ON CONFLICT (script_id, version_number) DO UPDATE
 SET compiled = EXCLUDED.compiled, source_map = EXCLUDED.source_map, source_sha256 = EXCLUDED.source_sha256, handlers = EXCLUDED.handlers
@@ -94,10 +101,59 @@ func (q *Queries) ScriptVersionSource(ctx context.Context, arg ScriptVersionSour
 	return source, err
 }
 
+const versionByTag = `-- name: VersionByTag :one
+SELECT version_number FROM script_versions WHERE tenant_id = $1 AND script_id = $2 AND tag = $3::text
+`
+
+type VersionByTagParams struct {
+	TenantID uuid.UUID
+	ScriptID uuid.UUID
+	Tag      string
+}
+
+func (q *Queries) VersionByTag(ctx context.Context, arg VersionByTagParams) (int32, error) {
+	row := q.db.QueryRow(ctx, versionByTag, arg.TenantID, arg.ScriptID, arg.Tag)
+	var version_number int32
+	err := row.Scan(&version_number)
+	return version_number, err
+}
+
+const versionCompiled = `-- name: VersionCompiled :one
+SELECT compiled, source_map, source_sha256, handlers FROM script_versions
+WHERE tenant_id = $1 AND script_id = $2 AND version_number = $3
+`
+
+type VersionCompiledParams struct {
+	TenantID      uuid.UUID
+	ScriptID      uuid.UUID
+	VersionNumber int32
+}
+
+type VersionCompiledRow struct {
+	Compiled     string
+	SourceMap    string
+	SourceSha256 string
+	Handlers     []string
+}
+
+// What was compiled of a version, for another one with the same source.
+func (q *Queries) VersionCompiled(ctx context.Context, arg VersionCompiledParams) (VersionCompiledRow, error) {
+	row := q.db.QueryRow(ctx, versionCompiled, arg.TenantID, arg.ScriptID, arg.VersionNumber)
+	var i VersionCompiledRow
+	err := row.Scan(
+		&i.Compiled,
+		&i.SourceMap,
+		&i.SourceSha256,
+		&i.Handlers,
+	)
+	return i, err
+}
+
 const versionCreate = `-- name: VersionCreate :exec
 
-INSERT INTO script_versions (id, script_id, tenant_id, version_number, source, change_description, created_by, compiled, source_map, source_sha256, handlers)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO script_versions (id, script_id, tenant_id, version_number, source, files, main, settings, tag, change_description, created_by, compiled, source_map, source_sha256, handlers)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+    $12, $13, $14, $15)
 `
 
 type VersionCreateParams struct {
@@ -106,6 +162,10 @@ type VersionCreateParams struct {
 	TenantID          uuid.UUID
 	VersionNumber     int32
 	Source            string
+	Files             json.RawMessage
+	Main              string
+	Settings          json.RawMessage
+	Tag               *string
 	ChangeDescription *string
 	CreatedBy         *int32
 	Compiled          string
@@ -122,6 +182,10 @@ func (q *Queries) VersionCreate(ctx context.Context, arg VersionCreateParams) er
 		arg.TenantID,
 		arg.VersionNumber,
 		arg.Source,
+		arg.Files,
+		arg.Main,
+		arg.Settings,
+		arg.Tag,
 		arg.ChangeDescription,
 		arg.CreatedBy,
 		arg.Compiled,
@@ -133,7 +197,7 @@ func (q *Queries) VersionCreate(ctx context.Context, arg VersionCreateParams) er
 }
 
 const versionGet = `-- name: VersionGet :one
-SELECT id, script_id, tenant_id, version_number, source, change_description, created_at, created_by, compiled, source_map, source_sha256, handlers FROM script_versions WHERE tenant_id = $1 AND script_id = $2 AND version_number = $3
+SELECT id, script_id, tenant_id, version_number, source, change_description, created_at, created_by, files, main, settings, tag, compiled, source_map, source_sha256, handlers FROM script_versions WHERE tenant_id = $1 AND script_id = $2 AND version_number = $3
 `
 
 type VersionGetParams struct {
@@ -154,6 +218,10 @@ func (q *Queries) VersionGet(ctx context.Context, arg VersionGetParams) (ScriptV
 		&i.ChangeDescription,
 		&i.CreatedAt,
 		&i.CreatedBy,
+		&i.Files,
+		&i.Main,
+		&i.Settings,
+		&i.Tag,
 		&i.Compiled,
 		&i.SourceMap,
 		&i.SourceSha256,
@@ -179,8 +247,32 @@ func (q *Queries) VersionHandlers(ctx context.Context, arg VersionHandlersParams
 	return handlers, err
 }
 
+const versionHead = `-- name: VersionHead :one
+SELECT version_number, handlers, settings FROM script_versions WHERE tenant_id = $1 AND script_id = $2 AND version_number = $3
+`
+
+type VersionHeadParams struct {
+	TenantID      uuid.UUID
+	ScriptID      uuid.UUID
+	VersionNumber int32
+}
+
+type VersionHeadRow struct {
+	VersionNumber int32
+	Handlers      []string
+	Settings      json.RawMessage
+}
+
+// What a run of a version needs beside its code.
+func (q *Queries) VersionHead(ctx context.Context, arg VersionHeadParams) (VersionHeadRow, error) {
+	row := q.db.QueryRow(ctx, versionHead, arg.TenantID, arg.ScriptID, arg.VersionNumber)
+	var i VersionHeadRow
+	err := row.Scan(&i.VersionNumber, &i.Handlers, &i.Settings)
+	return i, err
+}
+
 const versionList = `-- name: VersionList :many
-SELECT version_number, change_description, created_at, created_by, source_sha256 FROM script_versions
+SELECT version_number, change_description, created_at, created_by, source_sha256, tag FROM script_versions
 WHERE tenant_id = $1 AND script_id = $2 AND version_number < $3::integer
 ORDER BY version_number DESC LIMIT $4
 `
@@ -198,6 +290,7 @@ type VersionListRow struct {
 	CreatedAt         *time.Time
 	CreatedBy         *int32
 	SourceSha256      string
+	Tag               *string
 }
 
 func (q *Queries) VersionList(ctx context.Context, arg VersionListParams) ([]VersionListRow, error) {
@@ -220,6 +313,7 @@ func (q *Queries) VersionList(ctx context.Context, arg VersionListParams) ([]Ver
 			&i.CreatedAt,
 			&i.CreatedBy,
 			&i.SourceSha256,
+			&i.Tag,
 		); err != nil {
 			return nil, err
 		}
@@ -234,7 +328,8 @@ func (q *Queries) VersionList(ctx context.Context, arg VersionListParams) ([]Ver
 const versionPrune = `-- name: VersionPrune :execrows
 DELETE FROM script_versions v WHERE v.id IN (
     SELECT o.id FROM script_versions o JOIN scripts s ON s.id = o.script_id
-    WHERE o.version_number <= s.version - $1::integer AND o.created_at < now() - make_interval(secs => $2::float8)
+    WHERE o.version_number <= s.latest_version - $1::integer AND o.version_number <> s.version AND o.version_number IS DISTINCT FROM s.candidate_version
+      AND NOT EXISTS (SELECT FROM script_deployments d WHERE d.script_id = o.script_id AND d.status = 'active' AND d.previous_version = o.version_number) AND o.created_at < now() - make_interval(secs => $2::float8)
       AND NOT EXISTS (SELECT FROM script_execution_queue q WHERE q.tenant_id = o.tenant_id AND q.script_id = o.script_id AND q.version = o.version_number)
     LIMIT $3
 )
@@ -246,8 +341,8 @@ type VersionPruneParams struct {
 	RowLimit         int32
 }
 
-// Scheduler: retention. A version is deleted when it is none of the newest, is not the script's current one, is old, and no execution that
-// waits or runs names it.
+// Scheduler: retention. A version is deleted when it is none of the newest, is not live nor the one that the live one replaced, is old, and no
+// execution that waits or runs names it.
 func (q *Queries) VersionPrune(ctx context.Context, arg VersionPruneParams) (int64, error) {
 	result, err := q.db.Exec(ctx, versionPrune, arg.Keep, arg.RetentionSeconds, arg.RowLimit)
 	if err != nil {

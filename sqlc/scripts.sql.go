@@ -47,11 +47,11 @@ func (q *Queries) ScriptCount(ctx context.Context, tenantID uuid.UUID) (ScriptCo
 const scriptCreate = `-- name: ScriptCreate :one
 
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, http, retry, schedule, tags, created_by)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, tags, created_by, files, main)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20,
-    $21)
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+    $21, $22, $23)
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
 `
 
 type ScriptCreateParams struct {
@@ -76,6 +76,8 @@ type ScriptCreateParams struct {
 	Schedule       json.RawMessage
 	Tags           []string
 	CreatedBy      *int32
+	Files          json.RawMessage
+	Main           string
 }
 
 // Admin API.
@@ -102,6 +104,8 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		arg.Schedule,
 		arg.Tags,
 		arg.CreatedBy,
+		arg.Files,
+		arg.Main,
 	)
 	var i Script
 	err := row.Scan(
@@ -124,6 +128,12 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		&i.UpdatedAt,
 		&i.CreatedBy,
 		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
 		&i.Revision,
 		&i.Timezone,
 		&i.QuarantinedUntil,
@@ -154,12 +164,12 @@ func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int
 }
 
 const scriptExport = `-- name: ScriptExport :many
-SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.latest_version, s.files, s.main, s.candidate_version, s.candidate_percent, s.candidate_deployment, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
 WHERE s.tenant_id = $1 AND s.id IN (
     SELECT sized.id FROM (
         SELECT page.id, row_number() OVER (ORDER BY page.name) AS nth, sum(page.bytes) OVER (ORDER BY page.name) AS total FROM (
-            SELECT n.id, n.name, octet_length(n.source) AS bytes FROM scripts n
+            SELECT n.id, n.name, octet_length(n.source) + COALESCE(octet_length(n.files::text), 0) AS bytes FROM scripts n
             WHERE n.tenant_id = $1 AND n.name > $2 ORDER BY n.name LIMIT $3) page) sized
     WHERE sized.nth = 1 OR sized.total <= $4::bigint)
 ORDER BY s.name
@@ -173,35 +183,41 @@ type ScriptExportParams struct {
 }
 
 type ScriptExportRow struct {
-	ID               uuid.UUID
-	TenantID         uuid.UUID
-	OrganizationID   uuid.UUID
-	Name             string
-	Description      *string
-	Source           string
-	Type             string
-	Status           string
-	ResourceLimits   json.RawMessage
-	CronExpression   *string
-	HttpPath         *string
-	HttpMethods      []string
-	EventTypes       []string
-	Metadata         json.RawMessage
-	Tags             []string
-	CreatedAt        *time.Time
-	UpdatedAt        *time.Time
-	CreatedBy        *int32
-	Version          int32
-	Revision         int64
-	Timezone         string
-	QuarantinedUntil *time.Time
-	QuarantineReason *string
-	History          json.RawMessage
-	Http             json.RawMessage
-	Retry            json.RawMessage
-	Schedule         json.RawMessage
-	OrganizationName string
-	CreatedByEmail   string
+	ID                  uuid.UUID
+	TenantID            uuid.UUID
+	OrganizationID      uuid.UUID
+	Name                string
+	Description         *string
+	Source              string
+	Type                string
+	Status              string
+	ResourceLimits      json.RawMessage
+	CronExpression      *string
+	HttpPath            *string
+	HttpMethods         []string
+	EventTypes          []string
+	Metadata            json.RawMessage
+	Tags                []string
+	CreatedAt           *time.Time
+	UpdatedAt           *time.Time
+	CreatedBy           *int32
+	Version             int32
+	LatestVersion       int32
+	Files               json.RawMessage
+	Main                string
+	CandidateVersion    *int32
+	CandidatePercent    *float64
+	CandidateDeployment *uuid.UUID
+	Revision            int64
+	Timezone            string
+	QuarantinedUntil    *time.Time
+	QuarantineReason    *string
+	History             json.RawMessage
+	Http                json.RawMessage
+	Retry               json.RawMessage
+	Schedule            json.RawMessage
+	OrganizationName    string
+	CreatedByEmail      string
 }
 
 // One page of an export: as many scripts as have max_bytes of sources together, at least one. octet_length reads no source.
@@ -239,6 +255,12 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 			&i.UpdatedAt,
 			&i.CreatedBy,
 			&i.Version,
+			&i.LatestVersion,
+			&i.Files,
+			&i.Main,
+			&i.CandidateVersion,
+			&i.CandidatePercent,
+			&i.CandidateDeployment,
 			&i.Revision,
 			&i.Timezone,
 			&i.QuarantinedUntil,
@@ -261,7 +283,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 }
 
 const scriptGet = `-- name: ScriptGet :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2
 `
 
 type ScriptGetParams struct {
@@ -292,6 +314,12 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 		&i.UpdatedAt,
 		&i.CreatedBy,
 		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
 		&i.Revision,
 		&i.Timezone,
 		&i.QuarantinedUntil,
@@ -305,7 +333,7 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 }
 
 const scriptGetByName = `-- name: ScriptGetByName :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND name = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND name = $2
 `
 
 type ScriptGetByNameParams struct {
@@ -336,6 +364,12 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 		&i.UpdatedAt,
 		&i.CreatedBy,
 		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
 		&i.Revision,
 		&i.Timezone,
 		&i.QuarantinedUntil,
@@ -349,7 +383,7 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 }
 
 const scriptGetForUpdate = `-- name: ScriptGetForUpdate :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type ScriptGetForUpdateParams struct {
@@ -382,6 +416,12 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 		&i.UpdatedAt,
 		&i.CreatedBy,
 		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
 		&i.Revision,
 		&i.Timezone,
 		&i.QuarantinedUntil,
@@ -396,7 +436,8 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 
 const scriptGetMany = `-- name: ScriptGetMany :many
 SELECT id, tenant_id, organization_id, name, description, (CASE WHEN $1::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
-    cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone,
+    cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version,
+    (CASE WHEN $1::boolean THEN files END)::jsonb AS files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone,
     quarantined_until, quarantine_reason, history, http, retry, schedule
 FROM scripts WHERE tenant_id = $2 AND id = ANY($3::uuid[])
 `
@@ -408,33 +449,39 @@ type ScriptGetManyParams struct {
 }
 
 type ScriptGetManyRow struct {
-	ID               uuid.UUID
-	TenantID         uuid.UUID
-	OrganizationID   uuid.UUID
-	Name             string
-	Description      *string
-	Source           string
-	Type             string
-	Status           string
-	ResourceLimits   json.RawMessage
-	CronExpression   *string
-	HttpPath         *string
-	HttpMethods      []string
-	EventTypes       []string
-	Metadata         json.RawMessage
-	Tags             []string
-	CreatedAt        *time.Time
-	UpdatedAt        *time.Time
-	CreatedBy        *int32
-	Version          int32
-	Revision         int64
-	Timezone         string
-	QuarantinedUntil *time.Time
-	QuarantineReason *string
-	History          json.RawMessage
-	Http             json.RawMessage
-	Retry            json.RawMessage
-	Schedule         json.RawMessage
+	ID                  uuid.UUID
+	TenantID            uuid.UUID
+	OrganizationID      uuid.UUID
+	Name                string
+	Description         *string
+	Source              string
+	Type                string
+	Status              string
+	ResourceLimits      json.RawMessage
+	CronExpression      *string
+	HttpPath            *string
+	HttpMethods         []string
+	EventTypes          []string
+	Metadata            json.RawMessage
+	Tags                []string
+	CreatedAt           *time.Time
+	UpdatedAt           *time.Time
+	CreatedBy           *int32
+	Version             int32
+	LatestVersion       int32
+	Files               json.RawMessage
+	Main                string
+	CandidateVersion    *int32
+	CandidatePercent    *float64
+	CandidateDeployment *uuid.UUID
+	Revision            int64
+	Timezone            string
+	QuarantinedUntil    *time.Time
+	QuarantineReason    *string
+	History             json.RawMessage
+	Http                json.RawMessage
+	Retry               json.RawMessage
+	Schedule            json.RawMessage
 }
 
 // A source is read only where it is wanted: it is stored apart from its row.
@@ -467,6 +514,12 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 			&i.UpdatedAt,
 			&i.CreatedBy,
 			&i.Version,
+			&i.LatestVersion,
+			&i.Files,
+			&i.Main,
+			&i.CandidateVersion,
+			&i.CandidatePercent,
+			&i.CandidateDeployment,
 			&i.Revision,
 			&i.Timezone,
 			&i.QuarantinedUntil,
@@ -489,7 +542,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 const scriptHead = `-- name: ScriptHead :one
 
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.history, s.quarantined_until, t.plan
+       s.history, s.quarantined_until, s.candidate_version, s.candidate_percent, s.candidate_deployment, t.plan
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = $1 AND s.tenant_id = $2
 `
@@ -500,18 +553,21 @@ type ScriptHeadParams struct {
 }
 
 type ScriptHeadRow struct {
-	ID               uuid.UUID
-	TenantID         uuid.UUID
-	TenantSlug       string
-	OrganizationID   uuid.UUID
-	Name             string
-	Type             string
-	Status           string
-	Version          int32
-	ResourceLimits   json.RawMessage
-	History          json.RawMessage
-	QuarantinedUntil *time.Time
-	Plan             json.RawMessage
+	ID                  uuid.UUID
+	TenantID            uuid.UUID
+	TenantSlug          string
+	OrganizationID      uuid.UUID
+	Name                string
+	Type                string
+	Status              string
+	Version             int32
+	ResourceLimits      json.RawMessage
+	History             json.RawMessage
+	QuarantinedUntil    *time.Time
+	CandidateVersion    *int32
+	CandidatePercent    *float64
+	CandidateDeployment *uuid.UUID
+	Plan                json.RawMessage
 }
 
 // For the catalog.
@@ -531,6 +587,9 @@ func (q *Queries) ScriptHead(ctx context.Context, arg ScriptHeadParams) (ScriptH
 		&i.ResourceLimits,
 		&i.History,
 		&i.QuarantinedUntil,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
 		&i.Plan,
 	)
 	return i, err
@@ -577,7 +636,7 @@ func (q *Queries) ScriptIDsExisting(ctx context.Context, ids []uuid.UUID) ([]uui
 }
 
 const scriptPage = `-- name: ScriptPage :many
-SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN $1::boolean THEN octet_length(source) ELSE 0 END)::bigint AS bytes FROM scripts
+SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN $1::boolean THEN octet_length(source) + COALESCE(octet_length(files::text), 0) ELSE 0 END)::bigint AS bytes FROM scripts
 WHERE tenant_id = $2 AND (created_at, id) < ($3::timestamptz, $4::uuid)
   AND ($5::text IS NULL OR type = $5)
   AND ($6::text IS NULL OR status = $6)
@@ -669,7 +728,7 @@ func (q *Queries) ScriptQuarantine(ctx context.Context, arg ScriptQuarantinePara
 const scriptRelease = `-- name: ScriptRelease :one
 UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
 `
 
 type ScriptReleaseParams struct {
@@ -701,6 +760,12 @@ func (q *Queries) ScriptRelease(ctx context.Context, arg ScriptReleaseParams) (S
 		&i.UpdatedAt,
 		&i.CreatedBy,
 		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
 		&i.Revision,
 		&i.Timezone,
 		&i.QuarantinedUntil,
@@ -750,32 +815,39 @@ const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
     http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, tags = $17,
-    version = $18, revision = revision + 1, updated_at = now()
-WHERE tenant_id = $19 AND id = $20
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+    files = $18, main = $19, version = $20, latest_version = $21, candidate_version = $22,
+    candidate_percent = $23, candidate_deployment = $24, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $25 AND id = $26
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
 `
 
 type ScriptUpdateParams struct {
-	OrganizationID uuid.UUID
-	Name           string
-	Description    *string
-	Source         string
-	Status         string
-	ResourceLimits json.RawMessage
-	CronExpression *string
-	Timezone       string
-	HttpPath       *string
-	HttpMethods    []string
-	EventTypes     []string
-	Metadata       json.RawMessage
-	History        json.RawMessage
-	Http           json.RawMessage
-	Retry          json.RawMessage
-	Schedule       json.RawMessage
-	Tags           []string
-	Version        int32
-	TenantID       uuid.UUID
-	ID             uuid.UUID
+	OrganizationID      uuid.UUID
+	Name                string
+	Description         *string
+	Source              string
+	Status              string
+	ResourceLimits      json.RawMessage
+	CronExpression      *string
+	Timezone            string
+	HttpPath            *string
+	HttpMethods         []string
+	EventTypes          []string
+	Metadata            json.RawMessage
+	History             json.RawMessage
+	Http                json.RawMessage
+	Retry               json.RawMessage
+	Schedule            json.RawMessage
+	Tags                []string
+	Files               json.RawMessage
+	Main                string
+	Version             int32
+	LatestVersion       int32
+	CandidateVersion    *int32
+	CandidatePercent    *float64
+	CandidateDeployment *uuid.UUID
+	TenantID            uuid.UUID
+	ID                  uuid.UUID
 }
 
 // The row is locked by ScriptGetForUpdate in the same transaction.
@@ -798,7 +870,13 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		arg.Retry,
 		arg.Schedule,
 		arg.Tags,
+		arg.Files,
+		arg.Main,
 		arg.Version,
+		arg.LatestVersion,
+		arg.CandidateVersion,
+		arg.CandidatePercent,
+		arg.CandidateDeployment,
 		arg.TenantID,
 		arg.ID,
 	)
@@ -823,6 +901,65 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		&i.UpdatedAt,
 		&i.CreatedBy,
 		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
+	)
+	return i, err
+}
+
+const scriptVersionSaved = `-- name: ScriptVersionSaved :one
+UPDATE scripts SET latest_version = latest_version + 1, revision = revision + 1
+WHERE tenant_id = $1 AND id = $2
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+`
+
+type ScriptVersionSavedParams struct {
+	TenantID uuid.UUID
+	ID       uuid.UUID
+}
+
+// The row is locked by ScriptGetForUpdate in the same transaction.
+func (q *Queries) ScriptVersionSaved(ctx context.Context, arg ScriptVersionSavedParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptVersionSaved, arg.TenantID, arg.ID)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
 		&i.Revision,
 		&i.Timezone,
 		&i.QuarantinedUntil,

@@ -64,6 +64,20 @@ func (q *Queries) UserDelete(ctx context.Context, arg UserDeleteParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const userForgetDeployments = `-- name: UserForgetDeployments :exec
+UPDATE script_deployments SET created_by = NULL WHERE tenant_id = $1 AND created_by = $2
+`
+
+type UserForgetDeploymentsParams struct {
+	TenantID uuid.UUID
+	ID       *int32
+}
+
+func (q *Queries) UserForgetDeployments(ctx context.Context, arg UserForgetDeploymentsParams) error {
+	_, err := q.db.Exec(ctx, userForgetDeployments, arg.TenantID, arg.ID)
+	return err
+}
+
 const userForgetScripts = `-- name: UserForgetScripts :exec
 UPDATE scripts SET created_by = NULL WHERE tenant_id = $1 AND created_by = $2
 `

@@ -38,8 +38,13 @@ func (m *Placement) want(t *tenant, now time.Time) int {
 			continue
 		}
 		k := s.est.Workers(s.pending, serving)
-		if limit := m.cfg.ScriptShare(s.id, s.limit); limit > 0 {
+		if limit := m.cfg.ScriptShare(s.family.id, s.limit); limit > 0 {
 			k = min(k, limit-len(s.lanes))
+		}
+		if f := s.family; len(f.places) > 1 {
+			if limit := m.cfg.ScriptShare(f.id, f.limit()); limit > 0 {
+				k = min(k, limit-f.serving())
+			}
 		}
 		if len(s.lanes) == 0 {
 			k = max(k, 1)

@@ -36,16 +36,23 @@ const (
 )
 
 func (m *Placement) scriptOf(c *Call) *script {
-	s := m.scripts[c.Script]
+	place := cmp.Or(c.Place, c.Script)
+	s := m.scripts[place]
 	if s == nil {
 		t := m.tenants[c.Tenant]
 		if t == nil {
 			t = &tenant{id: c.Tenant}
 			m.tenants[c.Tenant] = t
 		}
-		s = &script{id: c.Script, tenant: t}
+		f := m.kin[c.Script]
+		if f == nil {
+			f = &family{id: c.Script}
+			m.kin[c.Script] = f
+		}
+		s = &script{id: place, family: f, tenant: t}
+		f.places = append(f.places, s)
 		t.scripts++
-		m.scripts[c.Script] = s
+		m.scripts[place] = s
 	}
 	s.limit = c.Limit
 	return s
@@ -53,13 +60,27 @@ func (m *Placement) scriptOf(c *Call) *script {
 
 // room returns whose limit says that the script may not be served by one more lane, and that limit: ScopeNone if it may.
 func (m *Placement) room(s *script) (scope Scope, limit int) {
-	if limit := m.cfg.ScriptShare(s.id, s.limit); limit > 0 && len(s.lanes) >= limit {
+	if limit := m.bound(s); limit > 0 {
 		return ScopeScript, limit
 	}
 	if limit := m.cfg.TenantShare(s.tenant.id); limit > 0 && s.tenant.busy >= limit {
 		return ScopeTenant, limit
 	}
 	return ScopeNone, 0
+}
+
+// bound returns the limit that says that no further lane may serve the script, which may be that of all its versions together; 0: none.
+func (m *Placement) bound(s *script) int {
+	f := s.family
+	if limit := m.cfg.ScriptShare(f.id, s.limit); limit > 0 && len(s.lanes) >= limit {
+		return limit
+	}
+	if len(f.places) > 1 {
+		if limit := m.cfg.ScriptShare(f.id, f.limit()); limit > 0 && f.serving() >= limit {
+			return limit
+		}
+	}
+	return 0
 }
 
 // fair is how many workers the tenant may keep while others want some. Only a tenant that has or wants a worker is asked for.
@@ -198,7 +219,7 @@ func (m *Placement) depth(l *Lane, s *script) int {
 		if !l.has(s) {
 			return 1
 		}
-		if limit := m.cfg.ScriptShare(s.id, s.limit); limit > 0 && len(s.lanes) >= limit {
+		if limit := m.bound(s); limit > 0 && (l.member(s.family) == nil || len(s.lanes) >= m.cfg.ScriptShare(s.family.id, s.limit)) {
 			return 1
 		}
 	}
@@ -261,8 +282,8 @@ func (m *Placement) mustYield(l *Lane, now time.Time) bool {
 		if l.load < depth || !over && !(s.est.Short() && (loads || depth > 1)) {
 			continue // it joins the lane, or its turn has not come
 		}
-		if scope, _ := m.room(s); scope != ScopeScript {
-			return true
+		if scope, _ := m.room(s); scope != ScopeScript || l.member(s.family) != nil {
+			return true // a lane that serves another version of the script makes room for it
 		}
 	}
 	return false

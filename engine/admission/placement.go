@@ -59,7 +59,9 @@ type Call struct {
 	Owner any
 	// Tenant and Script say whose call it is.
 	Tenant, Script Key
-	// Limit is the script's max_concurrent_runs; 0 means no bound.
+	// Place names what a lane loads for it: a version of the script that lives beside another one. The zero Key means the script itself.
+	Place Key
+	// Limit is the script's max_concurrent_runs; 0 means no bound. Places of one script with different limits have the largest together.
 	Limit int
 	// Patience is how long it may wait for a worker.
 	Patience time.Duration
@@ -199,8 +201,49 @@ type tenant struct {
 	patient  bool // it is to be served by lanes that are not free at the moment
 }
 
+// family is all places of one script, which share its limit.
+type family struct {
+	id     Key
+	places []*script
+}
+
+// serving is how many lanes serve the family.
+func (f *family) serving() int {
+	n := 0
+	for _, s := range f.places {
+		for _, l := range s.lanes {
+			n += count(l.member(f) == s)
+		}
+	}
+	return n
+}
+
+// member is the first script of the family that the lane serves; nil: none.
+func (l *Lane) member(f *family) *script {
+	for i := range l.serves {
+		if s := l.serves[i].script; s.family == f {
+			return s
+		}
+	}
+	return nil
+}
+
+// limit is the largest of its places' limits; 0: no bound.
+func (f *family) limit() int {
+	most := 0
+	for _, s := range f.places {
+		if s.limit == 0 {
+			return 0
+		}
+		most = max(most, s.limit)
+	}
+	return most
+}
+
+// script is what a lane loads: a script, or a version of it in a place of its own.
 type script struct {
-	id      Key
+	id      Key // of the place
+	family  *family
 	tenant  *tenant
 	limit   int // of its newest call
 	est     Estimate
@@ -229,8 +272,9 @@ type Placement struct {
 
 	workers map[*Worker]struct{} // that were greeted and are not gone
 	tenants map[Key]*tenant
-	scripts map[Key]*script
-	waiting []*tenant // with pending calls
+	scripts map[Key]*script // by place
+	kin     map[Key]*family // by script
+	waiting []*tenant       // with pending calls
 	spares  []*Worker
 
 	starting   int
@@ -267,7 +311,7 @@ func NewPlacement(cfg PlacementConfig) *Placement {
 	cfg.Cores = cmp.Or(cfg.Cores, max(1, runtime.GOMAXPROCS(0)/2))
 	cfg.Starts = cmp.Or(cfg.Starts, max(2, runtime.NumCPU()))
 	return &Placement{
-		cfg: cfg, workers: map[*Worker]struct{}{}, tenants: map[Key]*tenant{}, scripts: map[Key]*script{}, kinds: map[string]int{},
+		cfg: cfg, workers: map[*Worker]struct{}{}, tenants: map[Key]*tenant{}, scripts: map[Key]*script{}, kin: map[Key]*family{}, kinds: map[string]int{},
 		missing: map[string]int{},
 	}
 }
@@ -682,12 +726,16 @@ func (m *Placement) Calls() int { return m.calls }
 // Full reports whether a script, or its tenant, has as many executions on this node as it may have at one time here: a further call
 // would wait for one of them, whatever else the node has to do.
 func (m *Placement) Full(id Key) bool {
-	s := m.scripts[id]
-	if s == nil {
+	f := m.kin[id]
+	if f == nil {
 		return false
 	}
-	scope, _ := m.room(s)
-	return scope != ScopeNone
+	for _, s := range f.places {
+		if scope, _ := m.room(s); scope == ScopeNone {
+			return false
+		}
+	}
+	return true
 }
 
 // unableAfter is how many starts in a row must fail before a pool without workers counts as unable: by back-off, that takes 0.3 s at

@@ -111,6 +111,10 @@ func (m *Placement) chores(now time.Time) {
 	for id, s := range m.scripts {
 		if s.pending == 0 && len(s.lanes) == 0 && now.Sub(s.used) > forgotten {
 			delete(m.scripts, id)
+			f := s.family
+			if f.places = slices.DeleteFunc(f.places, func(o *script) bool { return o == s }); len(f.places) == 0 {
+				delete(m.kin, f.id)
+			}
 			t := s.tenant
 			if t.scripts--; t.scripts == 0 && len(t.workers) == 0 && t.pending == 0 && t.leasing == 0 {
 				delete(m.tenants, t.id)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,11 +151,12 @@ type Head struct {
 	Name             string
 	Type             string
 	Status           string
-	Version          int // the newest
-	Limits           engine.Limits
-	History          *engine.History // nil: everything is kept
-	QuarantinedUntil time.Time       // zero: not quarantined
+	Version          int             // the live one
+	Limits           engine.Limits   // of the live version
+	History          *engine.History // of the live version; nil: everything is kept
+	QuarantinedUntil time.Time       // of the live version; zero: not quarantined
 
+	plan       map[string]PlanLimit
 	generation uint64
 }
 
@@ -294,7 +296,7 @@ func (c *Catalog) Head(ctx context.Context, tenantID, scriptID uuid.UUID) (*Head
 	return head, wrap("read script", err)
 }
 
-// Script returns a version of a script, ready to run; version 0 is the newest. The result is shared. ErrScriptUnknown covers
+// Script returns a version of a script, ready to run; version 0 is the live one. The result is shared. ErrScriptUnknown covers
 // scripts of other tenants too.
 func (c *Catalog) Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error) {
 	head, err := c.Head(ctx, tenantID, scriptID)
@@ -304,7 +306,7 @@ func (c *Catalog) Script(ctx context.Context, tenantID, scriptID uuid.UUID, vers
 	return c.ofHead(ctx, head, version)
 }
 
-// ScriptByName is Script by name, at its newest version.
+// ScriptByName is Script by name, at its live version.
 func (c *Catalog) ScriptByName(ctx context.Context, tenantID uuid.UUID, name string) (*engine.Script, error) {
 	head, err := c.HeadByName(ctx, tenantID, name)
 	if err != nil {
@@ -370,10 +372,11 @@ func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
 	if err != nil {
 		return nil, orNotFound(err)
 	}
+	plan := PlanOf(row.Plan).Limits
 	head := &Head{
 		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
 		Type: row.Type, Status: row.Status, Version: int(row.Version), History: HistoryOf(row.History),
-		Limits: c.cfg.Bounds.Limits(PlanOf(row.Plan).Limits, row.ResourceLimits), generation: c.generation.Add(1),
+		Limits: c.cfg.Bounds.Limits(plan, row.ResourceLimits), plan: plan, generation: c.generation.Add(1),
 	}
 	if row.QuarantinedUntil != nil {
 		head.QuarantinedUntil = *row.QuarantinedUntil
@@ -398,11 +401,33 @@ func (c *Catalog) loadBody(ctx context.Context, head *Head, version int) (*engin
 	if err != nil {
 		return nil, err
 	}
-	return &engine.Script{
+	script := &engine.Script{
 		ID: head.ID, TenantID: head.TenantID, TenantSlug: head.TenantSlug, OrganizationID: head.OrganizationID,
 		Name: head.Name, Type: head.Type, Version: version, Compiled: row.Compiled, SourceMap: row.SourceMap,
 		Handlers: row.Handlers, QuarantinedUntil: head.QuarantinedUntil, Limits: head.Limits, History: head.History,
-	}, nil
+	}
+	if version != head.Version {
+		c.beside(script, head, row.Settings)
+	}
+	return script, nil
+}
+
+// beside makes a script one of a version that is not live: it has its own settings, and its own place in workers beside the live version.
+func (c *Catalog) beside(script *engine.Script, head *Head, settings json.RawMessage) {
+	var own struct {
+		Limits  json.RawMessage `json:"resource_limits"`
+		History json.RawMessage `json:"history"`
+	}
+	if json.Unmarshal(settings, &own) == nil {
+		if len(own.Limits) > 0 {
+			script.Limits = c.cfg.Bounds.Limits(head.plan, own.Limits)
+		}
+		if len(own.History) > 0 {
+			script.History = HistoryOf(own.History)
+		}
+	}
+	script.QuarantinedUntil = time.Time{}
+	script.Place = uuid.NewSHA1(head.ID, strconv.AppendInt([]byte("version "), int64(script.Version), 10))
 }
 
 // compileRow compiles a version that was written by SQL, and keeps the result in the database.

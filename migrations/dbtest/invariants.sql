@@ -41,7 +41,20 @@ WHERE s.tenant_id <> v.tenant_id
 UNION ALL
 SELECT 'no version is newer than its script says', v.id::text
 FROM script_versions v JOIN scripts s ON s.id = v.script_id
-WHERE v.version_number > s.version
+WHERE v.version_number > s.latest_version
+UNION ALL
+SELECT 'a script''s versions are not newer than its newest', s.id::text
+FROM scripts s WHERE s.version > s.latest_version OR s.candidate_version > s.latest_version OR s.candidate_version = s.version
+UNION ALL
+SELECT 'a script has what its live version has', v.id::text
+FROM script_versions v JOIN scripts s ON s.id = v.script_id AND s.version = v.version_number
+WHERE v.settings <> '{}' AND v.settings <> jsruntime_version_settings(s.id)
+UNION ALL
+SELECT 'a candidate is of an active deployment', s.id::text
+FROM scripts s
+WHERE (s.candidate_version IS NULL) <> (s.candidate_deployment IS NULL) OR (s.candidate_version IS NULL) <> (s.candidate_percent IS NULL)
+   OR s.candidate_version IS NOT NULL AND NOT EXISTS (SELECT FROM script_deployments d
+        WHERE d.id = s.candidate_deployment AND d.script_id = s.id AND d.version_number = s.candidate_version AND d.status = 'active')
 UNION ALL
 SELECT 'an endpoint is of its script''s tenant', p.id::text
 FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id

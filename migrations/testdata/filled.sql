@@ -5,13 +5,16 @@ INSERT INTO organizations (id, tenant_id, name, is_default) SELECT id, id, 'o', 
 INSERT INTO users (tenant_id, organization_id, email, name, role) SELECT id, id, 'a@example.com', 'a', 'admin' FROM tenants;
 INSERT INTO api_keys (tenant_id, name, role, prefix, key_hash, user_id, created_at)
     SELECT lpad(to_hex(1 + k % 1000), 32, '0')::uuid, 'k', 'admin', 'p' || k, sha256(k::text::bytea), 1 + k % 1000, now() - k * interval '1 minute' FROM generate_series(1, 3000) k;
-INSERT INTO scripts (id, tenant_id, organization_id, name, source, type, status, cron_expression, http_path, tags, event_types, created_at, version, created_by)
+INSERT INTO scripts (id, tenant_id, organization_id, name, source, type, status, cron_expression, http_path, tags, event_types, created_at, version, latest_version, created_by)
     SELECT lpad(to_hex(s), 32, '0')::uuid, lpad(to_hex(CASE WHEN s > 5000 THEN 1 ELSE 1 + s % 1000 END), 32, '0')::uuid, lpad(to_hex(CASE WHEN s > 5000 THEN 1 ELSE 1 + s % 1000 END), 32, '0')::uuid, 'script ' || s, 'export default {}',
         (ARRAY['scheduled', 'http', 'event', 'oneoff', 'embedded'])[1 + s % 5], (ARRAY['draft', 'active', 'paused'])[1 + s % 3], '* * * * *', '/' || s,
-        ARRAY['tag' || s], ARRAY['event.' || s], now() - s * interval '1 minute', 2, CASE WHEN s % 10 = 0 THEN 1 + s % 1000 END
+        ARRAY['tag' || s], ARRAY['event.' || s], now() - s * interval '1 minute', 2, 2, CASE WHEN s % 10 = 0 THEN 1 + s % 1000 END
     FROM generate_series(1, 8000) s;
 INSERT INTO script_versions (script_id, tenant_id, version_number, source, created_by)
     SELECT id, tenant_id, v, source, created_by FROM scripts, generate_series(1, 2) v;
+INSERT INTO script_deployments (id, script_id, tenant_id, version_number, percent, status, created_at, created_by)
+    SELECT gen_random_uuid(), script_id, tenant_id, version_number, 100, CASE version_number WHEN 2 THEN 'active' ELSE 'superseded' END, now() - version_number * interval '1 hour', created_by
+    FROM script_versions;
 INSERT INTO script_event_subscriptions (script_id, tenant_id, event_type, created_at) SELECT id, tenant_id, 'event.' || name, created_at FROM scripts;
 INSERT INTO script_http_endpoints (script_id, tenant_id, http_path, http_methods, created_at) SELECT id, tenant_id, http_path, '{GET}', created_at FROM scripts;
 INSERT INTO script_scheduled_jobs (script_id, tenant_id, cron_expression, next_run_at, is_active, is_running, lease_token, lease_expires_at, node_id, created_at)

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"time"
 
 	"example.com/jsruntime/engine/admission"
@@ -14,6 +15,7 @@ type Key = admission.Key
 // again.
 type Program struct {
 	Script      Key
+	Place       Key // what lanes know it by, a version's own place beside Script; zero: Script
 	Tenant      Key
 	TenantSlug  string
 	Name        string // for stack traces
@@ -25,6 +27,8 @@ type Program struct {
 	LoadTime    time.Duration // how long Load may take
 	Concurrency int           // max_concurrent_runs; 0 means no bound
 }
+
+func (p *Program) place() Key { return cmp.Or(p.Place, p.Script) }
 
 // Handler follows a call. Its methods are called from the pool's goroutines and return at once.
 type Handler interface {

@@ -17,7 +17,7 @@ const burnNice = 10
 // slot is a script that is loaded in a lane.
 type slot struct {
 	number  uint32
-	script  Key
+	place   Key // of its program
 	program *Program
 	used    uint64 // the worker's number of the last Run in it
 }
@@ -29,7 +29,7 @@ type lane struct {
 	seat    *admission.Lane // constant
 
 	queue   []*Call  // nil: a call that was given up; its Result is still to come
-	scripts []Key    // of queue
+	scripts []Key    // of queue: their places
 	seqs    []uint32 // of queue; 0: not written
 	written int      // calls at the front that were written
 
@@ -74,7 +74,7 @@ func (l *lane) executing() *Call {
 func (l *lane) push(c *Call) {
 	c.lane, c.seq = l, 0
 	l.queue = append(l.queue, c)
-	l.scripts = append(l.scripts, c.Program.Script)
+	l.scripts = append(l.scripts, c.Program.place())
 	l.seqs = append(l.seqs, 0)
 }
 
@@ -102,7 +102,7 @@ func (l *lane) remove(i int, now time.Time) (next *admission.Call) {
 func (l *lane) pump(now time.Time) {
 	for l.loading == nil && l.written < len(l.queue) {
 		c := l.queue[l.written]
-		sl := l.slots[c.Program.Script]
+		sl := l.slots[c.Program.place()]
 		if sl == nil || sl.program != c.Program {
 			if l.written == 0 {
 				c.cold = true
@@ -129,9 +129,9 @@ func (l *lane) load(sl *slot, prog *Program, now time.Time) {
 		if len(l.slots) >= wire.MaxIsolates {
 			l.dropOldest()
 		}
-		sl = &slot{number: l.nextSlot, script: prog.Script}
+		sl = &slot{number: l.nextSlot, place: prog.place()}
 		l.nextSlot++
-		l.slots[prog.Script] = sl
+		l.slots[prog.place()] = sl
 	}
 	sl.program, sl.used = prog, uint64(l.worker.seq)
 	l.loading, l.loadAt = sl, now
@@ -140,7 +140,7 @@ func (l *lane) load(sl *slot, prog *Program, now time.Time) {
 	}
 	l.send(&wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source, SourceMap: prog.SourceMap})
 	l.arm(now.Add(prog.LoadTime))
-	l.pool.place.Loading(l.seat, prog.Script, now)
+	l.pool.place.Loading(l.seat, prog.place(), now)
 }
 
 func (l *lane) dropOldest() {
@@ -150,14 +150,14 @@ func (l *lane) dropOldest() {
 			oldest = sl
 		}
 	}
-	l.forget(oldest.script)
+	l.forget(oldest.place)
 	l.send(&wire.Drop{Slot: oldest.number})
 }
 
 // forget notes that the worker does not have the script any more.
-func (l *lane) forget(script Key) {
-	delete(l.slots, script)
-	l.pool.place.Dropped(l.seat, script)
+func (l *lane) forget(place Key) {
+	delete(l.slots, place)
+	l.pool.place.Dropped(l.seat, place)
 }
 
 // close drops what the lane has loaded: it gets no further call.

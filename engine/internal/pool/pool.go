@@ -205,7 +205,7 @@ func retired(c admission.Cause) (cause, reason string) {
 // Submit hands a call over. Its Ending is signalled by Done.
 func (p *Pool) Submit(c *Call) {
 	now := time.Now()
-	c.Owner, c.Tenant, c.Script, c.Limit = c, c.Program.Tenant, c.Program.Script, c.Program.Concurrency
+	c.Owner, c.Tenant, c.Script, c.Place, c.Limit = c, c.Program.Tenant, c.Program.Script, c.Program.Place, c.Program.Concurrency
 	p.mu.Lock()
 	c.unplace()
 	p.place.Submit(&c.Call, now)

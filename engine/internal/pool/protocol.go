@@ -153,7 +153,7 @@ func (w *worker) loaded(payload []byte) error {
 // crowded closes a lane for which the worker has no room: its calls go elsewhere.
 func (l *lane) crowded(sl *slot, now time.Time) {
 	place := l.pool.place
-	l.forget(sl.script)
+	l.forget(sl.place)
 	for i := len(l.queue) - 1; i >= 0; i-- {
 		c, script := l.queue[i], l.scripts[i]
 		l.remove(i, now)
@@ -172,7 +172,7 @@ func (l *lane) crowded(sl *slot, now time.Time) {
 // loadFailed ends the calls of a program that cannot be loaded. The worker has dropped it.
 func (l *lane) loadFailed(sl *slot, m wire.Loaded, now time.Time) {
 	place := l.pool.place
-	l.forget(sl.script)
+	l.forget(sl.place)
 	place.Loaded(l.seat, now)
 	for i := 0; i < len(l.queue); {
 		c := l.queue[i]
@@ -238,8 +238,8 @@ func (l *lane) finish(c *Call, script Key, next *admission.Call, front bool, m *
 		place.Freed(l.seat, script, next, now)
 		return false
 	case m.Code == wire.CodeRecalled && (c.cancel == "" || c.cancel == wire.CodeRecalled):
-		if sl := l.slots[c.Program.Script]; c.cancel == "" && sl != nil && sl.number == c.Run.Slot {
-			l.forget(sl.script) // the worker has dropped its isolate, for room: it is loaded again before the next Run
+		if sl := l.slots[c.Program.place()]; c.cancel == "" && sl != nil && sl.number == c.Run.Slot {
+			l.forget(sl.place) // the worker has dropped its isolate, for room: it is loaded again before the next Run
 		}
 		c.unplace()
 		place.Returned(&c.Call, next, now)

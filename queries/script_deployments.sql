@@ -1,0 +1,22 @@
+-- Admin API.
+
+-- name: DeploymentCreate :one
+INSERT INTO script_deployments (id, script_id, tenant_id, version_number, previous_version, percent, error_rate, min_runs, created_by)
+VALUES (@id, @script_id, @tenant_id, @version_number, sqlc.narg(previous_version), @percent, sqlc.narg(error_rate), sqlc.narg(min_runs), sqlc.narg(created_by))
+RETURNING *;
+
+-- Ends what was deployed before: all of it, or with only_candidates what was deployed to a part. The script's row is locked by ScriptGetForUpdate
+-- in the same transaction.
+-- name: DeploymentSupersede :exec
+UPDATE script_deployments SET status = 'superseded', ended_at = now()
+WHERE tenant_id = @tenant_id AND script_id = @script_id AND status = 'active' AND (NOT @only_candidates::boolean OR percent < 100);
+
+-- The newest active deployment of a script.
+-- name: DeploymentActive :one
+SELECT * FROM script_deployments WHERE tenant_id = @tenant_id AND script_id = @script_id AND status = 'active'
+ORDER BY created_at DESC, id DESC LIMIT 1;
+
+-- name: DeploymentList :many
+SELECT * FROM script_deployments
+WHERE tenant_id = @tenant_id AND script_id = @script_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
+ORDER BY created_at DESC, id DESC LIMIT @row_limit;
