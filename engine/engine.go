@@ -31,6 +31,9 @@ type Config struct {
 	WorkerPath string
 	// WorkerArgs are its arguments.
 	WorkerArgs []string
+	// NoWorkerImages has each worker put the web API together and compile it by itself, which takes most of its start and 1 MiB of memory. False:
+	// a process that never has a tenant does it once for all.
+	NoWorkerImages bool
 	// Build is what the worker must name as its build in Hello. Empty means this binary's own, as the version control revision
 	// that it was built from; a node or worker that was built without one ("devel") goes with any.
 	Build string
@@ -286,6 +289,7 @@ func (e *Engine) poolConfig(cfg Config) pool.Config {
 		Runs:         cfg.WorkerRuns,
 		IdleMemory:   cfg.WorkerMemory,
 		MaxMemory:    cfg.MaxMemoryCeiling,
+		NoImages:     cfg.NoWorkerImages,
 		Budget:       cfg.Budget,
 		Env:          env,
 		ScriptShare:  func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },

@@ -159,7 +159,7 @@ func (hostileHost) Call(_ context.Context, call *engine.HostCall) (*engine.HostR
 func startHostile(t testing.TB) *engine.Engine {
 	w := enginetest.Real(t)
 	return enginetest.Start(t, func(c *engine.Config) {
-		c.WorkerPath, c.WorkerArgs = w.Path, w.Args
+		c.WorkerPath, c.WorkerArgs, c.NoWorkerImages = w.Path, w.Args, false
 		if jit := os.Getenv("HOSTILE_JIT"); jit != "" { // make hostile runs the corpus at each level
 			c.WorkerArgs = append(slices.Clone(w.Args), "--jit="+jit)
 		}

@@ -324,7 +324,7 @@ func TestAStandingQueueTakesNoRequests(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	w := enginetest.Fake(t)
-	e, err := engine.New(engine.Config{WorkerPath: w.Path, WorkerArgs: w.Args, MaxWorkers: 4, DrainGrace: 500 * time.Millisecond})
+	e, err := engine.New(engine.Config{WorkerPath: w.Path, WorkerArgs: w.Args, NoWorkerImages: true, MaxWorkers: 4, DrainGrace: 500 * time.Millisecond})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -382,7 +382,7 @@ func TestNothingIsLeftOver(t *testing.T) {
 	sockets, pipes := descriptors(t)
 	w := enginetest.Fake(t)
 	for range 3 {
-		e, err := engine.New(engine.Config{WorkerPath: w.Path, WorkerArgs: w.Args, MaxWorkers: 4, DrainGrace: 100 * time.Millisecond})
+		e, err := engine.New(engine.Config{WorkerPath: w.Path, WorkerArgs: w.Args, NoWorkerImages: true, MaxWorkers: 4, DrainGrace: 100 * time.Millisecond})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)

@@ -22,10 +22,12 @@ func Start(t testing.TB, change func(*engine.Config)) *engine.Engine {
 		WorkerPath: "/proc/self/exe",
 		WorkerArgs: Args(StartGood),
 		Sandbox:    "off", // the fake runs no tenant's code
-		MaxWorkers: 4,
-		Spares:     1,
-		DrainGrace: 200 * time.Millisecond,
-		Logger:     Logger(t),
+
+		NoWorkerImages: true,
+		MaxWorkers:     4,
+		Spares:         1,
+		DrainGrace:     200 * time.Millisecond,
+		Logger:         Logger(t),
 	}
 	if exe, err := os.Executable(); err == nil {
 		cfg.WorkerPath = exe

@@ -124,7 +124,7 @@ func (w Worker) Script(t testing.TB, tenant *Tenant, name string, change func(*e
 func (w Worker) Start(t testing.TB, change func(*engine.Config)) *engine.Engine {
 	t.Helper()
 	return Start(t, func(c *engine.Config) {
-		c.WorkerPath, c.WorkerArgs = w.Path, w.Args
+		c.WorkerPath, c.WorkerArgs, c.NoWorkerImages = w.Path, w.Args, !w.Real
 		if change != nil {
 			change(c)
 		}

@@ -105,6 +105,7 @@ type options struct {
 	count   bool // say how many executions were the loop's, for tests
 	probe   bool
 	version bool
+	image   string // make, use or nothing
 }
 
 func parse(args []string) (options, error) {
@@ -119,6 +120,10 @@ func parse(args []string) (options, error) {
 			o.warm, o.count = a != "--warm=off", a == "--warm=count"
 		case sandbox.ProbeArg:
 			o.probe = true
+		case wire.ImageMakeArg:
+			o.image = "make"
+		case wire.ImageUseArg:
+			o.image = "use"
 		case wire.VersionArg:
 			o.version = true
 		default:
@@ -139,6 +144,8 @@ func parse(args []string) (options, error) {
 //	--sandbox=off      none but the limits of memory, for debugging
 //	--warm=on          plain requests are run without Go: see package warm
 //	--warm=off         Go runs all of them, for tests and debugging
+//	--image=make       writes an image to stdout and ends: see wire.ImageMakeArg
+//	--image=use        starts from the image that is fd 4
 //	--version          says what it is on stdout and ends: see wire.Description
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// V8 belongs to one thread.
@@ -149,6 +156,13 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	if err == nil && o.version {
 		if err = describe(o, stdin, stdout); err != nil {
+			fmt.Fprintf(stderr, "worker: %v\n", err)
+			return wire.ExitError
+		}
+		return wire.ExitLeft
+	}
+	if err == nil && o.image == "make" {
+		if err = makeImage(o, stdout); err != nil {
 			fmt.Fprintf(stderr, "worker: %v\n", err)
 			return wire.ExitError
 		}
@@ -175,7 +189,14 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 func start(o options) (*worker, error) {
 	layers := []string{"sandbox=off: by configuration"}
+	var image []byte
 	var err error
+	if o.image == "use" {
+		// Before the sandbox closes what else is open.
+		if image, err = mapImage(wire.ImageFD); err != nil {
+			return nil, fmt.Errorf("image: %w", err)
+		}
+	}
 	if o.sandbox != "off" {
 		if layers, err = sandbox.Before(); err != nil {
 			return nil, err
@@ -192,7 +213,7 @@ func start(o options) (*worker, error) {
 	w.warm = o.warm && begin != nil
 	w.mem = w.loop.Memory()
 	w.cur.mem = w.mem
-	if w.rt, err = isolate.New(isolate.Config{JIT: o.jit, Crypto: webapi.Crypto()}); err != nil {
+	if w.rt, err = isolate.New(isolate.Config{JIT: o.jit, Image: image, Crypto: webapi.Crypto()}); err != nil {
 		return nil, err
 	}
 	if w.spare, err = w.rt.New(spareHeap, w); err != nil {

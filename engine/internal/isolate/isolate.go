@@ -14,6 +14,7 @@ import (
 
 	v8 "rogchap.com/v8go"
 
+	"example.com/jsruntime/engine/internal/webapi"
 	"example.com/jsruntime/engine/internal/wire"
 )
 
@@ -76,10 +77,11 @@ const (
 	fnEnsure
 	fnShrink
 	fnPrepare
+	fnWithin
 	fnCount
 )
 
-var fnNames = [fnCount]string{"load", "loaded", "begin", "take", "end", "tick", "reply", "chunk", "credit", "unsettled", "stop", "left", "rejected", "ensure", "shrink", "prepare"}
+var fnNames = [fnCount]string{"load", "loaded", "begin", "take", "end", "tick", "reply", "chunk", "credit", "unsettled", "stop", "left", "rejected", "ensure", "shrink", "prepare", "within"}
 
 // Isolate is a V8 isolate that belongs to one script.
 type Isolate struct {
@@ -91,9 +93,12 @@ type Isolate struct {
 	v8        *v8.Isolate
 	ctx       *v8.Context
 	native    *v8.FunctionTemplate
-	unbound   *v8.UnboundScript
-	hook      unsafe.Pointer // what the C side keeps of it; nil until the first context
-	heapLimit uint64         // as V8 names it before the limit was ever reached
+	webAPI    script            // compiled; nil until the first context
+	unbound   *v8.UnboundScript // the same of the binding, where that compiles
+	loaded    script            // the tenant's, where it was compiled with a code cache or for one
+	work      func() error      // what within is to do
+	hook      unsafe.Pointer    // what the C side keeps of it; nil until the first context
+	heapLimit uint64            // as V8 names it before the limit was ever reached
 
 	fns             [fnCount]*v8.Function
 	recv            *v8.Value
@@ -116,31 +121,25 @@ type Isolate struct {
 	places *places     // of the script that was loaded last; nil: none was
 }
 
+// bootSource runs the web API and boots it.
+const bootSource = `((native)=>{native("webapi","");const k="jsruntime:lent",files=globalThis[k];delete globalThis[k];return files.boot(files,native)})`
+
 func (i *Isolate) newContext() error {
 	ctx := v8.NewContext(i.v8)
 	i.ctx = ctx
-	files, err := i.unbound.Run(ctx)
-	if err != nil {
-		return fmt.Errorf("run web API: %w", err)
-	}
-	defer files.Release()
-	obj, err := files.AsObject()
-	if err != nil {
-		return fmt.Errorf("web API: %w", err)
-	}
-	bootValue, err := obj.Get("boot")
+	bootValue, err := ctx.RunScript(bootSource, webapi.Origin)
 	if err != nil {
 		return fmt.Errorf("web API: %w", err)
 	}
 	defer bootValue.Release()
 	boot, err := bootValue.AsFunction()
 	if err != nil {
-		return fmt.Errorf("web API: boot: %w", err)
+		return fmt.Errorf("web API: %w", err)
 	}
 	native := i.native.GetFunction(ctx)
 	defer native.Release()
 	i.recv = v8.Undefined(i.v8)
-	facesValue, err := boot.Call(i.recv, files, native)
+	facesValue, err := boot.Call(i.recv, native)
 	i.releaseHeld()
 	if err != nil {
 		return fmt.Errorf("boot: %w", stackError(err))
@@ -212,11 +211,7 @@ func (i *Isolate) warm() error {
 	}
 	i.closeContext()
 	i.places = nil
-	if err := i.newContext(); err != nil {
-		return err
-	}
-	_, err := i.call(fnPrepare)
-	return err
+	return i.newContext()
 }
 
 func stackError(err error) error {
@@ -258,6 +253,10 @@ func (i *Isolate) closeContext() {
 	}
 	i.control, i.due, i.short, i.exchange = nil, nil, nil, nil
 	i.fns = [fnCount]*v8.Function{}
+	if i.loaded != nil {
+		drop(i.loaded)
+		i.loaded = nil
+	}
 	i.ctx.Close()
 	i.ctx = nil
 }
@@ -265,6 +264,10 @@ func (i *Isolate) closeContext() {
 // Close disposes of the isolate.
 func (i *Isolate) Close() {
 	i.closeContext()
+	if i.webAPI != nil {
+		drop(i.webAPI)
+		i.webAPI = nil
+	}
 	i.v8.Dispose()
 	if i.hook != nil {
 		forgetHook(i.hook)

@@ -37,9 +37,11 @@ func (j JIT) flags() ([]string, error) {
 	}
 }
 
-// major is the first number of a version of V8, 0 if it has none.
-func major(version string) int {
-	first, _, _ := strings.Cut(version, ".")
-	n, _ := strconv.Atoi(first) // 0 is older than all that is known
-	return n
+// numbers are the first two of a version of V8, 0 where it has none.
+func numbers(version string) (major, minor int) {
+	first, rest, _ := strings.Cut(version, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	major, _ = strconv.Atoi(first) // 0 is older than all that is known
+	minor, _ = strconv.Atoi(second)
+	return major, minor
 }

@@ -3,7 +3,7 @@ package isolate
 /*
 #include <stdint.h>
 #include <stdlib.h>
-int jsr_layout(int major);
+int jsr_layout(int major, int minor);
 void* jsr_hook(const char* name, void* made);
 void jsr_forget(void* hook);
 int jsr_limit_hits(void* hook);
@@ -24,6 +24,12 @@ void jsr_entropy(void);
 void jsr_fatal_handlers(void);
 void jsr_crash_handlers(int statm_fd);
 void jsr_trim(void);
+int jsr_compiles(void);
+void* jsr_text(const char* data, size_t length);
+uintptr_t* jsr_compile(void* resource, const char* source, int length, const char* origin, const uint8_t* cache, int cache_length, int* accepted);
+int jsr_run(uintptr_t* script, const char* name);
+void* jsr_code_cache(uintptr_t* script, int* length);
+void jsr_drop(uintptr_t* script);
 int jsr_warm_supported(void);
 int jsr_warm(const char* name, void* hook, size_t heap_limit);
 void jsr_cool(void* hook);
@@ -132,11 +138,63 @@ func setFlags(flags ...string) error {
 
 // useLayout makes the hook assume what holds for V8's version.
 func useLayout(version string) error {
-	if C.jsr_layout(C.int(major(version))) == 0 {
+	major, minor := numbers(version)
+	if C.jsr_layout(C.int(major), C.int(minor)) == 0 {
 		return fmt.Errorf("the hook knows no layout for V8 %s", version)
 	}
 	return nil
 }
+
+// compiles reports whether this V8 compiles scripts as the functions below ask it to.
+func compiles() bool { return C.jsr_compiles() == 1 }
+
+// newText makes the text of strings that V8 keeps no copy of. b must be ASCII. It is kept for as long as the process lives: mapped says that it
+// is no memory of Go's and stays as it is, else it is copied.
+func newText(b []byte, mapped bool) unsafe.Pointer {
+	p := unsafe.Pointer(unsafe.SliceData(b))
+	if !mapped {
+		p = C.CBytes(b)
+	}
+	return C.jsr_text((*C.char)(p), C.size_t(len(b)))
+}
+
+// script is a compiled script, which belongs to no context.
+type script *C.uintptr_t
+
+// compile compiles a text of newText's, or source where that is nil, with a code cache if cache is one: nil where V8 does not take it. accepted
+// says that V8 took the cache. compile, run and codeCache must be called as hookRejections.
+func compile(text unsafe.Pointer, source, origin string, cache []byte) (s script, accepted bool) {
+	if len(source) > math.MaxInt32 || len(cache) > math.MaxInt32 {
+		return nil, false
+	}
+	name := C.CString(origin)
+	defer C.free(unsafe.Pointer(name))
+	var took C.int
+	s = C.jsr_compile(text, (*C.char)(unsafe.Pointer(unsafe.StringData(source))), C.int(len(source)), name,
+		(*C.uint8_t)(unsafe.SliceData(cache)), C.int(len(cache)), &took)
+	return s, took == 1
+}
+
+// run runs a script in the current context, and gives globalThis its value under name.
+func run(s script, name string) bool {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	return C.jsr_run(s, c) == 1
+}
+
+// codeCache returns what compile takes as a cache, nil where V8 makes none.
+func codeCache(s script) []byte {
+	var n C.int
+	p := C.jsr_code_cache(s, &n)
+	if p == nil {
+		return nil
+	}
+	defer C.free(p)
+	return C.GoBytes(p, n)
+}
+
+// drop gives a script back.
+func drop(s script) { C.jsr_drop(s) }
 
 func probeSlots() bool { return C.jsr_probe_slots() == 1 }
 

@@ -82,7 +82,9 @@ var settings = map[string]func(i *Isolate, text string, rest []*v8.Value) error{
 		}
 		return i.setExchange(rest[0])
 	},
-	"hook": func(i *Isolate, text string, _ []*v8.Value) error { return i.takeHook(text) },
+	"webapi": func(i *Isolate, _ string, _ []*v8.Value) error { return i.runWebAPI() },
+	"within": func(i *Isolate, _ string, _ []*v8.Value) error { return i.work() },
+	"hook":   func(i *Isolate, text string, _ []*v8.Value) error { return i.takeHook(text) },
 	"holder": func(_ *Isolate, text string, _ []*v8.Value) error {
 		return orError(takeHolder(text), "native: no holder")
 	},

@@ -16,6 +16,7 @@ import (
 //	the promise hook         Check: a rejection is seen, and its handler
 //	malloc and operator new  probeAllocator
 //	V8's statistics of the heap    Check: the warm path reads what the binding reads
+//	the compiler's arguments, external strings    useLayout: in the one version of V8 whose headers were read; in others the binding compiles
 //	a function that opens a handle scope    WarmCalls: without it there is no warm path
 //	the value that reactions of promises keep    its functions are there, in every context; that they work: CheckDeep
 //	the heap limit, the message loop     CheckDeep

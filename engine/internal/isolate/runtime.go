@@ -3,8 +3,8 @@ package isolate
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"time"
+	"unsafe"
 
 	v8 "rogchap.com/v8go"
 
@@ -15,14 +15,19 @@ import (
 type Config struct {
 	// JIT is how far V8 compiles; empty is JITFull.
 	JIT JIT
+	// Image is what Runtime.Image made in another process of the same build; nil: the text of the web API is put together and compiled here. It
+	// is memory that stays mapped and unchanged for as long as the process lives. One of another build counts as none.
+	Image []byte
 	// Crypto does the crypto op (see package webapi); nil refuses it.
 	Crypto func(text string, data []byte) (reply string, bytes []byte, err error)
 }
 
 // Runtime is what all isolates of the process share.
 type Runtime struct {
-	source string
-	cache  *v8.CompilerCachedData
+	source []byte         // the web API's text
+	text   unsafe.Pointer // source for V8, where V8 compiles as we ask it to; else nil, and the binding compiles
+	cache  []byte         // V8's code of it; nil until the first isolate was made
+	made   bool           // an isolate was made
 	jit    JIT
 	crypto func(text string, data []byte) (reply string, bytes []byte, err error)
 
@@ -53,11 +58,24 @@ func New(cfg Config) (*Runtime, error) {
 		return nil, err
 	}
 	seedFromKernel()
-	source, err := webapi.Source()
-	if err != nil {
-		return nil, err
+	r := &Runtime{jit: jit, crypto: cfg.Crypto}
+	if cfg.Image != nil && compiles() {
+		if err := r.useImage(cfg.Image); err != nil {
+			return nil, err
+		}
 	}
-	return &Runtime{source: source, jit: jit, crypto: cfg.Crypto}, nil
+	mapped := r.source != nil
+	if !mapped {
+		source, err := webapi.Source()
+		if err != nil {
+			return nil, err
+		}
+		r.source = []byte(source)
+	}
+	if compiles() {
+		r.text = newText(r.source, mapped)
+	}
+	return r, nil
 }
 
 // errTerminated is what a call returns that Terminate or the heap limit ended.
@@ -92,13 +110,12 @@ func (r *Runtime) New(maxHeap uint64, host Host) (*Isolate, error) {
 	i.v8 = v8.NewIsolate(v8.WithResourceConstraints(0, maxHeap))
 	i.heapLimit = i.v8.GetHeapStatistics().HeapSizeLimit
 	i.native = v8.NewFunctionTemplateWithError(i.v8, i.callback)
-	opts := v8.CompileOptions{CachedData: r.cache}
-	unbound, err := i.v8.CompileUnboundScript(r.source, webapi.Origin, opts)
-	if err != nil {
-		i.v8.Dispose()
-		return nil, fmt.Errorf("compile web API: %w", err)
+	if r.text == nil {
+		if err := i.compileByBinding(); err != nil {
+			i.v8.Dispose()
+			return nil, err
+		}
 	}
-	i.unbound = unbound
 	if err := i.newContext(); err != nil {
 		i.Close()
 		return nil, err
@@ -109,7 +126,17 @@ func (r *Runtime) New(maxHeap uint64, host Host) (*Isolate, error) {
 			return nil, err
 		}
 		// Made now, the cache holds the functions that a context and a first execution need.
-		r.cache = unbound.CreateCodeCache()
+		if err := i.save(); err != nil {
+			i.Close()
+			return nil, err
+		}
 	}
+	if !r.made {
+		if _, err := i.call(fnPrepare); err != nil {
+			i.Close()
+			return nil, err
+		}
+	}
+	r.made = true
 	return i, nil
 }

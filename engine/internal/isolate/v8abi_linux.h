@@ -15,6 +15,7 @@ class Promise;
 class String;
 class Value;
 class Function;
+class UnboundScript;
 enum class NewStringType { kNormal, kInternalized };
 enum class SideEffectType { kHasSideEffect, kHasNoSideEffect, kHasSideEffectToReceiver };
 enum class MemoryPressureLevel { kNone, kModerate, kCritical };
@@ -168,6 +169,26 @@ class Value {
 
 class String {
  public:
+  // ExternalOneByteStringResource is the text of strings that V8 keeps no copy of. Which of its functions V8 calls for what depends on V8's
+  // version: see layouts.
+  class ExternalOneByteStringResource {
+   public:
+    virtual ~ExternalOneByteStringResource() {}
+    virtual bool IsCacheable() const { return true; }
+    virtual void Unaccount(Isolate*) {}
+    virtual size_t EstimateMemoryUsage() const { return 0; }
+    virtual void EstimateSharedMemoryUsage(void*) const {}
+    virtual void Dispose() {}
+    virtual void Lock() const {}
+    virtual void Unlock() const {}
+    virtual const char* data() const = 0;
+    virtual size_t length() const = 0;
+
+   private:
+    const char* cached_ = nullptr;  // V8 writes it
+  };
+  static MaybeLocal<String> NewExternalOneByte(Isolate* isolate, ExternalOneByteStringResource* resource);
+
   enum { kReplaceInvalidUtf8 = 2 };
   int Length() const;
   bool ContainsOnlyOneByte() const;
@@ -199,6 +220,46 @@ class ArrayBufferView {
 class Function {
  public:
   MaybeLocal<Value> Call(Isolate* isolate, Local<Context> context, Local<Value> recv, int argc, Local<Value> argv[]);
+};
+
+class Script {
+ public:
+  MaybeLocal<Value> Run(Local<Context> context);
+};
+
+class UnboundScript {
+ public:
+  Local<Script> BindToCurrentContext();
+};
+
+class ScriptCompiler {
+ public:
+  struct CachedData {
+    enum BufferPolicy { BufferNotOwned, BufferOwned };
+    CachedData(const uint8_t* data, int length, BufferPolicy policy);
+    ~CachedData();
+    const uint8_t* data;
+    int length;
+    bool rejected;
+    BufferPolicy policy;
+  };
+  // Source is as V8 13 has it: see layouts.
+  class Source {
+   public:
+    Local<String> text;
+    Local<Value> name;
+    int line = 0, column = 0, options = 0;
+    Local<Value> map{nullptr};
+    Local<Value> host{nullptr};
+    CachedData* cache = nullptr;  // V8 reads it only
+    void* task = nullptr;
+    void *hints = nullptr, *hintData = nullptr;
+    int64_t details[8] = {};
+  };
+  enum CompileOptions { kNoCompileOptions = 0, kConsumeCodeCache = 1 };
+  enum NoCacheReason { kNoCacheNoReason = 0 };
+  static MaybeLocal<UnboundScript> CompileUnboundScript(Isolate* isolate, Source* source, CompileOptions options, NoCacheReason reason);
+  static CachedData* CreateCodeCache(Local<UnboundScript> script);
 };
 
 namespace base {
@@ -260,11 +321,24 @@ const int kHookIndex = 16, kLazyIndex = 17, kHolderIndex = 18;
 // Where a getter's arguments have the isolate and the slot of the value: see layouts.
 extern int isolateIndex, valueIndex;
 
+// Whether scripts can be compiled from texts that V8 does not copy and from code caches: see layouts.
+extern int compiles;
+
 // isolateOf returns the isolate of a getter's call. It ends the process where the arguments are not laid out as assumed: a write to a slot
 // that is not the value's would corrupt memory, which a script could use.
 v8::Isolate* isolateOf(const v8::PropertyCallbackInfo<v8::Value>& info);
 
 void complain(const char* message);
+
+// globalize makes a handle that outlives the scope of the one in slot. Its owner gives it back by dispose.
+inline uintptr_t* globalize(v8::Isolate* isolate, uintptr_t* slot) {
+  return v8::api_internal::GlobalizeReference(reinterpret_cast<v8::internal::Isolate*>(isolate), *slot);
+}
+
+inline void dispose(uintptr_t** global) {
+  if (*global != nullptr) v8::api_internal::DisposeGlobal(*global);
+  *global = nullptr;
+}
 
 // addTextGetters gives the holder the getters that work on its text and bytes: 0 for a failure.
 int addTextGetters(v8::Isolate* isolate, v8::Local<v8::Context> context, v8::Local<v8::Value> holder);

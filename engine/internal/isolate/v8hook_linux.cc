@@ -14,15 +14,15 @@
 
 #include "v8abi_linux.h"
 
-int isolateIndex, valueIndex;
+int isolateIndex, valueIndex, compiles;
 
 namespace {
 
-// layouts says where a getter's arguments have the isolate and the slot of the value, from a major version of V8 on.
+// layouts says where a getter's arguments have the isolate and the slot of the value, from a major version of V8 on, and in which minor
+// version of it ScriptCompiler and the resource of an external string are as v8abi_linux.h has them (-1: in none).
 const struct {
-  int major, isolate, value;
-} layouts[] = {{13, 3, 5}, {15, 5, 6}};
-
+  int major, isolate, value, minor;
+} layouts[] = {{13, 3, 5, 6}, {15, 5, 6, -1}};
 
 // The exit statuses are those of package wire.
 const int kExitMemory = 87, kExitCrash = 88;
@@ -116,11 +116,11 @@ void onNewFailed() {
 
 }  // namespace
 
-// jsr_layout chooses the layout for V8's major version: 0 if none is known for it.
-extern "C" int jsr_layout(int major) {
+// jsr_layout chooses the layout for V8's version: 0 if none is known for it.
+extern "C" int jsr_layout(int major, int minor) {
   int known = 0;
   for (const auto& l : layouts) {
-    if (major >= l.major) isolateIndex = l.isolate, valueIndex = l.value, known = 1;
+    if (major >= l.major) isolateIndex = l.isolate, valueIndex = l.value, compiles = major == l.major && minor == l.minor, known = 1;
   }
   return known;
 }

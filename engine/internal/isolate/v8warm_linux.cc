@@ -37,15 +37,6 @@ class Scope {
   void* space_[8];
 };
 
-uintptr_t* globalize(v8::Isolate* isolate, uintptr_t* slot) {
-  return v8::api_internal::GlobalizeReference(reinterpret_cast<v8::internal::Isolate*>(isolate), *slot);
-}
-
-void dispose(uintptr_t** global) {
-  if (*global != nullptr) v8::api_internal::DisposeGlobal(*global);
-  *global = nullptr;
-}
-
 // say keeps the text of what was thrown, as the binding's error has it.
 void say(Hook* hook, v8::Local<v8::Context> context, const v8::TryCatch& caught) {
   hook->message[0] = 0;

@@ -8,6 +8,7 @@
 //	            └────► Placement.Ended ──► ActionPlace of the next call
 //
 //	worker.go    a process: spawn, Hello, lease, death          pool.go      the lock, the actions, Run and shutdown
+//	image.go     what workers start from
 //	lane.go      its queues: clocks, Cancel, SIGKILL            watch.go     what the kernel says of it
 //	protocol.go  frames that come                               outbox       frames that go, a package beside
 //
@@ -24,6 +25,9 @@
 //
 // A tenant may have a kind of its own (Config.TenantArgs): workers that were started with a further argument. Spares are leased by kind; of
 // a kind that only some tenants have, one stays as a spare.
+//
+// Workers of a kind start from an image: what one process, which never has a tenant, has made of the web API. It is memory that is
+// sealed before any worker has it, and the first worker of a kind waits for it (0.1 s). Where none can be made, workers do without.
 //
 // # Who kills whom
 //

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -42,6 +43,8 @@ type Config struct {
 
 	HelloTimeout time.Duration // 0 means 10 s
 	MaxMemory    int64         // see wire.Lease
+
+	NoImages bool // workers start without images; false: one process a kind makes one (see image.go)
 
 	Cgroups *sandbox.Cgroups // nil: workers have none of their own
 
@@ -83,8 +86,9 @@ type Pool struct {
 
 	// Set by Run before anything is started.
 	spawns chan spawnRequest
-	ctx    context.Context // of Run's goroutines
-	wg     sync.WaitGroup  // workers and leases
+	images map[string]*os.File // by kind; the spawner's
+	ctx    context.Context     // of Run's goroutines
+	wg     sync.WaitGroup      // workers and leases
 }
 
 // New returns a Pool that has started nothing yet.
@@ -109,7 +113,7 @@ func New(cfg Config) (*Pool, error) {
 		cfg.Condemned = func(string) {}
 	}
 	return &Pool{
-		cfg: cfg, wake: wake.New(), workers: map[*worker]struct{}{},
+		cfg: cfg, wake: wake.New(), workers: map[*worker]struct{}{}, images: map[string]*os.File{},
 		place: admission.NewPlacement(admission.PlacementConfig{
 			MaxWorkers: cfg.MaxWorkers, MaxLeased: cfg.MaxLeased, MaxIdle: cfg.MaxIdle, MaxParked: cfg.MaxParked, Spares: cfg.Spares,
 			MaxPending: cfg.MaxPending, LaneScripts: wire.MaxIsolates, Idle: cfg.Idle, Age: cfg.Age, Runs: cfg.Runs, IdleMemory: cfg.IdleMemory,

@@ -48,7 +48,7 @@ func run(t *testing.T, change func(*pool.Config)) (p *pool.Pool, stop func() err
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cfg := pool.Config{
-		Path: exe, Args: enginetest.Args(enginetest.StartGood), Build: "fake", Logger: enginetest.Logger(t),
+		Path: exe, Args: enginetest.Args(enginetest.StartGood), Build: "fake", Logger: enginetest.Logger(t), NoImages: true,
 		MaxWorkers: 4, MaxLeased: 8, MaxIdle: 1 << 30, MaxParked: 8, Spares: 1, MaxPending: 100,
 		Grace: 250 * time.Millisecond, CleanUp: 100 * time.Millisecond, DrainGrace: 100 * time.Millisecond,
 		Idle: time.Hour, Age: time.Hour, Runs: 1 << 20, MaxMemory: 512 << 20,

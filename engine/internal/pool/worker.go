@@ -91,6 +91,14 @@ func (p *Pool) spawner(requests <-chan spawnRequest) {
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(workerSlack.Nanoseconds()), 0, 0, 0); err != nil {
 		p.cfg.Logger.Warn("workers wake more often than they need", "error", err)
 	}
+	defer func() {
+		for _, f := range p.images {
+			if f != nil {
+				_ = f.Close()
+			}
+		}
+		clear(p.images)
+	}()
 	for r := range requests {
 		proc, err := p.spawn(r.kind)
 		r.reply <- spawnReply{proc, err}
@@ -133,16 +141,11 @@ func (p *Pool) spawn(kind string) (_ *worker, err error) {
 	}
 	attr.Pdeathsig = syscall.SIGKILL
 	attr.Setsid = true
-	args := append([]string{p.cfg.Path}, p.cfg.Args...)
-	if kind != "" {
-		args = append(args, kind)
+	args, files := append([]string{p.cfg.Path}, p.args(kind)...), []*os.File{null, input, input, theirs}
+	if image := p.image(kind); image != nil {
+		args, files = append(args, wire.ImageUseArg), append(files, image) // as wire.ImageFD
 	}
-	proc, err := os.StartProcess(p.cfg.Path, args, &os.ProcAttr{
-		Dir:   "/",
-		Env:   workerEnv(),
-		Files: []*os.File{null, input, input, theirs},
-		Sys:   attr,
-	})
+	proc, err := os.StartProcess(p.cfg.Path, args, &os.ProcAttr{Dir: "/", Env: workerEnv(), Files: files, Sys: attr})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.cfg.Path, err), output.Close())
 	}

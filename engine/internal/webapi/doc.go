@@ -1,5 +1,5 @@
 // Package webapi holds the JavaScript that gives scripts their globals. It is plain text to Go: the isolate package compiles
-// it once a worker (with V8's code cache) and runs it in every new context.
+// it once a node (an image, see package isolate) or once a worker, and runs it in every new context.
 //
 // # Files
 //

@@ -3,6 +3,7 @@ package webapi
 import (
 	"embed"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"strings"
 	"unicode/utf16"
@@ -36,10 +37,41 @@ func Source() (string, error) {
 		}
 		text = slim(text)
 		addCapitalized(names, text)
+		if text, ok := bare(text); ok && e.Name() != "boot.js" {
+			fmt.Fprintf(&b, ",%q:%s\n", strings.TrimSuffix(e.Name(), ".js"), text)
+			continue
+		}
 		fmt.Fprintf(&b, ",%q:%s\n", strings.TrimSuffix(e.Name(), ".js"), text)
 	}
 	fmt.Fprintf(&b, ",primordials:%s\n})", primordialsSource(names))
 	return b.String(), nil
+}
+
+// bare takes the parentheses away that a file's function stands in: V8 compiles a function within parentheses at once, with all that is in
+// it, and one without when it is first called. boot.js is called at once anyway.
+func bare(text string) (string, bool) {
+	inner, ok := strings.CutPrefix(text, "(function")
+	if !ok || !strings.HasSuffix(inner, "})") {
+		return text, false
+	}
+	return "function" + strings.TrimSuffix(inner, ")"), true
+}
+
+// Sum is a checksum of the files.
+func Sum() (uint32, error) {
+	sum := uint32(0)
+	entries, err := fs.ReadDir(files, "js")
+	for _, e := range entries {
+		if err == nil {
+			var b []byte
+			b, err = files.ReadFile("js/" + e.Name())
+			sum = crc32.Update(sum, crc32.IEEETable, b)
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read js: %w", err)
+	}
+	return sum, nil
 }
 
 // slim takes out lines that are comments, and writes what is not ASCII as escapes, which strings, templates and regular expressions read

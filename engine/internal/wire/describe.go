@@ -5,6 +5,17 @@ package wire
 // does not hold.
 const VersionArg = "--version"
 
+// ImageMakeArg makes the worker binary write an image to stdout and end: what it has made of the web API, for workers that are started with
+// ImageUseArg and have it as ImageFD. It is of use to workers with the same further arguments. No tenant's code runs in such a process.
+const (
+	ImageMakeArg = "--image=make"
+	ImageUseArg  = "--image=use"
+	ImageFD      = 4
+)
+
+// MaxImage bounds an image.
+const MaxImage = 16 << 20
+
 // Description is what a worker binary is.
 type Description struct {
 	Protocol uint32 `json:"protocol"`

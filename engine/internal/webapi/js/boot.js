@@ -1666,12 +1666,21 @@
     complete(ex);
   }
 
+  const lent = "jsruntime:lent";
+
   // lend has native find fn under a name on the global object for the time of a call.
   function lend(fn, op, rest) {
-    const name = "jsruntime:lent";
-    ObjectDefineProperty(globalThis, name, { __proto__: null, value: fn, configurable: true });
-    native(op, name + rest);
-    delete globalThis[name];
+    ObjectDefineProperty(globalThis, lent, { __proto__: null, value: fn, configurable: true });
+    native(op, lent + rest);
+    delete globalThis[lent];
+  }
+
+  // within lets the worker do something while this context is entered, and returns the value that it lends.
+  function within() {
+    native("within", "");
+    const value = globalThis[lent];
+    delete globalThis[lent];
+    return value;
   }
   lend(onReject, "hook", "");
   lend({ __proto__: null, begin, end }, "warm", "");
@@ -1694,6 +1703,6 @@
   }
 
   return {
-    control: controlBuffer, exchange, ensure, shrink, prepare, load, loaded, begin, take, end, tick, reply, chunk, credit, unsettled, stop, left, rejected,
+    control: controlBuffer, exchange, ensure, shrink, prepare, load, loaded, begin, take, end, tick, reply, chunk, credit, unsettled, stop, left, rejected, within,
   };
 })

@@ -1,0 +1,76 @@
+package isolate
+
+import (
+	"errors"
+	"fmt"
+
+	v8 "rogchap.com/v8go"
+
+	"example.com/jsruntime/engine/internal/webapi"
+)
+
+// lent is the name under which globalThis has a value that C++ or the binding hands to our JavaScript, for the time of a call.
+const lent = "jsruntime:lent"
+
+// within calls do in the midst of a call of JavaScript, so that a context is entered. The result is the value that do has lent; the caller
+// releases it.
+func (i *Isolate) within(do func() error) (*v8.Value, error) {
+	i.work = do
+	defer func() { i.work = nil }()
+	return i.invoke(fnWithin)
+}
+
+// compileByBinding compiles the web API's text where V8 does not do it as we ask it to.
+func (i *Isolate) compileByBinding() error {
+	var opts v8.CompileOptions
+	if i.runtime.cache != nil {
+		opts.CachedData = &v8.CompilerCachedData{Bytes: i.runtime.cache}
+	}
+	var err error
+	if i.unbound, err = i.v8.CompileUnboundScript(string(i.runtime.source), webapi.Origin, opts); err != nil {
+		return fmt.Errorf("compile web API: %w", err)
+	}
+	return nil
+}
+
+// runWebAPI runs the web API in a new context, and lends its value.
+func (i *Isolate) runWebAPI() error {
+	if i.unbound != nil {
+		files, err := i.unbound.Run(i.ctx)
+		if err != nil {
+			return fmt.Errorf("run web API: %w", err)
+		}
+		defer files.Release()
+		global := i.ctx.Global()
+		defer global.Release()
+		return global.Set(lent, files)
+	}
+	r := i.runtime
+	if i.webAPI == nil {
+		accepted := false
+		if i.webAPI, accepted = compile(r.text, "", webapi.Origin, r.cache); i.webAPI == nil {
+			return errors.New("native: the web API does not compile")
+		}
+		if !accepted {
+			r.cache = nil // of other flags: New makes it anew
+		}
+	}
+	return orError(run(i.webAPI, lent), "native: the web API does not run")
+}
+
+// save keeps V8's code of the web API for isolates to come.
+func (i *Isolate) save() error {
+	if i.unbound != nil {
+		i.runtime.cache = i.unbound.CreateCodeCache().Bytes
+		return nil
+	}
+	v, err := i.within(func() error {
+		i.runtime.cache = codeCache(i.webAPI)
+		return orError(i.runtime.cache != nil, "native: V8 makes no code of the web API")
+	})
+	if err != nil {
+		return err
+	}
+	v.Release()
+	return nil
+}
