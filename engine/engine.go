@@ -290,6 +290,7 @@ func (e *Engine) poolConfig(cfg Config) pool.Config {
 		IdleMemory:   cfg.WorkerMemory,
 		MaxMemory:    cfg.MaxMemoryCeiling,
 		NoImages:     cfg.NoWorkerImages,
+		CodeCache:    codeCache,
 		Budget:       cfg.Budget,
 		Env:          env,
 		ScriptShare:  func(script pool.Key, limit int) int { return cfg.Members.Serve(limit, script) },
@@ -303,6 +304,9 @@ func (e *Engine) poolConfig(cfg Config) pool.Config {
 		Logger:       cfg.Logger,
 	}
 }
+
+// codeCache is how many bytes of V8's code of scripts' versions a node keeps for workers to come.
+const codeCache = 32 << 20
 
 // condemnedBy is the code that Observer.IsolateCondemned names. What a worker may not say counts as it does for the execution.
 func condemnedBy(c Code) Code {

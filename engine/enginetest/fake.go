@@ -83,7 +83,7 @@ func fake(start string) int {
 			}
 		}()
 	}
-	f := &fakeWorker{conn: conn, slots: map[uint32]string{}, versions: map[uint32]string{}, replies: map[uint32]chan wire.HostReply{},
+	f := &fakeWorker{conn: conn, slots: map[uint32]string{}, versions: map[uint32]string{}, caches: map[uint32]string{}, replies: map[uint32]chan wire.HostReply{},
 		chunks: map[uint32]chan wire.Chunk{}, credits: map[uint32]chan int{}, queues: map[uint32]chan func(){}, current: map[uint32]chan string{}}
 	f.send(&hello)
 	return f.run()
@@ -103,6 +103,7 @@ type fakeWorker struct {
 	tenant   string
 	slots    map[uint32]string
 	versions map[uint32]string
+	caches   map[uint32]string
 	counts   int
 	replies  map[uint32]chan wire.HostReply
 	chunks   map[uint32]chan wire.Chunk
@@ -139,8 +140,8 @@ func (f *fakeWorker) run() int {
 			f.mu.Unlock()
 		case wire.KindLoad:
 			m, _ := wire.ParseLoad(p)
-			name, slot, source := m.Name, m.Slot, string(m.Source)
-			f.later(slot, func() { f.load(slot, name, source) })
+			name, slot, source, cache, produce := m.Name, m.Slot, string(m.Source), string(m.Cache), m.Produce
+			f.later(slot, func() { f.load(slot, name, source, cache, produce) })
 		case wire.KindRun:
 			m, _ := wire.ParseRun(p)
 			m.Context, m.Head, m.Body = bytes.Clone(m.Context), bytes.Clone(m.Head), bytes.Clone(m.Body)
@@ -218,8 +219,14 @@ func (f *fakeWorker) cancelled(m *wire.Cancel) {
 	}
 }
 
-func (f *fakeWorker) load(slot uint32, name, source string) {
+func (f *fakeWorker) load(slot uint32, name, source, cache string, produce bool) {
+	made := ""
+	if produce {
+		made = "code of " + name
+	}
 	switch name {
+	case "unasked-cache":
+		made = "unasked"
 	case "boot-error":
 		f.send(&wire.Loaded{Slot: slot, Code: wire.CodeBootError, Message: "Error: at load"})
 		return
@@ -229,9 +236,9 @@ func (f *fakeWorker) load(slot uint32, name, source string) {
 		os.Exit(87)
 	}
 	f.mu.Lock()
-	f.slots[slot], f.versions[slot] = name, source
+	f.slots[slot], f.versions[slot], f.caches[slot] = name, source, cache
 	f.mu.Unlock()
-	f.send(&wire.Loaded{Slot: slot})
+	f.send(&wire.Loaded{Slot: slot, Cache: []byte(made), Refused: name == "refused-cache" && cache != ""})
 }
 
 func (f *fakeWorker) execution(m *wire.Run) {
@@ -315,6 +322,11 @@ func (f *fakeWorker) perform(name string, m *wire.Run, cancel <-chan string) *wi
 		defer f.mu.Unlock()
 		b, _ := json.Marshal(map[string]any{"pid": os.Getpid(), "tenant": f.tenant, "env": json.RawMessage(f.env),
 			"version": f.versions[m.Slot], "runs": f.counts, "context": json.RawMessage(m.Context)})
+		return ok(b)
+	case "cached", "refused-cache", "unasked-cache":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		b, _ := json.Marshal(f.caches[m.Slot])
 		return ok(b)
 	case "throw":
 		return &wire.Result{Code: "exception", Message: "Error: no", Stack: "Error: no\n    at run (throw.js:1:1)"}

@@ -13,7 +13,7 @@ import (
 
 // bundle makes one module of an author's source and the npm packages that it imports, as authors do before an upload, and
 // compiles it as the node does.
-func bundle(t *testing.T, handler, source string) string {
+func bundle(t testing.TB, handler, source string) string {
 	t.Helper()
 	dir := npmtest.Modules(t)
 	built := api.Build(api.BuildOptions{

@@ -475,7 +475,12 @@ func (w *worker) load(m *wire.Load) {
 	w.cur.enter()
 	failure, err := s.iso.Load(&isolate.Script{
 		Name: m.Name, Source: string(m.Source), SourceMap: m.SourceMap, Static: string(m.Static), Env: string(w.lease.Env), TenantID: w.lease.TenantID, TenantSlug: w.lease.TenantSlug,
+		Cache: m.Cache, Compile: m.Produce,
 	})
+	var made []byte
+	if err == nil && failure == nil && m.Produce {
+		made, err = s.iso.CodeCache()
+	}
 	w.cur.leave()
 	end, terminated, _, _ := w.cur.end()
 	usage := s.iso.Usage()
@@ -492,7 +497,7 @@ func (w *worker) load(m *wire.Load) {
 	default:
 		v := s.iso.Warm()
 		s.Isolate, s.Control, s.Short, s.ShortLength = v.Isolate, v.Control, v.Short, uint64(v.ShortLength)
-		w.loop.Send(&wire.Loaded{Slot: m.Slot})
+		w.loop.Send(&wire.Loaded{Slot: m.Slot, Cache: made, Refused: s.iso.CacheRefused()})
 	}
 }
 

@@ -18,6 +18,8 @@
 //   - The web API's text is outside of V8's heap, once for all isolates of a process, and with an image (image.go) once for all workers of
 //     the node: an isolate took 1.9 MiB with a copy of it, and takes 1.3. Its functions are compiled when they are first called.
 //   - What an image holds is run by workers of all tenants: it is made by a process that never has one.
+//   - A script may be compiled with V8's code of it that another worker of the same tenant has made (Script.Cache). V8 does not check its
+//     content: it may do in this process whatever native code may do here, which is what the tenant can do to itself. See package pool.
 //   - Base64, UTF-8, UTF-16 and tables of one byte a character are converted by getters in C++ (v8text_linux.cc), without a call of Go. They
 //     read strings and typed arrays that boot.js put into its holder, take lengths from V8 at the time of the call, and refuse shared memory.
 //   - A script's values never reach Go: natives get strings, and bytes through a SharedArrayBuffer that boot.js took before the

@@ -2,6 +2,8 @@ package isolate
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -79,4 +81,81 @@ func TestIsolatesShareTheText(t *testing.T) {
 	}
 	i, _ := load(t, fetchSource)
 	require.Less(t, i.Usage().Heap, uint64(len(shared.source))*2, "%d bytes of text", len(shared.source))
+}
+
+// longSource is a script with functions that run while it loads, and one that runs later.
+func longSource() string {
+	var b strings.Builder
+	b.WriteString("(function(module,exports,require){let n=0;\n")
+	for i := range 500 {
+		fmt.Fprintf(&b, "function f%d(){return %d}; n+=f%d();\n", i, i, i)
+	}
+	b.WriteString(`module.exports={default:{fetch(){return Response.json({n})}}}})`)
+	return b.String()
+}
+
+func TestCodeCacheOfAScript(t *testing.T) {
+	s := Script{Name: "demo", Source: longSource(), Static: `{"scriptType":"http"}`, Compile: true}
+	load := func(s Script) *Isolate {
+		t.Helper()
+		i, err := shared.New(64<<20, &quiet{})
+		require.NoError(t, err)
+		t.Cleanup(i.Close)
+		f, err := i.Load(&s)
+		require.NoError(t, err)
+		require.Nil(t, f)
+		var o Outcome
+		require.NoError(t, i.Begin(fetchStart()))
+		require.True(t, i.Done())
+		require.NoError(t, i.Take(&o))
+		require.Equal(t, `{"n":124750}`, o.Text)
+		return i
+	}
+	i := load(s)
+	cache, err := i.CodeCache()
+	require.NoError(t, err)
+	require.NotEmpty(t, cache)
+	s.Compile = false
+	again, err := load(s).CodeCache()
+	require.NoError(t, err)
+	require.Nil(t, again, "it was not asked for")
+
+	s.Cache = cache
+	i = load(s)
+	require.False(t, i.CacheRefused())
+	before := i.RetainedValues()
+	for range 3 { // versions that come after it
+		f, err := i.Load(&s)
+		require.NoError(t, err)
+		require.Nil(t, f)
+		require.False(t, i.CacheRefused())
+	}
+	require.Equal(t, before, i.RetainedValues())
+
+	// Code of other flags, and of a source of another length, is refused, and costs the script nothing.
+	s.Cache = bytes.Clone(cache)
+	s.Cache[12] ^= 1
+	require.True(t, load(s).CacheRefused())
+	s.Cache = cache
+	s.Source += "\n"
+	require.True(t, load(s).CacheRefused())
+	s.Cache = []byte("short")
+	require.True(t, load(s).CacheRefused())
+
+	// A script that does not load says why as without a cache.
+	for _, source := range []string{"(function(", "throw new TypeError('no')", "7", "(function(){throw new Error('top')})"} {
+		var want *Failure
+		for _, compile := range []bool{false, true} {
+			i, err := shared.New(64<<20, &quiet{})
+			require.NoError(t, err)
+			t.Cleanup(i.Close)
+			f, err := i.Load(&Script{Name: "demo", Source: source, Static: `{"scriptType":"http"}`, Compile: compile})
+			require.NoError(t, err)
+			require.NotNil(t, f)
+			if want == nil {
+				want = f
+			}
+			require.Equal(t, want, f, source)
+		}
+	}
 }

@@ -96,6 +96,7 @@ type Isolate struct {
 	webAPI    script            // compiled; nil until the first context
 	unbound   *v8.UnboundScript // the same of the binding, where that compiles
 	loaded    script            // the tenant's, where it was compiled with a code cache or for one
+	refused   bool              // V8 did not take its code cache
 	work      func() error      // what within is to do
 	hook      unsafe.Pointer    // what the C side keeps of it; nil until the first context
 	heapLimit uint64            // as V8 names it before the limit was ever reached
@@ -414,6 +415,8 @@ type Script struct {
 	Static               string // JSON: the part of ctx that does not change between executions
 	Env                  string // JSON; empty: {}
 	TenantID, TenantSlug string
+	Cache                []byte // what CodeCache gave in an isolate with the same Source; may be empty
+	Compile              bool   // so that CodeCache can be asked for
 }
 
 // Load evaluates a script in a new context, or in the context that New made. A Failure says why it does not load; an error is errTerminated's
@@ -432,7 +435,10 @@ func (i *Isolate) Load(s *Script) (*Failure, error) {
 	if strings.IndexByte(source, 0) >= 0 {
 		return &Failure{Code: wire.CodeBootError, Message: "the source contains a NUL character"}, nil
 	}
-	define, err := i.ctx.RunScript(source, scriptOrigin)
+	define, err := i.define(s)
+	if define == nil && err == nil {
+		define, err = i.ctx.RunScript(source, scriptOrigin) // or its errors are wanted
+	}
 	if err != nil {
 		var js *v8.JSError
 		if errors.As(err, &js) {

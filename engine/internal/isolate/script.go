@@ -74,3 +74,48 @@ func (i *Isolate) save() error {
 	v.Release()
 	return nil
 }
+
+// define compiles a script with a code cache or for one, and runs it. It returns nil where that is not asked for, and where the script fails.
+func (i *Isolate) define(s *Script) (*v8.Value, error) {
+	i.refused = false
+	if len(s.Cache) == 0 && !s.Compile || !compiles() {
+		return nil, nil
+	}
+	v, err := i.within(func() error {
+		accepted := false
+		i.loaded, accepted = compile(nil, s.Source, scriptOrigin, s.Cache)
+		i.refused = len(s.Cache) > 0 && !accepted
+		if i.loaded != nil {
+			run(i.loaded, lent)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !v.IsFunction() {
+		v.Release()
+		return nil, nil
+	}
+	return v, nil
+}
+
+// CacheRefused says that V8 did not take the Script's Cache. It is then as if there were none.
+func (i *Isolate) CacheRefused() bool { return i.refused }
+
+// CodeCache returns V8's code of the script that was loaded with Compile, of all functions that have run so far; nil where V8 makes none.
+func (i *Isolate) CodeCache() ([]byte, error) {
+	if i.loaded == nil {
+		return nil, nil
+	}
+	var code []byte
+	v, err := i.within(func() error {
+		code = codeCache(i.loaded)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.Release()
+	return code, nil
+}

@@ -8,7 +8,7 @@
 //	            └────► Placement.Ended ──► ActionPlace of the next call
 //
 //	worker.go    a process: spawn, Hello, lease, death          pool.go      the lock, the actions, Run and shutdown
-//	image.go     what workers start from
+//	image.go     what workers start from                        codes.go     what one worker has compiled for the next
 //	lane.go      its queues: clocks, Cancel, SIGKILL            watch.go     what the kernel says of it
 //	protocol.go  frames that come                               outbox       frames that go, a package beside
 //
@@ -28,6 +28,20 @@
 //
 // Workers of a kind start from an image: what one process, which never has a tenant, has made of the web API. It is memory that is
 // sealed before any worker has it, and the first worker of a kind waits for it (0.1 s). Where none can be made, workers do without.
+//
+// # Code caches
+//
+// V8's code of a script's version that one worker has made is given to the workers that load it after it (codes.go): 32 MiB a node with the
+// sources, those that were not used for longest go first, sources of 16 KiB and more. It is V8's own format, and V8 checks only its version, its flags and the
+// source's length: what a hostile worker makes of it may be native code execution in the worker that takes it. So
+//
+//   - it is for workers of one program alone, which is one version of one script of one tenant with one source: the tenant hurts nothing but
+//     what it has anyway, its own worker, and the worker is the wall;
+//   - it is taken only from a worker that has executed nothing and loads its first script: such a worker has run the tenant's own top level and
+//     has met no request, so that a stranger who breaks a worker leaves nothing for the next one. Scripts that a tenant's only worker loads
+//     beside others get their code when a fresh worker loads them first;
+//   - it comes in the frame that was asked for it, once; another is a breach of the protocol. What V8 refuses is dropped;
+//   - it is in memory: it ends with the node.
 //
 // # Who kills whom
 //

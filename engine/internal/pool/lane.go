@@ -20,6 +20,7 @@ type slot struct {
 	place   Key // of its program
 	program *Program
 	used    uint64 // the worker's number of the last Run in it
+	produce bool   // its Loaded is to have V8's code of the program
 }
 
 // lane is a queue of calls at a worker whose first one executes or waits, in isolates of its own. Its fields are guarded by Pool.mu, except
@@ -138,7 +139,14 @@ func (l *lane) load(sl *slot, prog *Program, now time.Time) {
 	if err := l.cgroup.Limit(l.pool.allow(l.worker)); err != nil {
 		l.pool.cfg.Logger.Warn("a worker's cgroup does not take its limit", "worker_pid", l.pid, "error", err)
 	}
-	l.send(&wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source, SourceMap: prog.SourceMap})
+	load := wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source, SourceMap: prog.SourceMap}
+	if len(prog.Source) >= minCached && l.pool.cfg.CodeCache > 0 {
+		load.Cache = l.pool.codes.get(prog, l.kind)
+		// A worker that has run anything may have met a stranger's request, and what that made of it would outlive the worker.
+		sl.produce = load.Cache == nil && l.begun == 0 && sl.number == 0
+		load.Produce = sl.produce
+	}
+	l.send(&load)
 	l.arm(now.Add(prog.LoadTime))
 	l.pool.place.Loading(l.seat, prog.place(), now)
 }

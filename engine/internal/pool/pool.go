@@ -44,7 +44,8 @@ type Config struct {
 	HelloTimeout time.Duration // 0 means 10 s
 	MaxMemory    int64         // see wire.Lease
 
-	NoImages bool // workers start without images; false: one process a kind makes one (see image.go)
+	CodeCache int64 // bytes of V8's code of scripts' versions, with their sources, that are kept for workers to come; 0: none
+	NoImages  bool  // workers start without images; false: one process a kind makes one (see image.go)
 
 	Cgroups *sandbox.Cgroups // nil: workers have none of their own
 
@@ -81,6 +82,7 @@ type Pool struct {
 	closing bool
 	workers map[*worker]struct{} // processes
 	dirty   []*worker            // to which frames were appended
+	codes   codes
 	v8      string
 	layers  []string
 
@@ -113,7 +115,7 @@ func New(cfg Config) (*Pool, error) {
 		cfg.Condemned = func(string) {}
 	}
 	return &Pool{
-		cfg: cfg, wake: wake.New(), workers: map[*worker]struct{}{}, images: map[string]*os.File{},
+		cfg: cfg, wake: wake.New(), workers: map[*worker]struct{}{}, images: map[string]*os.File{}, codes: newCodes(cfg.CodeCache),
 		place: admission.NewPlacement(admission.PlacementConfig{
 			MaxWorkers: cfg.MaxWorkers, MaxLeased: cfg.MaxLeased, MaxIdle: cfg.MaxIdle, MaxParked: cfg.MaxParked, Spares: cfg.Spares,
 			MaxPending: cfg.MaxPending, LaneScripts: wire.MaxIsolates, Idle: cfg.Idle, Age: cfg.Age, Runs: cfg.Runs, IdleMemory: cfg.IdleMemory,

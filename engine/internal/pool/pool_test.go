@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -419,4 +420,62 @@ func BenchmarkCall(b *testing.B) {
 	}
 	cancel()
 	require.NoError(b, <-done)
+}
+
+// V8's code of a script's version goes from the first worker of it to the next one, and nowhere else.
+func TestCodeCache(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(c *pool.Config) { c.MaxWorkers, c.CodeCache = 8, 1<<20 })
+	long := func(tenant uuid.UUID, name string) *pool.Program {
+		prog := program(tenant, name)
+		prog.Source = bytes.Repeat([]byte("-"), 64<<10)
+		return prog
+	}
+	had := func(prog *pool.Program) string {
+		t.Helper()
+		e := execute(t, p, prog)
+		require.Equal(t, pool.EndResult, e.Kind)
+		var cache string
+		require.NoError(t, json.Unmarshal(e.Result.Body, &cache))
+		return cache
+	}
+	// end ends the tenant's worker, so that its next call has another.
+	end := func(tenant uuid.UUID) { require.Equal(t, pool.EndDeath, execute(t, p, program(tenant, "exit:3")).Kind) }
+
+	tenant := uuid.New()
+	prog := long(tenant, "cached")
+	require.Empty(t, had(prog))
+	require.Empty(t, had(prog))
+	end(tenant)
+	require.Equal(t, "code of cached", had(prog))
+	end(tenant)
+	require.Equal(t, "code of cached", had(prog))
+	next := *prog // another version, or the same text of another script
+	end(tenant)
+	require.Empty(t, had(&next))
+	require.Empty(t, had(long(uuid.New(), "cached")))
+
+	// What a worker makes that has executed anything is not taken.
+	tenant = uuid.New()
+	require.Equal(t, pool.EndResult, execute(t, p, program(tenant, "echo")).Kind)
+	prog = long(tenant, "cached")
+	require.Empty(t, had(prog))
+	end(tenant)
+	require.Empty(t, had(prog))
+	end(tenant)
+	require.Equal(t, "code of cached", had(prog))
+
+	// What V8 refuses is given to no further worker.
+	tenant = uuid.New()
+	prog = long(tenant, "refused-cache")
+	require.Empty(t, had(prog))
+	end(tenant)
+	require.Equal(t, "code of refused-cache", had(prog))
+	end(tenant)
+	require.Empty(t, had(prog))
+
+	// A short script has none, and none is taken that was not asked for.
+	e := execute(t, p, program(uuid.New(), "unasked-cache"))
+	require.Equal(t, pool.EndDeath, e.Kind)
+	require.Equal(t, pool.CauseProtocol, e.Death.Cause)
 }

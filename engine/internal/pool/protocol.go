@@ -138,6 +138,16 @@ func (w *worker) loaded(payload []byte) error {
 	l := w.lanes[i]
 	sl := l.loading
 	l.loading = nil
+	if len(m.Cache) > 0 && !sl.produce {
+		return protocolError("a code cache that was not asked for")
+	}
+	if sl.produce && m.Code == "" {
+		p.codes.put(sl.program, w.kind, m.Cache)
+	}
+	if m.Refused {
+		p.codes.drop(sl.program)
+	}
+	sl.produce, m.Cache = false, nil // it is the frame's memory
 	switch {
 	case m.Code == "":
 		l.pump(now)

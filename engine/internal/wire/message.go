@@ -81,6 +81,8 @@ type Load struct {
 	Static    []byte // JSON object: the part of ctx that does not change between executions (see webapi's doc.go)
 	Source    []byte // compiled, without NUL
 	SourceMap string // of Source, as package sourcemap packs it; may be empty
+	Cache     []byte // V8's code of Source, which a worker of the same script version has made; empty: none
+	Produce   bool   // Loaded is to have it
 }
 
 // Append implements Message.
@@ -92,6 +94,8 @@ func (m *Load) Append(b []byte) []byte {
 	b = appendBytes(b, m.Static)
 	b = appendBytes(b, m.Source)
 	b = appendBytes(b, m.SourceMap)
+	b = appendBytes(b, m.Cache)
+	b = appendBool(b, m.Produce)
 	return EndFrame(b, at)
 }
 
@@ -104,6 +108,8 @@ func ParseLoad(p []byte) (m Load, err error) {
 	m.Static = d.Bytes()
 	m.Source = d.Bytes()
 	m.SourceMap = d.String()
+	m.Cache = d.Bytes()
+	m.Produce = d.Bool()
 	return m, d.Close()
 }
 
@@ -113,6 +119,8 @@ type Loaded struct {
 	Code    string
 	Message string
 	Stack   string
+	Cache   []byte // where Load.Produce asked for it, and V8 makes one
+	Refused bool   // V8 did not take Load.Cache, which is of other flags or another version
 }
 
 // Append implements Message.
@@ -122,6 +130,8 @@ func (m *Loaded) Append(b []byte) []byte {
 	b = appendBytes(b, m.Code)
 	b = appendBytes(b, m.Message)
 	b = appendBytes(b, m.Stack)
+	b = appendBytes(b, m.Cache)
+	b = appendBool(b, m.Refused)
 	return EndFrame(b, at)
 }
 
@@ -132,6 +142,8 @@ func ParseLoaded(p []byte) (m Loaded, err error) {
 	m.Code = d.String()
 	m.Message = d.String()
 	m.Stack = d.String()
+	m.Cache = d.Bytes()
+	m.Refused = d.Bool()
 	return m, d.Close()
 }
 
