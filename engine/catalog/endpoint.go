@@ -13,15 +13,6 @@ import (
 	"example.com/jsruntime/engine"
 )
 
-// Auth says whom an endpoint admits.
-type Auth string
-
-// Kinds of Auth.
-const (
-	AuthNone   Auth = "none"    // any client
-	AuthAPIKey Auth = "api_key" // clients with a key of the endpoint's tenant
-)
-
 // CORS is an endpoint's http.cors: which other origins a browser lets read its answers.
 type CORS struct {
 	Origins       []string // "*" stands for any
@@ -39,8 +30,9 @@ func (c *CORS) Allows(origin string) bool {
 
 // HTTPOptions are a script's http.
 type HTTPOptions struct {
-	Auth Auth
-	CORS *CORS // nil: none
+	Auth     Auth
+	AuthRule *AuthRule // nil: Auth needs none
+	CORS     *CORS     // nil: none
 }
 
 // Endpoint is a live endpoint of a tenant. It is shared and never changed.
@@ -55,6 +47,7 @@ type Endpoint struct {
 	Methods          []string // as the script's author gave them, in capitals
 	Allow            string   // value of an Allow header
 	Auth             Auth
+	AuthRule         *AuthRule // nil: Auth needs none
 	CORS             *CORS
 	Limits           engine.Limits
 	QuarantinedUntil time.Time // zero: not quarantined
@@ -106,7 +99,10 @@ func (e *Endpoint) finish() {
 
 // HTTPOf reads a stored scripts.http. An error names the member; the endpoint then asks for a key, because its author may have wanted a lock:
 //
-//	{"auth": {"type": "none" | "api_key"},
+//	{"auth": {"type": "none" | "api_key"}
+//	       | {"type": "standard_webhooks" | "stripe" | "github" | "slack" | "discord", "secret": "NAME", "tolerance_seconds": 300}
+//	       | {"type": "jwt", "jwks_url": "https://…" | "secret": "NAME", "issuer": "…", "audience": "…" | […], "algorithms": […],
+//	          "tolerance_seconds": 60},
 //	 "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
 //	                 "credentials": false, "max_age_seconds": 600}}
 func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
@@ -115,21 +111,20 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 	}
 	closed := HTTPOptions{Auth: AuthAPIKey}
 	var given struct {
-		Auth *struct {
-			Type Auth `json:"type"`
-		} `json:"auth"`
+		Auth *authGiven      `json:"auth"`
 		CORS json.RawMessage `json:"cors"`
 	}
 	if err := strictly(stored, &given); err != nil {
 		return closed, fmt.Errorf("http: %w", err)
 	}
 	options := HTTPOptions{Auth: AuthNone}
+	var err error
 	if given.Auth != nil {
-		if options.Auth = given.Auth.Type; options.Auth != AuthNone && options.Auth != AuthAPIKey {
-			return closed, fmt.Errorf("http.auth.type: %q is neither %q nor %q", options.Auth, AuthNone, AuthAPIKey)
+		options.Auth = given.Auth.Type
+		if options.AuthRule, err = given.Auth.rule(); err != nil {
+			return closed, err
 		}
 	}
-	var err error
 	if options.CORS, err = corsFrom(given.CORS); err != nil {
 		return closed, fmt.Errorf("http.cors: %w", err)
 	}
