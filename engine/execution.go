@@ -158,6 +158,12 @@ func appendContext(b []byte, inv *Invocation) []byte {
 	b = text.AppendString(b, string(inv.Trigger))
 	b = append(b, `,"attempt":`...)
 	b = strconv.AppendInt(b, int64(max(inv.Attempt, 1)), 10)
+	b = append(b, `,"auth":`...)
+	if len(inv.Auth) == 0 {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, inv.Auth...)
+	}
 	return append(b, '}')
 }
 

@@ -144,6 +144,8 @@ type Invocation struct {
 	// Request is what a fetch handler gets; Input (JSON) what the others get.
 	Request *Request
 	Input   json.RawMessage
+	// Auth is ctx.auth, a JSON object of the endpoint's auth; nil where there is none.
+	Auth json.RawMessage
 
 	// Response, when set, gets a streamed response's head and chunks while the script still runs. A response that was complete
 	// at once is in the Result either way.

@@ -81,6 +81,8 @@ type Config struct {
 	Executor engine.Executor
 	Catalog  Catalog
 	Ledger   Ledger
+	// MayFetchPlain reports whether an endpoint's jwks_url is one that nobody on the way can change. nil: any is.
+	MayFetchPlain func(url string) bool
 	// TryLoad loads a source in a worker and says how that ended; nil means that there is no warning of a top level that fails.
 	TryLoad func(ctx context.Context, t *Trial) (*engine.Result, error)
 	// Cancel reaches running executions of this node; nil means that only the database is told.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -280,6 +281,9 @@ func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 // insertScript stores a new script with its first version and triggers.
 func (a *API) insertScript(ctx context.Context, c *change, d *draft, organization *uuid.UUID) (sqlc.Script, error) {
 	err := a.mayAddScript(ctx, c)
+	if err == nil {
+		err = a.checkAuth(ctx, c, d)
+	}
 	if err != nil {
 		return sqlc.Script{}, err
 	}
@@ -569,6 +573,11 @@ func checkTransition(from, to string) error {
 // updateScript stores a changed script and its triggers. Where what decides behaviour has changed, that is a new version, which goes live; a draft
 // that has another version than the row makes that one live.
 func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d *draft) (sqlc.Script, error) {
+	if !bytes.Equal(d.Http, before.Http) {
+		if err := a.checkAuth(ctx, c, d); err != nil {
+			return before, err
+		}
+	}
 	saved := d.Version != before.Version
 	live := saved || d.compiled != nil || !sameBehaviour(before, d.Script)
 	if live && !saved {

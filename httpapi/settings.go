@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/sqlc"
 )
 
 // HTTPSettings say whom the endpoint of a script admits, and which pages of other origins may read its answers.
@@ -20,7 +22,53 @@ type HTTPSettings struct {
 
 // EndpointAuth says whom an endpoint admits.
 type EndpointAuth struct {
-	Type string `json:"type" enum:"none,api_key" doc:"none: everybody; api_key: who holds a key of the tenant."`
+	Type             string           `json:"type" enum:"none,api_key,standard_webhooks,stripe,github,slack,discord,jwt" doc:"none: everybody; api_key: who holds a key of the tenant; jwt: who holds a JSON Web Token, whose claims are ctx.auth; the others: who signs the body as that service does. Whom it does not admit hears 401, and nothing runs."`
+	Secret           *string          `json:"secret,omitempty" maxLength:"128" nullable:"true" doc:"The name of the secret with the key: whsec_… of Standard Webhooks and Stripe, the secret of a GitHub webhook, Slack's signing secret, the public key of a Discord application in hexadecimal, the shared key of a jwt."`
+	ToleranceSeconds *int             `json:"tolerance_seconds,omitempty" minimum:"0" maximum:"86400" nullable:"true" doc:"By how much a signed time may differ from now, 300 by default; within it the same signed request is admitted once. With github, which signs no time, how long a delivery is not admitted again; 0: it always is. With jwt, by how much the clocks may differ, 60 by default."`
+	JWKSURL          *string          `json:"jwks_url,omitempty" maxLength:"2048" nullable:"true" doc:"Of a jwt: where its public keys are, instead of secret. https, unless the operator's allow list names the host."`
+	Issuer           *string          `json:"issuer,omitempty" maxLength:"1000" nullable:"true" doc:"Of a jwt: what iss must be."`
+	Audience         *TokenAudience   `json:"audience,omitempty" nullable:"true"`
+	Algorithms       *TokenAlgorithms `json:"algorithms,omitempty" nullable:"true"`
+}
+
+// TokenAudience is a text or a list of texts.
+type TokenAudience json.RawMessage
+
+// Schema documents TokenAudience.
+func (TokenAudience) Schema(huma.Registry) *huma.Schema {
+	most, longest, one := 20, 1000, 1
+	word := &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &longest}
+	s := &huma.Schema{Description: "Of a jwt: one of these must be in aud.", OneOf: []*huma.Schema{word, {Type: huma.TypeArray, Items: word, MinItems: &one, MaxItems: &most}}}
+	s.PrecomputeMessages()
+	return s
+}
+
+// MarshalJSON writes it as it is.
+func (a TokenAudience) MarshalJSON() ([]byte, error) { return json.RawMessage(a).MarshalJSON() }
+
+// UnmarshalJSON keeps its bytes.
+func (a *TokenAudience) UnmarshalJSON(b []byte) error {
+	*a = append((*a)[:0], b...)
+	return nil
+}
+
+// TokenAlgorithms are what a token may be signed with.
+type TokenAlgorithms []string
+
+// Schema documents TokenAlgorithms.
+func (TokenAlgorithms) Schema(huma.Registry) *huma.Schema {
+	all := catalog.TokenAlgorithms()
+	most, one := len(all), 1
+	word := &huma.Schema{Type: huma.TypeString}
+	for _, name := range all {
+		word.Enum = append(word.Enum, name)
+	}
+	s := &huma.Schema{
+		Type: huma.TypeArray, Items: word, MinItems: &one, MaxItems: &most, UniqueItems: true,
+		Description: "Of a jwt: what it may be signed with. HS256 by default with secret, which takes HS256, HS384 and HS512; with jwks_url the others, all of them by default.",
+	}
+	s.PrecomputeMessages()
+	return s
 }
 
 // EndpointCORS is {"origins", "methods", "headers", "expose_headers", "credentials", "max_age_seconds"}, or a boolean: whether any origin may read.
@@ -137,6 +185,26 @@ func checkSettings(d *draft) error {
 		return invalid("body."+field, text.Clip(message, 200))
 	}
 	return nil
+}
+
+// checkAuth judges what of an endpoint's auth stands elsewhere: the secret that it names, and where its keys come from.
+func (a *API) checkAuth(ctx context.Context, c *change, d *draft) error {
+	options, err := catalog.HTTPOf(d.Http)
+	if err != nil || options.AuthRule == nil {
+		return err
+	}
+	rule := options.AuthRule
+	if rule.JWKSURL != "" && a.cfg.MayFetchPlain != nil && !a.cfg.MayFetchPlain(rule.JWKSURL) {
+		return invalid("body.http.auth.jwks_url", "must be an https URL; http is for hosts that the operator's allow list of fetch names")
+	}
+	if rule.Secret == "" {
+		return nil
+	}
+	exists, err := c.SecretExists(ctx, sqlc.SecretExistsParams{TenantID: c.tenant, Name: rule.Secret})
+	if err == nil && !exists {
+		err = invalid("body.http.auth.secret", "the tenant has no secret of this name")
+	}
+	return err
 }
 
 // movedSettings are fields of a script that once stood in its metadata. There they would be read by nothing: a lock would stay open.

@@ -2,15 +2,20 @@ package httpapi_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/jsruntime/httpapi"
 )
 
 // A lock that is misspelt is refused, wherever it is misspelt; none opens silently.
 func TestSettingsAreTyped(t *testing.T) {
 	t.Parallel()
-	n := startNode(t)
+	n := startNode(t, func(cfg *httpapi.Config) {
+		cfg.MayFetchPlain = func(url string) bool { return strings.HasPrefix(url, "https:") }
+	})
 	acme := n.tenant("acme")
 	type m = map[string]any
 	web := func(settings m) m {
@@ -46,7 +51,23 @@ func TestSettingsAreTyped(t *testing.T) {
 		{web(m{"http": m{"auth": m{"type": nil}}}), "body.http.auth.type", "string"},
 		{web(m{"http": m{"auth": "api_key"}}), "body.http.auth", "object"},
 		{web(m{"http": m{"auth": m{"type": "apikey"}}}), "body.http.auth.type", "api_key"},
-		{web(m{"http": m{"auth": m{"type": "jwt"}}}), "body.http.auth.type", "none, api_key"},
+		{web(m{"http": m{"auth": m{"type": "jwt"}}}), "body.http.auth", "either jwks_url or secret"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "secret": "NONE"}}}), "body.http.auth.secret", "no secret of this name"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "jwks_url": "http://keys.example/jwks"}}}), "body.http.auth.jwks_url", "https"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "jwks_url": "/jwks"}}}), "body.http.auth.jwks_url", "https"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "jwks_url": "https://a.example/", "secret": "KEY"}}}), "body.http.auth", "either jwks_url or secret"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "jwks_url": "https://a.example/", "algorithms": []string{"HS256"}}}}), "body.http.auth.algorithms", "does not go with jwks_url"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "secret": "KEY", "algorithms": []string{"RS256"}}}}), "body.http.auth.algorithms", "does not go with secret"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "secret": "KEY", "algorithms": []string{"none"}}}}), "body.http.auth.algorithms", "HS256"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "secret": "KEY", "algorithms": []string{}}}}), "body.http.auth.algorithms", "1"},
+		{web(m{"http": m{"auth": m{"type": "jwt", "secret": "KEY", "audience": []string{}}}}), "body.http.auth.audience", ""},
+		{web(m{"http": m{"auth": m{"type": "stripe"}}}), "body.http.auth.secret", "required"},
+		{web(m{"http": m{"auth": m{"type": "stripe", "secret": "NONE"}}}), "body.http.auth.secret", "no secret of this name"},
+		{web(m{"http": m{"auth": m{"type": "stripe", "secret": "a b"}}}), "body.http.auth.secret", "not the name of a secret"},
+		{web(m{"http": m{"auth": m{"type": "stripe", "secret": "KEY", "issuer": "a"}}}), "body.http.auth.issuer", "not for auth of type stripe"},
+		{web(m{"http": m{"auth": m{"type": "slack", "secret": "KEY", "tolerance_seconds": 0}}}), "body.http.auth.tolerance_seconds", "1"},
+		{web(m{"http": m{"auth": m{"type": "slack", "secret": "KEY", "tolerance_seconds": 86401}}}), "body.http.auth.tolerance_seconds", "86400"},
+		{web(m{"http": m{"auth": m{"type": "api_key", "secret": "KEY"}}}), "body.http.auth.secret", "not for auth of type api_key"},
 		{web(m{"http": m{"cors": m{"origin": "*"}}}), "body.http.cors.origin", "did you mean origins?"},
 		{web(m{"http": m{"cors": m{"credentials": "yes"}}}), "body.http.cors.credentials", "boolean"},
 		{web(m{"http": m{"cors": m{"credentials": true}}}), "body.http.cors", "origins"},
@@ -65,6 +86,21 @@ func TestSettingsAreTyped(t *testing.T) {
 		detail := fmt.Sprint(acme.post("/api/v1/scripts", tc.body).refused(422, "validation_failed"))
 		require.Contains(t, detail, tc.field)
 		require.Contains(t, detail, tc.suggested)
+	}
+
+	// What an endpoint's auth needs comes back as it was given, and is judged again only where it changes.
+	acme.do("PUT", "/api/v1/secrets/KEY", m{"value": "v"}).is(204)
+	for _, auth := range []m{
+		{"type": "github", "secret": "KEY", "tolerance_seconds": 0.0},
+		{"type": "jwt", "jwks_url": "https://a.example/jwks", "issuer": "https://a.example", "audience": []any{"a", "b"}, "algorithms": []any{"RS256"}},
+		{"type": "jwt", "secret": "KEY", "audience": "a", "tolerance_seconds": 5.0},
+	} {
+		body := web(m{"name": "auth", "http": m{"auth": auth}})
+		signed := acme.post("/api/v1/scripts", body).is(201)
+		require.Equal(t, m{"auth": auth}, signed.json()["http"])
+		at := "/api/v1/scripts/" + signed.str("id")
+		require.Equal(t, m{"auth": m{"type": "none"}}, acme.patch(at, m{"http": nil}).is(200).json()["http"])
+		acme.del(at).is(204)
 	}
 
 	// Other metadata is free.

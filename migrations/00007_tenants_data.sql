@@ -124,6 +124,17 @@ CREATE TABLE script_refusals (
 CREATE INDEX idx_refusals_script ON script_refusals(script_id);
 CREATE INDEX idx_refusals_minute ON script_refusals(minute);
 
+-- Signed requests to endpoints that were admitted: the same one is not admitted again before expires_at. id is a SHA-256 of all that is signed.
+CREATE TABLE script_signed_requests (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    script_id UUID NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
+    id BYTEA NOT NULL CHECK (octet_length(id) = 32),
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (script_id, id)
+);
+CREATE INDEX idx_signed_requests_expires ON script_signed_requests(expires_at);
+CREATE INDEX idx_signed_requests_tenant ON script_signed_requests(tenant_id);
+
 -- tenant_storage has the bytes of each tenant by table. Nodes add what they write and take off what they prune, in one statement every
 -- second as they do with usage; now and then one of them counts a tenant anew (counted_at), which corrects what a node that was killed
 -- has not told, and what is written with plain SQL. Bytes are those of the values as Postgres stores them, with an allowance for each row.
@@ -137,6 +148,7 @@ CREATE TABLE tenant_storage (
 
 -- +goose Down
 DROP TABLE tenant_storage;
+DROP TABLE script_signed_requests;
 DROP TABLE script_refusals;
 DROP TABLE script_usage_marks;
 DROP TABLE tenant_quota_notices;

@@ -106,6 +106,7 @@ BEGIN
             WHEN 'tenant_quota_notices' THEN 'SELECT'
             WHEN 'script_schedule_ticks' THEN 'SELECT'
             WHEN 'script_refusals' THEN 'SELECT'
+            WHEN 'script_signed_requests' THEN 'SELECT'
             WHEN 'script_execution_logs' THEN 'SELECT'
             WHEN 'tenant_storage' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'

@@ -16,3 +16,6 @@ SELECT name, nonce, ciphertext FROM script_secrets WHERE tenant_id = @tenant_id 
 -- Counts the tenant's secrets besides the secret that is about to be written.
 -- name: SecretCountOthers :one
 SELECT count(*) FROM script_secrets WHERE tenant_id = @tenant_id AND name <> @name;
+
+-- name: SecretExists :one
+SELECT EXISTS (SELECT FROM script_secrets WHERE tenant_id = @tenant_id AND name = @name);

@@ -301,6 +301,9 @@ func (s *Scheduler) pruneTables(ctx context.Context, longest time.Duration) erro
 		{"script_refusals", refusalRetention, func(ctx context.Context, age time.Duration) (int64, error) {
 			return s.queries.RefusalPrune(ctx, sqlc.RefusalPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
 		}},
+		{"script_signed_requests", 0, func(ctx context.Context, _ time.Duration) (int64, error) {
+			return s.queries.SignedRequestPrune(ctx, pruneBatch)
+		}},
 		{"audit_log", s.cfg.AuditRetention, func(ctx context.Context, age time.Duration) (int64, error) {
 			return s.queries.AuditPrune(ctx, sqlc.AuditPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
 		}},

@@ -376,6 +376,13 @@ type ScriptSecret struct {
 	UpdatedAt  time.Time
 }
 
+type ScriptSignedRequest struct {
+	TenantID  uuid.UUID
+	ScriptID  uuid.UUID
+	ID        []byte
+	ExpiresAt time.Time
+}
+
 type ScriptUsageDaily struct {
 	TenantID     uuid.UUID
 	ScriptID     uuid.UUID

@@ -76,6 +76,22 @@ func (q *Queries) SecretEnv(ctx context.Context, tenantID uuid.UUID) ([]SecretEn
 	return items, nil
 }
 
+const secretExists = `-- name: SecretExists :one
+SELECT EXISTS (SELECT FROM script_secrets WHERE tenant_id = $1 AND name = $2)
+`
+
+type SecretExistsParams struct {
+	TenantID uuid.UUID
+	Name     string
+}
+
+func (q *Queries) SecretExists(ctx context.Context, arg SecretExistsParams) (bool, error) {
+	row := q.db.QueryRow(ctx, secretExists, arg.TenantID, arg.Name)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const secretList = `-- name: SecretList :many
 SELECT name, created_at, updated_at FROM script_secrets WHERE tenant_id = $1 ORDER BY name
 `

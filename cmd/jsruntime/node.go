@@ -32,6 +32,7 @@ import (
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/gateway/auth"
 	"example.com/jsruntime/httpapi/origin"
 	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/postgres"
@@ -412,7 +413,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 		Pool: n.db, Replica: n.replica, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
 		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine,
 		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
-		TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
+		MayFetchPlain: n.host.MayFetchPlain, TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
 		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,
 		Ping: n.databaseWrites, Able: n.engine.Able, TraceParent: n.traces.queued(), Budget: n.budget, Ready: n.ready,
@@ -444,8 +445,12 @@ func (n *node) buildGateway(ctx context.Context) (err error) {
 	if err := n.origins.CheckSites(); err != nil {
 		n.log.Warn("tenants' hosts share cookies", "error", err)
 	}
+	verifier, err := auth.New(n.endpointAuth())
+	if err != nil {
+		return fmt.Errorf("endpoint auth: %w", err)
+	}
 	n.gateway, err = gateway.New(gateway.Config{
-		Router: n.catalog, Executor: n.direct, Recorder: n.ledger, Keys: tenantKeys{keys: n.keys, proxies: n.cfg.TrustedProxy},
+		Router: n.catalog, Executor: n.direct, Recorder: n.ledger, Keys: tenantKeys{keys: n.keys, proxies: n.cfg.TrustedProxy}, Auth: verifier,
 		Log: n.log, TrustedProxies: n.cfg.TrustedProxy, Origins: n.origins, OperatorKey: n.keys.IsOperators, Budget: n.budget,
 		Refused: n.ledger.Refused,
 	})

@@ -20,6 +20,7 @@ import (
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/httpapi/forwarded"
 	"example.com/jsruntime/httpapi/gateway"
+	"example.com/jsruntime/httpapi/gateway/auth"
 	"example.com/jsruntime/scheduler/cron"
 	"example.com/jsruntime/sqlc"
 )
@@ -40,6 +41,21 @@ func (k tenantKeys) Authenticate(r *http.Request, key string) (uuid.UUID, error)
 		return uuid.Nil, &gateway.ManyKeysError{Limit: many.Error(), RetryAfter: many.RetryAfter}
 	}
 	return principal.TenantID, err
+}
+
+// endpointAuth is what judges requests to endpoints.
+func (n *node) endpointAuth() auth.Config {
+	queries := sqlc.New(n.db)
+	return auth.Config{
+		Secret: n.secrets.Value, Fetch: n.host.Document, Log: n.log,
+		Claim: func(ctx context.Context, tenantID, scriptID uuid.UUID, id []byte, hold time.Duration) (bool, error) {
+			rows, err := queries.SignedRequestClaim(ctx, sqlc.SignedRequestClaimParams{TenantID: tenantID, ScriptID: scriptID, ID: id, HoldSeconds: hold.Seconds()})
+			return rows > 0, err
+		},
+		Return: func(ctx context.Context, tenantID, scriptID uuid.UUID, id []byte) error {
+			return queries.SignedRequestReturn(ctx, sqlc.SignedRequestReturnParams{TenantID: tenantID, ScriptID: scriptID, ID: id})
+		},
+	}
 }
 
 // whileRoom refuses executions whose row would have to wait for a Postgres that takes none: to run a script first and answer 503 after

@@ -417,8 +417,8 @@ func TestScript(t *testing.T) {
 func TestHTTPOf(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
-		`{"auth": {"type": "apikey"}}`:              `http.auth.type: "apikey" is neither`,
-		`{"auth": {}}`:                              `http.auth.type: "" is neither`,
+		`{"auth": {"type": "apikey"}}`:              `http.auth.type: "apikey" is none of`,
+		`{"auth": {}}`:                              `http.auth.type: "" is none of`,
 		`{"auth": "api_key"}`:                       "http: json",
 		`{"auht": {"type": "api_key"}}`:             `unknown field "auht"`,
 		`{"auth": {"typ": "api_key"}}`:              `unknown field "typ"`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -254,6 +255,19 @@ func (g *guard) check(host string, addr netip.Addr, port uint16) error {
 		return errBlocked
 	}
 	return nil
+}
+
+// allows reports whether the operator's allow list names a URL's host: by its name, or by the address that it is the text of.
+func (g *guard) allows(u *url.URL) bool {
+	port, err := strconv.ParseUint(portOf(u), 10, 16)
+	if err != nil {
+		return false
+	}
+	if addr, ok, err := hostAddr(u.Hostname()); ok {
+		return err == nil && (g.allow.all || g.allow.hasAddr(addr, uint16(port)))
+	}
+	name, err := hostName(u.Hostname())
+	return err == nil && (g.allow.all || g.allow.hasHost(name, uint16(port)))
 }
 
 // dial resolves, judges every answer, and connects to one of them. A name of which any answer is refused is refused whole.

@@ -48,16 +48,18 @@ type Secrets struct {
 	queries *sqlc.Queries
 	keys    []cipher.AEAD // the first enciphers, all decipher
 
-	mu   sync.Mutex
-	last map[uuid.UUID]remembered // as they were last read, enciphered
+	mu      sync.Mutex               // guards last and forgets, and changes of known
+	last    map[uuid.UUID]remembered // as they were last read, enciphered
+	forgets int                      // calls of Forget: what was read before one may be old
 
 	known sync.Map // uuid.UUID → *knownSecrets: what is masked for the tenant
 }
 
 // knownSecrets are a tenant's secrets as this node last gave them to a worker, and the secrets that they replaced: a worker may still have them.
 type knownSecrets struct {
-	fingerprint string // of the rows
+	fingerprint string // of the rows; empty: they have changed since
 	now, before []string
+	byName      map[string]string
 	values      *redact.Values
 }
 
@@ -80,8 +82,22 @@ func (s *Secrets) Read(ctx context.Context, tenantID uuid.UUID) (*redact.Values,
 	return s.Known(tenantID), nil
 }
 
+// Value returns one of the tenant's secrets, and whether there is one. It asks Postgres only where this node does not know them.
+func (s *Secrets) Value(ctx context.Context, tenantID uuid.UUID, name string) (value string, ok bool, err error) {
+	if known, found := s.known.Load(tenantID); found && known.(*knownSecrets).fingerprint != "" {
+		value, ok = known.(*knownSecrets).byName[name]
+		return value, ok, nil
+	}
+	env, err := s.Env(ctx, tenantID)
+	value, ok = env[name]
+	return value, ok, err
+}
+
 // Forget drops what Known knows of a tenant whose secrets changed or that is gone; the next Env or Read knows it again.
 func (s *Secrets) Forget(tenantID uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgets++
 	if known, ok := s.known.Load(tenantID); ok {
 		k := *known.(*knownSecrets)
 		k.fingerprint = "" // what it knows is masked until there is something newer
@@ -89,14 +105,14 @@ func (s *Secrets) Forget(tenantID uuid.UUID) {
 	}
 }
 
-// know prepares what is masked, unless it was prepared of the same rows.
-func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[string]string) {
+// know prepares what is masked, unless it was prepared of the same rows. forgets are those that were counted before the rows were read.
+func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[string]string, forgets int) {
 	var print strings.Builder
 	for _, row := range rows {
 		print.WriteString(row.Name)
 		print.Write(row.Nonce)
 	}
-	next := &knownSecrets{fingerprint: "v" + print.String()}
+	next := &knownSecrets{fingerprint: "v" + print.String(), byName: env}
 	for _, value := range env {
 		next.now = append(next.now, value)
 	}
@@ -108,6 +124,11 @@ func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[str
 		next.before = last.now
 	}
 	next.values = redact.NewValues(slices.Concat(next.now, next.before))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forgets != forgets {
+		next.fingerprint = "" // they may have changed while they were read
+	}
 	s.known.Store(tenantID, next)
 }
 
@@ -261,6 +282,9 @@ func (s *Secrets) List(ctx context.Context, tenantID uuid.UUID) ([]SecretInfo, e
 // Env returns the tenant's secrets, name to value: what a script sees as env. Where Postgres cannot be asked, they are as they were
 // read in the last five minutes.
 func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (map[string]string, error) {
+	s.mu.Lock()
+	forgets := s.forgets
+	s.mu.Unlock()
 	rows, err := s.queries.SecretEnv(ctx, tenantID)
 	if err == nil {
 		s.remember(tenantID, rows)
@@ -278,7 +302,7 @@ func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (map[string]strin
 		}
 		env[row.Name] = value
 	}
-	s.know(tenantID, rows, env)
+	s.know(tenantID, rows, env, forgets)
 	return env, nil
 }
 

@@ -3,7 +3,7 @@
 //	client ── {slug}.localhost/{path…} ──┐
 //	client ── /t/{slug}/{path…} ─────────┴► Gateway ── Route ──► catalog (in memory, no database)
 //	                                   │
-//	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded; 413, 429 and 503 are counted
+//	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded; 401, 413, 429 and 503 are counted
 //	                                   ├─ Execute ──► engine
 //	                                   ├─ Record  ──► ledger, before the client has its last byte; after it where work of waitUntil goes on
 //	                                   └─ response, or the error table of the HTTP contract as problem+json
@@ -32,6 +32,7 @@
 //     X-Forwarded-*) is taken from trusted proxies only; otherwise X-Forwarded-For is the peer's address.
 //   - A key of the admin API and the console's session never reach a script or its history, wherever in a request's head they are. An
 //     endpoint that asks for an api_key does not see the Authorization header at all.
+//   - An endpoint's auth is judged before its script is woken: a token before the body is read, a signature once it is (package auth).
 //   - What a script answers cannot break the connection or the listener's other users. The form of a response's head (status, names,
 //     values, 64 headers of 15 KiB together) is engine's to judge; which headers pass is judged in headers.go, and nowhere else.
 //   - Every answer on the shared host carries the sandbox as its first policy: errors, 304, 204 and preflights too. What a browser

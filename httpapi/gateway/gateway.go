@@ -18,6 +18,7 @@ import (
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/httpapi/bodies"
 	"example.com/jsruntime/httpapi/forwarded"
+	"example.com/jsruntime/httpapi/gateway/auth"
 	"example.com/jsruntime/httpapi/origin"
 	"example.com/jsruntime/httpapi/problem"
 )
@@ -63,7 +64,9 @@ type Config struct {
 	Executor engine.Executor
 	Recorder Recorder
 	Keys     Authenticator
-	Log      *slog.Logger // nil means slog.Default
+	// Auth judges requests to endpoints whose auth has a rule. nil: none of them is admitted.
+	Auth *auth.Verifier
+	Log  *slog.Logger // nil means slog.Default
 	// Origins says whose host a request is for. Required.
 	Origins *origin.Map
 	// TrustedProxies may say who the client is, by X-Forwarded-For. Empty means none.
@@ -134,6 +137,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.release()
+	if e.Auth.Signed() && !g.check(&a, e, body) {
+		return
+	}
 	inv := a.invocation(&match, script, body)
 	sink := &sink{answer: &a, head: r.Method == http.MethodHead}
 	inv.Response = sink
@@ -142,6 +148,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	result, err := g.cfg.Executor.Execute(r.Context(), inv)
 	if err != nil {
 		delete(w.Header(), "X-Execution-Id")
+		a.admission.Undo()
 		a.refused(err)
 		return
 	}
@@ -220,6 +227,7 @@ func (a *answer) invocation(match *catalog.Match, script *engine.Script, body []
 		Request: &engine.Request{
 			Method: method, URL: target, Params: match.Params, Headers: headers, Body: body, HasBody: body != nil,
 		},
+		Auth:  a.admission.Claims,
 		OnEnd: a.g.onEnd,
 	}
 	if memory, onEnd := a.memory, a.g.onEnd; memory != nil {
@@ -284,11 +292,47 @@ func (g *Gateway) record(inv *engine.Invocation, result *engine.Result) error {
 	return err
 }
 
-// admit checks the endpoint's auth, and answers where it fails.
+// admit checks what of the endpoint's auth needs no body, and answers where it fails.
 func (g *Gateway) admit(a *answer, e *catalog.Endpoint) bool {
-	if e.Auth == catalog.AuthNone {
+	switch {
+	case e.Auth == catalog.AuthNone, e.Auth.Signed():
+		return true
+	case e.Auth == catalog.AuthAPIKey:
+		return g.admitKey(a, e)
+	default:
+		return g.check(a, e, nil)
+	}
+}
+
+// check has the endpoint's rule judge the request, and answers where it does not admit it.
+func (g *Gateway) check(a *answer, e *catalog.Endpoint, body []byte) bool {
+	err := error(&auth.RefusedError{Reason: "This node checks no auth of type " + string(e.Auth) + "."})
+	if g.cfg.Auth != nil {
+		a.admission, err = g.cfg.Auth.Check(a.r.Context(), e, a.r.Header, body)
+	}
+	if err == nil {
 		return true
 	}
+	var unavailable *auth.UnavailableError
+	switch {
+	case errors.As(err, &unavailable) && gone(a.r.Context()): // the client is gone
+	case errors.As(err, &unavailable):
+		if !unavailable.Logged {
+			a.fail("checking an endpoint's auth", err)
+		}
+		a.w.Header()["Retry-After"] = retryAfterOne
+		a.problem(http.StatusServiceUnavailable, "overloaded", unavailable.Reason)
+	default:
+		if e.Auth == catalog.AuthJWT {
+			a.w.Header()["Www-Authenticate"] = []string{`Bearer realm="jsruntime", error="invalid_token"`}
+		}
+		a.problem(http.StatusUnauthorized, "unauthorized", err.Error())
+	}
+	return false
+}
+
+// admitKey admits who holds a key of the endpoint's tenant.
+func (g *Gateway) admitKey(a *answer, e *catalog.Endpoint) bool {
 	scheme, key, _ := strings.Cut(first(a.r.Header["Authorization"]), " ")
 	key = strings.TrimSpace(key)
 	if key != "" && strings.EqualFold(scheme, "Bearer") {

@@ -283,7 +283,7 @@ func TestWhatIsRefusedHasNoExecution(t *testing.T) {
 	ask(405, "TRACE", "/t/acme/x", own, nil)
 	recorded = errors.New("full")
 	ask(503, "GET", "/t/acme/x", own, nil)
-	require.Equal(t, map[string]int{"concurrency_limit": 1, "overloaded": 2, "quarantined": 1, "body_too_large": 1}, counted)
+	require.Equal(t, map[string]int{"concurrency_limit": 1, "overloaded": 2, "quarantined": 1, "body_too_large": 1, "unauthorized": 1}, counted)
 	recorded = nil
 	resp, _ := do(t, s, "GET", "/t/acme/x", own, nil)
 	require.NotEmpty(t, resp.Header.Get("X-Execution-Id"))

@@ -12,26 +12,28 @@ import (
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/httpapi/gateway/auth"
 	"example.com/jsruntime/httpapi/origin"
 	"example.com/jsruntime/httpapi/problem"
 )
 
 // answer is one request's way back.
 type answer struct {
-	g        *Gateway
-	w        http.ResponseWriter
-	r        *http.Request
-	id       uuid.UUID              // of the execution
-	queued   time.Time              // when the request came
-	ran      bool                   // the execution is on record, or will be
-	goesOn   bool                   // the execution goes on after its answer
-	origin   origin.Origin          // whom the request is addressed to
-	slug     string                 // of the tenant; empty where none was named
-	path     string                 // that the script sees, percent-encoded
-	query    string                 // with its question mark; empty where there is none
-	endpoint *catalog.Endpoint      // nil where none was found
-	memory   *admission.Reservation // of the body; nil where there is none
-	jar      map[string]int         // the tenant's cookies on the shared host, by name: bytes; nil before one is set
+	g         *Gateway
+	w         http.ResponseWriter
+	r         *http.Request
+	id        uuid.UUID              // of the execution
+	queued    time.Time              // when the request came
+	ran       bool                   // the execution is on record, or will be
+	goesOn    bool                   // the execution goes on after its answer
+	origin    origin.Origin          // whom the request is addressed to
+	slug      string                 // of the tenant; empty where none was named
+	path      string                 // that the script sees, percent-encoded
+	query     string                 // with its question mark; empty where there is none
+	endpoint  *catalog.Endpoint      // nil where none was found
+	admission auth.Admission         // of the endpoint's auth
+	memory    *admission.Reservation // of the body; nil where there is none
+	jar       map[string]int         // the tenant's cookies on the shared host, by name: bytes; nil before one is set
 }
 
 // own reports whether the request came by a host of the tenant's own.
@@ -55,7 +57,7 @@ func (a *answer) problem(status int, code, detail string) {
 func (a *answer) send(p *problem.Problem) {
 	if a.ran {
 		p.ExecutionID = &a.id
-	} else if a.endpoint != nil && a.g.cfg.Refused != nil && problem.Refuses(p.Status) {
+	} else if a.endpoint != nil && a.g.cfg.Refused != nil && (problem.Refuses(p.Status) || p.Status == http.StatusUnauthorized) {
 		a.g.cfg.Refused(a.endpoint.TenantID, a.endpoint.ScriptID, p.Code)
 	}
 	a.deadline()

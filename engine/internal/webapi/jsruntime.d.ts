@@ -47,6 +47,8 @@ declare module "jsruntime" {
     readonly attempt: number;
     /** The parameters of the endpoint's path, `{}` where there is none. */
     readonly params: Readonly<Record<string, string>>;
+    /** The claims of the token that an endpoint with auth of type jwt has checked; null for everything else. */
+    readonly auth: Readonly<Record<string, any>> | null;
     /**
      * Aborted, with the reason, when the execution is cancelled, when its client leaves and no work of waitUntil is left, or when it runs
      * out of time. Then the response's stream is cancelled too, and there is a second to clean up (none after a time limit).

@@ -72,6 +72,7 @@ func refused(reason string) error { return &RefusedError{reason} }
 type UnavailableError struct {
 	Reason string // for the sender
 	Err    error  // for the log
+	Logged bool   // it is on the log
 }
 
 func (e *UnavailableError) Error() string { return e.Reason + ": " + e.Err.Error() }
@@ -114,7 +115,7 @@ func (v *Verifier) Check(ctx context.Context, e *catalog.Endpoint, header http.H
 	signed, err := check(secret, header, body)
 	if err != nil {
 		if wrong := (*secretError)(nil); errors.As(err, &wrong) {
-			v.cfg.Log.Warn("the secret of an endpoint's auth is not a key", "tenant_id", e.TenantID, "script_id", e.ScriptID, "secret", e.AuthRule.Secret, "error", wrong.Error())
+			v.cfg.Log.Warn("the secret of an endpoint's auth is not a key", "tenant_id", e.TenantID, "script_id", e.ScriptID, "secret_name", e.AuthRule.Secret, "error", wrong.Error())
 			return Admission{}, errNoKey
 		}
 		return Admission{}, err
@@ -139,7 +140,7 @@ func (v *Verifier) once(ctx context.Context, e *catalog.Endpoint, s signed) (Adm
 	free, err := v.cfg.Claim(ctx, e.TenantID, e.ScriptID, s.id[:], hold)
 	switch {
 	case err != nil:
-		return Admission{}, &UnavailableError{"Whether the request came before could not be found out.", err}
+		return Admission{}, &UnavailableError{Reason: "Whether the request came before could not be found out.", Err: err}
 	case !free:
 		return Admission{}, refused("The same signed request was admitted before.")
 	}
@@ -162,10 +163,10 @@ var errNoKey = refused("The endpoint has no key to check the request with.")
 func (v *Verifier) secret(ctx context.Context, e *catalog.Endpoint) (string, error) {
 	value, ok, err := v.cfg.Secret(ctx, e.TenantID, e.AuthRule.Secret)
 	if err != nil {
-		return "", &UnavailableError{"The endpoint's secret could not be read.", err}
+		return "", &UnavailableError{Reason: "The endpoint's secret could not be read.", Err: err}
 	}
 	if !ok {
-		v.cfg.Log.Warn("the secret of an endpoint's auth is missing", "tenant_id", e.TenantID, "script_id", e.ScriptID, "secret", e.AuthRule.Secret)
+		v.cfg.Log.Warn("the secret of an endpoint's auth is missing", "tenant_id", e.TenantID, "script_id", e.ScriptID, "secret_name", e.AuthRule.Secret)
 		return "", errNoKey
 	}
 	return value, nil

@@ -100,13 +100,13 @@ func (s *keySource) get(ctx context.Context, kid string) (*keySet, error) {
 		select {
 		case <-under.done:
 		case <-ctx.Done():
-			return nil, &UnavailableError{"The keys of jwks_url were not fetched in time.", ctx.Err()}
+			return nil, &UnavailableError{Reason: "The keys of jwks_url were not fetched in time.", Err: ctx.Err(), Logged: true}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set == nil || now.Sub(s.at) > keysStale {
-		return nil, &UnavailableError{"The keys of jwks_url could not be fetched.", orUnknown(s.failure)}
+		return nil, &UnavailableError{Reason: "The keys of jwks_url could not be fetched.", Err: orUnknown(s.failure), Logged: true}
 	}
 	return s.set, nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -118,7 +119,7 @@ func (v *Verifier) byShared(ctx context.Context, e *catalog.Endpoint, token *jos
 	}
 	key, err := sharedKey(secret)
 	if err != nil {
-		v.cfg.Log.Warn("the secret of an endpoint's auth is not a key", "tenant_id", e.TenantID, "script_id", e.ScriptID, "secret", e.AuthRule.Secret, "error", err)
+		v.cfg.Log.Warn("the secret of an endpoint's auth is not a key", "tenant_id", e.TenantID, "script_id", e.ScriptID, "secret_name", e.AuthRule.Secret, "error", err)
 		return errNoKey
 	}
 	payload, err := token.Verify(key)
@@ -129,12 +130,13 @@ func (v *Verifier) byShared(ctx context.Context, e *catalog.Endpoint, token *jos
 	return nil
 }
 
-// sharedKey is a secret's value as the key of an HMAC. A public key is none: everybody knows it.
+// sharedKey is a secret's value as the key of an HMAC. A public key is none: everybody knows it. A short one is filled with zeros, which is
+// what HMAC itself does, because the library takes none that is shorter than the hash: how long a shared key is, its owner decides.
 func sharedKey(secret string) ([]byte, error) {
 	if strings.Contains(secret, "-----BEGIN ") {
 		return nil, &secretError{"not a shared key but a key in PEM form; public keys come from a jwks_url"}
 	}
-	return []byte(secret), nil
+	return append([]byte(secret), make([]byte, max(0, sha512.Size-len(secret)))...), nil
 }
 
 // byPublic checks a token with the keys of the rule's jwks_url.

@@ -35,11 +35,12 @@ function context(ctx: Context): Json {
   const texts: string[] = [ctx.executionId, ctx.tenantId, ctx.tenantSlug, ctx.organizationId, ctx.scriptId, ctx.scriptName, ctx.trigger];
   const trigger: "cron" | "http" | "event" | "manual" | "api" = ctx.trigger;
   const params: Readonly<Record<string, string>> = ctx.params;
+  const auth: Readonly<Record<string, unknown>> | null = ctx.auth;
   const signal: AbortSignal = ctx.signal;
   ctx.waitUntil(Promise.resolve());
   ctx.passThroughOnException();
   return {
-    trigger, numbers: numbers.every((n) => Number.isFinite(n)), texts: texts.every((t) => typeof t === "string"), params: { ...params }, aborted: signal.aborted,
+    trigger, numbers: numbers.every((n) => Number.isFinite(n)), texts: texts.every((t) => typeof t === "string"), params: { ...params }, auth: auth === null, aborted: signal.aborted,
     Context: shape(ctx), Limits: shape(limits), Usage: shape(usage),
   };
 }

@@ -1,0 +1,56 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/google/uuid"
+)
+
+// Document gets a document of at most limit bytes for the node itself, on behalf of a tenant: from where the tenant's scripts may fetch, over
+// https, and without following redirects. Over http only where MayFetchPlain allows it.
+func (h *Host) Document(ctx context.Context, tenantID uuid.UUID, url string, limit int64) ([]byte, error) {
+	if !h.MayFetchPlain(url) {
+		return nil, errPlain
+	}
+	t, detail := parseTarget(url)
+	if detail != "" {
+		return nil, errors.New(detail)
+	}
+	u := t.url
+	req := (&http.Request{
+		Method: http.MethodGet, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Accept": {"application/json"}, "User-Agent": {h.cfg.Product}},
+	}).WithContext(ctx)
+	resp, err := h.pools.of(tenantID).RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer has status %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("the document is longer than %d bytes", limit)
+	}
+	return body, nil
+}
+
+var errPlain = errors.New("not an https URL, and its host is not one that JSRUNTIME_FETCH_ALLOW names")
+
+// MayFetchPlain reports whether what nobody on the way may read or change may go to a URL: over https anywhere, over http only to hosts and
+// addresses that FetchAllow names.
+func (h *Host) MayFetchPlain(url string) bool {
+	t, detail := parseTarget(url)
+	if detail != "" {
+		return false
+	}
+	return t.url.Scheme == "https" || h.guard.allows(&t.url)
+}
