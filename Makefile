@@ -86,6 +86,7 @@ generate: ## sqlc's queries and the OpenAPI document
 .PHONY: verify
 verify: lint types wpt sanitize ## what a commit must pass: vet, lint, types, web-platform-tests, sanitizers, no dead code, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
+	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os go build -o /dev/null ./cmd/jsruntime; done # what authors use; 30 s of processor each, once
 	$(SQLC) diff
 	cd engine && go run ./internal/generate -check
 	@dead=$$($(TOOL) deadcode -test ./...); [ -z "$$dead" ] || { echo "no program and no test reaches this:"; echo "$$dead"; exit 1; }
@@ -156,6 +157,11 @@ endif
 node-modules: ## what scripts get for node:buffer and the like: engine/compile/nodelib/vendor from its package.json (needs npm)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp engine/compile/nodelib/package.json engine/compile/nodelib/package-lock.json "$$dir" && \
 	npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund && go run ./engine/compile/nodelib -modules "$$dir" -out engine/compile/nodelib/vendor
+
+.PHONY: global-types
+global-types: ## the types of a script's globals: engine/internal/webapi/globals.d.ts from TypeScript's lib.webworker (needs npm)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp engine/internal/webapi/testdata/types/package.json "$$dir" && \
+	npm install --prefix "$$dir" --ignore-scripts --no-audit --no-fund --silent && go run ./engine/internal/webapi/globaltypes -modules "$$dir"
 
 .PHONY: clean
 clean: ## what was built; data/ stays

@@ -545,8 +545,9 @@ func (x *execution) finish() (*Result, error) {
 	e, inv, end := x.engine, x.inv, &x.call.Ending
 	var fatal *HostError
 	calls, egress := 0, int64(0)
+	var kept []Call
 	if x.host != nil {
-		fatal, calls, egress = x.host.end()
+		fatal, calls, egress, kept = x.host.end()
 	}
 	switch end.Kind {
 	case pool.EndRefused:
@@ -560,7 +561,7 @@ func (x *execution) finish() (*Result, error) {
 		}
 	}
 	res := &Result{
-		StartedAt: end.Began, EndedAt: end.Ended, Began: !end.Began.IsZero(), Logs: x.logs, Streamed: x.stream.told,
+		StartedAt: end.Began, EndedAt: end.Ended, Began: !end.Began.IsZero(), Logs: x.logs, Calls: kept, Streamed: x.stream.told,
 		Metrics: Metrics{ColdStart: end.Cold, APICalls: calls, LogBytes: min(x.logBytes, inv.Script.Limits.MaxLogBytes)},
 	}
 	queued := inv.QueuedAt

@@ -15,6 +15,8 @@ type HostCall struct {
 	Body       []byte
 	// BodyStream gives what follows Body when the script streams its upload; nil otherwise.
 	BodyStream io.Reader
+	// Note is what the Host says of the call for the execution's record, before it returns.
+	Note CallNote
 }
 
 // HostReply is the node's answer: a JSON payload, and bytes beside it.

@@ -39,6 +39,7 @@ type hostCalls struct {
 	egress int64
 	fatal  *HostError
 	ended  bool
+	kept   callsKept
 
 	sent atomic.Int64 // Chunks
 }
@@ -49,6 +50,8 @@ type hostCall struct {
 	down     *outflow
 	answered bool
 	size     int
+	kept     int          // its place in hostCalls.kept, less than 0: it is not kept
+	uploaded atomic.Int64 // bytes of up that the host has read
 }
 
 var errExecutionEnded = errors.New("the execution has ended")
@@ -66,7 +69,7 @@ func (x *execution) hosts(ref pool.Ref) *hostCalls {
 }
 
 // end stops the calls that are open and says what all of them came to.
-func (h *hostCalls) end() (fatal *HostError, calls int, egress int64) {
+func (h *hostCalls) end() (fatal *HostError, calls int, egress int64, kept []Call) {
 	h.stopFn(errExecutionEnded)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,7 +82,7 @@ func (h *hostCalls) end() (fatal *HostError, calls int, egress int64) {
 			c.down.close()
 		}
 	}
-	return h.fatal, h.count, h.egress
+	return h.fatal, h.count, h.egress, h.kept.end(time.Now())
 }
 
 // frame takes a frame about a host call, within what one execution may send.
@@ -141,12 +144,12 @@ func (h *hostCalls) begin(m *wire.HostCall) error {
 	}
 	h.bytes += size
 	ctx, cancel := context.WithCancelCause(h.ctx)
-	c := &hostCall{cancel: cancel, size: size}
+	c := &hostCall{cancel: cancel, size: size, kept: h.kept.begin(h.x.inv, m.Method, time.Now())}
 	call := &HostCall{Invocation: h.x.inv, Method: m.Method, Args: slices.Clone(m.Args), Body: slices.Clone(m.Body)}
 	if m.Stream {
 		number, ref, p := m.Call, h.ref, h.x.engine.pool
 		c.up = newInflow(func(n int) { p.Send(ref, &wire.Credit{Seq: ref.Seq(), Stream: number, Bytes: uint32(n)}) })
-		call.BodyStream = c.up
+		call.BodyStream = counted{c.up, &c.uploaded}
 	}
 	h.open[m.Call] = c
 	h.x.engine.hosts.Add(1)
@@ -201,14 +204,12 @@ func (h *hostCalls) serve(ctx context.Context, number uint32, c *hostCall, call 
 	defer e.pool.Answered(h.ref)
 	defer h.close(number, c)
 
+	he, keptErr := seenBy(ctx, err)
+	h.note(c, noted{call: call, uploaded: c.uploaded.Load(), reply: reply, err: keptErr})
 	if err != nil {
-		var he *HostError
-		if !errors.As(err, &he) {
-			if ctx.Err() == nil {
-				e.cfg.Logger.Error("host call failed", "method", call.Method, "error", err, "tenant_id", h.x.inv.Script.TenantID,
-					"script_id", h.x.inv.Script.ID, "execution_id", h.x.inv.ExecutionID)
-			}
-			he = &HostError{Name: "Error", Message: "internal error"}
+		if ours := (*HostError)(nil); !errors.As(err, &ours) && ctx.Err() == nil {
+			e.cfg.Logger.Error("host call failed", "method", call.Method, "error", err, "tenant_id", h.x.inv.Script.TenantID,
+				"script_id", h.x.inv.Script.ID, "execution_id", h.x.inv.ExecutionID)
 		}
 		if he.Fatal != CodeNone {
 			h.mu.Lock()
@@ -247,7 +248,7 @@ func (h *hostCalls) serve(ctx context.Context, number uint32, c *hostCall, call 
 	}
 	h.answer(number, c, r, reply.EgressBytes)
 	if r.Stream {
-		h.download(ctx, number, flow, reply.BodyStream)
+		h.download(ctx, number, c, flow, reply.BodyStream)
 	}
 }
 
@@ -278,7 +279,7 @@ func (h *hostCalls) answer(number uint32, c *hostCall, r *wire.HostReply, egress
 }
 
 // download sends the rest of an answer's body as the worker takes it.
-func (h *hostCalls) download(ctx context.Context, number uint32, flow *outflow, body io.Reader) {
+func (h *hostCalls) download(ctx context.Context, number uint32, c *hostCall, flow *outflow, body io.Reader) {
 	buf := make([]byte, wire.ChunkSize)
 	p := h.x.engine.pool
 	for {
@@ -288,6 +289,7 @@ func (h *hostCalls) download(ctx context.Context, number uint32, flow *outflow, 
 		}
 		m, err := body.Read(buf[:n])
 		flow.untake(n - m)
+		h.noteChunk(c, buf[:m], err)
 		if ctx.Err() != nil {
 			return
 		}

@@ -43,6 +43,25 @@ type History struct {
 	NoBodies bool
 	// Redact are members of input and output that are masked: see redact.ParsePath.
 	Redact []redact.Path
+	// Calls says which host calls are kept with an execution that is kept; empty means CallsAll.
+	Calls string
+}
+
+// What History.Calls may be.
+const (
+	CallsAll    = "all"    // without bodies
+	CallsBodies = "bodies" // fetches with what they sent and got, unless NoBodies
+	CallsNone   = "none"
+)
+
+// KeepsCalls reports whether host calls are kept with executions that are.
+func (h *History) KeepsCalls() bool {
+	return h == nil || h.Calls != CallsNone && h.Store != HistoryNone
+}
+
+// KeepsCallBodies reports whether fetches are kept with their bodies.
+func (h *History) KeepsCallBodies() bool {
+	return h != nil && h.Calls == CallsBodies && !h.NoBodies && h.Store != HistoryNone
 }
 
 // What History.Store may be.
@@ -232,7 +251,8 @@ type Result struct {
 	GoesOn    bool      // this is the answer, and Invocation.OnEnd gets the ending; Metrics and Logs are there
 	Metrics   Metrics
 	Logs      []LogLine
-	Began     bool // false: the script's code never ran, so that running it elsewhere repeats nothing
+	Calls     []Call // the first MaxCalls host calls, where the script's history keeps any; with GoesOn there are none yet
+	Began     bool   // false: the script's code never ran, so that running it elsewhere repeats nothing
 	StartedAt time.Time
 	EndedAt   time.Time
 	// Secrets are what is known of the tenant's secrets: Message, Stack and Logs are masked already, Output and Response are not, since

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/record"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/sqlc"
@@ -31,13 +32,19 @@ type DeadLetter struct {
 	BodiesHidden     bool            `json:"bodies_hidden" doc:"event_data is null because the caller's role may not read it."`
 }
 
-// shownLetter is a dead letter for the caller: viewers do not see the event's data, and others see them without credentials.
-func (a *API) shownLetter(ctx context.Context, d DeadLetter, values *redact.Values) DeadLetter {
+// shownLetter is a dead letter for the caller: viewers do not see the event's data, and others see them without credentials and without
+// what the script's history setting masks. They are stored whole, since a redrive needs them.
+func (a *API) shownLetter(ctx context.Context, d DeadLetter, history json.RawMessage, values *redact.Values) DeadLetter {
 	if !mayReadBodies(ctx) {
 		d.EventData, d.BodiesHidden = json.RawMessage("null"), true
 		return d
 	}
-	d.EventData, _ = redact.Rules{Values: values}.JSON(d.EventData)
+	rules, whole := catalog.HistoryOf(history).Rules("input", values).Below("data")
+	if whole {
+		d.EventData = json.RawMessage(`"` + redact.Mask + `"`)
+		return d
+	}
+	d.EventData, _ = rules.JSON(d.EventData)
 	return d
 }
 
@@ -92,7 +99,7 @@ func (a *API) deadLetterList(ctx context.Context, in *deadLetterListIn) (*found[
 		shown := a.shownLetter(ctx, deadLetterOfRow(sqlc.ScriptEventDeadLetter{
 			ID: d.ID, ScriptID: d.ScriptID, ExecutionID: d.ExecutionID, EventType: d.EventType, EventData: d.EventData, Error: d.Error, RetryCount: d.RetryCount,
 			LastRetryAt: d.LastRetryAt, CreatedAt: d.CreatedAt, EventID: d.EventID, ErrorCode: d.ErrorCode, RetryExecutionID: d.RetryExecutionID,
-		}, d.ScriptName), values)
+		}, d.ScriptName), d.History, values)
 		return Item[DeadLetter]{&shown, fields}
 	}, func(d sqlc.DeadLetterListRow) position {
 		return position{at: orZero(d.CreatedAt), id: d.ID}
@@ -104,14 +111,15 @@ func (a *API) deadLetterGet(ctx context.Context, in *IDPath) (*found[DeadLetter]
 	if err != nil {
 		return nil, err
 	}
-	out := &found[DeadLetter]{}
+	var d sqlc.DeadLetterGetRow
 	err = a.read(ctx, func(q *sqlc.Queries) error {
-		d, err := q.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: tenantOf(ctx), ID: id})
-		out.Body = deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName)
+		d, err = q.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: tenantOf(ctx), ID: id})
 		return err
 	})
-	out.Body = a.shownLetter(ctx, out.Body, a.secretValues(ctx))
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return &found[DeadLetter]{a.shownLetter(ctx, deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), d.History, a.secretValues(ctx))}, nil
 }
 
 func (a *API) deadLetterDelete(ctx context.Context, in *IDPath) (*none, error) {
@@ -127,7 +135,7 @@ func (a *API) deadLetterDelete(ctx context.Context, in *IDPath) (*none, error) {
 		if _, err := c.DeadLetterDelete(ctx, sqlc.DeadLetterDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
 			return err
 		}
-		return c.audit("dead_letter.delete", "dead_letter", id.String(), a.shownLetter(ctx, deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), a.secretValues(ctx)), nil)
+		return c.audit("dead_letter.delete", "dead_letter", id.String(), a.shownLetter(ctx, deadLetterOfRow(d.ScriptEventDeadLetter, d.ScriptName), d.History, a.secretValues(ctx)), nil)
 	})
 }
 
@@ -216,6 +224,7 @@ func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn
 	}
 	out := &found[RetriedMany]{}
 	err := a.change(ctx, func(c *change) error {
+		out.Body.Retried = 0
 		if err := a.checkQueue(ctx, c); err != nil {
 			return err
 		}

@@ -695,6 +695,7 @@ func (a *API) executionCancel(ctx context.Context, in *IDPath) (*found[Execution
 	out := &found[Execution]{}
 	running := false
 	err = a.change(ctx, func(c *change) error {
+		running = false
 		if _, err = c.ExecutionCancelPending(ctx, sqlc.ExecutionCancelPendingParams{TenantID: c.tenant, ID: id, Message: given(errCancelledByCaller.Error())}); errors.Is(err, pgx.ErrNoRows) {
 			_, err = c.ExecutionRequestCancel(ctx, sqlc.ExecutionRequestCancelParams{TenantID: c.tenant, ID: id})
 			if running = err == nil; running {

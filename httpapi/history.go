@@ -15,6 +15,7 @@ type History struct {
 	Sample float64  `json:"sample" minimum:"0" maximum:"1" doc:"Share of completed executions that is kept; others are all kept."`
 	Bodies bool     `json:"bodies" doc:"Whether input and output are kept. Executions without cannot be replayed."`
 	Redact []string `json:"redact" nullable:"false" doc:"Members of input and output that are masked, beside credentials: paths such as $.input.headers.x-token."`
+	Calls  string   `json:"calls" enum:"all,bodies,none" doc:"Which host calls are kept with an execution that is kept: all without bodies; all, and fetches with what they sent and got, from which a comparison can answer them; or none. With bodies false no body is kept."`
 }
 
 // HistoryGiven is History as its author gives it; what is not there has the default: everything is kept.
@@ -23,10 +24,11 @@ type HistoryGiven struct {
 	Sample *float64 `json:"sample,omitempty" minimum:"0" maximum:"1" nullable:"true"`
 	Bodies *bool    `json:"bodies,omitempty" nullable:"true"`
 	Redact []string `json:"redact,omitempty" maxItems:"50" maxLength:"500" nullable:"true"`
+	Calls  *string  `json:"calls,omitempty" enum:"all,bodies,none" nullable:"true"`
 }
 
 func historyOf(stored json.RawMessage) History {
-	out := History{Store: "all", Sample: 1, Bodies: true, Redact: []string{}}
+	out := History{Store: "all", Sample: 1, Bodies: true, Redact: []string{}, Calls: "all"}
 	_ = json.Unmarshal(stored, &out) // what is not there stays
 	out.Redact = nonNil(out.Redact)
 	return out

@@ -214,7 +214,7 @@ func TestHistoryIsTheAuthorsChoice(t *testing.T) {
 	acme := n.tenant("acme")
 	for location, bad := range map[string]any{
 		"body.history.store": map[string]any{"store": "some"}, "body.history.sample": map[string]any{"sample": 2}, "body.history.redakt": map[string]any{"redakt": []string{}},
-		"body.history.redact[0]": map[string]any{"redact": []string{"input.x"}}, "body.history.bodies": map[string]any{"bodies": "no"},
+		"body.history.redact[0]": map[string]any{"redact": []string{"input.x"}}, "body.history.bodies": map[string]any{"bodies": "no"}, "body.history.calls": map[string]any{"calls": "some"},
 	} {
 		p := acme.post("/api/v1/scripts", map[string]any{"name": "bad", "type": "embedded", "source": runSource, "history": bad}).refused(422, "validation_failed")
 		require.Contains(t, fmt.Sprint(p["errors"]), location)
@@ -230,7 +230,7 @@ func TestHistoryIsTheAuthorsChoice(t *testing.T) {
 	require.Equal(t, map[string]any{"card": "[redacted]", "n": 1.0}, kept.json()["input"])
 
 	got := acme.patch("/api/v1/scripts/"+id, map[string]any{"history": map[string]any{"bodies": false}}).is(200).json()["history"]
-	require.Equal(t, map[string]any{"store": "all", "sample": 1.0, "bodies": false, "redact": []any{"$.input.card", "$.output.echo.card"}}, got)
+	require.Equal(t, map[string]any{"store": "all", "sample": 1.0, "bodies": false, "redact": []any{"$.input.card", "$.output.echo.card"}, "calls": "all"}, got)
 	bare := run()
 	e := acme.get("/api/v1/executions/" + bare).is(200).json()
 	require.Equal(t, []any{nil, nil, "completed"}, []any{e["input"], e["output"], e["status"]})

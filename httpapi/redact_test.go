@@ -43,6 +43,23 @@ func TestBodiesAreForDevelopers(t *testing.T) {
 	require.Contains(t, input, "the-value-of-a-secret")
 }
 
+// TestDeadLettersKeepToTheHistorySetting: what a script masks in its input is masked in its dead letters too.
+func TestDeadLettersKeepToTheHistorySetting(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	id := acme.script("echo", map[string]any{"type": "embedded", "status": "active"})
+	letter := n.deadLetter(id)
+	for path, want := range map[string]string{"$.input.data.name": `{"name":"[redacted]"`, "$.input.data": `"event_data":"[redacted]"`} {
+		acme.patch("/api/v1/scripts/"+id, map[string]any{"history": map[string]any{"redact": []string{path}}}).is(200)
+		for _, from := range []string{"/api/v1/dead-letters/" + letter, "/api/v1/dead-letters?fields=event_data"} {
+			seen := string(acme.get(from).is(200).body)
+			require.NotContains(t, seen, "visible-name", path)
+			require.Contains(t, seen, want, path)
+		}
+	}
+}
+
 // TestReplayOfACutInputIsRefused: half of an input is another input.
 func TestReplayOfACutInputIsRefused(t *testing.T) {
 	t.Parallel()

@@ -89,6 +89,7 @@ func (a *API) runRoutes(r *router) {
 	list(r, "/executions", read, "execution-list", "List executions", a.executionList)
 	get(r, "/executions/{id}", read, "execution-get", "Get an execution", a.executionGet)
 	list(r, "/executions/{id}/logs", read, "execution-logs", "List an execution's log", a.executionLogs)
+	list(r, "/executions/{id}/calls", read, "execution-calls", "List an execution's host calls", a.executionCalls)
 	get(r, "/logs/tail", read, "log-tail", "Watch log lines, starts and ends of executions as they happen (server-sent events)", a.logTail)
 	accept(r, "/executions/{id}/cancel", execute, "execution-cancel", "Cancel an execution", a.executionCancel)
 	accept(r, "/executions/{id}/replay", execute, "execution-replay", "Run again with the same input", a.executionReplay, optional)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
 )
@@ -52,7 +53,23 @@ func (a *API) operate(ctx context.Context, tenant uuid.UUID, fn func(c *change) 
 	return a.within(ctx, tenant, func(*sqlc.Queries) error { return nil }, fn)
 }
 
+// conflictTries is how often a change is tried that Postgres rolled back for another transaction: executions, retention and other
+// requests lock the same rows in orders of their own, and Postgres ends one of two transactions that wait for each other.
+const conflictTries = 4
+
+// within calls fn again, in a new transaction, where Postgres rolled the first back for another transaction: fn sets its results
+// anew each time.
 func (a *API) within(ctx context.Context, tenant uuid.UUID, enter func(*sqlc.Queries) error, fn func(c *change) error) error {
+	for try := 1; ; try++ {
+		err := a.withinOnce(ctx, tenant, enter, fn)
+		if try == conflictTries || connect.ClassOf(err) != connect.Busy {
+			return err
+		}
+		a.logOf(ctx).DebugContext(ctx, "transaction is tried again", "error", err, "attempt", try)
+	}
+}
+
+func (a *API) withinOnce(ctx context.Context, tenant uuid.UUID, enter func(*sqlc.Queries) error, fn func(c *change) error) error {
 	tx, err := patient{a.pool}.BeginTx(ctx, tenantdb.ServiceTx())
 	if err != nil {
 		return err

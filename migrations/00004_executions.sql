@@ -1,4 +1,4 @@
--- Executions: one row is one run. Executions that wait or run have a row in the queue too, a table of its own. With their logs.
+-- Executions: one row is one run. Executions that wait or run have a row in the queue too, a table of its own. With their logs and host calls.
 
 -- +goose Up
 
@@ -40,7 +40,7 @@ CREATE INDEX idx_executions_tenant_incomplete ON script_executions(tenant_id, st
 CREATE INDEX idx_executions_tenant_error ON script_executions(tenant_id, error_code, id) WHERE error_code IS NOT NULL;
 CREATE INDEX idx_executions_event ON script_executions(tenant_id, event_id, id) WHERE event_id IS NOT NULL;
 
--- Partitions. Executions are partitioned by the range of their id, and so are their logs: a day of history is one table, which retention
+-- Partitions. Executions are partitioned by the range of their id, and so are their logs and calls: a day of history is one table, which retention
 -- drops as a whole. Ids of version 7 hold the milliseconds of their making, so a range of ids is a range of times. Nodes make the partitions
 -- ahead (package migrations/partitions); rows for which there is none, and those whose ids are of another kind, are in the default partition.
 
@@ -264,8 +264,38 @@ CREATE TABLE script_execution_logs (
 ) PARTITION BY RANGE (execution_id);
 CREATE INDEX idx_execution_logs_script ON script_execution_logs(script_id, at DESC);
 
+-- The host calls of executions. They are kept as long as logs.
+--   operation     a fetch's method; get, put, publish, invoke, …      target   a URL, a key, an event's type, a script's name; without credentials
+--   status        of a fetch's answer; NULL: there was none
+--   bodies        what a fetch sent and got, where the script's history keeps that: {"request"?, "response": {…}} (package record)
+CREATE TABLE script_execution_calls (
+    execution_id UUID NOT NULL,
+    seq INTEGER NOT NULL,
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    script_id UUID NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
+    kind VARCHAR(10) NOT NULL CHECK (kind IN ('fetch', 'kv', 'events', 'scripts', 'step')),
+    operation VARCHAR(64) NOT NULL,
+    target TEXT NOT NULL,
+    status INTEGER,
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    duration_us BIGINT NOT NULL,
+    request_bytes BIGINT NOT NULL,
+    response_bytes BIGINT NOT NULL,
+    error TEXT,
+    error_code VARCHAR(64),
+    bodies JSONB,
+    PRIMARY KEY (execution_id, seq)
+) PARTITION BY RANGE (execution_id);
+CREATE INDEX idx_execution_calls_script ON script_execution_calls(script_id, started_at DESC);
+
+-- What a call takes: its values, and 150 bytes for the rest and its share of the indexes.
+CREATE FUNCTION jsruntime_call_bytes(c script_execution_calls) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT 150 + octet_length(c.target) + COALESCE(octet_length(c.error), 0) + COALESCE(pg_column_size(c.bodies), 0)
+$$;
+
 CREATE TABLE script_executions_default PARTITION OF script_executions DEFAULT;
 CREATE TABLE script_execution_logs_default PARTITION OF script_execution_logs DEFAULT;
+CREATE TABLE script_execution_calls_default PARTITION OF script_execution_calls DEFAULT;
 
 -- Ids of version 7 begin with 0170 to 01ff from February 2020 to September 2039. Executions whose ids are of another kind (gen_random_uuid()
 -- of an application's own INSERT) are listed by the time of their acceptance.
@@ -276,6 +306,7 @@ BEGIN
         WHERE id < '01700000-0000-0000-0000-000000000000' OR id >= '02000000-0000-0000-0000-000000000000';
     PERFORM jsruntime_tune_partition('script_executions_default');
     PERFORM jsruntime_tune_partition('script_execution_logs_default');
+    PERFORM jsruntime_tune_partition('script_execution_calls_default');
 END
 $$;
 -- +goose StatementEnd
@@ -293,6 +324,8 @@ CREATE INDEX idx_dead_letters_created ON script_event_dead_letters(created_at);
 -- +goose Down
 DROP INDEX idx_dead_letters_created, idx_dead_letters_execution, idx_dead_letters_script, idx_dead_letters_tenant;
 ALTER TABLE script_event_dead_letters DROP COLUMN event_id, DROP COLUMN error_code, DROP COLUMN retry_execution_id;
+DROP FUNCTION jsruntime_call_bytes(script_execution_calls);
+DROP TABLE script_execution_calls;
 DROP TABLE script_execution_logs;
 DROP FUNCTION jsruntime_hold_parents(uuid[], uuid[]);
 DROP FUNCTION jsruntime_execution_bytes(script_executions);

@@ -237,6 +237,7 @@ DECLARE
 BEGIN
     FOR col IN SELECT * FROM (VALUES
         ('script_executions', 'input'), ('script_executions', 'output'), ('script_execution_logs', 'message'),
+        ('script_execution_calls', 'bodies'),
         ('script_events', 'data'), ('script_event_dead_letters', 'event_data')) c(relname, attname)
     LOOP
         FOR part IN SELECT col.relname::regclass UNION SELECT t.relid FROM pg_partition_tree(col.relname::regclass) t LOOP

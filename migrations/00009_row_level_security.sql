@@ -108,6 +108,7 @@ BEGIN
             WHEN 'script_refusals' THEN 'SELECT'
             WHEN 'script_signed_requests' THEN 'SELECT'
             WHEN 'script_execution_logs' THEN 'SELECT'
+            WHEN 'script_execution_calls' THEN 'SELECT'
             WHEN 'tenant_storage' THEN 'SELECT'
             ELSE 'SELECT, INSERT, UPDATE, DELETE'
         END;
@@ -127,7 +128,7 @@ SELECT jsruntime_protect_tenant_tables();
 
 -- The first partitions, so that a new database works at once; nodes make the others.
 SELECT jsruntime_make_partition(parent, day, day + interval '1 day')
-FROM unnest(ARRAY['script_executions', 'script_execution_logs']) AS parent,
+FROM unnest(ARRAY['script_executions', 'script_execution_logs', 'script_execution_calls']) AS parent,
     generate_series(date_trunc('day', now(), 'UTC'), date_trunc('day', now(), 'UTC') + interval '2 days', interval '1 day') AS day;
 
 -- Functions look for names in pg_catalog, which comes first without being named, in the schema of the tables, and in the caller's

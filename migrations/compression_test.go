@@ -19,7 +19,7 @@ func TestLargeValuesAreLZ4(t *testing.T) {
 		t.Skip("this server has no lz4: ", err)
 	}
 	rows, err := db.Query(ctx, `SELECT format('%s.%s', t.relid::regclass, a.attname)
-		FROM (VALUES ('script_executions', 'input'), ('script_executions', 'output'), ('script_execution_logs', 'message'), ('script_events', 'data'),
+		FROM (VALUES ('script_executions', 'input'), ('script_executions', 'output'), ('script_execution_logs', 'message'), ('script_execution_calls', 'bodies'), ('script_events', 'data'),
 			('script_event_dead_letters', 'event_data')) c(relname, attname)
 		CROSS JOIN LATERAL (SELECT c.relname::regclass AS relid UNION SELECT p.relid FROM pg_partition_tree(c.relname::regclass) p) t
 		JOIN pg_attribute a ON a.attrelid = t.relid AND a.attname = c.attname WHERE a.attcompression <> 'l'`)

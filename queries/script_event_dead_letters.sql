@@ -2,7 +2,7 @@
 
 -- name: DeadLetterList :many
 SELECT d.id, d.script_id, d.execution_id, d.event_type, (CASE WHEN @whole::boolean THEN d.event_data ELSE 'null' END)::jsonb AS event_data, d.error, d.retry_count,
-    d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name
+    d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name, s.history
 FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = @tenant_id AND (d.created_at, d.id) < (@before_at::timestamptz, @before_id::uuid)
   AND (sqlc.narg(script_id)::uuid IS NULL OR d.script_id = sqlc.narg(script_id))
@@ -10,7 +10,7 @@ WHERE d.tenant_id = @tenant_id AND (d.created_at, d.id) < (@before_at::timestamp
 ORDER BY d.created_at DESC, d.id DESC LIMIT @row_limit;
 
 -- name: DeadLetterGet :one
-SELECT sqlc.embed(d), s.name AS script_name FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
+SELECT sqlc.embed(d), s.name AS script_name, s.history FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = @tenant_id AND d.id = @id;
 
 -- name: DeadLetterDelete :execrows

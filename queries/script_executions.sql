@@ -542,7 +542,7 @@ WITH RECURSIVE bounds AS (
 )
 SELECT max(p.total)::bigint FROM pairs p;
 
--- Deletes ended executions of a tenant that are older than its retention, oldest first, and their logs. Those that did not complete may
+-- Deletes ended executions of a tenant that are older than its retention, oldest first, with their logs and calls. Those that did not complete may
 -- have another retention. A partition is dropped as a whole once no tenant keeps any of it, so the rows of a tenant that keeps as long as
 -- any wait longer for that (dated_…); those of the default partition, which stays, do not. What never began has no started_at.
 -- name: ExecutionPrune :one
@@ -573,6 +573,8 @@ WITH dated AS (
     SELECT dated.id FROM dated UNION SELECT other.id FROM other UNION SELECT unstarted.id FROM unstarted LIMIT @row_limit
 ), logs AS (
     DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old))
+), calls AS (
+    DELETE FROM script_execution_calls c WHERE c.execution_id = ANY (ARRAY(SELECT old.id FROM old))
 ), gone AS (
     DELETE FROM script_executions e WHERE e.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING e.id
 )
@@ -590,12 +592,15 @@ WITH mine AS (
     FOR UPDATE SKIP LOCKED
 ), logs AS (
     DELETE FROM script_execution_logs l WHERE l.execution_id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING octet_length(l.message) + 120 AS bytes
+), calls AS (
+    DELETE FROM script_execution_calls c WHERE c.execution_id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING jsruntime_call_bytes(c) AS bytes
 ), gone AS (
     DELETE FROM script_executions e WHERE e.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING e.id
 ), freed AS (
     UPDATE tenant_storage s SET bytes = GREATEST(s.bytes - f.bytes, 0)
     FROM (SELECT 'script_executions' AS table_name, COALESCE(sum(old.bytes), 0)::bigint AS bytes FROM old
-          UNION ALL SELECT 'script_execution_logs', COALESCE(sum(logs.bytes), 0)::bigint FROM logs) f
+          UNION ALL SELECT 'script_execution_logs', COALESCE(sum(logs.bytes), 0)::bigint FROM logs
+          UNION ALL SELECT 'script_execution_calls', COALESCE(sum(calls.bytes), 0)::bigint FROM calls) f
     WHERE s.tenant_id = @tenant_id AND s.table_name = f.table_name
     RETURNING f.bytes
 )

@@ -18,6 +18,7 @@ import (
 	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/engine/wake"
@@ -294,12 +295,13 @@ func (e *ending) keeps() bool {
 	return e.inv == nil || e.inv.Script.History.Keeps(e.row.ID, e.result.Code)
 }
 
-// consequences are what follows from endings: next attempts, dead letters, the schedules' last runs, logs and usage.
+// consequences are what follows from endings: next attempts, dead letters, the schedules' last runs, logs, host calls and usage.
 type consequences struct {
 	retry                   sqlc.ExecutionRetryParams
 	letters, resolved, kept []uuid.UUID
 	jobs                    sqlc.ScheduledJobFinishParams
 	logs                    []sqlc.ExecutionLogRecordParams
+	calls                   []sqlc.ExecutionCallRecordParams
 	usage                   ledger.Usage
 	cuts                    sqlc.ExecutionCutInputsParams
 	unkept                  []uuid.UUID // whose rows go: their script's history does not keep them
@@ -388,6 +390,39 @@ func (w *endingsWriter) collectStored(c *consequences, e *ending) {
 		})
 	}
 	w.store(row.TenantID, storage.Logs, logged)
+	if len(res.Calls) == 0 {
+		return
+	}
+	var called int64
+	for i := range res.Calls {
+		p := callRow(e, &res.Calls[i], res.Secrets)
+		called += 150 + int64(len(p.Target)+len(res.Calls[i].Error)+len(p.Bodies))
+		c.calls = append(c.calls, p)
+	}
+	w.store(row.TenantID, storage.Calls, called)
+}
+
+// callRow is a host call's row.
+func callRow(e *ending, call *engine.Call, secrets *redact.Values) sqlc.ExecutionCallRecordParams {
+	p := sqlc.ExecutionCallRecordParams{
+		ExecutionID: e.row.ID, Seq: int32(call.Seq), TenantID: e.row.TenantID, ScriptID: e.row.ScriptID, Kind: call.Kind, Operation: call.Operation,
+		Target: call.Target, StartedAt: call.StartedAt, DurationUs: call.Duration.Microseconds(), RequestBytes: call.RequestBytes,
+		ResponseBytes: call.ResponseBytes,
+	}
+	if call.Status != 0 {
+		status := int32(call.Status)
+		p.Status = &status
+	}
+	if call.Error != "" {
+		p.Error = &call.Error
+	}
+	if call.ErrorCode != "" {
+		p.ErrorCode = &call.ErrorCode
+	}
+	if bodies := record.AppendCallBodies(nil, call, secrets); len(bodies) > 0 {
+		p.Bodies = bodies
+	}
+	return p
 }
 
 // store counts bytes of a tenant once the endings are committed: a transaction that is tried again counts them once.
@@ -419,6 +454,7 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 		{len(c.unkept), func() error { return w.queries.ExecutionForget(ctx, c.unkept) }},
 		// A run that was lost and ran again has the same id: what the lost one had logged was never written.
 		{len(c.logs), func() error { _, err := w.queries.ExecutionLogRecord(ctx, c.logs); return err }},
+		{len(c.calls), func() error { _, err := w.queries.ExecutionCallRecord(ctx, c.calls); return err }},
 	} {
 		if step.rows > 0 {
 			if err := step.do(); err != nil {

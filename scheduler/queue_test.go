@@ -544,6 +544,8 @@ func TestRetention(t *testing.T) {
 		w.exec(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type, queued_at, started_at, completed_at)
 			SELECT $1, $2, 'completed', 'manual', now() - i * interval '1 day', now() - i * interval '1 day', now() - i * interval '1 day' FROM generate_series(1, 150) i`, script, tenant)
 		w.exec(`INSERT INTO script_execution_logs (execution_id, seq, tenant_id, script_id, level, message, at) SELECT id, 0, tenant_id, script_id, 'info', 'x', now() FROM script_executions WHERE tenant_id = $1`, tenant)
+		w.exec(`INSERT INTO script_execution_calls (execution_id, seq, tenant_id, script_id, kind, operation, target, started_at, duration_us, request_bytes, response_bytes)
+			SELECT id, 0, tenant_id, script_id, 'kv', 'get', 'x', now(), 1, 1, 1 FROM script_executions WHERE tenant_id = $1`, tenant)
 		w.exec(`INSERT INTO script_executions (script_id, tenant_id, status, trigger_type, queued_at, run_at, started_at) VALUES ($1, $2, 'pending', 'manual', now() - interval '1 year', now() + interval '1 year', NULL)`, script, tenant)
 	}
 	// A random id may begin like one that is made in years to come.
@@ -555,6 +557,7 @@ func TestRetention(t *testing.T) {
 	w.node(func(context.Context, *engine.Invocation) (*engine.Result, error) { return done(nil), nil })
 	w.eventually(`SELECT count(*) = 89 + 1 FROM script_executions WHERE tenant_id = $1`, a)
 	require.Equal(t, 89, one[int](w, `SELECT count(*) FROM script_execution_logs WHERE tenant_id = $1`, a))
+	require.Equal(t, 89, one[int](w, `SELECT count(*) FROM script_execution_calls WHERE tenant_id = $1`, a))
 	require.Equal(t, 151, one[int](w, `SELECT count(*) FROM script_executions WHERE tenant_id = $1`, b))
 	require.True(t, one[bool](w, `SELECT execution_id IS NULL FROM script_event_dead_letters`), "the dead letter stays")
 }

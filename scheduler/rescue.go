@@ -242,7 +242,7 @@ func longer(x, y time.Duration) time.Duration {
 
 // dropPartitions drops the partitions of which no tenant keeps anything.
 func (s *Scheduler) dropPartitions(ctx context.Context, longest kept) error {
-	for table, retention := range map[string]time.Duration{partitions.Executions: longest.executions, partitions.Logs: longest.logs} {
+	for table, retention := range map[string]time.Duration{partitions.Executions: longest.executions, partitions.Logs: longest.logs, partitions.Calls: longest.logs} {
 		if retention < 0 {
 			continue
 		}
@@ -261,7 +261,7 @@ func (s *Scheduler) dropPartitions(ctx context.Context, longest kept) error {
 // partitionGrace is how much longer than its retention a row may be kept for its partition to be dropped as a whole.
 const partitionGrace = 25 * time.Hour
 
-// pruneTenant deletes a tenant's executions and logs. Those of a tenant that keeps them as long as any go with their partition; what is
+// pruneTenant deletes a tenant's executions, logs and calls. Those of a tenant that keeps them as long as any go with their partition; what is
 // still there when its partition could have been dropped is deleted row by row too.
 func (s *Scheduler) pruneTenant(ctx context.Context, tenant sqlc.TenantRetentionRow, longest kept) error {
 	k := keptBy(tenant, s.cfg)
@@ -280,8 +280,14 @@ func (s *Scheduler) pruneTenant(ctx context.Context, tenant sqlc.TenantRetention
 	if err != nil || k.logs >= min(forever(k.completed), forever(k.failed)) {
 		return err
 	}
-	return s.pruneBatches(ctx, partitions.Logs, func(ctx context.Context) (int64, error) {
+	err = s.pruneBatches(ctx, partitions.Logs, func(ctx context.Context) (int64, error) {
 		return s.queries.ExecutionLogPrune(ctx, sqlc.ExecutionLogPruneParams{TenantID: tenant.ID, RetentionSeconds: k.logs.Seconds(), RowLimit: pruneBatch})
+	})
+	if err != nil {
+		return err
+	}
+	return s.pruneBatches(ctx, partitions.Calls, func(ctx context.Context) (int64, error) {
+		return s.queries.ExecutionCallPrune(ctx, sqlc.ExecutionCallPruneParams{TenantID: tenant.ID, RetentionSeconds: k.logs.Seconds(), RowLimit: pruneBatch})
 	})
 }
 

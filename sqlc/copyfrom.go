@@ -9,6 +9,53 @@ import (
 	"context"
 )
 
+// iteratorForExecutionCallRecord implements pgx.CopyFromSource.
+type iteratorForExecutionCallRecord struct {
+	rows                 []ExecutionCallRecordParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForExecutionCallRecord) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForExecutionCallRecord) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ExecutionID,
+		r.rows[0].Seq,
+		r.rows[0].TenantID,
+		r.rows[0].ScriptID,
+		r.rows[0].Kind,
+		r.rows[0].Operation,
+		r.rows[0].Target,
+		r.rows[0].Status,
+		r.rows[0].StartedAt,
+		r.rows[0].DurationUs,
+		r.rows[0].RequestBytes,
+		r.rows[0].ResponseBytes,
+		r.rows[0].Error,
+		r.rows[0].ErrorCode,
+		r.rows[0].Bodies,
+	}, nil
+}
+
+func (r iteratorForExecutionCallRecord) Err() error {
+	return nil
+}
+
+// For the ledger and the scheduler.
+func (q *Queries) ExecutionCallRecord(ctx context.Context, arg []ExecutionCallRecordParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"script_execution_calls"}, []string{"execution_id", "seq", "tenant_id", "script_id", "kind", "operation", "target", "status", "started_at", "duration_us", "request_bytes", "response_bytes", "error", "error_code", "bodies"}, &iteratorForExecutionCallRecord{rows: arg})
+}
+
 // iteratorForExecutionLogRecord implements pgx.CopyFromSource.
 type iteratorForExecutionLogRecord struct {
 	rows                 []ExecutionLogRecordParams

@@ -230,6 +230,42 @@ type ScriptExecution struct {
 	Attended     bool
 }
 
+type ScriptExecutionCall struct {
+	ExecutionID   uuid.UUID
+	Seq           int32
+	TenantID      uuid.UUID
+	ScriptID      uuid.UUID
+	Kind          string
+	Operation     string
+	Target        string
+	Status        *int32
+	StartedAt     time.Time
+	DurationUs    int64
+	RequestBytes  int64
+	ResponseBytes int64
+	Error         *string
+	ErrorCode     *string
+	Bodies        json.RawMessage
+}
+
+type ScriptExecutionCallsDefault struct {
+	ExecutionID   uuid.UUID
+	Seq           int32
+	TenantID      uuid.UUID
+	ScriptID      uuid.UUID
+	Kind          string
+	Operation     string
+	Target        string
+	Status        *int32
+	StartedAt     time.Time
+	DurationUs    int64
+	RequestBytes  int64
+	ResponseBytes int64
+	Error         *string
+	ErrorCode     *string
+	Bodies        json.RawMessage
+}
+
 type ScriptExecutionLog struct {
 	ExecutionID uuid.UUID
 	Seq         int32

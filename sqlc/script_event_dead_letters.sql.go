@@ -31,7 +31,7 @@ func (q *Queries) DeadLetterDelete(ctx context.Context, arg DeadLetterDeletePara
 }
 
 const deadLetterGet = `-- name: DeadLetterGet :one
-SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
+SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name, s.history FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = $1 AND d.id = $2
 `
 
@@ -43,6 +43,7 @@ type DeadLetterGetParams struct {
 type DeadLetterGetRow struct {
 	ScriptEventDeadLetter ScriptEventDeadLetter
 	ScriptName            string
+	History               json.RawMessage
 }
 
 func (q *Queries) DeadLetterGet(ctx context.Context, arg DeadLetterGetParams) (DeadLetterGetRow, error) {
@@ -63,6 +64,7 @@ func (q *Queries) DeadLetterGet(ctx context.Context, arg DeadLetterGetParams) (D
 		&i.ScriptEventDeadLetter.ErrorCode,
 		&i.ScriptEventDeadLetter.RetryExecutionID,
 		&i.ScriptName,
+		&i.History,
 	)
 	return i, err
 }
@@ -98,7 +100,7 @@ func (q *Queries) DeadLetterKeep(ctx context.Context, executionIds []uuid.UUID) 
 const deadLetterList = `-- name: DeadLetterList :many
 
 SELECT d.id, d.script_id, d.execution_id, d.event_type, (CASE WHEN $1::boolean THEN d.event_data ELSE 'null' END)::jsonb AS event_data, d.error, d.retry_count,
-    d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name
+    d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.name AS script_name, s.history
 FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = $2 AND (d.created_at, d.id) < ($3::timestamptz, $4::uuid)
   AND ($5::uuid IS NULL OR d.script_id = $5)
@@ -130,6 +132,7 @@ type DeadLetterListRow struct {
 	ErrorCode        *string
 	RetryExecutionID *uuid.UUID
 	ScriptName       string
+	History          json.RawMessage
 }
 
 // Admin API.
@@ -164,6 +167,7 @@ func (q *Queries) DeadLetterList(ctx context.Context, arg DeadLetterListParams) 
 			&i.ErrorCode,
 			&i.RetryExecutionID,
 			&i.ScriptName,
+			&i.History,
 		); err != nil {
 			return nil, err
 		}

@@ -1,33 +1,69 @@
+//go:build linux
+
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"example.com/jsruntime/cmd/jsruntime/term"
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/compile"
 )
 
-// commandLine is the whole command line. Every flag has the environment variable JSRUNTIME_ and its name in capitals.
-type commandLine struct {
-	Serve   serveConfig   `cmd:"" help:"Run a node."`
-	Migrate migrateConfig `cmd:"" help:"Bring the database to this version's schema, or show where it is."`
-	Health  healthConfig  `cmd:"" help:"Ask a node whether it is ready: exit code 0 or 1. For images without a shell."`
-	Doctor  doctorConfig  `cmd:"" help:"Say what holds on this machine for a node with these flags, and which known exploits of V8 apply: exit code 0, or 1 if a check failed."`
-	Version versionConfig `cmd:"" help:"Print the version, with that of V8."`
+// serverCommands are the server's: a node, its database, and what an operator asks about them.
+type serverCommands struct {
+	Serve   serveConfig   `cmd:"" group:"server" help:"Run a node."`
+	Migrate migrateConfig `cmd:"" group:"server" help:"Bring the database to this version's schema, or show where it is."`
+	Health  healthConfig  `cmd:"" group:"server" help:"Ask a node whether it is ready: exit code 0 or 1. For images without a shell."`
+	Doctor  doctorConfig  `cmd:"" group:"server" help:"Say what holds on this machine for a node with these flags, and which known exploits of V8 apply: exit code 0, or 1 if a check failed."`
+	Version versionConfig `cmd:"" group:"server" help:"Print the version, with that of V8."`
 	Compile compileConfig `cmd:"" name:"compile-child" hidden:"" help:"Compile one source from stdin; started by a node."`
+}
+
+// expandHelp writes a flag's help out.
+func expandHelp(help string) string {
+	return strings.ReplaceAll(help, "LIMITNAMES", strings.Join(engine.LimitNames(), ", "))
+}
+
+// Run runs a node until ctx ends.
+func (c *serveConfig) Run(ctx context.Context, s *streams) error {
+	c.adminKey, c.secretKey = s.getenv("JSRUNTIME_ADMIN_KEY"), s.getenv("JSRUNTIME_SECRET_KEY")
+	if err := c.validate(); err != nil {
+		return term.Usage("%w", err)
+	}
+	if err := serve(ctx, *c, s.out, s.err); err != nil {
+		newLogger(*c, s.err).Error("node failed", "error", err)
+		return term.ErrSilent
+	}
+	return nil
+}
+
+// Run examines the machine.
+func (c *doctorConfig) Run(ctx context.Context, s *streams) error {
+	c.adminKey, c.secretKey = s.getenv("JSRUNTIME_ADMIN_KEY"), s.getenv("JSRUNTIME_SECRET_KEY")
+	return doctor(ctx, *c, s.out)
+}
+
+// Run compiles one source.
+func (c *compileConfig) Run(s *streams) error {
+	if code := compile.Child(s.in, s.out, s.err, c.Sandbox != "off"); code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// Run names this build.
+func (c *versionConfig) Run(ctx context.Context, s *streams) error {
+	return printVersion(ctx, *c, s.out)
 }
 
 type serveConfig struct {
@@ -101,103 +137,24 @@ type compileConfig struct {
 }
 
 type migrateConfig struct {
-	DatabaseURL string   `name:"database-url" help:"Postgres. DATABASE_URL is read too."`
-	Up          struct{} `cmd:"" help:"Apply what is missing."`
-	Status      struct{} `cmd:"" help:"List the migrations."`
+	DatabaseURL string            `name:"database-url" help:"Postgres. DATABASE_URL is read too."`
+	Up          migrateUpConfig   `cmd:"" help:"Apply what is missing."`
+	Status      migrateShowConfig `cmd:"" help:"List the migrations."`
 }
 
-type healthConfig struct {
-	URL     string   `name:"url" default:"http://127.0.0.1:8080" help:"The node's listener."`
-	Exclude []string `help:"Checks to leave out: database."`
+type (
+	migrateUpConfig   struct{}
+	migrateShowConfig struct{}
+)
+
+// Run brings the schema up to date.
+func (*migrateUpConfig) Run(ctx context.Context, s *streams, line *commandLine) error {
+	return migrateUp(ctx, line.Migrate.DatabaseURL, s.out)
 }
 
-// run is the program. It returns the exit code: 0, 1 for a failure, 2 for a command line that makes no sense.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	var line commandLine
-	code := -1
-	parser, err := kong.New(&line,
-		kong.Name("jsruntime"),
-		kong.Description("A self-hosted, multi-tenant JavaScript runtime."),
-		kong.UsageOnError(),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(c int) { code = c }),
-		kong.Resolvers(environment(getenv)),
-		kong.ValueFormatter(func(v *kong.Value) string {
-			if v.Flag == nil || v.Name == "help" {
-				return v.Help
-			}
-			return strings.TrimSpace(strings.ReplaceAll(v.Help, "LIMITNAMES", strings.Join(engine.LimitNames(), ", ")) + " ($" + variable(v.Name) + ")")
-		}),
-	)
-	if err != nil {
-		fmt.Fprintln(stderr, "jsruntime:", err)
-		return 1
-	}
-	parsed, err := parser.Parse(args)
-	if code >= 0 { // --help
-		return code
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "jsruntime:", err)
-		return 2
-	}
-	switch parsed.Command() {
-	case "serve":
-		line.Serve.adminKey, line.Serve.secretKey = getenv("JSRUNTIME_ADMIN_KEY"), getenv("JSRUNTIME_SECRET_KEY")
-		if err = line.Serve.validate(); err != nil {
-			fmt.Fprintln(stderr, "jsruntime:", err)
-			return 2
-		}
-		if err = serve(ctx, line.Serve, stdout, stderr); err != nil {
-			newLogger(line.Serve, stderr).Error("node failed", "error", err)
-			return 1
-		}
-	case "migrate up":
-		err = migrateUp(ctx, line.Migrate.DatabaseURL, stdout)
-	case "migrate status":
-		err = migrateStatus(ctx, line.Migrate.DatabaseURL, stdout)
-	case "health":
-		err = health(ctx, line.Health)
-	case "doctor":
-		line.Doctor.adminKey, line.Doctor.secretKey = getenv("JSRUNTIME_ADMIN_KEY"), getenv("JSRUNTIME_SECRET_KEY")
-		err = doctor(ctx, line.Doctor, stdout)
-	case "compile-child":
-		return compile.Child(os.Stdin, stdout, stderr, line.Compile.Sandbox != "off")
-	default:
-		err = printVersion(ctx, line.Version, stdout)
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "jsruntime:", err)
-		return 1
-	}
-	return 0
-}
-
-// variable is the environment variable of a flag.
-func variable(flag string) string {
-	return "JSRUNTIME_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-func environment(getenv func(string) string) kong.Resolver {
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if value := getenv(variable(flag.Name)); value != "" {
-			return value, nil
-		}
-		switch flag.Name {
-		case "database-url":
-			if value := getenv("DATABASE_URL"); value != "" {
-				return value, nil
-			}
-		case "otlp-endpoint":
-			if value := getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); value != "" {
-				return value, nil
-			}
-			if value := getenv("OTEL_EXPORTER_OTLP_ENDPOINT"); value != "" {
-				return strings.TrimRight(value, "/") + tracesPath, nil // that of all signals, whose paths follow it
-			}
-		}
-		return nil, nil
-	})
+// Run lists the migrations.
+func (*migrateShowConfig) Run(ctx context.Context, s *streams, line *commandLine) error {
+	return migrateStatus(ctx, line.Migrate.DatabaseURL, s.out)
 }
 
 func (c *serveConfig) validate() error {
@@ -275,27 +232,3 @@ func (c *serveConfig) validateTracing() error {
 
 // tracesPath is where an OTLP/HTTP collector takes traces, unless it says otherwise.
 const tracesPath = "/v1/traces"
-
-// buildVersion is set by the linker (-X main.buildVersion=…).
-var buildVersion string
-
-// version names this build: what the linker was told, else the revision that Go noted.
-func version() string {
-	if buildVersion != "" {
-		return buildVersion
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	revision, dirty := "devel", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			revision = s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "-modified"
-		}
-	}
-	return revision + dirty
-}

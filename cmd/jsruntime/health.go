@@ -13,6 +13,14 @@ import (
 // healthTimeout is longer than a node takes to find that its database does not answer.
 const healthTimeout = 5 * time.Second
 
+type healthConfig struct {
+	URL     string   `name:"url" default:"http://127.0.0.1:8080" help:"The node's listener."`
+	Exclude []string `help:"Checks to leave out: database."`
+}
+
+// Run asks a node.
+func (c *healthConfig) Run(ctx context.Context) error { return health(ctx, *c) }
+
 // health asks a node's /readyz. Its error is what the node said.
 func health(ctx context.Context, cfg healthConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)

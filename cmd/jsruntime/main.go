@@ -1,5 +1,6 @@
-// Command jsruntime is a node: it serves the admin API and the tenants' endpoints, runs schedules and events, and holds the
-// workers that run the scripts. See serve.go for what it is made of.
+// Command jsruntime is a node, and the command line of those who write scripts for one. As a node it serves the admin API and the
+// tenants' endpoints, runs schedules and events, and holds the workers that run the scripts: see serve.go, for Linux only. The other
+// commands are in package author, for every system.
 package main
 
 import (

@@ -1,7 +1,10 @@
+//go:build linux
+
 package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -149,6 +152,26 @@ func TestTypesAreTrue(t *testing.T) {
 	require.Equal(t, []any{"https", "*", "*", "*.test", "", "/:id", "*", "*"}, globals["parts"])
 	require.Equal(t, []any{true, true, true}, globals["tests"])
 	require.Equal(t, []any{2.0, 3.0, "left true", 4.0, nil}, globals["stores"])
+
+	// The types of globals are made from what is there.
+	dump, err := os.ReadFile("../../engine/internal/webapi/globaltypes/surface.js")
+	require.NoError(t, err)
+	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "surface", "type": "embedded", "status": "active", "source": string(dump)})
+	surface := n.must(200, "POST", "/api/v1/invoke/surface", key, nil)["output"].(map[string]any)
+	lines := make([]string, 0, len(surface))
+	for _, name := range slices.Sorted(maps.Keys(surface)) {
+		line, err := json.Marshal(surface[name])
+		require.NoError(t, err)
+		lines = append(lines, fmt.Sprintf("%q: %s", name, line))
+	}
+	want := "{\n" + strings.Join(lines, ",\n") + "\n}\n"
+	const surfaceFile = "../../engine/internal/webapi/globaltypes/surface.json"
+	if os.Getenv("JSRUNTIME_UPDATE") != "" {
+		require.NoError(t, os.WriteFile(surfaceFile, []byte(want), 0o644))
+	}
+	kept, err := os.ReadFile(surfaceFile)
+	require.NoError(t, err)
+	require.Equal(t, string(kept), want, "the globals of scripts changed: run this test with JSRUNTIME_UPDATE=1, then make global-types")
 
 	output := func(script, trigger string) map[string]any {
 		var out map[string]any

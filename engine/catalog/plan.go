@@ -47,11 +47,12 @@ func HistoryOf(stored json.RawMessage) *engine.History {
 		Sample *float64 `json:"sample"`
 		Bodies *bool    `json:"bodies"`
 		Redact []string `json:"redact"`
+		Calls  string   `json:"calls"`
 	}
 	if len(stored) <= 2 || json.Unmarshal(stored, &given) != nil {
 		return nil
 	}
-	history := &engine.History{Store: given.Store, NoBodies: given.Bodies != nil && !*given.Bodies}
+	history := &engine.History{Store: given.Store, NoBodies: given.Bodies != nil && !*given.Bodies, Calls: given.Calls}
 	if given.Sample != nil {
 		if history.Sample = *given.Sample; history.Sample == 0 && history.Store != engine.HistoryNone {
 			history.Store = engine.HistoryErrors

@@ -41,6 +41,7 @@ func (h *Host) publish(ctx context.Context, call *engine.HostCall) (*engine.Host
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	call.Note.Target = args.Type
 	inv := call.Invocation
 	if err := checkDepth(inv); err != nil {
 		return nil, err

@@ -74,6 +74,7 @@ func (h *Host) fetch(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	args.note(call)
 	f, err := h.newFetch(call, &args)
 	if err != nil {
 		return nil, err
@@ -91,6 +92,7 @@ func (h *Host) fetch(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 		defer done()
 		return nil, f.explain(parent, ctx, err)
 	}
+	call.Note.Status = resp.StatusCode
 	body, decoded, err := f.openBody(resp)
 	if err != nil {
 		resp.Body.Close()

@@ -183,6 +183,7 @@ func (h *Host) Call(ctx context.Context, call *engine.HostCall) (*engine.HostRep
 		return nil, typeError(call.Method, "is not a host call of this version")
 	}
 	if err := h.rates.take(call.Invocation.Script, time.Now()); err != nil {
+		describe(call)
 		return nil, err
 	}
 	reply, err := m.serve(h, ctx, call)

@@ -48,6 +48,7 @@ func (h *Host) kvGet(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	call.Note.Target = args.Key
 	if err := kv.CheckKey("key", args.Key); err != nil {
 		return nil, ofKV(call.Method, err)
 	}
@@ -117,6 +118,7 @@ func (h *Host) kvPut(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	call.Note.Target = args.Key
 	ttl, err := h.admitWrite(ctx, call, &args)
 	if err != nil {
 		return nil, err
@@ -144,6 +146,7 @@ func (h *Host) kvCompareAndSet(ctx context.Context, call *engine.HostCall) (*eng
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	call.Note.Target = args.Key
 	ttl, err := h.admitWrite(ctx, call, &args.kvWrite)
 	if err != nil {
 		return nil, err
@@ -183,6 +186,7 @@ func (h *Host) kvDelete(ctx context.Context, call *engine.HostCall) (*engine.Hos
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	call.Note.Target = args.Key
 	if err := kv.CheckKey("key", args.Key); err != nil {
 		return nil, ofKV(call.Method, err)
 	}
@@ -226,6 +230,7 @@ func (h *Host) kvList(ctx context.Context, call *engine.HostCall) (*engine.HostR
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	call.Note.Target = args.Prefix
 	if args.Prefix != "" {
 		if err := kv.CheckKey("prefix", args.Prefix); err != nil {
 			return nil, ofKV(call.Method, err)
@@ -267,6 +272,7 @@ func (h *Host) kvIncrement(ctx context.Context, call *engine.HostCall) (*engine.
 	if err := decode(call, &args); err != nil {
 		return nil, err
 	}
+	call.Note.Target = args.Key
 	if err := kv.CheckKey("key", args.Key); err != nil {
 		return nil, ofKV(call.Method, err)
 	}

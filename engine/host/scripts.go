@@ -136,6 +136,7 @@ func invocationOf(call *engine.HostCall) (args invokeArgs, err error) {
 	if err := decode(call, &args); err != nil {
 		return args, err
 	}
+	call.Note.Target = args.Name
 	if args.Name == "" {
 		return args, typeError(call.Method, "name must be a string that is not empty")
 	}

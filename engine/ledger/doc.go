@@ -2,7 +2,7 @@
 // (Queued executions are rows before they run; the scheduler ends those itself, with the JSON of package record.)
 //
 //	Record ──► buffer (bounded by bytes) ──► batch ──► one transaction, in one round trip (trip.go): check and lock scripts and tenants,
-//	  │            │                           │       COPY executions, COPY logs, add to the day's usage
+//	  │            │                           │       COPY executions, logs and host calls, add to the day's usage
 //	  │            │                           every FlushInterval, half as often while rows are few, or at BatchRows, or when Flush asks
 //	  │            └ full: Record waits, until its ctx ends
 //	  └ makes the row at once, so that the caller may reuse its buffers
@@ -11,7 +11,7 @@
 //
 //   - A row is never dropped for lack of room or of Postgres: rows wait in the buffer, callers wait for the buffer. Once nothing
 //     is written any more and the buffer is nearly full, Full says so, and nothing further is begun.
-//   - A batch is a transaction, so a row, its logs and its share of usage are there together or not at all. A batch whose
+//   - A batch is a transaction, so a row, its logs, its host calls and its share of usage are there together or not at all. A batch whose
 //     COMMIT got no answer is tried again; ids that are there by then are left out of the second try, with their usage.
 //   - Usage counts every execution once, whatever is kept of it: executions without a row leave a mark of their batch (script_usage_marks), by
 //     which a second try finds that the first one was committed.

@@ -113,6 +113,7 @@ type row struct {
 	usage    usageKey // names script and tenant
 	sum      usageSum
 	logs     []byte // its lines' tuples
+	calls    []byte // its host calls' tuples
 	size     int64
 	number   uint64
 	stripped bool // its tuple has nothing from outside
@@ -437,7 +438,16 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 		logged += LogBytes(line.Message)
 	}
 	l.cfg.Storage.Add(script.TenantID, storage.Logs, logged)
-	r.size += int64(cap(r.logs))
+	var called int64
+	for i := range res.Calls {
+		before := len(r.calls)
+		r.calls = appendCall(r.calls, inv, &res.Calls[i], res.Secrets)
+		called += int64(len(r.calls) - before)
+	}
+	if called > 0 {
+		l.cfg.Storage.Add(script.TenantID, storage.Calls, called)
+	}
+	r.size += int64(cap(r.logs) + cap(r.calls))
 	r.size = min(r.size, l.cfg.BufferBytes) // one that is larger than all goes alone
 	return r
 }

@@ -88,6 +88,13 @@ func TestRecordWritesEverything(t *testing.T) {
 	l := start(t, ledger.Config{Pool: db, NodeID: node})
 	inv, res := httpRun(script)
 	inv.ParentID = uuid.New()
+	res.Calls = []engine.Call{
+		{Seq: 0, Kind: engine.CallKV, Operation: "get", Target: "cart/1", StartedAt: res.StartedAt, Duration: 1500 * time.Microsecond, RequestBytes: 3, ResponseBytes: 4},
+		{
+			Seq: 1, Kind: engine.CallFetch, Operation: "POST", Target: "https://example.com/x", Status: 502, StartedAt: res.StartedAt, Error: "no", ErrorCode: "fetch_failed",
+			Bodies: &engine.CallBodies{Request: []byte("in"), Response: json.RawMessage(`{"status":502,"headers":[["set-cookie","s=1"]],"hasBody":true}`), Body: []byte{0xff}},
+		},
+	}
 	require.NoError(t, l.Record(ctx, inv, res))
 	require.NoError(t, l.Flush(ctx))
 
@@ -109,6 +116,11 @@ func TestRecordWritesEverything(t *testing.T) {
 		"output_bytes":4,"log_bytes":5}`, string(metrics))
 	require.True(t, started.Equal(res.StartedAt) && completed.Equal(res.EndedAt) && queued.Equal(inv.QueuedAt))
 
+	require.Equal(t, 1, count(t, db, `script_execution_calls WHERE execution_id = $1 AND seq = 0 AND tenant_id = $2 AND script_id = $3 AND kind = 'kv' AND operation = 'get'
+		AND target = 'cart/1' AND status IS NULL AND started_at = $4 AND duration_us = 1500 AND request_bytes = 3 AND response_bytes = 4 AND error IS NULL
+		AND error_code IS NULL AND bodies IS NULL`, inv.ExecutionID, script.TenantID, script.ID, res.StartedAt))
+	require.Equal(t, 1, count(t, db, `script_execution_calls WHERE execution_id = $1 AND seq = 1 AND status = 502 AND error = 'no' AND error_code = 'fetch_failed'
+		AND bodies = '{"request": "in", "response": {"status": 502, "status_text": "", "headers": [["set-cookie", "[redacted]"]], "url": "", "redirected": false, "body": {"base64": "/w=="}}}'`, inv.ExecutionID))
 	require.Equal(t, 1, count(t, db, "script_execution_logs WHERE execution_id = $1 AND seq = 2 AND level = 'info' AND message = E'a\ufffdb'", inv.ExecutionID))
 	require.Equal(t, 1, count(t, db, `script_usage_daily WHERE script_id = $1 AND outcome = 'completed' AND executions = 1
 		AND cpu_ms = 1 AND duration_ms = 1.5 AND memory_byte_ms = 1500 AND egress_bytes = 6 AND api_calls = 2`, script.ID))

@@ -14,6 +14,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/sqlc"
 )
@@ -45,6 +46,7 @@ func (b tuple) size(n int) tuple        { return binary.BigEndian.AppendUint32(b
 func (b tuple) uuid(id uuid.UUID) tuple { return append(b.size(len(id)), id[:]...) }
 func (b tuple) text(s string) tuple     { return append(b.size(len(s)), s...) }
 func (b tuple) int32(n int) tuple       { return b.size(4).size(n) }
+func (b tuple) int64(n int64) tuple     { return binary.BigEndian.AppendUint64(b.size(8), uint64(n)) }
 func (b tuple) time(at time.Time) tuple {
 	return binary.BigEndian.AppendUint64(b.size(8), uint64(at.UnixMicro()-postgresEpoch))
 }
@@ -119,6 +121,26 @@ var logColumns = [...]string{"execution_id", "seq", "tenant_id", "script_id", "l
 func appendLog(b []byte, inv *engine.Invocation, seq int, level, message string, at time.Time) []byte {
 	t := tuple(binary.BigEndian.AppendUint16(b, uint16(len(logColumns))))
 	return t.uuid(inv.ExecutionID).int32(seq).uuid(inv.Script.TenantID).uuid(inv.Script.ID).text(level).text(message).time(at)
+}
+
+// callColumns are the fields of a call's tuple, in the order in which ExecutionCallRecord names its columns.
+var callColumns = [...]string{
+	"execution_id", "seq", "tenant_id", "script_id", "kind", "operation", "target", "status", "started_at", "duration_us", "request_bytes",
+	"response_bytes", "error", "error_code", "bodies",
+}
+
+// appendCall appends a host call as COPY takes it.
+func appendCall(b []byte, inv *engine.Invocation, call *engine.Call, secrets *redact.Values) []byte {
+	t := tuple(binary.BigEndian.AppendUint16(b, uint16(len(callColumns))))
+	t = t.uuid(inv.ExecutionID).int32(call.Seq).uuid(inv.Script.TenantID).uuid(inv.Script.ID).text(call.Kind).text(call.Operation).text(call.Target)
+	if call.Status == 0 {
+		t = t.null()
+	} else {
+		t = t.int32(call.Status)
+	}
+	t = t.time(call.StartedAt).int64(call.Duration.Microseconds()).int64(call.RequestBytes).int64(call.ResponseBytes)
+	t = t.textOrNull(call.Error).textOrNull(call.ErrorCode)
+	return t.jsonb(func(b []byte) []byte { return record.AppendCallBodies(b, call, secrets) })
 }
 
 // target is where a batch's transaction goes: a trip, or a transaction of pgx.

@@ -169,7 +169,7 @@ func (r *row) strip(err error) {
 			}, text.Cut(string(old), 1000)))
 		},
 	})
-	r.logs, r.stripped = nil, true
+	r.logs, r.calls, r.stripped = nil, nil, true
 }
 
 // writeOnce writes a batch in one transaction: one round trip where the connection allows it.
@@ -225,7 +225,7 @@ func (l *Ledger) writeTo(ctx context.Context, to target, batch []*row, once bool
 	queries := sqlc.New(to)
 	// Usage is added last: see Usage.Write.
 	var usage Usage
-	var rows, logs [][]byte
+	var rows, logs, calls [][]byte
 	var parents parents
 	for _, r := range batch {
 		usage.add(r.usage, r.sum)
@@ -235,6 +235,9 @@ func (l *Ledger) writeTo(ctx context.Context, to target, batch []*row, once bool
 		rows = append(rows, r.tuple)
 		if len(r.logs) > 0 {
 			logs = append(logs, r.logs)
+		}
+		if len(r.calls) > 0 {
+			calls = append(calls, r.calls)
 		}
 		parents.add(r.usage)
 	}
@@ -256,6 +259,11 @@ func (l *Ledger) writeTo(ctx context.Context, to target, batch []*row, once bool
 	}
 	if len(logs) > 0 {
 		if _, err := sqlc.New(copier{to, logColumns[:], logs}).ExecutionLogRecord(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if len(calls) > 0 {
+		if _, err := sqlc.New(copier{to, callColumns[:], calls}).ExecutionCallRecord(ctx, nil); err != nil {
 			return err
 		}
 	}

@@ -68,6 +68,25 @@ func (v *Values) Text(text string) string {
 	return b.String()
 }
 
+// URL masks the values of a URL's query parameters that hold credentials by their names, and the tenant's secrets and keys of ours anywhere.
+// User, password and fragment are left out. The URL may be any text.
+func (v *Values) URL(text string) string {
+	text, _, _ = strings.Cut(text, "#")
+	head, query, marked := strings.Cut(text, "?")
+	if i := strings.Index(head, "://"); i >= 0 {
+		authority, _, _ := strings.Cut(head[i+3:], "/")
+		if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+			head = head[:i+3] + authority[at+1:] + head[i+3+len(authority):]
+		}
+	}
+	head = v.Plain(head)
+	if !marked {
+		return head
+	}
+	query, _ = Rules{Values: v}.Query(query, Param)
+	return head + "?" + query
+}
+
 // scheme reports whether the space at i follows the name of an authorization scheme.
 func scheme(text string, i int) bool {
 	for _, name := range [...]string{"Bearer", "Basic", "bearer", "basic", "BEARER", "BASIC"} {

@@ -42,6 +42,7 @@ import (
 const (
 	Executions  = "script_executions"
 	Logs        = "script_execution_logs"
+	Calls       = "script_execution_calls"
 	Versions    = "script_versions"
 	Events      = "script_events"
 	DeadLetters = "script_event_dead_letters"

@@ -35,6 +35,10 @@ SELECT 'a log line is of its script''s tenant', l.execution_id::text || ' ' || l
 FROM script_execution_logs l JOIN scripts s ON s.id = l.script_id
 WHERE s.tenant_id <> l.tenant_id
 UNION ALL
+SELECT 'a call is of its script''s tenant', c.execution_id::text || ' ' || c.seq::text
+FROM script_execution_calls c JOIN scripts s ON s.id = c.script_id
+WHERE s.tenant_id <> c.tenant_id
+UNION ALL
 SELECT 'a version is of its script''s tenant', v.id::text
 FROM script_versions v JOIN scripts s ON s.id = v.script_id
 WHERE s.tenant_id <> v.tenant_id

@@ -1,5 +1,5 @@
-// Package partitions keeps the partitions of the history: script_executions and script_execution_logs are partitioned by ranges of execution
-// ids, which begin with the time of acceptance (migrations/00004_executions.sql).
+// Package partitions keeps the partitions of the history: script_executions, script_execution_logs and script_execution_calls are partitioned by ranges
+// of execution ids, which begin with the time of acceptance (migrations/00004_executions.sql).
 //
 //	Ahead ──► the partitions of today and the next days, one a day, or shorter ones where a day has more than Rows rows
 //	Drop  ──► a partition as a whole, once every tenant's retention of its newest row has passed

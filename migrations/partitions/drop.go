@@ -40,12 +40,14 @@ func Drop(ctx context.Context, db *pgxpool.Pool, table string, before time.Time)
 const executionBytes = `400 + COALESCE(pg_column_size(r.input), 0) + COALESCE(pg_column_size(r.output), 0) + COALESCE(pg_column_size(r.trigger_data), 0)
 	+ COALESCE(pg_column_size(r.error), 0) + COALESCE(pg_column_size(r.error_stack), 0)`
 
+// callBytes is jsruntime_call_bytes written out.
+const callBytes = "150 + octet_length(r.target) + COALESCE(octet_length(r.error), 0) + COALESCE(pg_column_size(r.bodies), 0)"
+
 // drop takes a partition from its table and drops it. What is read of it is read before anything is locked: nothing writes to it any more.
 func drop(ctx context.Context, db *pgxpool.Pool, table string, p Partition) (dropped bool, err error) {
 	part := pgx.Identifier{p.Name}.Sanitize()
-	size := "octet_length(r.message) + 120"
+	size := map[string]string{Executions: executionBytes, Logs: "octet_length(r.message) + 120", Calls: callBytes}[table]
 	if table == Executions {
-		size = executionBytes
 		var unended bool
 		if err := db.QueryRow(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM %s WHERE status IN ('pending', 'running'))", part)).Scan(&unended); err != nil || unended {
 			return false, err

@@ -15,10 +15,11 @@ import (
 const (
 	Executions = "script_executions"
 	Logs       = "script_execution_logs"
+	Calls      = "script_execution_calls"
 )
 
 // Tables lists them.
-func Tables() []string { return []string{Executions, Logs} }
+func Tables() []string { return []string{Executions, Logs, Calls} }
 
 const (
 	// DefaultRows is how many rows a partition should have at most.
@@ -149,7 +150,10 @@ func makeNext(ctx context.Context, db *pgxpool.Pool, table string, rows int64) (
 
 // behindRows is since, or the first full hour behind the rows that the default partition has of the range.
 func behindRows(ctx context.Context, tx pgx.Tx, table string, since, until time.Time) (time.Time, error) {
-	key := map[string]string{Executions: "id", Logs: "execution_id"}[table]
+	key := "execution_id"
+	if table == Executions {
+		key = "id"
+	}
 	var newest *time.Time
 	err := tx.QueryRow(ctx, fmt.Sprintf(`SELECT jsruntime_id_time(d.%[1]s) FROM %[2]s d
 		WHERE d.%[1]s >= jsruntime_id_floor($1) AND d.%[1]s < jsruntime_id_floor($2) ORDER BY d.%[1]s DESC LIMIT 1`,

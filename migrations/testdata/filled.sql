@@ -23,7 +23,7 @@ INSERT INTO script_scheduled_jobs (script_id, tenant_id, cron_expression, next_r
     FROM (SELECT s.*, row_number() OVER () AS n FROM scripts s) s;
 INSERT INTO script_schedule_ticks (script_id, tenant_id, scheduled_for, outcome, decided_at)
     SELECT id, tenant_id, now() - i * interval '1 hour', 'started', now() - i * interval '1 hour' FROM scripts, generate_series(1, 2) i;
-SELECT jsruntime_make_partition(parent, day, day + interval '1 day') FROM unnest(ARRAY['script_executions', 'script_execution_logs']) parent,
+SELECT jsruntime_make_partition(parent, day, day + interval '1 day') FROM unnest(ARRAY['script_executions', 'script_execution_logs', 'script_execution_calls']) parent,
     generate_series(date_trunc('day', now(), 'UTC') - interval '3 days', date_trunc('day', now(), 'UTC') - interval '1 day', interval '1 day') day;
 INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, error_code, event_id, queued_at, run_at, started_at, completed_at, trigger_data, input)
     SELECT CASE WHEN e % 20 = 0 THEN gen_random_uuid() ELSE (substr(jsruntime_id_floor(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid END,
@@ -33,6 +33,8 @@ INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, e
     FROM (SELECT e, now() - e * interval '8 seconds' AS at FROM generate_series(1, 30000) e) e;
 INSERT INTO script_execution_logs (execution_id, seq, tenant_id, script_id, level, message, at)
     SELECT id, 0, tenant_id, script_id, 'info', 'x', queued_at FROM script_executions;
+INSERT INTO script_execution_calls (execution_id, seq, tenant_id, script_id, kind, operation, target, started_at, duration_us, request_bytes, response_bytes)
+    SELECT id, 0, tenant_id, script_id, 'kv', 'get', 'x', queued_at, 1, 1, 1 FROM script_executions;
 INSERT INTO script_events (tenant_id, id, type, data, published_at)
     SELECT lpad(to_hex(1 + v % 1000), 32, '0')::uuid, 'event-' || v, 'x', '1', now() - v * interval '1 minute' FROM generate_series(1, 10000) v;
 INSERT INTO script_event_dead_letters (script_id, tenant_id, execution_id, event_type, event_data, error, created_at)

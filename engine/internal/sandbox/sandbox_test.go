@@ -35,6 +35,9 @@ type attempt struct {
 	crashes string
 	// watched: no filter and no limit stops it. Another process sees by Usage that it holds more than heldLimit.
 	watched bool
+	// memory: how many times heldLimit its RLIMIT_DATA allows, so that only the tried layer stops it; zero means once. The race
+	// detector takes some MiB for each thread.
+	memory uint64
 }
 
 // heldLimit is what the villain may hold. Its RLIMIT_DATA is as much above what the process has at its start.
@@ -230,7 +233,7 @@ var attempts = []attempt{
 	}},
 
 	// ---- threads ----
-	{name: "threads without end", crashes: "Resource temporarily unavailable", try: func() error {
+	{name: "threads without end", crashes: "Resource temporarily unavailable", memory: 16, try: func() error {
 		var all sync.WaitGroup
 		for range 4 * MaxThreads {
 			all.Go(func() {
@@ -440,7 +443,8 @@ func villain(arg string) int {
 	if err != nil {
 		return 1
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: dataAtStart + heldLimit, Max: dataAtStart + 2*heldLimit}); err != nil {
+	limit := heldLimit * max(1, attempts[n].memory)
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: dataAtStart + limit, Max: dataAtStart + 2*limit}); err != nil {
 		return 1
 	}
 	if err := attempts[n].try(); err != nil {

@@ -17,6 +17,7 @@
 // make types has TypeScript check jsruntime.d.ts with the samples in testdata (versions 5.9, 6 and 7), and the files of js: each as a module
 // whose core is typed by js/core.ts, so that what core.use gives is checked from file to file. An object that gets its members later is
 // marked with /** @type {any} */. A test of cmd/jsruntime runs a sample with every declared member and compares it with what is there.
+// globals.d.ts, the second part of the types, is written by globaltypes: the globals that are there, and no other.
 //
 // # core
 //

@@ -3,15 +3,10 @@
 //   { "compilerOptions": { "target": "ES2022", "module": "ESNext", "moduleResolution": "Bundler", "lib": ["ES2023"], "strict": true,
 //     "types": ["./jsruntime"] } }
 //
-// The web platform's globals are those of a worker without a page: fetch, Request, Response, Headers, URL, URLSearchParams, URLPattern,
-// TextEncoder, TextDecoder, streams, Blob, File, FormData, AbortController, events, MessageChannel, timers, crypto, structuredClone,
-// performance.now, console, navigator.userAgent. What lib.webworker has beyond them (XMLHttpRequest, caches, WebAssembly,
-// importScripts …) is not there, and new WebSocket() throws a NotSupportedError. Modules such as node:buffer have the types of
-// @types/node.
-
-/// <reference lib="webworker" />
-/// <reference lib="webworker.iterable" />
-/// <reference lib="webworker.asynciterable" />
+// The globals are those of a script and no others: with "lib" as above, document, caches, WebAssembly and importScripts do not type-check.
+// Where "lib" names DOM or WebWorker too, that library's globals count and these types add only what it lacks. new WebSocket() throws, so
+// it has no constructor here. Of ECMAScript's own, SharedArrayBuffer, Atomics.wait, eval and new Function are not there in a script.
+// Modules such as node:buffer have the types of @types/node: "types": ["node", "./jsruntime"].
 
 declare module "jsruntime" {
   /** What JSON can hold. */
@@ -215,7 +210,8 @@ declare module "jsruntime" {
   }
 }
 
-// lib.webworker has URLPattern from TypeScript 6 on. What follows merges with it: properties and constructors must be the same, to a word.
+// The libraries of TypeScript have URLPattern from version 6 on. What follows merges with it: properties and constructors must be the same,
+// to a word.
 
 interface URLPatternComponentResult {
   input: string;
@@ -294,3 +290,20 @@ declare class AsyncLocalStorage<Store> {
 
 declare function setImmediate<Args extends any[]>(callback: (...args: Args) => void, ...args: Args): number;
 declare function clearImmediate(id: number | undefined): void;
+
+/** Of the listeners, those of "unhandledrejection" and "error" are called. */
+declare function addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+declare function removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+
+interface Navigator extends JSRuntimeGlobals.Own<{ readonly userAgent: string; readonly language: string; readonly hardwareConcurrency: number }> {}
+declare var navigator: typeof globalThis extends { onmessage: any; navigator: infer T } ? T : Navigator;
+
+declare var self: typeof globalThis extends { onmessage: any; self: infer T } ? T : typeof globalThis;
+
+/** Not there yet: new WebSocket() throws a NotSupportedError. */
+declare var WebSocket: typeof globalThis extends { onmessage: any; WebSocket: infer T } ? T : {
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSING: 2;
+  readonly CLOSED: 3;
+};

@@ -2,7 +2,12 @@ package webapi
 
 import _ "embed"
 
-// Types is jsruntime.d.ts, the types of what scripts see.
-//
-//go:embed jsruntime.d.ts
-var Types string
+var (
+	//go:embed jsruntime.d.ts
+	ownTypes string
+	//go:embed globals.d.ts
+	globalTypes string
+
+	// Types is jsruntime.d.ts, the types of what scripts see: those of our own and those of the web platform.
+	Types = ownTypes + globalTypes
+)

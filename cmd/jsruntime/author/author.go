@@ -1,0 +1,157 @@
+// Package author is the command line of people who write scripts: everything but the commands that are the server's. It speaks HTTP
+// with a node and reads a project's folder; it knows no Postgres and no V8, so that it builds for every system that Go builds for.
+//
+//	jsruntime deploy ─▶ project (jsruntime.jsonc, wrangler.*) ─▶ bundle (esbuild) ─▶ plan ─▶ client ─▶ node
+//
+// Each command is one type with the flags as fields and Run as what it does. A command's result is shown by Terminal.Show, as text or
+// as JSON; an error is returned, and main shows it. Exit codes: 0 done; 1 refused or failed; 2 the command line makes no sense.
+package author
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"example.com/jsruntime/cmd/jsruntime/client"
+	"example.com/jsruntime/cmd/jsruntime/profile"
+	"example.com/jsruntime/cmd/jsruntime/term"
+)
+
+// Commands are the commands of this package.
+type Commands struct {
+	Login  loginCommand  `cmd:"" group:"project" help:"Keep a node's URL and a key in a profile. The key is asked for, or read from stdin."`
+	Logout logoutCommand `cmd:"" group:"project" help:"Forget a profile's key."`
+	Whoami whoamiCommand `cmd:"" group:"project" help:"Say whose key is used, where, and with which role."`
+}
+
+// Program is what all commands are given.
+type Program struct {
+	Terminal *term.Terminal
+	Getenv   func(string) string
+	Version  string
+	// Dir is the folder to work in; empty is the process's.
+	Dir string
+}
+
+// Output is the flag that every command has.
+type Output struct {
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+// AfterApply tells the terminal before anything is written.
+func (o *Output) AfterApply(p *Program) error {
+	p.Terminal.JSON = o.JSON
+	return nil
+}
+
+// Target says where a command goes. Its flags have the environment variables JSRUNTIME_ and their names.
+type Target struct {
+	Output
+	URL     string `name:"url" placeholder:"URL" help:"The node. Else the profile's."`
+	Key     string `name:"key" placeholder:"KEY" help:"The key. Else the profile's. Other users of the machine see a command line: the variable and jsruntime login are better places."`
+	Tenant  string `name:"tenant" placeholder:"SLUG" help:"Whose scripts are meant, with an operator's key."`
+	Profile string `name:"profile" default:"default" help:"The profile that jsruntime login has kept."`
+}
+
+// Variables are the flags that have environment variables. Others would be set by accident.
+func Variables() []string { return []string{"url", "key", "tenant", "profile"} }
+
+// profiles opens the user's file of profiles.
+func (p *Program) profiles() (*profile.File, error) {
+	folder := p.Getenv("XDG_CONFIG_HOME")
+	if folder == "" {
+		var err error
+		if folder, err = os.UserConfigDir(); err != nil {
+			return nil, fmt.Errorf("profiles: %w", err)
+		}
+	}
+	return profile.Open(folder)
+}
+
+// path is a file of the folder to work in.
+func (p *Program) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(p.Dir, name)
+}
+
+// resolve fills what is not given from the profile.
+func (t *Target) resolve(p *Program) error {
+	file, err := p.profiles()
+	if err != nil {
+		return err
+	}
+	kept, known := file.Get(t.Profile)
+	if !known && t.Profile != profile.Default {
+		return fmt.Errorf("profile %s: there is none of this name: jsruntime login --profile %s makes it", t.Profile, t.Profile)
+	}
+	if t.URL != "" {
+		if t.URL, err = profile.CheckURL(t.URL); err != nil {
+			return err
+		}
+	}
+	switch {
+	case t.URL == "" && !known:
+		return errors.New("no node is known: jsruntime login, or --url and --key, or JSRUNTIME_URL and JSRUNTIME_KEY")
+	case t.URL == "":
+		t.URL = kept.URL
+	}
+	if t.Key == "" {
+		if t.URL != kept.URL || kept.Key == "" {
+			return fmt.Errorf("no key for %s is known: jsruntime login, or JSRUNTIME_KEY", t.URL)
+		}
+		t.Key = kept.Key
+		if t.Tenant == "" {
+			t.Tenant = kept.Tenant
+		}
+	}
+	if profile.Plain(t.URL) {
+		p.Terminal.Warn("%s is plain HTTP: the key can be read on the way.", t.URL)
+	}
+	return nil
+}
+
+// connect returns a client of the node that is meant.
+func (t *Target) connect(p *Program) (*client.Client, error) {
+	if err := t.resolve(p); err != nil {
+		return nil, err
+	}
+	return t.client(p), nil
+}
+
+func (t *Target) client(p *Program) *client.Client {
+	return client.New(client.Config{
+		URL: t.URL, Key: t.Key, Tenant: t.Tenant, UserAgent: "jsruntime/" + p.Version,
+		Waiting: func(wait time.Duration, reason string) {
+			p.Terminal.Say("%s waiting %s: %s", term.Yellow("…"), wait, term.Clean(reason))
+		},
+	})
+}
+
+// whoami is the answer of the route of that name.
+type whoami struct {
+	URL    string `json:"url"`
+	Role   string `json:"role"`
+	Tenant *struct {
+		ID   string `json:"id"`
+		Slug string `json:"slug"`
+	} `json:"tenant"`
+	Key *struct {
+		ID     string `json:"id"`
+		Name   string `json:"name"`
+		Prefix string `json:"prefix"`
+	} `json:"key"`
+}
+
+func askWho(ctx context.Context, c *client.Client) (*whoami, error) {
+	var who whoami
+	if err := c.Get(ctx, "/api/v1/whoami", nil, &who); err != nil {
+		return nil, err
+	}
+	who.URL = c.URL()
+	return &who, nil
+}
