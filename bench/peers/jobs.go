@@ -47,9 +47,10 @@ func queues() []queue {
 	}
 }
 
-func compareJobs(ctx context.Context, o *options) (string, error) {
+func compareJobs(ctx context.Context, o *options, into *tables) error {
 	rates := map[string][]float64{}
 	var order []queue
+	began := loadAverage()
 	for round := range o.rounds {
 		for _, q := range queues() {
 			if !o.wants(q.name) {
@@ -60,11 +61,11 @@ func compareJobs(ctx context.Context, o *options) (string, error) {
 			}
 			db, err := freshDatabase(ctx, o.postgres, "jsruntime_bench_jobs")
 			if err != nil {
-				return "", err
+				return err
 			}
 			took, err := q.drain(ctx, o, db)
 			if err != nil {
-				return "", fmt.Errorf("%s: %w", q.name, err)
+				return fmt.Errorf("%s: %w", q.name, err)
 			}
 			rate := float64(o.jobs) / took.Seconds()
 			fmt.Fprintf(os.Stderr, "round %d %-16s %.0f jobs/s\n", round+1, q.name, rate)
@@ -72,19 +73,20 @@ func compareJobs(ctx context.Context, o *options) (string, error) {
 		}
 	}
 	if len(order) == 0 {
-		return "", nil
+		return nil
 	}
 	var b strings.Builder
 	settings, err := serverSettings(ctx, o.postgres)
 	if err != nil {
-		return "", err
+		return err
 	}
-	fmt.Fprintf(&b, "\n## Durable queue: %d jobs drained, %d rounds\n\n%s\n\n| peer | what | jobs/s | jsruntime's rate by this one's: median (least to greatest) |\n|---|---|---|---|\n", o.jobs, o.rounds, settings)
+	fmt.Fprintf(&b, "%s, load of the machine %s before it and %s after it. %s\n\n| peer | what | jobs/s | jsruntime's rate by this one's: median (least to greatest) |\n|---|---|---|---|\n", time.Now().UTC().Format("2006-01-02"), began, loadAverage(), settings)
 	for _, q := range order {
 		r := ratios(rates["jsruntime"], rates[q.name])
 		fmt.Fprintf(&b, "| %s | %s | %.0f | %.2f (%.2f to %.2f) |\n", q.name, q.what, spreadOf(rates[q.name]).median, r.median, r.low, r.high)
 	}
-	return b.String(), nil
+	into.add(fmt.Sprintf("Durable queue: %d jobs drained, %d rounds", o.jobs, o.rounds), b.String())
+	return nil
 }
 
 // serverSettings says what of the server's configuration decides a queue's rate.
@@ -232,7 +234,7 @@ func drainRuntime(ctx context.Context, o *options, db string) (time.Duration, er
 	source, err := os.ReadFile(filepath.Join(o.js, "event.js"))
 	if err == nil {
 		api := admin{base: "http://" + address}
-		if err = api.makeTenant(); err == nil {
+		if err = api.makeTenant("bench"); err == nil {
 			err = api.post("/api/v1/scripts", map[string]any{
 				"name": "noop", "type": "event", "status": "active", "source": string(source), "event_types": []string{"noop"},
 				"resource_limits": map[string]any{"max_concurrent_runs": 200},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,8 @@ type options struct {
 	js          string
 	out         string
 	only        string
+	tables      string
+	tenants     []int
 }
 
 func main() {
@@ -40,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case "gin":
-			return serveGin(args[1])
+			return serveGin(ctx, args[1:])
 		case "river":
 			return drainRiver(ctx, args[1:])
 		}
@@ -56,8 +59,17 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&o.js, "js", "js", "folder of the JavaScript peers, with node_modules")
 	fs.StringVar(&o.out, "out", "", "file for the Markdown table; standard output where empty")
 	fs.StringVar(&o.only, "only", "", "comma-separated names of peers; all where empty")
+	fs.StringVar(&o.tables, "tables", "", "comma-separated tables: http, low, open, post, kv, tenants, jobs; all where empty")
+	tenants := fs.String("tenants", "100,300,1000", "comma-separated numbers of tenants of the tenants table")
 	if err := fs.Parse(args); err != nil {
 		return err
+	}
+	for n := range strings.SplitSeq(*tenants, ",") {
+		count, err := strconv.Atoi(n)
+		if err != nil {
+			return fmt.Errorf("-tenants: %w", err)
+		}
+		o.tenants = append(o.tenants, count)
 	}
 	if o.postgres == "" {
 		return errors.New("-postgres or TEST_DATABASE_URL must name a Postgres server")
@@ -69,43 +81,37 @@ func run(ctx context.Context, args []string) error {
 	if o.js, err = filepath.Abs(o.js); err != nil {
 		return err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "# jsruntime beside its peers\n\n%s, %d cores (%s), Linux %s, Go %s. Load generator, servers and Postgres share these cores;\nonly ratios within one run mean anything. Made by `make bench-peers`.\n",
-		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), cpuModel(), kernel(), strings.TrimPrefix(runtime.Version(), "go"))
-	h, err := compareHTTP(ctx, &o)
-	if err != nil {
+	head := fmt.Sprintf("# jsruntime beside its peers\n\n%s, %d cores (%s), Linux %s, Go %s. Load generator, servers and Postgres share these cores;\nonly ratios within one run mean anything. Made by `make bench-peers`; each table says when.\n",
+		time.Now().UTC().Format("2006-01-02"), cores(), cpuModel(), kernel(), strings.TrimPrefix(runtime.Version(), "go"))
+	var made tables
+	if o.makes("http") {
+		if err := compareHTTP(ctx, &o, &made); err != nil {
+			return err
+		}
+	}
+	if err := compareScenes(ctx, &o, &made); err != nil {
 		return err
 	}
-	b.WriteString(h)
-	j, err := compareJobs(ctx, &o)
-	if err != nil {
-		return err
+	if o.makes("jobs") {
+		if err := compareJobs(ctx, &o, &made); err != nil {
+			return err
+		}
 	}
-	b.WriteString(j)
 	if o.out == "" {
-		fmt.Print(b.String())
+		fmt.Print(made.merge("", head))
 		return nil
 	}
-	return writeTables(o.out, b.String())
+	return made.write(o.out, head)
 }
 
-// byHand begins what writeTables keeps of a file.
-const byHand = "\n<!-- Made by other commands, each named: -->\n"
-
-// writeTables puts the tables into the file, before what was written by hand.
-func writeTables(file, tables string) error {
-	old, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if _, kept, ok := strings.Cut(string(old), byHand); ok {
-		tables += byHand + kept
-	}
-	return os.WriteFile(file, []byte(tables), 0o644)
-}
+func cores() int { return runtime.NumCPU() }
 
 func (o *options) wants(name string) bool {
 	return o.only == "" || slices.Contains(strings.Split(o.only, ","), name)
+}
+
+func (o *options) makes(table string) bool {
+	return o.tables == "" || slices.Contains(strings.Split(o.tables, ","), table)
 }
 
 // spread is the median, least and greatest of a peer's rounds.
