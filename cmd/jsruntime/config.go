@@ -92,6 +92,8 @@ type serveConfig struct {
 
 	LeanHTTP bool `name:"lean-http" default:"true" negatable:"" help:"Serve plain HTTP/1.1 requests to tenants' endpoints without net/http's server, which takes less CPU. All others, and all with TLS, are net/http's."`
 
+	H2C bool `name:"h2c" help:"Serve HTTP/2 without TLS too, to clients that begin with it (prior knowledge): for a proxy on a trusted network. With TLS, HTTP/2 is served anyway."`
+
 	TrustedProxy  []netip.Prefix `help:"CIDRs of proxies whose X-Forwarded-* headers are believed."`
 	TenantDomain  []string       `help:"Domains below which each tenant has a host of its own, {slug}.DOMAIN, beside {slug}.localhost."`
 	OperatorHost  []string       `help:"Host names at which console and API answer, beside localhost and IP addresses. Empty: every name that is no tenant's, unless the listener is on a loopback address."`

@@ -140,12 +140,22 @@ const maxHead = 32 << 10
 
 // newServer returns a server with the bounds that slow and hostile clients need. Bodies and answers have theirs by route.
 func newServer(handler http.Handler, log *slog.Logger) *server {
+	return newServerOf(false, handler, log)
+}
+
+// newServerOf is newServer, with HTTP/2 on connections without TLS where h2c says so.
+func newServerOf(h2c bool, handler http.Handler, log *slog.Logger) *server {
 	const headTime = 5 * time.Second
-	guard, err := framing.New(framing.Config{MaxHead: maxHead, HeadTimeout: headTime, Refuse: refuseHead})
+	guard, err := framing.New(framing.Config{MaxHead: maxHead, HeadTimeout: headTime, H2C: h2c, Refuse: refuseHead})
 	if err != nil {
 		panic(err) // Refuse is there
 	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(h2c)
 	return &server{guard: guard, Server: &http.Server{
+		Protocols:                    &protocols,
 		Handler:                      guard.Handler(handler),
 		DisableGeneralOptionsHandler: true, // it would answer OPTIONS * past the guard
 		ReadHeaderTimeout:            headTime,

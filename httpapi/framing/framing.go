@@ -19,7 +19,8 @@
 //   - A target that WHATWG's URL parser takes and net/url does not (a bare %) is mended for net/url; the Handler puts the original
 //     into Request.RequestURI.
 //
-// TLS connections whose client chose HTTP/2 pass as they are: HTTP/2 frames its messages itself.
+// TLS connections whose client chose HTTP/2 pass as they are: HTTP/2 frames its messages itself. So do connections without TLS that begin
+// with HTTP/2's preface, where Config.H2C says so.
 package framing
 
 import (
@@ -31,6 +32,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"strings"
 	"sync"
 	"time"
 )
@@ -41,6 +43,9 @@ type Config struct {
 	MaxHead int
 	// HeadTimeout is how long a head may take from its first byte to its last on a connection that was idle. 0 means 5 s.
 	HeadTimeout time.Duration
+	// H2C lets connections without TLS pass as they are whose first bytes are HTTP/2's preface: the server serves unencrypted HTTP/2. False
+	// has the preface refused as a head of a wrong version.
+	H2C bool
 	// Refuse answers a request whose head was refused. The connection is closed after it. Required.
 	Refuse func(w http.ResponseWriter, r *http.Request, refusal Refusal)
 }
@@ -130,7 +135,8 @@ type conn struct {
 	scanned int    // bytes of buf in which no head ends
 	judged  int    // bytes of buf that may be handed on
 	body    int64  // bytes after judged that belong to the body
-	raw     bool   // everything passes: a chunked body, after which the connection is closed
+	raw     bool   // everything passes: a chunked body, after which the connection is closed, or HTTP/2
+	opened  bool   // its first bytes were looked at for HTTP/2's preface
 	dead    bool   // nothing passes any more
 
 	mu       sync.Mutex
@@ -176,6 +182,12 @@ func (c *conn) Read(p []byte) (int, error) {
 			return n, err
 		}
 		// A head is next.
+		if c.guard.cfg.H2C && !c.opened {
+			if err := c.open(); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if len(c.buf) == 0 && len(p) >= 1<<10 {
 			n, err := c.Conn.Read(p)
 			if n == 0 {
@@ -203,6 +215,24 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// preface is what a client of HTTP/2 sends first.
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// open looks whether the connection begins with HTTP/2's preface.
+func (c *conn) open() error {
+	for len(c.buf) < len(preface) && (len(c.buf) == 0 || strings.HasPrefix(preface, string(c.buf))) {
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+	c.opened = true
+	if bytes.HasPrefix(c.buf, []byte(preface)) {
+		c.ended()
+		c.raw = true
+	}
+	return nil
 }
 
 // direct is the usual case: b, which was read into the caller's own room, begins with a whole head that passes as it is. It returns how
