@@ -89,8 +89,9 @@ func (m *Placement) grow(now time.Time) {
 	if m.closing {
 		spares = 0
 	}
-	if n := spares - m.countSpares(""); n > 0 {
-		m.missing[""] += n
+	lacking := max(0, spares-m.countSpares(""))
+	if lacking > 0 {
+		m.missing[""] += lacking
 	}
 	if len(m.missing) == 0 {
 		return
@@ -106,7 +107,7 @@ func (m *Placement) grow(now time.Time) {
 				return
 			}
 			m.start(kind, 1)
-			m.do(Action{Do: ActionStart, Kind: kind})
+			m.do(Action{Do: ActionStart, Kind: kind, Spare: kind == "" && need <= lacking})
 		}
 	}
 }

@@ -352,6 +352,7 @@ type Action struct {
 	Lane   *Lane
 	Worker *Worker
 	Kind   string
+	Spare  bool // of ActionStart: no call waits for it
 	At     time.Time
 }
 

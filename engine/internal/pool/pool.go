@@ -170,7 +170,11 @@ func (p *Pool) do(a *admission.Action, now time.Time) {
 		}
 		p.wg.Go(w.lease)
 	case admission.ActionStart:
-		p.startOne(a.Kind)
+		after := time.Duration(0)
+		if a.Spare {
+			after = spareDelay
+		}
+		p.startOne(a.Kind, after)
 	case admission.ActionRetire:
 		cause, reason := retired(a.Cause)
 		a.Worker.Owner.(*worker).kill(cause, reason)

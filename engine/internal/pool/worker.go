@@ -18,6 +18,7 @@ import (
 	"example.com/jsruntime/engine/internal/sandbox"
 	"example.com/jsruntime/engine/internal/wire"
 	"example.com/jsruntime/engine/rawnet"
+	"example.com/jsruntime/engine/wake"
 )
 
 // workerEnv is all of a worker's environment. GOMAXPROCS keeps Go from re-reading cgroup files, which the sandbox forbids; without
@@ -163,11 +164,16 @@ func (p *Pool) spawn(kind string) (_ *worker, err error) {
 	return w, nil
 }
 
-// startOne starts a worker of that kind, and follows it to its end.
-func (p *Pool) startOne(kind string) {
+// spareDelay is after what time a spare is started that no call waits for. It is missing because a tenant was just given one: its first request
+// would share the processors with a start, which takes longer than the request.
+const spareDelay = 10 * time.Millisecond
+
+// startOne starts a worker of that kind after some time, and follows it to its end.
+func (p *Pool) startOne(kind string, after time.Duration) {
 	p.wg.Add(1)
 	go func() {
 		defer p.wg.Done()
+		wake.Pause(p.ctx, after)
 		started := time.Now()
 		reply := make(chan spawnReply, 1)
 		p.spawns <- spawnRequest{kind, reply}
