@@ -14,10 +14,18 @@ import (
 	"example.com/jsruntime/sqlc"
 )
 
-// HTTPSettings say whom the endpoint of a script admits, and which pages of other origins may read its answers.
+// HTTPSettings say whom the endpoint of a script admits, how often, and which pages of other origins may read its answers.
 type HTTPSettings struct {
-	Auth *EndpointAuth `json:"auth,omitempty"`
-	CORS EndpointCORS  `json:"cors,omitempty"`
+	Auth      *EndpointAuth      `json:"auth,omitempty"`
+	CORS      EndpointCORS       `json:"cors,omitempty"`
+	RateLimit *EndpointRateLimit `json:"rate_limit,omitempty" nullable:"true"`
+}
+
+// EndpointRateLimit says how many requests an endpoint takes.
+type EndpointRateLimit struct {
+	Requests int    `json:"requests" minimum:"1" maximum:"1000000" doc:"Over all nodes, of which each takes its part."`
+	Per      string `json:"per" enum:"second,minute,hour" doc:"The window, which slides."`
+	Key      string `json:"key" minLength:"2" maxLength:"255" example:"ip" doc:"What requests are counted by: ip (before auth; the network of 64 bits of an IPv6 address), header:NAME, claim:NAME of a jwt, or endpoint, which counts all (after auth). Over it: 429 rate_limited with Retry-After; every answer has the RateLimit headers."`
 }
 
 // EndpointAuth says whom an endpoint admits.

@@ -454,7 +454,7 @@ func (n *node) buildGateway(ctx context.Context) (err error) {
 	n.gateway, err = gateway.New(gateway.Config{
 		Router: n.catalog, Executor: n.direct, Recorder: n.ledger, Keys: tenantKeys{keys: n.keys, proxies: n.cfg.TrustedProxy}, Auth: verifier,
 		Log: n.log, TrustedProxies: n.cfg.TrustedProxy, Origins: n.origins, OperatorKey: n.keys.IsOperators, Budget: n.budget,
-		Refused: n.ledger.Refused,
+		Members: n.members, Refused: n.ledger.Refused,
 	})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)

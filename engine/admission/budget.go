@@ -21,10 +21,11 @@ const (
 	UseHostCall            // what a script's host call reads: responses of fetch, values of kv
 	UseCompile             // a source and its compiled form
 	UseOutbox              // frames that a worker has not read yet
+	UseRates               // what an endpoint's rate limit counts
 	uses
 )
 
-var useNames = [uses]string{"body", "decode", "answer", "stream", "host_call", "compile", "outbox"}
+var useNames = [uses]string{"body", "decode", "answer", "stream", "host_call", "compile", "outbox", "rate_limit"}
 
 // Uses lists all uses.
 func Uses() []Use {

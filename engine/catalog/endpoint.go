@@ -30,9 +30,10 @@ func (c *CORS) Allows(origin string) bool {
 
 // HTTPOptions are a script's http.
 type HTTPOptions struct {
-	Auth     Auth
-	AuthRule *AuthRule // nil: Auth needs none
-	CORS     *CORS     // nil: none
+	Auth      Auth
+	AuthRule  *AuthRule  // nil: Auth needs none
+	CORS      *CORS      // nil: none
+	RateLimit *RateLimit // nil: none
 }
 
 // Endpoint is a live endpoint of a tenant. It is shared and never changed.
@@ -49,6 +50,7 @@ type Endpoint struct {
 	Auth             Auth
 	AuthRule         *AuthRule // nil: Auth needs none
 	CORS             *CORS
+	RateLimit        *RateLimit // nil: none
 	Limits           engine.Limits
 	QuarantinedUntil time.Time // zero: not quarantined
 
@@ -103,6 +105,7 @@ func (e *Endpoint) finish() {
 //	       | {"type": "standard_webhooks" | "stripe" | "github" | "slack" | "discord", "secret": "NAME", "tolerance_seconds": 300}
 //	       | {"type": "jwt", "jwks_url": "https://…" | "secret": "NAME", "issuer": "…", "audience": "…" | […], "algorithms": […],
 //	          "tolerance_seconds": 60},
+//	 "rate_limit": {"requests": 100, "per": "second" | "minute" | "hour", "key": "ip" | "header:NAME" | "claim:NAME" | "endpoint"},
 //	 "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
 //	                 "credentials": false, "max_age_seconds": 600}}
 func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
@@ -111,8 +114,9 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 	}
 	closed := HTTPOptions{Auth: AuthAPIKey}
 	var given struct {
-		Auth *authGiven      `json:"auth"`
-		CORS json.RawMessage `json:"cors"`
+		Auth      *authGiven      `json:"auth"`
+		CORS      json.RawMessage `json:"cors"`
+		RateLimit *rateGiven      `json:"rate_limit"`
 	}
 	if err := strictly(stored, &given); err != nil {
 		return closed, fmt.Errorf("http: %w", err)
@@ -122,6 +126,11 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 	if given.Auth != nil {
 		options.Auth = given.Auth.Type
 		if options.AuthRule, err = given.Auth.rule(); err != nil {
+			return closed, err
+		}
+	}
+	if given.RateLimit != nil {
+		if options.RateLimit, err = given.RateLimit.limit(options.Auth); err != nil {
 			return closed, err
 		}
 	}

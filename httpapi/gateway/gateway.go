@@ -16,6 +16,7 @@ import (
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/httpapi/bodies"
 	"example.com/jsruntime/httpapi/forwarded"
 	"example.com/jsruntime/httpapi/gateway/auth"
@@ -78,6 +79,8 @@ type Config struct {
 	Refused func(tenantID, scriptID uuid.UUID, code string)
 	// RecordTimeout bounds the wait for room in the ledger; 0 means 10 s.
 	RecordTimeout time.Duration
+	// Members are the nodes that share endpoints' rate limits. nil means that this node is alone.
+	Members *cluster.Members
 	// Budget is the node's memory budget; nil means that nothing is refused for memory.
 	Budget *admission.Budget
 	// BodyTimeout bounds the reading of a request's body; 0 means 30 s. Limits over 1 MiB have one second more for each 64 KiB.
@@ -91,6 +94,7 @@ type Gateway struct {
 	onEnd  func(*engine.Invocation, *engine.Result) // records a run that went on after its answer
 	cfg    Config
 	bodies bodies.Reader
+	rates  *rateLimits
 }
 
 // New returns a Gateway.
@@ -111,7 +115,7 @@ func New(cfg Config) (*Gateway, error) {
 	cfg.RecordTimeout = cmp.Or(cfg.RecordTimeout, 10*time.Second)
 	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, 30*time.Second)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 30*time.Second)
-	g := &Gateway{cfg: cfg, bodies: bodies.Reader{Budget: cfg.Budget, Timeout: cfg.BodyTimeout}}
+	g := &Gateway{cfg: cfg, bodies: bodies.Reader{Budget: cfg.Budget, Timeout: cfg.BodyTimeout}, rates: newRateLimits(cfg.Members, cfg.Budget)}
 	g.onEnd = func(inv *engine.Invocation, result *engine.Result) { _ = g.record(inv, result) } // it has logged what went wrong
 	return g, nil
 }
@@ -123,7 +127,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	match, ok := a.route()
-	if !ok || a.cors(&match) || !g.admit(&a, match.Endpoint) {
+	if !ok || a.cors(&match) || !a.enter(match.Endpoint) {
 		return
 	}
 	e := match.Endpoint
@@ -137,7 +141,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.release()
-	if e.Auth.Signed() && !g.check(&a, e, body) {
+	if e.Auth.Signed() && !(g.check(&a, e, body) && a.rated(e, afterAuth)) {
 		return
 	}
 	inv := a.invocation(&match, script, body)
@@ -153,6 +157,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.ended(inv, result, sink)
+}
+
+// enter judges what needs neither body nor script: the endpoint's auth and its rate limit.
+func (a *answer) enter(e *catalog.Endpoint) bool {
+	return a.rated(e, beforeAuth) && a.g.admit(a, e) && (e.Auth.Signed() || a.rated(e, afterAuth))
 }
 
 // begin sets the headers that every answer has, makes the execution's id and judges the request's host.
