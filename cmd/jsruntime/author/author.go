@@ -22,9 +22,24 @@ import (
 
 // Commands are the commands of this package.
 type Commands struct {
+	Init   initCommand   `cmd:"" group:"project" help:"Make a folder that type-checks and runs: configuration, a script, a test, types."`
+	Deploy deployCommand `cmd:"" group:"project" help:"Bundle the project's scripts, show what changes, and make it live: all of it or nothing."`
 	Login  loginCommand  `cmd:"" group:"project" help:"Keep a node's URL and a key in a profile. The key is asked for, or read from stdin."`
 	Logout logoutCommand `cmd:"" group:"project" help:"Forget a profile's key."`
 	Whoami whoamiCommand `cmd:"" group:"project" help:"Say whose key is used, where, and with which role."`
+
+	Run         runCommand         `cmd:"" group:"scripts" help:"Run a script and print its output, log and cost."`
+	Trigger     triggerCommand     `cmd:"" group:"scripts" help:"Run a script as its schedule or an event would."`
+	Tail        tailCommand        `cmd:"" group:"scripts" help:"Watch log lines, starts and ends of executions as they happen."`
+	Executions  executionsCommand  `cmd:"" group:"scripts" help:"Executions: list, get, replay, cancel."`
+	DeadLetters deadLettersCommand `cmd:"" group:"scripts" help:"Dead letters: list, retry, delete."`
+	Schedules   schedulesCommand   `cmd:"" group:"scripts" help:"List schedules, with the next and the last tick."`
+	Events      eventsCommand      `cmd:"" group:"scripts" help:"Events: publish."`
+
+	Secret secretCommand `cmd:"" group:"data" help:"Secrets, which scripts have on env: put, list, delete."`
+	KV     kvCommand     `cmd:"" name:"kv" group:"data" help:"Keys and values of scripts: get, put, list, delete."`
+	Export exportCommand `cmd:"" group:"data" help:"Write all scripts of the tenant to a file."`
+	Import importCommand `cmd:"" group:"data" help:"Take an export: all of it or nothing."`
 }
 
 // Program is what all commands are given.

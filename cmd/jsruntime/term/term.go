@@ -35,6 +35,8 @@ type Terminal struct {
 	In  io.Reader
 	Out io.Writer // takes styled text, and leaves the styles out where they are not wanted
 	Err io.Writer // the same
+	// Raw is stdout as it is, for documents.
+	Raw io.Writer
 	// JSON is whether results are JSON, for programs.
 	JSON bool
 
@@ -57,7 +59,7 @@ func New(cfg Config) *Terminal {
 	if cfg.In == nil {
 		cfg.In = strings.NewReader("")
 	}
-	t := &Terminal{In: cfg.In, Out: plainOrStyled(cfg.Out, environ), Err: plainOrStyled(cfg.Err, environ), in: bufio.NewReader(cfg.In)}
+	t := &Terminal{In: cfg.In, Out: plainOrStyled(cfg.Out, environ), Err: plainOrStyled(cfg.Err, environ), Raw: cfg.Out, in: bufio.NewReader(cfg.In)}
 	if f := terminal(cfg.In); f != nil {
 		t.inFile = f
 	}
@@ -106,7 +108,7 @@ func (t *Terminal) WriteJSON(v any, indent string) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := io.WriteString(t.Out, escapeJSON(text.String()))
+	_, err := io.WriteString(t.Raw, escapeJSON(text.String()))
 	return err
 }
 
