@@ -5,7 +5,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -476,4 +478,38 @@ func authorData(t *testing.T, n *process, s *someone) {
 	code, _, errs = s.try("import", "all.json")
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "name_taken")
+}
+
+// TestCompletion asks bash itself.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	s := &someone{t: t, dir: t.TempDir(), config: t.TempDir()}
+	s.write("complete.bash", s.must("completion", "bash"))
+	for line, want := range map[string]string{"jsruntime depl": "deploy", "jsruntime executions li": "list", "jsruntime deploy --dry": "--dry-run", "jsruntime serve --lis": "--listen"} {
+		words := strings.Fields(line)
+		ask := fmt.Sprintf(`source complete.bash; COMP_WORDS=(%s); COMP_CWORD=%d; _jsruntime; echo "${COMPREPLY[@]}"`, line, len(words)-1)
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", ask)
+		cmd.Dir = s.dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, want+"\n", string(out), line)
+	}
+	require.Contains(t, s.must("completion", "zsh"), "bashcompinit")
+	require.Contains(t, s.must("completion", "fish"), "complete -c jsruntime -f -n '__fish_use_subcommand' -a deploy")
+}
+
+// TestHelpIsInGroups: help alone is a command too.
+func TestHelpIsInGroups(t *testing.T) {
+	t.Parallel()
+	s := &someone{t: t, dir: t.TempDir(), config: t.TempDir()}
+	out := s.must("help")
+	for _, group := range []string{"Project:", "Scripts:", "Data:", "Server:"} {
+		require.Contains(t, out, group)
+	}
+	require.Contains(t, s.must("help", "deploy"), "--dry-run")
+	require.Contains(t, s.must("help", "deploy"), "($JSRUNTIME_KEY)")
+	require.NotContains(t, s.must("help", "deploy"), "JSRUNTIME_DRY_RUN")
+	code, _, errs := s.try("nonsense")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "nonsense")
 }

@@ -22,15 +22,20 @@ import (
 
 // Commands are the commands of this package.
 type Commands struct {
-	Init   initCommand   `cmd:"" group:"project" help:"Make a folder that type-checks and runs: configuration, a script, a test, types."`
-	Deploy deployCommand `cmd:"" group:"project" help:"Bundle the project's scripts, show what changes, and make it live: all of it or nothing."`
-	Login  loginCommand  `cmd:"" group:"project" help:"Keep a node's URL and a key in a profile. The key is asked for, or read from stdin."`
-	Logout logoutCommand `cmd:"" group:"project" help:"Forget a profile's key."`
-	Whoami whoamiCommand `cmd:"" group:"project" help:"Say whose key is used, where, and with which role."`
+	Init       initCommand       `cmd:"" group:"project" help:"Make a folder that type-checks and runs: configuration, a script, a test, types."`
+	Deploy     deployCommand     `cmd:"" group:"project" help:"Bundle the project's scripts, show what changes, and make it live: all of it or nothing."`
+	Login      loginCommand      `cmd:"" group:"project" help:"Keep a node's URL and a key in a profile. The key is asked for, or read from stdin."`
+	Logout     logoutCommand     `cmd:"" group:"project" help:"Forget a profile's key."`
+	Whoami     whoamiCommand     `cmd:"" group:"project" help:"Say whose key is used, where, and with which role."`
+	Completion completionCommand `cmd:"" group:"project" help:"Write the completion script of a shell."`
 
 	Run         runCommand         `cmd:"" group:"scripts" help:"Run a script and print its output, log and cost."`
 	Trigger     triggerCommand     `cmd:"" group:"scripts" help:"Run a script as its schedule or an event would."`
 	Tail        tailCommand        `cmd:"" group:"scripts" help:"Watch log lines, starts and ends of executions as they happen."`
+	Versions    versionsCommand    `cmd:"" group:"scripts" help:"List a script's versions, and which is live."`
+	Diff        diffCommand        `cmd:"" group:"scripts" help:"Compare two versions of a script."`
+	Rollback    rollbackCommand    `cmd:"" group:"scripts" help:"Make the version live again that was before, or another one."`
+	Promote     promoteCommand     `cmd:"" group:"scripts" help:"Make a saved version live, for a share of the executions or for all."`
 	Executions  executionsCommand  `cmd:"" group:"scripts" help:"Executions: list, get, replay, cancel."`
 	DeadLetters deadLettersCommand `cmd:"" group:"scripts" help:"Dead letters: list, retry, delete."`
 	Schedules   schedulesCommand   `cmd:"" group:"scripts" help:"List schedules, with the next and the last tick."`

@@ -17,6 +17,8 @@ import (
 
 type deployCommand struct {
 	Target
+	Rollout
+	Labels
 	Folder string   `name:"dir" default:"." help:"The project's folder."`
 	Env    string   `name:"env" help:"An environment of the project's file."`
 	Only   []string `name:"only" placeholder:"NAME" help:"These scripts alone; may be given more than once."`
@@ -68,6 +70,10 @@ func (t *Target) loadProject(p *Program, dir, env string) (*project.Project, err
 
 func (c *deployCommand) Run(ctx context.Context, p *Program) error {
 	begun := time.Now()
+	how, err := c.activation()
+	if err != nil {
+		return err
+	}
 	proj, err := c.loadProject(p, c.Folder, c.Env)
 	if err != nil {
 		return err
@@ -102,14 +108,14 @@ func (c *deployCommand) Run(ctx context.Context, p *Program) error {
 	if !p.Terminal.JSON {
 		plan.Show(p.Terminal, p.Terminal.Out)
 	}
-	if err := c.apply(ctx, p, api, plan); err != nil {
+	if err := c.apply(ctx, p, api, plan, how); err != nil {
 		return err
 	}
 	return c.report(ctx, p, api, plan, time.Since(begun))
 }
 
 // apply does what the plan says.
-func (c *deployCommand) apply(ctx context.Context, p *Program, api *client.Client, plan *Plan) error {
+func (c *deployCommand) apply(ctx context.Context, p *Program, api *client.Client, plan *Plan, how activation) error {
 	orphans := plan.Of(orphaned)
 	if c.Prune && !c.DryRun && len(orphans) > 0 {
 		if err := p.Terminal.Confirm(fmt.Sprintf("Archive %d scripts?", len(orphans)), c.Yes); err != nil {
@@ -123,7 +129,13 @@ func (c *deployCommand) apply(ctx context.Context, p *Program, api *client.Clien
 	progress := p.Terminal.Progress("Uploading")
 	defer progress.End()
 	progress.Of(int64(total))
-	if err := plan.Import(ctx, api, c.DryRun, progress.Reader); err != nil {
+	var err error
+	if c.DryRun || c.Message == "" && c.Tag == "" && how.Percent == 100 {
+		err = plan.Import(ctx, api, c.DryRun, progress.Reader)
+	} else {
+		err = plan.Stage(ctx, api, c.Labels, how, progress.Reader)
+	}
+	if err != nil {
 		return err
 	}
 	if !c.Prune || c.DryRun {

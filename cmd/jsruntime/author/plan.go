@@ -47,6 +47,8 @@ type Step struct {
 	script *project.Script // nil: orphaned
 	source *project.Source
 	wanted map[string]json.RawMessage // as an export has it
+	// present is what the node has; nil: the script is new.
+	present map[string]json.RawMessage
 }
 
 // FieldChange is a field that differs. A source is told by its lines.
@@ -137,7 +139,7 @@ func textOf(raw json.RawMessage) string {
 }
 
 func newStep(p *project.Project, s *project.Script, source *project.Source, present map[string]json.RawMessage) (*Step, error) {
-	step := &Step{Name: s.Name, Action: unchanged, script: s, source: source, wanted: maps.Clone(s.Fields)}
+	step := &Step{Name: s.Name, Action: unchanged, script: s, source: source, wanted: maps.Clone(s.Fields), present: present}
 	metadata := map[string]json.RawMessage{}
 	if raw, ok := s.Fields["metadata"]; ok {
 		if err := json.Unmarshal(raw, &metadata); err != nil {
