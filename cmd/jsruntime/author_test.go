@@ -87,6 +87,7 @@ func TestAuthor(t *testing.T) {
 		{"wrangler", authorWrangler},
 		{"runs", authorRuns},
 		{"data", authorData},
+		{"versions", authorVersions},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
@@ -512,4 +513,54 @@ func TestHelpIsInGroups(t *testing.T) {
 	code, _, errs := s.try("nonsense")
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, "nonsense")
+}
+
+// authorVersions: a deployment with a message and a tag, versions, diff, rollback, promote, and run of a version that is not live.
+func authorVersions(t *testing.T, n *process, s *someone) {
+	key := s.env["JSRUNTIME_KEY"]
+	config := func(extra string) string {
+		return `{ "scripts": {
+  "price": { "type": "oneoff", "main": "price.js", "resource_limits": { "max_execution_time_ms": 5000 } },
+  "rate": { "type": "oneoff", "main": "rate.js"` + extra + ` },
+} }`
+	}
+	s.write("jsruntime.jsonc", config(""))
+	s.write("price.js", "export default { run: () => 1 };\n")
+	s.write("rate.js", "export default { run: () => 'a' };\n")
+	require.Contains(t, s.must("deploy", "--message", "the first"), "2 created")
+	require.Equal(t, "1\n", s.must("run", "price"))
+	require.Contains(t, s.must("versions", "price"), "the first")
+
+	s.write("price.js", "export default { run: () => 2 };\n")
+	s.write("jsruntime.jsonc", strings.Replace(config(`, "tags": ["x"]`), "5000", "6000", 1))
+	require.Contains(t, s.must("deploy", "--tag", "v2", "--message", "a new price"), "2 changed")
+	require.Equal(t, "2\n", s.must("run", "price"))
+	require.Contains(t, s.must("deploy"), "2 unchanged")
+	out := s.must("versions", "price")
+	require.Regexp(t, `2 +live +v2 .*a new price`, out)
+	require.Contains(t, s.must("diff", "price"), "-export default { run: () => 1 };\n+export default { run: () => 2 };")
+	require.Equal(t, "1\n", s.must("run", "price", "--version", "1"))
+
+	require.Contains(t, s.must("rollback", "price"), "Version 1 of price is live")
+	require.Equal(t, "1\n", s.must("run", "price"))
+	limits := n.must(200, "GET", "/api/v1/scripts?name=price", key, nil)["items"].([]any)[0].(map[string]any)["resource_limits"]
+	require.Equal(t, map[string]any{"max_execution_time_ms": 5000.0}, limits, "a version holds its limits too")
+	require.Contains(t, s.must("promote", "price", "v2"), "Version 2 of price is live")
+	require.Contains(t, s.must("rollback", "price", "1"), "Version 1")
+	require.Contains(t, s.must("promote", "price"), "Version 2", "the newest")
+	code, _, errs := s.try("rollback", "rate")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "no version was live before")
+	code, _, _ = s.try("promote", "price", "--percent", "0")
+	require.Equal(t, 2, code)
+
+	// Where the node refuses one version none goes live.
+	s.write("price.js", "export default { run: () => 3 };\n")
+	s.write("rate.js", "export default { run: () => 'b' };\n")
+	s.write("jsruntime.jsonc", strings.Replace(strings.Replace(config(""), "5000", "6000", 1), `"rate.js"`, `"rate.js", "resource_limits": { "max_nonsense": 1 }`, 1))
+	code, _, errs = s.try("deploy", "--message", "half of it")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "max_nonsense")
+	require.Contains(t, errs, "jsruntime.jsonc:3:")
+	require.Equal(t, "2\n", s.must("run", "price"))
 }
