@@ -157,6 +157,7 @@ type Config struct {
 
 // API is the admin API.
 type API struct {
+	routeInfos            []routeInfo // of all operations; not changed after Mount
 	cfg                   Config
 	pool                  *pgxpool.Pool
 	queries               *sqlc.Queries

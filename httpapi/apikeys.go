@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,7 +16,8 @@ import (
 type Key struct {
 	ID         uuid.UUID  `json:"id" format:"uuid"`
 	Name       string     `json:"name"`
-	Role       string     `json:"role" enum:"admin,developer,viewer"`
+	Role       string     `json:"role" enum:"admin,developer,viewer,custom" doc:"custom: the key has scopes of its own."`
+	Scopes     []string   `json:"scopes" nullable:"false" doc:"Of a key with the role custom: all that it may do. Of the others: empty; whoami shows what their role stands for."`
 	Prefix     string     `json:"prefix" doc:"The visible start of the key."`
 	UserID     *int32     `json:"user_id" doc:"On whose behalf it acts."`
 	ExpiresAt  *time.Time `json:"expires_at"`
@@ -30,14 +33,15 @@ type NewKey struct {
 
 func keyOfRow(k sqlc.ApiKey) Key {
 	return Key{
-		ID: k.ID, Name: k.Name, Role: k.Role, Prefix: k.Prefix, UserID: k.UserID, ExpiresAt: utcPtr(k.ExpiresAt), LastUsedAt: utcPtr(k.LastUsedAt),
+		ID: k.ID, Name: k.Name, Role: k.Role, Scopes: append([]string{}, k.Scopes...), Prefix: k.Prefix, UserID: k.UserID, ExpiresAt: utcPtr(k.ExpiresAt), LastUsedAt: utcPtr(k.LastUsedAt),
 		CreatedAt: utc(k.CreatedAt),
 	}
 }
 
 type keyCreateBody struct {
 	Name      string     `json:"name" minLength:"1" maxLength:"255"`
-	Role      string     `json:"role" enum:"admin,developer,viewer"`
+	Role      string     `json:"role,omitempty" enum:"admin,developer,viewer" doc:"A preset of scopes. Either role or scopes is given."`
+	Scopes    []string   `json:"scopes,omitempty" maxItems:"100" doc:"What the key may do, and nothing else: scripts:read, scripts:write, executions:run, events:publish, run, invoke:NAME, …; each operation of this document names its scope." example:"[\"executions:run\",\"invoke:report\"]"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it stops to be valid; never by default."`
 	UserID    *int32     `json:"user_id,omitempty" minimum:"1" maximum:"2147483647" doc:"A user of the tenant, on whose behalf the key acts."`
 }
@@ -68,6 +72,10 @@ func (a *API) createKey(ctx context.Context, tenant uuid.UUID, in *keyCreateBody
 	if in.ExpiresAt != nil && !in.ExpiresAt.After(time.Now()) {
 		return nil, invalid("body.expires_at", "must be in the future")
 	}
+	if err := a.checkScopes(principalOf(ctx), in.Role, in.Scopes); err != nil {
+		return nil, err
+	}
+	scopes := slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
 	out := &created[NewKey]{}
 	err := a.operate(ctx, tenant, func(c *change) error {
 		if in.UserID != nil {
@@ -80,7 +88,7 @@ func (a *API) createKey(ctx context.Context, tenant uuid.UUID, in *keyCreateBody
 		}
 		key, prefix, hash := newKey()
 		row, err := c.APIKeyCreate(ctx, sqlc.APIKeyCreateParams{
-			ID: newID(), TenantID: &tenant, Name: in.Name, Role: in.Role, Prefix: prefix, KeyHash: hash[:], ExpiresAt: in.ExpiresAt, UserID: in.UserID,
+			ID: newID(), TenantID: &tenant, Name: in.Name, Role: cmp.Or(in.Role, string(RoleCustom)), Scopes: append([]string{}, scopes...), Prefix: prefix, KeyHash: hash[:], ExpiresAt: in.ExpiresAt, UserID: in.UserID,
 		})
 		if err != nil {
 			return err
@@ -171,7 +179,8 @@ func (a *API) keyDelete(ctx context.Context, in *IDPath) (*none, error) {
 
 // WhoAmI says who calls.
 type WhoAmI struct {
-	Role   string        `json:"role" enum:"superadmin,admin,developer,viewer"`
+	Role   string        `json:"role" enum:"superadmin,admin,developer,viewer,custom"`
+	Scopes []string      `json:"scopes" nullable:"false" doc:"What the key may do in its tenant: its own scopes, or those for which its role stands."`
 	Tenant *WhoAmITenant `json:"tenant" doc:"The tenant that the request speaks about; null for a superadmin without X-Tenant."`
 	Key    WhoAmIKey     `json:"key"`
 }
@@ -187,11 +196,17 @@ type WhoAmIKey struct {
 	ID     uuid.UUID `json:"id" format:"uuid"`
 	Name   string    `json:"name"`
 	Prefix string    `json:"prefix"`
+	// ExpiresAt is beside the header X-Key-Expires, which answers have from 14 days before on.
+	ExpiresAt *time.Time `json:"expires_at" doc:"When the key ends; null: never. From 14 days before on every answer says so in the header X-Key-Expires."`
 }
 
 func (a *API) whoami(ctx context.Context, _ *none) (*found[WhoAmI], error) {
 	p := principalOf(ctx)
-	out := &found[WhoAmI]{WhoAmI{Role: string(p.Role), Key: WhoAmIKey{ID: p.KeyID, Name: p.KeyName, Prefix: p.Prefix}}}
+	out := &found[WhoAmI]{WhoAmI{Role: string(p.Role), Scopes: a.scopesOf(p), Key: WhoAmIKey{ID: p.KeyID, Name: p.KeyName, Prefix: p.Prefix}}}
+	if !p.expires.IsZero() {
+		at := p.expires.UTC().Round(time.Second)
+		out.Body.Key.ExpiresAt = &at
+	}
 	if p.HasTenant() {
 		out.Body.Tenant = &WhoAmITenant{ID: p.TenantID, Slug: p.TenantSlug}
 	}

@@ -86,8 +86,11 @@ func executionOfRow(e sqlc.ScriptExecution, scriptName string) Execution {
 	return out
 }
 
-// mayReadBodies reports whether the caller may read what executions got and gave: developers and those above.
-func mayReadBodies(ctx context.Context) bool { return execute.allows(principalOf(ctx).Role) }
+// mayReadBodies reports whether the caller may read what executions got and gave: developers and those above, and keys whose scopes let them
+// run scripts.
+func mayReadBodies(ctx context.Context) bool {
+	return routeInfo{permission: execute, scope: "executions:run"}.mayPass(principalOf(ctx), "")
+}
 
 // shown is an execution for the caller: viewers see neither input nor output, and others see the input of a run of the queue, whose row has
 // it whole, without credentials.

@@ -42,14 +42,16 @@ type Principal struct {
 	KeyName string
 	Prefix  string
 	Role    Role
-	UserID  *int32 // on whose behalf the key acts
+	UserID  *int32   // on whose behalf the key acts
+	Scopes  []string // of RoleCustom
 
 	// The tenant of the key. For a superadmin: the tenant that X-Tenant names, or none.
 	TenantID     uuid.UUID
 	TenantSlug   string
 	TenantActive bool
 
-	operatorKey int // which of the operator's keys it is, from 1 on; 0 for a key of the database
+	expires     time.Time // when the key ends; zero: never, or the operator's
+	operatorKey int       // which of the operator's keys it is, from 1 on; 0 for a key of the database
 }
 
 // HasTenant reports whether the request speaks about a tenant.
@@ -75,6 +77,10 @@ const (
 	keyProbe    = time.Second
 	// keyTimeout bounds a lookup.
 	keyTimeout = 5 * time.Second
+	// Answers to a key say when it expires from so long before on.
+	keyExpiryNotice = 14 * 24 * time.Hour
+	// neverExpires is what APIKeyLookup gives of a key that has no end, in seconds.
+	neverExpires = 1e9
 	// last_used_at is written at most this often a key.
 	keyTouchEvery = time.Minute
 )
@@ -366,7 +372,10 @@ func (k *Keys) load(ctx context.Context, prefix string) (*keyEntry, error) {
 		copy(entry.hash[:], row.KeyHash)
 		entry.principal = Principal{
 			KeyID: row.ID, KeyName: row.Name, Prefix: row.Prefix, Role: Role(row.Role), UserID: row.UserID,
-			TenantSlug: row.TenantSlug, TenantActive: row.TenantStatus == "active",
+			TenantSlug: row.TenantSlug, TenantActive: row.TenantStatus == "active", Scopes: row.Scopes,
+		}
+		if row.ExpiresInSeconds < neverExpires {
+			entry.principal.expires = entry.expires
 		}
 		if row.TenantID != nil {
 			entry.principal.TenantID = *row.TenantID

@@ -125,6 +125,7 @@ func tenantOf(ctx context.Context) uuid.UUID { return callOf(ctx).principal.Tena
 // routeInfo is what routes.go says about a route beside its handler.
 type routeInfo struct {
 	permission permission
+	scope      string // what it asks of a key with scopes: see scopeOf
 	maxBody    int64
 	anyBody    bool // any JSON value
 	optional   bool // the body may be left out
@@ -215,13 +216,16 @@ func (a *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 		p, c.session, err = a.authenticateSession(ctx.Context(), r)
 	}
 	if err == nil {
-		p, err = a.enterTenant(ctx.Context(), p, ctx.Header("X-Tenant"), info.permission)
+		p, err = a.enterTenant(ctx.Context(), p, ctx.Header("X-Tenant"), info, ctx.Param("name"))
 	}
 	if err != nil {
 		a.refuse(ctx, err)
 		return
 	}
 	c.principal = p
+	if left := time.Until(p.expires); !p.expires.IsZero() && left < keyExpiryNotice {
+		ctx.SetHeader("X-Key-Expires", p.expires.UTC().Format(time.RFC3339))
+	}
 	next(ctx)
 }
 
@@ -259,7 +263,8 @@ func (a *API) keyProblem(ctx context.Context, err error, unknown string) error {
 }
 
 // enterTenant decides which tenant a request speaks about and whether its role may do what the route does.
-func (a *API) enterTenant(ctx context.Context, p Principal, header string, perm permission) (Principal, error) {
+func (a *API) enterTenant(ctx context.Context, p Principal, header string, info routeInfo, name string) (Principal, error) {
+	perm := info.permission
 	if perm == operate {
 		if p.Role != RoleSuperadmin {
 			return p, forbidden("Only the operator's key may do this.")
@@ -277,8 +282,8 @@ func (a *API) enterTenant(ctx context.Context, p Principal, header string, perm 
 	case header != p.TenantSlug && header != p.TenantID.String():
 		return p, forbidden("X-Tenant names another tenant than the key's.")
 	}
-	if perm == manage && !perm.allows(p.Role) {
-		return p, forbidden("The role " + string(p.Role) + " may not do this.")
+	if perm == manage && !info.mayPass(&p, name) {
+		return p, mayNot(&p, info, name)
 	}
 	if perm == known || perm == manage {
 		return p, nil
@@ -287,13 +292,21 @@ func (a *API) enterTenant(ctx context.Context, p Principal, header string, perm 
 		return p, newProblem(http.StatusBadRequest, "tenant_required", "Say which tenant is meant with the header X-Tenant: its slug or id.",
 			ProblemError{Location: "header.X-Tenant", Message: "required with a superadmin key"})
 	}
-	if !perm.allows(p.Role) {
-		return p, forbidden("The role " + string(p.Role) + " may not do this.")
+	if !info.mayPass(&p, name) {
+		return p, mayNot(&p, info, name)
 	}
 	if !p.TenantActive && perm.changes() && (p.Role != RoleSuperadmin || perm == execute) {
 		return p, tenantSuspended()
 	}
 	return p, nil
+}
+
+// mayNot refuses a route to a role or to scopes.
+func mayNot(p *Principal, info routeInfo, name string) *Problem {
+	if p.Role == RoleCustom {
+		return outOfScope(info.scope, name)
+	}
+	return forbidden("The role " + string(p.Role) + " may not do this.")
 }
 
 // tenantByRef finds a tenant by slug or id. What it finds is remembered for two seconds.

@@ -230,18 +230,22 @@ func del[I, O any](r *router, path string, p permission, id, summary string, h h
 }
 
 func add[I, O any](r *router, method, path string, status int, p permission, id, summary string, h handler[I, O], opts []option) {
-	info := routeInfo{permission: p, maxBody: smallBody}
+	info := routeInfo{permission: p, maxBody: smallBody, scope: scopeOf(method, path, p)}
 	for _, o := range opts {
 		o(&info)
 	}
+	r.api.routeInfos = append(r.api.routeInfos, info)
 	description := "Needs " + describePermission(p) + "."
+	if info.scope != "" {
+		description += " Scope: " + info.scope + "."
+	}
 	if p == public {
 		description = "Needs no key before."
 	}
 	op := huma.Operation{
 		Method: method, Path: "/api/v1" + path, OperationID: id, Summary: summary, Description: description, Tags: []string{r.current},
 		DefaultStatus: status, MaxBodyBytes: -1, BodyReadTimeout: -1, SkipValidateBody: true, // the pipeline has read and validated it
-		Metadata: map[string]any{routeKey: info}, Extensions: map[string]any{"x-permission": string(p)},
+		Metadata: map[string]any{routeKey: info}, Extensions: map[string]any{"x-permission": string(p), "x-scope": info.scope},
 		Responses: map[string]*huma.Response{"default": {
 			Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},
 		}, "4XX": {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +99,7 @@ func (a *API) lookUpSession(ctx context.Context, q *sqlc.Queries, token string) 
 	}
 	p := Principal{
 		KeyID: *row.KeyID, KeyName: row.KeyName, Prefix: row.KeyPrefix, Role: Role(row.KeyRole), UserID: row.UserID,
-		TenantSlug: row.TenantSlug, TenantActive: row.TenantStatus == "active",
+		TenantSlug: row.TenantSlug, TenantActive: row.TenantStatus == "active", Scopes: row.KeyScopes,
 	}
 	if row.TenantID != nil {
 		p.TenantID = *row.TenantID
@@ -301,7 +302,7 @@ func (a *API) sessionGet(ctx context.Context, _ *none) (*found[Session], error) 
 	if ends.After(in.session.end) {
 		ends = in.session.end
 	}
-	out := Session{Role: string(p.Role), Scopes: p.Role.scopes(), CSRFToken: csrfToken(in.session.token), ExpiresAt: utc(ends)}
+	out := Session{Role: string(p.Role), Scopes: p.permissions(), CSRFToken: csrfToken(in.session.token), ExpiresAt: utc(ends)}
 	if p.HasTenant() {
 		out.Tenant = &WhoAmITenant{ID: p.TenantID, Slug: p.TenantSlug}
 	}
@@ -310,15 +311,26 @@ func (a *API) sessionGet(ctx context.Context, _ *none) (*found[Session], error) 
 
 func noSession() *Problem { return unauthorized("This request has no session: it came with a key.") }
 
-// scopes are the permissions of a role.
-func (r Role) scopes() []string {
-	scopes := []string{}
-	for _, p := range []permission{read, inspect, write, execute, admin, operate} {
-		if p.allows(r) {
-			scopes = append(scopes, string(p))
+// permissions are those of a role, by which the console shows what a person may do. Of a key with scopes they are those of which it may use some
+// route; which ones its scopes say, beside them.
+func (p *Principal) permissions() []string {
+	all := []string{}
+	for _, of := range []permission{read, inspect, write, execute, admin, operate} {
+		if of.allows(p.Role) || p.Role == RoleCustom && slices.ContainsFunc(p.Scopes, func(scope string) bool {
+			switch of {
+			case read:
+				return strings.HasSuffix(scope, ":read")
+			case write:
+				return strings.HasSuffix(scope, ":write")
+			case execute:
+				return !strings.HasSuffix(scope, ":read") && !strings.HasSuffix(scope, ":write")
+			}
+			return false
+		}) {
+			all = append(all, string(of))
 		}
 	}
-	return scopes
+	return append(all, p.Scopes...)
 }
 
 type sessionDeleteIn struct {

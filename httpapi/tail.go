@@ -193,5 +193,5 @@ func (a *API) mayWatch(ctx context.Context, with credential, tenant uuid.UUID) b
 	if err != nil {
 		return !errors.Is(err, ErrUnknownKey)
 	}
-	return read.allows(p.Role) && (p.Role == RoleSuperadmin || p.TenantID == tenant)
+	return routeInfo{permission: read, scope: "executions:read"}.mayPass(&p, "") && (p.Role == RoleSuperadmin || p.TenantID == tenant)
 }

@@ -49,14 +49,16 @@ CREATE TABLE api_keys (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
     tenant_id UUID REFERENCES tenants(id) ON DELETE CASCADE,
     name VARCHAR(255) NOT NULL,
-    role VARCHAR(50) NOT NULL CHECK (role IN ('superadmin', 'admin', 'developer', 'viewer')),
+    role VARCHAR(50) NOT NULL CHECK (role IN ('superadmin', 'admin', 'developer', 'viewer', 'custom')),
     prefix VARCHAR(32) NOT NULL CONSTRAINT uq_api_keys_prefix UNIQUE,
     key_hash BYTEA NOT NULL CHECK (octet_length(key_hash) = 32),
     expires_at TIMESTAMP WITH TIME ZONE,
     last_used_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
     user_id INTEGER REFERENCES users(id) ON DELETE SET NULL,
-    CONSTRAINT ck_api_keys_scope CHECK ((role = 'superadmin') = (tenant_id IS NULL))
+    scopes TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[], -- all that a key with the role custom may do
+    CONSTRAINT ck_api_keys_scope CHECK ((role = 'superadmin') = (tenant_id IS NULL)),
+    CONSTRAINT ck_api_keys_scopes CHECK ((role = 'custom') = (cardinality(scopes) > 0))
 );
 
 CREATE INDEX idx_api_keys_tenant ON api_keys(tenant_id, created_at DESC, id DESC);

@@ -55,7 +55,7 @@ CREATE TRIGGER tr_tenants_changed AFTER INSERT OR UPDATE OR DELETE ON tenants FO
 CREATE TRIGGER tr_scripts_changed AFTER INSERT OR UPDATE OR DELETE ON scripts FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 CREATE TRIGGER tr_endpoints_changed AFTER INSERT OR UPDATE OR DELETE ON script_http_endpoints FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 CREATE TRIGGER tr_secrets_changed AFTER INSERT OR UPDATE OR DELETE ON script_secrets FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
-CREATE TRIGGER tr_api_keys_changed AFTER UPDATE OF role, expires_at OR DELETE ON api_keys FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
+CREATE TRIGGER tr_api_keys_changed AFTER UPDATE OF role, scopes, expires_at OR DELETE ON api_keys FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 CREATE TRIGGER tr_jobs_changed AFTER INSERT OR DELETE OR UPDATE OF cron_expression, timezone, is_active, overlap_policy, missed_policy
     ON script_scheduled_jobs FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 

@@ -1,12 +1,12 @@
 -- Admin API.
 
 -- name: APIKeyCreate :one
-INSERT INTO api_keys (id, tenant_id, name, role, prefix, key_hash, expires_at, user_id)
-VALUES (@id, sqlc.narg(tenant_id), @name, @role, @prefix, @key_hash, sqlc.narg(expires_at), sqlc.narg(user_id)) RETURNING *;
+INSERT INTO api_keys (id, tenant_id, name, role, prefix, key_hash, expires_at, user_id, scopes)
+VALUES (@id, sqlc.narg(tenant_id), @name, @role, @prefix, @key_hash, sqlc.narg(expires_at), sqlc.narg(user_id), @scopes::text[]) RETURNING *;
 
 -- The one row that a presented key is compared with. Expiry is judged by the database's clock; 1e9 is as good as never.
 -- name: APIKeyLookup :one
-SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id,
+SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id, k.scopes,
     LEAST(COALESCE(EXTRACT(EPOCH FROM k.expires_at - now()), 1e9), 1e9)::float8 AS expires_in_seconds,
     COALESCE(t.slug, '')::text AS tenant_slug, COALESCE(t.status, '')::text AS tenant_status
 FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id

@@ -19,7 +19,7 @@ SELECT s.id, s.key_id, s.token_hash, s.operator_proof,
     (s.seen_at < now() - make_interval(secs => @touch_seconds::float8))::boolean AS stale,
     LEAST(s.expires_at, k.expires_at)::timestamptz AS ends_at, s.seen_at,
     COALESCE(k.name, '')::text AS key_name, COALESCE(k.role, '')::text AS key_role, COALESCE(k.prefix, '')::text AS key_prefix, k.user_id,
-    k.tenant_id, COALESCE(t.slug, '')::text AS tenant_slug, COALESCE(t.status, '')::text AS tenant_status
+    COALESCE(k.scopes, ARRAY[]::text[])::text[] AS key_scopes, k.tenant_id, COALESCE(t.slug, '')::text AS tenant_slug, COALESCE(t.status, '')::text AS tenant_status
 FROM console_sessions s
 LEFT JOIN api_keys k ON k.id = s.key_id
 LEFT JOIN tenants t ON t.id = k.tenant_id

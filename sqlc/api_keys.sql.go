@@ -41,8 +41,8 @@ func (q *Queries) APIKeyCountLock(ctx context.Context, tenantID uuid.UUID) error
 
 const aPIKeyCreate = `-- name: APIKeyCreate :one
 
-INSERT INTO api_keys (id, tenant_id, name, role, prefix, key_hash, expires_at, user_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id, tenant_id, name, role, prefix, key_hash, expires_at, last_used_at, created_at, user_id
+INSERT INTO api_keys (id, tenant_id, name, role, prefix, key_hash, expires_at, user_id, scopes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]) RETURNING id, tenant_id, name, role, prefix, key_hash, expires_at, last_used_at, created_at, user_id, scopes
 `
 
 type APIKeyCreateParams struct {
@@ -54,6 +54,7 @@ type APIKeyCreateParams struct {
 	KeyHash   []byte
 	ExpiresAt *time.Time
 	UserID    *int32
+	Scopes    []string
 }
 
 // Admin API.
@@ -67,6 +68,7 @@ func (q *Queries) APIKeyCreate(ctx context.Context, arg APIKeyCreateParams) (Api
 		arg.KeyHash,
 		arg.ExpiresAt,
 		arg.UserID,
+		arg.Scopes,
 	)
 	var i ApiKey
 	err := row.Scan(
@@ -80,6 +82,7 @@ func (q *Queries) APIKeyCreate(ctx context.Context, arg APIKeyCreateParams) (Api
 		&i.LastUsedAt,
 		&i.CreatedAt,
 		&i.UserID,
+		&i.Scopes,
 	)
 	return i, err
 }
@@ -102,7 +105,7 @@ func (q *Queries) APIKeyDelete(ctx context.Context, arg APIKeyDeleteParams) (int
 }
 
 const aPIKeyGet = `-- name: APIKeyGet :one
-SELECT id, tenant_id, name, role, prefix, key_hash, expires_at, last_used_at, created_at, user_id FROM api_keys WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, name, role, prefix, key_hash, expires_at, last_used_at, created_at, user_id, scopes FROM api_keys WHERE tenant_id = $1 AND id = $2
 `
 
 type APIKeyGetParams struct {
@@ -124,12 +127,13 @@ func (q *Queries) APIKeyGet(ctx context.Context, arg APIKeyGetParams) (ApiKey, e
 		&i.LastUsedAt,
 		&i.CreatedAt,
 		&i.UserID,
+		&i.Scopes,
 	)
 	return i, err
 }
 
 const aPIKeyList = `-- name: APIKeyList :many
-SELECT id, tenant_id, name, role, prefix, key_hash, expires_at, last_used_at, created_at, user_id FROM api_keys
+SELECT id, tenant_id, name, role, prefix, key_hash, expires_at, last_used_at, created_at, user_id, scopes FROM api_keys
 WHERE tenant_id = $1 AND (created_at, id) < ($2::timestamptz, $3::uuid)
 ORDER BY created_at DESC, id DESC LIMIT $4
 `
@@ -166,6 +170,7 @@ func (q *Queries) APIKeyList(ctx context.Context, arg APIKeyListParams) ([]ApiKe
 			&i.LastUsedAt,
 			&i.CreatedAt,
 			&i.UserID,
+			&i.Scopes,
 		); err != nil {
 			return nil, err
 		}
@@ -178,7 +183,7 @@ func (q *Queries) APIKeyList(ctx context.Context, arg APIKeyListParams) ([]ApiKe
 }
 
 const aPIKeyLookup = `-- name: APIKeyLookup :one
-SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id,
+SELECT k.id, k.name, k.role, k.prefix, k.key_hash, k.tenant_id, k.user_id, k.scopes,
     LEAST(COALESCE(EXTRACT(EPOCH FROM k.expires_at - now()), 1e9), 1e9)::float8 AS expires_in_seconds,
     COALESCE(t.slug, '')::text AS tenant_slug, COALESCE(t.status, '')::text AS tenant_status
 FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
@@ -193,6 +198,7 @@ type APIKeyLookupRow struct {
 	KeyHash          []byte
 	TenantID         *uuid.UUID
 	UserID           *int32
+	Scopes           []string
 	ExpiresInSeconds float64
 	TenantSlug       string
 	TenantStatus     string
@@ -210,6 +216,7 @@ func (q *Queries) APIKeyLookup(ctx context.Context, prefix string) (APIKeyLookup
 		&i.KeyHash,
 		&i.TenantID,
 		&i.UserID,
+		&i.Scopes,
 		&i.ExpiresInSeconds,
 		&i.TenantSlug,
 		&i.TenantStatus,

@@ -23,6 +23,7 @@ type ApiKey struct {
 	LastUsedAt *time.Time
 	CreatedAt  time.Time
 	UserID     *int32
+	Scopes     []string
 }
 
 type AuditLog struct {

@@ -49,6 +49,7 @@ var Codes = map[string][]int{
 	"not_implemented":            {501},
 	"not_invocable":              {409},
 	"not_ready":                  {503},
+	"out_of_scope":               {403},
 	"output_too_large":           {500},
 	"overloaded":                 {503},
 	"precondition_failed":        {412},
