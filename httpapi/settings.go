@@ -18,7 +18,7 @@ import (
 type HTTPSettings struct {
 	Auth      *EndpointAuth      `json:"auth,omitempty"`
 	CORS      EndpointCORS       `json:"cors,omitempty"`
-	RateLimit *EndpointRateLimit `json:"rate_limit,omitempty" nullable:"true"`
+	RateLimit *EndpointRateLimit `json:"rate_limit,omitempty"`
 }
 
 // EndpointRateLimit says how many requests an endpoint takes.
