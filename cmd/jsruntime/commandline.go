@@ -21,6 +21,7 @@ import (
 // in author.Variables.
 type commandLine struct {
 	author.Commands
+	devCommands
 	serverCommands
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -132,6 +133,11 @@ type serveConfig struct {
 	secretKey string
 
 	bounds catalog.Bounds // LimitDefault and LimitCeiling, once they are validated
+
+	// Of a node that is a part of another command: its listener instead of Listen, and what is called once it serves, instead of what a
+	// person is told. nil: none.
+	listener net.Listener
+	serving  func(ctx context.Context, n *node) error
 }
 
 type compileConfig struct {

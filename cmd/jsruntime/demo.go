@@ -67,7 +67,7 @@ func demo(ctx context.Context, api http.Handler, adminKey, dataDir, baseURL, ope
 			return fmt.Errorf("demo: making the script %s: %d %s", s.name, status, body)
 		}
 	}
-	key, err := demoKey(ctx, c, dataDir)
+	key, err := tenantKey(ctx, c, dataDir, demoTenant)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -120,9 +120,10 @@ func printConsole(ctx context.Context, api http.Handler, adminKey, baseURL strin
 	return nil
 }
 
-// demoKey returns the key of an earlier start while it still works, else a new one. It is kept beside the node's own keys.
-func demoKey(ctx context.Context, c apiCaller, dataDir string) (string, error) {
-	file := filepath.Join(dataDir, "demo.key")
+// tenantKey returns the key of an earlier start while it still works, else a new one. It is kept beside the node's own keys, in a file that
+// has the tenant's slug.
+func tenantKey(ctx context.Context, c apiCaller, dataDir, slug string) (string, error) {
+	file := filepath.Join(dataDir, slug+".key")
 	if kept, err := os.ReadFile(file); err == nil {
 		key := strings.TrimSpace(string(kept))
 		status, _, err := (apiCaller{handler: c.handler, key: key}).call(ctx, "GET", "/api/v1/whoami", nil)
@@ -133,7 +134,7 @@ func demoKey(ctx context.Context, c apiCaller, dataDir string) (string, error) {
 			return key, nil
 		}
 	}
-	status, body, err := c.call(ctx, "POST", "/api/v1/api-keys", map[string]any{"name": "demo", "role": "admin"})
+	status, body, err := c.call(ctx, "POST", "/api/v1/api-keys", map[string]any{"name": slug, "role": "admin"})
 	if err != nil {
 		return "", err
 	}

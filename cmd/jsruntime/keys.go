@@ -117,7 +117,7 @@ func cursorKey(ctx context.Context, db sqlc.DBTX) ([]byte, error) {
 }
 
 // ownFiles are what a node keeps in its data directory. One of them shows that a directory is a node's.
-var ownFiles = []string{"admin.key", "secret.key", "postgres", "postgres.lock", "postgres.password", "postgres.port", "demo.key"}
+var ownFiles = []string{"admin.key", "secret.key", "postgres", "postgres.lock", "postgres.password", "postgres.port", demoTenant + ".key", devTenant + ".key", "node.log"}
 
 // closeDataDir makes the data directory if it is missing, and takes it and its files from other users of the machine: directories 0700, files
 // 0600. A directory that is open to others and does not look like a node's is refused: it may be a user's home directory.

@@ -164,7 +164,9 @@ func (n *node) reserve() (err error) {
 
 // listen takes the addresses, before anything that takes long: that one is taken is said at once.
 func (n *node) listen(context.Context) (err error) {
-	if n.public, err = n.address("listen", n.cfg.Listen); err != nil {
+	if n.cfg.listener != nil {
+		n.public = n.limited("listen", n.cfg.listener)
+	} else if n.public, err = n.address("listen", n.cfg.Listen); err != nil {
 		return err
 	}
 	n.metrics.watchConns(n.public)
@@ -502,6 +504,9 @@ func (n *node) welcome(ctx context.Context) error {
 	n.log.Info("serving", "listen", n.public.Addr().String(), "version", version(), "v8_version", n.worker.V8,
 		"v8_age_days", advisory.AgeDays(n.worker.V8, time.Now()), "jit", n.worker.JIT, "took_ms", time.Since(n.begun).Milliseconds(),
 		"memory_bytes", n.memory.machine, "heap_limit_bytes", n.memory.heap, "memory_budget_bytes", n.memory.budget, "max_connections", n.memory.conns)
+	if n.cfg.serving != nil {
+		return n.cfg.serving(ctx, n)
+	}
 	if n.adminMade {
 		fmt.Fprintf(n.stdout, "The operator's key of this data directory, shown this once and kept in it as admin.key:\n\n  %s\n\n", n.admins[0])
 	}

@@ -28,9 +28,14 @@ func (n *node) address(flag, address string) (*connLimit, error) {
 	if err != nil {
 		return nil, listenFailed(flag, address, err)
 	}
+	return n.limited(flag, bound), nil
+}
+
+// limited is a listener with the node's limit of connections, closed when everything that uses it has stopped.
+func (n *node) limited(flag string, bound net.Listener) *connLimit {
 	listener := limitConns(bound, n.memory.conns)
 	n.stages.start(flag, closingListener(listener))
-	return listener, nil
+	return listener
 }
 
 // originsAt says which hosts are whose at a listener.

@@ -1,7 +1,7 @@
 // Package postgres runs a Postgres server of the node's own in its data directory, for operators who bring none.
 //
 //	data-dir/
-//	  postgres.lock       held by the node while it lives; a second node in the same directory is refused
+//	  postgres.lock       held by the node while it lives, and then gone; a second node in the same directory is refused
 //	  postgres.password   of the superuser "postgres", mode 0600
 //	  postgres.port       the port of the last start, used again while it is free
 //	  postgres/           owned by the user that Postgres runs as

@@ -256,6 +256,9 @@ var shutdownSteps = []struct {
 }{{syscall.SIGINT, fastShutdown}, {syscall.SIGQUIT, 5 * time.Second}, {syscall.SIGKILL, 5 * time.Second}}
 
 func (s *Server) release() {
+	if s.lock != nil {
+		_ = os.Remove(s.lock.Name()) // held until the next line: takeLock knows that a file may have gone
+	}
 	for _, f := range []*os.File{s.lifeline, s.dirFile, s.lock} {
 		if f != nil {
 			_ = f.Close()
@@ -311,14 +314,32 @@ const lockPatience = 2 * time.Second
 
 func (s *Server) takeLock() error {
 	path := filepath.Join(s.cfg.DataDir, "postgres.lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	var f *os.File
+	// lock takes the lock of the file that has the name now: its last holder may have removed the one that was opened.
+	lock := func() (err error) {
+		if f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+			return err
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			return err
+		}
+		opened, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		named, err := os.Stat(path)
+		if err == nil && !os.SameFile(opened, named) {
+			err = os.ErrNotExist
+		}
 		return err
 	}
-	lock := func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
-	err = lock()
-	for begun := time.Now(); err != nil && time.Since(begun) < lockPatience; err = lock() {
+	err := lock()
+	for begun := time.Now(); err != nil && f != nil && time.Since(begun) < lockPatience; err = lock() {
+		_ = f.Close()
 		time.Sleep(20 * time.Millisecond)
+	}
+	if f == nil {
+		return err
 	}
 	if err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
