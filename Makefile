@@ -158,6 +158,11 @@ node-modules: ## what scripts get for node:buffer and the like: engine/compile/n
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp engine/compile/nodelib/package.json engine/compile/nodelib/package-lock.json "$$dir" && \
 	npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund && go run ./engine/compile/nodelib -modules "$$dir" -out engine/compile/nodelib/vendor
 
+# BINARIES=1 packs the programs of this system too.
+.PHONY: npm
+npm: $(if $(BINARIES),build) ## bin/jsruntime-VERSION.tgz, the npm package: types, schema, launcher, test kit (BINARIES=1: with the programs)
+	go run ./cmd/npm -out bin -version '$(VERSION)' $(if $(BINARIES),-binaries bin)
+
 .PHONY: global-types
 global-types: ## the types of a script's globals: engine/internal/webapi/globals.d.ts from TypeScript's lib.webworker (needs npm)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp engine/internal/webapi/testdata/types/package.json "$$dir" && \

@@ -37,9 +37,11 @@ type devCommand struct {
 	author.Output
 	Folder     string   `name:"dir" default:"." help:"The project's folder."`
 	Env        string   `name:"env" help:"An environment of the project's file."`
-	Port       int      `name:"port" placeholder:"PORT" help:"Port on 127.0.0.1; without it 8787, or a free one where that is taken."`
+	Port       *int     `name:"port" placeholder:"PORT" help:"Port on 127.0.0.1, 0 for a free one; without it 8787, or a free one where that is taken."`
 	FetchAllow []string `name:"fetch-allow" placeholder:"HOST" help:"Hosts and CIDRs that scripts may fetch although they are not public, such as 127.0.0.1."`
 	Watch      bool     `name:"watch" default:"true" negatable:"" help:"Bring saved files to the node."`
+	// DataDir is for tests, which must not meet a dev of the same folder.
+	DataDir string `name:"data-dir" hidden:""`
 	// UntilStdinCloses ends dev with the program that started it, however that one ends.
 	UntilStdinCloses bool `name:"until-stdin-closes" hidden:""`
 }
@@ -71,7 +73,10 @@ func (c *devCommand) Run(ctx context.Context, p *author.Program, s *streams) err
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cfg, log, err := c.node(filepath.Join(proj.Dir, devFolder), s.getenv)
+	if c.DataDir == "" {
+		c.DataDir = filepath.Join(proj.Dir, devFolder)
+	}
+	cfg, log, err := c.node(c.DataDir, s.getenv)
 	if err != nil {
 		return err
 	}
@@ -143,8 +148,8 @@ func (c *devCommand) node(dir string, getenv func(string) string) (*serveConfig,
 
 // listen takes the port that was asked for, else the usual one, else a free one: a second dev has another.
 func (c *devCommand) listen() (net.Listener, error) {
-	if c.Port != 0 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port))
+	if c.Port != nil {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(*c.Port))
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			return nil, listenFailed("port", address, err)
