@@ -45,7 +45,7 @@ func goList(t *testing.T, args ...string) map[string]goPackage {
 // authorHalf are the packages of the command line for authors of scripts, which speaks HTTP with a node.
 var authorHalf = []string{
 	"example.com/jsruntime/cmd/jsruntime/author", "example.com/jsruntime/cmd/jsruntime/client", "example.com/jsruntime/cmd/jsruntime/profile",
-	"example.com/jsruntime/cmd/jsruntime/project", "example.com/jsruntime/cmd/jsruntime/term",
+	"example.com/jsruntime/cmd/jsruntime/project", "example.com/jsruntime/cmd/jsruntime/term", "example.com/jsruntime/cmd/jsruntime/dev",
 }
 
 // under reports whether path is one of the packages or below one.
