@@ -153,4 +153,6 @@ func level(name string) string {
 }
 
 // indent keeps the lines of a text below its first.
-func indent(text string) string { return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ") }
+func indent(text string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
