@@ -66,9 +66,9 @@
 //	overload at 2 × capacity: goodput ≥ 0.9          0.97 (0.93 to 1.03) of the peak; refusals p50 1 ms, p99 5 ms (aim 50)
 //
 // A cold first request is the lease (0.1 ms), the script's Load (0.3 ms), its execution (0.3 ms), and what the node's and the
-// worker's threads wait for a processor, on which a new spare is started meanwhile (35 ms of CPU time: 10 in the kernel for page
-// faults and namespaces, 6 for V8's parsing of the web API, 3 for a first context and run). A code cache that the node hands to new
-// workers would save the parsing; a start-up snapshot, which the binding does not offer, most of the rest.
+// worker's threads wait for a processor, on which a new spare was started meanwhile (35 ms of CPU time: 10 in the kernel for page
+// faults and namespaces, 6 for V8's parsing of the web API, 3 for a first context and run). Since then workers start from an image of the
+// web API, for half of that, and spares 10 ms later; a start-up snapshot, which the binding does not offer, would save most of the rest.
 //
 // Many tenants: each request wakes another process. Its code runs in V8's interpreter until that worker alone has seen some hundred
 // calls, and nothing is pipelined. By perf with 100 tenants, the workers have two thirds of the time: 40 % of that in the kernel, which
