@@ -58,7 +58,11 @@ func (p *Pool) makeImage(kind string) (*os.File, error) {
 
 // sealed returns a file in memory with that content, which cannot be changed through any descriptor of it.
 func sealed(content []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate("jsruntime-image", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate("jsruntime-image", flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate("jsruntime-image", flags)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("memory file: %w", err)
 	}
