@@ -222,7 +222,7 @@ func startNode(ctx context.Context, o *options, databaseURL string, args ...stri
 		return nil, "", err
 	}
 	p, err := start(dir, []string{"DATABASE_URL=" + databaseURL, "JSRUNTIME_ADMIN_KEY=" + adminKey},
-		filepath.Join(o.bin, "jsruntime"), append([]string{"serve", "--listen", address, "--data-dir", dir, "--log-level", "error"}, args...)...)
+		filepath.Join(o.bin, "jsruntime"), append([]string{"serve", "--listen", address, "--data-dir", dir, "--log-level", "error", "--no-console-link"}, args...)...)
 	if err != nil {
 		return nil, "", err
 	}

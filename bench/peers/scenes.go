@@ -202,7 +202,7 @@ func (s *scene) startRuntime(ctx context.Context, o *options, p *peer, history m
 	if err != nil {
 		return err
 	}
-	args := []string{"--api-rate", "1000000", "--api-tenant-rate", "1000000"}
+	args := []string{"--api-rate", "1000000", "--api-tenant-rate", "1000000", "--limit-ceiling", "max_api_calls_per_minute=1000000000"}
 	if s.tenants > 1 {
 		args = append(args, "--workers", strconv.Itoa(s.tenants+16))
 	}
@@ -227,7 +227,7 @@ func (s *scene) startRuntime(ctx context.Context, o *options, p *peer, history m
 			"resource_limits": map[string]any{"max_concurrent_runs": 64},
 		}
 		if s.kv {
-			script["resource_limits"] = map[string]any{"max_concurrent_runs": 64, "max_api_calls_per_minute": 1_000_000}
+			script["resource_limits"] = map[string]any{"max_concurrent_runs": 64, "max_api_calls_per_minute": 1_000_000_000}
 		}
 		if history != nil {
 			script["history"] = history
