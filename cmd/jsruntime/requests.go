@@ -28,24 +28,18 @@ const (
 
 var groupNames = [groups]string{"endpoint", "console", "admin", "service"}
 
-// groupOf is the group of a request: by its host first, then by its path.
-func groupOf(origins *origin.Map, r *http.Request) group {
-	g, _ := groupAt(origins, r)
-	return g
-}
-
-// groupAt is groupOf with what the host serves.
-func groupAt(origins *origin.Map, r *http.Request) (group, origin.Kind) {
-	kind, path := origins.Of(r).Kind, r.URL.Path
+// groupOf is the group of a request that is addressed to a host of that kind: by the host first, then by the path.
+func groupOf(kind origin.Kind, r *http.Request) group {
+	path := r.URL.Path
 	switch {
 	case kind == origin.Tenant, kind == origin.Nobody, kind == origin.Invalid, strings.HasPrefix(path, gateway.Prefix):
-		return groupEndpoint, kind
+		return groupEndpoint
 	case strings.HasPrefix(path, console.Prefix), path+"/" == console.Prefix:
-		return groupConsole, kind
+		return groupConsole
 	case strings.HasPrefix(path, "/api/"):
-		return groupAdmin, kind
+		return groupAdmin
 	default:
-		return groupService, kind
+		return groupService
 	}
 }
 
@@ -95,16 +89,17 @@ func newRequests(registry prometheus.Registerer) *requests {
 	return r
 }
 
-// counting counts what next answers. It allocates nothing for a request.
+// counting counts what next answers, and looks up for it whom the request is addressed to. It allocates nothing for a request.
 func (q *requests) counting(origins *origin.Map, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g := groupOf(origins, r)
+		at := origins.For(w, r)
+		g := groupOf(at.Kind, r)
 		var begun time.Time
 		if g == groupAdmin {
 			begun = time.Now()
 		}
 		a := q.writers.Get().(*answerWriter)
-		a.ResponseWriter, a.status = w, 0
+		a.ResponseWriter, a.status, a.origins, a.at = w, 0, origins, at
 		returned := false
 		defer func() { // a handler that panics has its answer cut off
 			status := a.status
@@ -117,7 +112,7 @@ func (q *requests) counting(origins *origin.Map, next http.Handler) http.Handler
 			if g == groupAdmin && !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
 				q.admin.Observe(time.Since(begun).Seconds())
 			}
-			a.ResponseWriter = nil
+			*a = answerWriter{}
 			q.writers.Put(a)
 		}()
 		next.ServeHTTP(a, r)
@@ -129,7 +124,13 @@ func (q *requests) counting(origins *origin.Map, next http.Handler) http.Handler
 type answerWriter struct {
 	http.ResponseWriter
 	status int
+
+	origins *origin.Map // nil: at is not known
+	at      origin.Origin
 }
+
+// Origin implements origin.Carrier.
+func (a *answerWriter) Origin(m *origin.Map) (origin.Origin, bool) { return a.at, a.origins == m }
 
 // WriteHeader implements http.ResponseWriter. The first status that is not only informational counts.
 func (a *answerWriter) WriteHeader(status int) {

@@ -153,3 +153,22 @@ func BenchmarkCounting(b *testing.B) {
 		})
 	}
 }
+
+// The host of a request is looked up once: what is below the counter knows what it found. A map of another listener looks for itself.
+func TestHostIsLookedUpOnce(t *testing.T) {
+	t.Parallel()
+	origins, err := origin.New(origin.Config{TenantDomains: []string{"apps.test"}})
+	require.NoError(t, err)
+	others := noOrigins(t)
+	requests, called := newRequests(prometheus.NewRegistry()), false
+	handler := requests.counting(origins, strictTransport(origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		called = true
+		r.Host = "b.apps.test" // no handler does so: it shows who looks again
+		require.Equal(t, "a", origins.For(w, r).Slug)
+		require.Equal(t, others.Of(r), others.For(w, r))
+		require.Equal(t, "b", origins.For(httptest.NewRecorder(), r).Slug)
+	})))
+	r := httptest.NewRequest(http.MethodGet, "http://a.apps.test/x", http.NoBody)
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	require.True(t, called)
+}

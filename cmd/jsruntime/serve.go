@@ -103,7 +103,7 @@ func (n *node) serveRequests(context.Context) error {
 // newFront returns the server of a listener. source is nil without TLS.
 func (n *node) newFront(f front, on *connLimit, source *certs.Source) *server {
 	f.api, f.draining = n.router, &n.draining
-	server := newServerOf(n.cfg.H2C, strictTransport(f.origins, n.metrics.requests.counting(f.origins, n.traces.handler(f.origins, &f))), n.log)
+	server := newServerOf(n.cfg.H2C, n.metrics.requests.counting(f.origins, strictTransport(f.origins, n.traces.handler(f.origins, &f))), n.log)
 	on.follow(server)
 	switch {
 	case source != nil:

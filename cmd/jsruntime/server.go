@@ -44,7 +44,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// What a handler has left of a body is read away before the next request, but not for as long as the client likes.
 		defer func() { _ = control.SetReadDeadline(time.Now().Add(leftoverBody)) }()
 	}
-	group, kind := groupAt(f.origins, r)
+	kind := f.origins.For(w, r).Kind
+	group := groupOf(kind, r)
 	switch {
 	case group == groupEndpoint && f.gateway != nil:
 		f.gateway.ServeHTTP(w, r)
@@ -109,7 +110,7 @@ type server struct {
 func (s *server) serveEndpoints(origins *origin.Map) (err error) {
 	s.plain, err = http1.New(http1.Config{
 		Handler: s.Handler,
-		Takes:   func(r *http.Request) bool { return groupOf(origins, r) == groupEndpoint },
+		Takes:   func(r *http.Request) bool { return groupOf(origins.Of(r).Kind, r) == groupEndpoint },
 
 		ConnContext: s.ConnContext, ConnState: s.ConnState, HeadTimeout: s.ReadHeaderTimeout, IdleTimeout: s.IdleTimeout, ErrorLog: s.ErrorLog,
 	})

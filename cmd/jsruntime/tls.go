@@ -111,7 +111,7 @@ func servedNames(cfg *serveConfig, origins *origin.Map, tenant func(slug string)
 // strictTransport makes browsers keep to TLS at the operator's host once they were there with it. Tenants decide for their own hosts.
 func strictTransport(origins *origin.Map, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if at := origins.Of(r); at.Kind == origin.Operator && at.Scheme == "https" {
+		if at := origins.For(w, r); at.Kind == origin.Operator && at.Scheme == "https" {
 			w.Header()["Strict-Transport-Security"] = []string{"max-age=31536000"}
 		}
 		next.ServeHTTP(w, r)

@@ -129,7 +129,7 @@ func spanMethod(method string) string {
 
 // ServeHTTP makes a span of each request to an endpoint or to the admin API. Probes, metrics and the console have none.
 func (t *tracedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g := groupOf(t.origins, r)
+	g := groupOf(t.origins.For(w, r).Kind, r)
 	if g != groupEndpoint && g != groupAdmin {
 		t.next.ServeHTTP(w, r)
 		return

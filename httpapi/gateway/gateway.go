@@ -122,7 +122,7 @@ func New(cfg Config) (*Gateway, error) {
 
 // ServeHTTP implements http.Handler. Each step may answer and end the request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := answer{g: g, w: w, r: r, queued: time.Now(), origin: g.cfg.Origins.Of(r)}
+	a := answer{g: g, w: w, r: r, queued: time.Now(), origin: g.cfg.Origins.For(w, r)}
 	if !a.begin() {
 		return
 	}

@@ -147,6 +147,21 @@ func (m *Map) Of(r *http.Request) Origin {
 	return o
 }
 
+// Carrier is a response writer that knows whom its request is addressed to, by one Map: ok is false where it was another.
+type Carrier interface {
+	Origin(m *Map) (o Origin, ok bool)
+}
+
+// For is Of for a handler: where the writer is a Carrier, the host was looked up before.
+func (m *Map) For(w http.ResponseWriter, r *http.Request) Origin {
+	if c, ok := w.(Carrier); ok {
+		if o, ok := c.Origin(m); ok {
+			return o
+		}
+	}
+	return m.Of(r)
+}
+
 func (m *Map) kind(name string) (Kind, string) {
 	if name == "localhost" || isAddress(name) {
 		return Operator, ""
