@@ -431,14 +431,10 @@ func (i *Isolate) Load(s *Script) (*Failure, error) {
 		}
 	}
 	i.places = newPlaces(s.Name, s.SourceMap)
-	source := s.Source
-	if strings.IndexByte(source, 0) >= 0 {
+	if strings.IndexByte(s.Source, 0) >= 0 {
 		return &Failure{Code: wire.CodeBootError, Message: "the source contains a NUL character"}, nil
 	}
 	define, err := i.define(s)
-	if define == nil && err == nil {
-		define, err = i.ctx.RunScript(source, scriptOrigin) // or its errors are wanted
-	}
 	if err != nil {
 		var js *v8.JSError
 		if errors.As(err, &js) {

@@ -75,12 +75,19 @@ func (i *Isolate) save() error {
 	return nil
 }
 
-// define compiles a script with a code cache or for one, and runs it. It returns nil where that is not asked for, and where the script fails.
+// define runs a script and returns its value. Where a code cache is not wanted, and for the error of a script that fails, the binding does it.
 func (i *Isolate) define(s *Script) (*v8.Value, error) {
 	i.refused = false
-	if len(s.Cache) == 0 && !s.Compile || !compiles() {
-		return nil, nil
+	if compiles() && (len(s.Cache) > 0 || s.Compile) {
+		if v, err := i.defineCached(s); v != nil || err != nil {
+			return v, err
+		}
 	}
+	return i.ctx.RunScript(s.Source, scriptOrigin)
+}
+
+// defineCached compiles a script with a code cache or for one, and runs it. It returns nil where the script fails.
+func (i *Isolate) defineCached(s *Script) (*v8.Value, error) {
 	v, err := i.within(func() error {
 		accepted := false
 		i.loaded, accepted = compile(nil, s.Source, scriptOrigin, s.Cache)
