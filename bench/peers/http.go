@@ -180,7 +180,7 @@ func serveGin(ctx context.Context, args []string) error {
 		}
 		r.GET("/kv", func(c *gin.Context) {
 			var name string
-			if err := pool.QueryRow(c.Request.Context(), "SELECT value FROM kv WHERE key = $1", "name").Scan(&name); err != nil {
+			if err := pool.QueryRow(c.Request.Context(), "SELECT value #>> '{}' FROM kv WHERE key = $1", "name").Scan(&name); err != nil {
 				c.String(http.StatusInternalServerError, err.Error())
 				return
 			}

@@ -89,7 +89,13 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if err := compareScenes(ctx, &o, &made); err != nil {
+	keep := func() error {
+		if o.out == "" {
+			return nil
+		}
+		return made.write(o.out, head)
+	}
+	if err := compareScenes(ctx, &o, &made, keep); err != nil {
 		return err
 	}
 	if o.makes("jobs") {
@@ -99,9 +105,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	if o.out == "" {
 		fmt.Print(made.merge("", head))
-		return nil
 	}
-	return made.write(o.out, head)
+	return keep()
 }
 
 func cores() int { return runtime.NumCPU() }

@@ -87,13 +87,17 @@ type peer struct {
 	private                    float64              // MiB, after the last round
 }
 
-func compareScenes(ctx context.Context, o *options, into *tables) error {
+// compareScenes calls keep after each table, so that a peer that fails takes no other table with it.
+func compareScenes(ctx context.Context, o *options, into *tables, keep func() error) error {
 	for _, s := range scenes(o) {
 		if !o.makes(s.name) {
 			continue
 		}
 		if err := s.compare(ctx, o, into); err != nil {
 			return fmt.Errorf("%s: %w", s.title, err)
+		}
+		if err := keep(); err != nil {
+			return err
 		}
 	}
 	return nil
