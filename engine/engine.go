@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -529,7 +530,7 @@ const (
 
 func sameProgram(a, b *Script) bool {
 	return a.Version == b.Version && a.TenantID == b.TenantID && a.TenantSlug == b.TenantSlug && a.Name == b.Name &&
-		a.OrganizationID == b.OrganizationID && a.Limits == b.Limits && a.Compiled == b.Compiled
+		a.OrganizationID == b.OrganizationID && a.Limits == b.Limits && a.Compiled == b.Compiled && maps.Equal(a.KVNamespaces, b.KVNamespaces)
 }
 
 // staticContext is the part of ctx that does not change between executions.
@@ -538,14 +539,18 @@ func staticContext(s *Script) []byte {
 	for _, l := range LimitTable() {
 		limits[l.Name] = l.Of(s.Limits)
 	}
-	b, err := json.Marshal(map[string]any{
+	static := map[string]any{
 		"organizationId": s.OrganizationID,
 		"scriptId":       s.ID,
 		"scriptName":     s.Name,
 		"scriptType":     s.Type, // for the worker, which takes it out of ctx
 		"version":        s.Version,
 		"limits":         limits,
-	})
+	}
+	if len(s.KVNamespaces) > 0 {
+		static["kvNamespaces"] = s.KVNamespaces // for the worker, which makes members of env of them
+	}
+	b, err := json.Marshal(static)
 	if err != nil {
 		panic(err) // strings and numbers
 	}

@@ -29,6 +29,8 @@ type Script struct {
 	// Place names what a worker loads, so that versions of one script live beside each other; zero: ID, which is the live version's. All versions
 	// share the script's limits of concurrency.
 	Place uuid.UUID
+	// KVNamespaces are names of env that are namespaces of kv: the prefix of each one's keys.
+	KVNamespaces map[string]string
 	// QuarantinedUntil is until when no node runs this version, because it killed workers; zero: it may run.
 	QuarantinedUntil time.Time
 }

@@ -992,7 +992,16 @@
     statics.tenantId = tenantId;
     statics.tenantSlug = tenantSlug;
     if (isObject(statics.limits)) ObjectFreeze(statics.limits);
-    env = ObjectFreeze(JSONParse(envJSON === "" ? "{}" : envJSON));
+    env = JSONParse(envJSON === "" ? "{}" : envJSON);
+    const namespaces = statics.kvNamespaces;
+    if (namespaces !== undefined) {
+      delete statics.kvNamespaces;
+      const names = ObjectKeys(namespaces), { make } = use("kvnamespace");
+      for (let i = 0; i < names.length; i++) {
+        ObjectDefineProperty(env, names[i], { __proto__: null, value: make(namespaces[names[i]]), enumerable: true, configurable: true });
+      }
+    }
+    ObjectFreeze(env);
     if (getPrototypeOf(script) === primordials.AsyncFunctionPrototype) {
       define = script;
       return "";
