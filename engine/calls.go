@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/text"
 )
 
@@ -124,13 +125,7 @@ func (h *hostCalls) note(c *hostCall, n noted) {
 	inv := h.x.inv
 	secrets := h.x.engine.cfg.Secrets(inv.Script.TenantID)
 	said := &n.call.Note
-	target := said.Target
-	if n.call.Method == CallFetch {
-		target = secrets.URL(target)
-	} else {
-		target = secrets.Plain(target)
-	}
-	target = text.CleanTo(target, MaxCallTarget)
+	target := CallTarget(n.call.Method, said.Target, secrets)
 	var message, code string
 	if n.err != nil {
 		message = text.CleanTo(secrets.Text(n.err.Name+": "+n.err.Message), MaxCallError)
@@ -163,6 +158,14 @@ func (h *hostCalls) note(c *hostCall, n noted) {
 	if inv.Script.History.KeepsCallBodies() {
 		h.keepBodies(k, n)
 	}
+}
+
+// CallTarget is the target of a call as it is kept.
+func CallTarget(method, target string, secrets *redact.Values) string {
+	if method == CallFetch {
+		return text.CleanTo(secrets.URL(target), MaxCallTarget)
+	}
+	return text.CleanTo(secrets.Plain(target), MaxCallTarget)
 }
 
 // keepBodies keeps what a fetch sent and got. h.mu is held.

@@ -600,7 +600,7 @@ func (e *Engine) Running(min time.Duration, see func(*Invocation, *Result)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, x := range e.running {
-		if now.Sub(x.queued) < min {
+		if now.Sub(x.queued) < min || x.inv.Unlisted {
 			continue
 		}
 		if began := time.Unix(0, x.began.Load()); began.UnixNano() > 0 && now.Sub(began) >= min {

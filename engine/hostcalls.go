@@ -254,7 +254,11 @@ func (h *hostCalls) serve(ctx context.Context, number uint32, c *hostCall, call 
 
 // callHost keeps a panic of the host from ending the node.
 func (e *Engine) callHost(ctx context.Context, call *HostCall) (reply *HostReply, err error) {
-	if e.cfg.Host == nil {
+	host := e.cfg.Host
+	if call.Invocation.Host != nil {
+		host = call.Invocation.Host
+	}
+	if host == nil {
 		return nil, &HostError{Name: "TypeError", Message: call.Method + " is not available"}
 	}
 	defer func() {
@@ -262,7 +266,7 @@ func (e *Engine) callHost(ctx context.Context, call *HostCall) (reply *HostReply
 			err = fmt.Errorf("panic in host call: %v", r)
 		}
 	}()
-	return e.cfg.Host.Call(ctx, call)
+	return host.Call(ctx, call)
 }
 
 func (h *hostCalls) answer(number uint32, c *hostCall, r *wire.HostReply, egress int64) {

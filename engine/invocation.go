@@ -182,6 +182,10 @@ type Invocation struct {
 	// Live, when set, is asked before each host call: false means that another node may have the execution by now, and that nothing
 	// it asks for may be done.
 	Live func() bool
+	// Host, when set, serves this execution's host calls in place of the engine's.
+	Host Host
+	// Unlisted executions are no part of the history: they have no row, not even while they run. Their usage counts.
+	Unlisted bool
 	// Lease is the token under which an execution of the queue runs; zero: it is not of the queue. Host calls write for it while the
 	// database has the execution under this token.
 	Lease uuid.UUID

@@ -85,6 +85,8 @@ type Config struct {
 	MayFetchPlain func(url string) bool
 	// TryLoad loads a source in a worker and says how that ended; nil means that there is no warning of a top level that fails.
 	TryLoad func(ctx context.Context, t *Trial) (*engine.Result, error)
+	// Compare runs comparisons of versions; nil means that there are none (503).
+	Compare Comparer
 	// Cancel reaches running executions of this node; nil means that only the database is told.
 	Cancel Canceller
 	// Sealer encrypts secrets; nil means that secrets can't be written (503).

@@ -100,6 +100,13 @@ func (w testWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// idle takes comparisons and runs none.
+type idle struct{}
+
+func (idle) NodeID() uuid.UUID { return uuid.UUID{1} }
+func (idle) Room() bool        { return true }
+func (idle) Start(uuid.UUID)   {}
+
 func startNode(t testing.TB, change ...func(*httpapi.Config)) *node {
 	t.Helper()
 	return startNodeOn(t, dbtest.DB(t), change...)
@@ -120,7 +127,7 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	require.NoError(t, err)
 	cfg := httpapi.Config{
 		Pool: pool, Keys: keys, Compiler: compiler, Executor: n.exec, Catalog: cat, Refresh: cat.Refresh, Ledger: n.ledger, Sealer: secrets, Secrets: secrets.Read, NextTicks: nextTicks,
-		Log: log, RatePerMinute: -1, Types: []byte("declare module \"jsruntime\" {}\n"),
+		Log: log, RatePerMinute: -1, Types: []byte("declare module \"jsruntime\" {}\n"), Compare: idle{},
 	}
 	for _, c := range change {
 		c(&cfg)

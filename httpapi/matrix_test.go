@@ -77,6 +77,10 @@ func fillTenant(t *testing.T, n *node, c caller) objects {
 	require.NoError(t, n.pool.QueryRow(t.Context(), `INSERT INTO script_event_dead_letters (script_id, tenant_id, event_type, event_data, error)
 		SELECT id, tenant_id, 'a.b', '{"n":1}', 'boom' FROM scripts WHERE id = $1 RETURNING id::text`, event).Scan(&letter))
 	o["dead-letters"] = letter
+	var comparison string
+	require.NoError(t, n.pool.QueryRow(t.Context(), `INSERT INTO script_comparisons (id, tenant_id, script_id, version_number, status, options, node_id)
+		SELECT gen_random_uuid(), tenant_id, id, 1, 'completed', '{"last": 1, "fetch": "deny"}', id FROM scripts WHERE id = $1 RETURNING id::text`, event).Scan(&comparison))
+	o["comparisons"] = comparison
 	return o
 }
 
@@ -109,7 +113,7 @@ func bodies() map[string]any {
 		"key-create": map[string]any{"name": "k", "role": "viewer"}, "organization-create": map[string]any{"name": "o"}, "organization-update": map[string]any{},
 		"user-create": map[string]any{"name": "n", "email": "n@example.org", "role": "viewer"}, "user-update": map[string]any{},
 		"script-create": map[string]any{"name": "n", "type": "oneoff", "source": runSource}, "script-update": map[string]any{},
-		"version-create": map[string]any{}, "version-activate": map[string]any{}, "version-execution-create": map[string]any{}, "version-restore": map[string]any{}, "script-import": map[string]any{"format": "jsruntime.export.v1", "scripts": []any{}},
+		"version-create": map[string]any{}, "version-activate": map[string]any{}, "version-execution-create": map[string]any{}, "version-restore": map[string]any{}, "version-compare": map[string]any{"last": 1}, "script-import": map[string]any{"format": "jsruntime.export.v1", "scripts": []any{}},
 		"event-publish": map[string]any{"type": "x.y", "data": 1}, "execution-create": map[string]any{}, "script-invoke": map[string]any{},
 		"execution-replay": map[string]any{}, "dead-letter-retry-many": map[string]any{}, "secret-put": map[string]any{"value": "v"}, "kv-put": map[string]any{"value": 1},
 	}
@@ -141,7 +145,7 @@ func permissions() map[string]string {
 		"organization-list": "read", "organization-create": "write", "organization-get": "read", "organization-update": "write", "organization-delete": "admin",
 		"user-list": "read", "user-create": "admin", "user-get": "read", "user-update": "admin", "user-delete": "admin",
 		"script-create": "write", "script-list": "read", "script-get": "read", "script-update": "write", "script-delete": "admin",
-		"version-list": "read", "version-get": "read", "version-create": "write", "version-activate": "write", "deployment-list": "read", "version-execution-create": "execute", "version-diff": "read", "version-restore": "write", "script-release": "write", "script-export": "read", "script-import": "write",
+		"version-list": "read", "version-get": "read", "version-create": "write", "version-activate": "write", "deployment-list": "read", "version-execution-create": "execute", "version-diff": "read", "version-restore": "write", "version-compare": "execute", "comparison-get": "inspect", "script-release": "write", "script-export": "read", "script-import": "write",
 		"schedule-list": "read", "schedule-get": "read", "endpoint-list": "read", "subscription-list": "read", "event-publish": "execute",
 		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read", "execution-calls": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",

@@ -68,6 +68,8 @@ func (a *API) routes(r *router) {
 	post(r, "/scripts/{id}/versions/{version}/restore", write, "version-restore", "Make a new version of an old one", a.versionRestore, optional, conditional)
 	act(r, "/scripts/{id}/versions/{version}/activate", write, "version-activate", "Make a version live", a.versionActivate, optional, conditional)
 	list(r, "/scripts/{id}/deployments", read, "deployment-list", "List what went live", a.deploymentList)
+	accept(r, "/scripts/{id}/versions/{version}/compare", execute, "version-compare", "Run a version on the last inputs, with its effects kept inside", a.versionCompare, optional)
+	get(r, "/comparisons/{id}", inspect, "comparison-get", "Get a comparison", a.comparisonGet)
 	get(r, "/export", read, "script-export", "Export all scripts", a.scriptExport)
 	act(r, "/import", write, "script-import", "Import scripts", a.scriptImport, body(importBody), streamed)
 

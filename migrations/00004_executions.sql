@@ -311,6 +311,37 @@ END
 $$;
 -- +goose StatementEnd
 
+-- Comparisons: a version ran on the inputs of the last executions, with its effects kept inside. The node that accepted one runs it and renews the
+-- lease; where that expires, the comparison has failed. A tenant has one at a time.
+--   options   {"last", "status"?, "trigger_type"?, "fetch"}      items   one for each input, there at the end
+--   costs     {"recorded": {"duration_ms", "cpu_ms"}, "candidate": {…}}
+CREATE TABLE script_comparisons (
+    id UUID PRIMARY KEY,
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    script_id UUID NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
+    version_number INTEGER NOT NULL,
+    status VARCHAR(20) NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running', 'completed', 'failed')),
+    error TEXT,
+    options JSONB NOT NULL,
+    total INTEGER NOT NULL DEFAULT 0,
+    same INTEGER NOT NULL DEFAULT 0,
+    different INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    costs JSONB NOT NULL DEFAULT '{}'::jsonb,
+    items JSONB NOT NULL DEFAULT '[]'::jsonb,
+    node_id UUID NOT NULL,
+    lease_expires_at TIMESTAMP WITH TIME ZONE,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    started_at TIMESTAMP WITH TIME ZONE,
+    completed_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT ck_comparisons_lease CHECK ((status IN ('pending', 'running')) = (lease_expires_at IS NOT NULL))
+);
+CREATE UNIQUE INDEX uq_comparisons_one ON script_comparisons(tenant_id) WHERE status IN ('pending', 'running');
+CREATE INDEX idx_comparisons_tenant ON script_comparisons(tenant_id, created_at DESC, id DESC);
+CREATE INDEX idx_comparisons_script ON script_comparisons(script_id);
+CREATE INDEX idx_comparisons_lease ON script_comparisons(lease_expires_at) WHERE lease_expires_at IS NOT NULL;
+
 -- event_id and error_code say which event failed and how; retry_execution_id marks a redrive under way.
 ALTER TABLE script_event_dead_letters
     ADD COLUMN event_id VARCHAR(255),
@@ -324,6 +355,7 @@ CREATE INDEX idx_dead_letters_created ON script_event_dead_letters(created_at);
 -- +goose Down
 DROP INDEX idx_dead_letters_created, idx_dead_letters_execution, idx_dead_letters_script, idx_dead_letters_tenant;
 ALTER TABLE script_event_dead_letters DROP COLUMN event_id, DROP COLUMN error_code, DROP COLUMN retry_execution_id;
+DROP TABLE script_comparisons;
 DROP FUNCTION jsruntime_call_bytes(script_execution_calls);
 DROP TABLE script_execution_calls;
 DROP TABLE script_execution_logs;

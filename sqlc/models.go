@@ -163,6 +163,28 @@ type ScriptDeployment struct {
 	EndedAt         *time.Time
 }
 
+type ScriptComparison struct {
+	ID             uuid.UUID
+	TenantID       uuid.UUID
+	ScriptID       uuid.UUID
+	VersionNumber  int32
+	Status         string
+	Error          *string
+	Options        json.RawMessage
+	Total          int32
+	Same           int32
+	Different      int32
+	Failed         int32
+	Skipped        int32
+	Costs          json.RawMessage
+	Items          json.RawMessage
+	NodeID         uuid.UUID
+	LeaseExpiresAt *time.Time
+	CreatedAt      time.Time
+	StartedAt      *time.Time
+	CompletedAt    *time.Time
+}
+
 type ScriptEvent struct {
 	TenantID    uuid.UUID
 	ID          string

@@ -17,7 +17,7 @@ import (
 
 // logKeys are the keys of the log, so that one search finds all lines about a thing. Durations end in _ms.
 var logKeys = strings.Fields(`
-	node_id tenant_id script_id execution_id worker_pid request_id key_id
+	node_id tenant_id script_id execution_id comparison_id worker_pid request_id key_id
 	outcome trigger error cause reason
 	duration_ms took_ms wait_ms skew_ms quarantine_ms
 	memory_bytes heap_limit_bytes memory_budget_bytes max_connections

@@ -23,6 +23,7 @@ import (
 	"example.com/jsruntime/engine/advisory"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/compare"
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/host"
 	"example.com/jsruntime/engine/kv"
@@ -95,6 +96,7 @@ type node struct {
 	quarantines   *quarantines
 	engine        *engine.Engine
 	queued        engine.Executor // runs what the scheduler claimed
+	comparer      *compare.Comparer
 	direct        engine.Executor // runs requests: it refuses them while the ledger is full
 	scheduler     *scheduler.Scheduler
 
@@ -372,8 +374,16 @@ func (n *node) buildEngine(context.Context) (err error) {
 	}
 	traced := n.traces.executor(n.engine)
 	n.queued = n.tail.Executor(n.quota.Executor(traced))
-	n.direct = n.tail.Executor(&whileRoom{next: n.quota.Executor(traced), full: n.ledger.Full, observer: n.metrics})
+	room := &whileRoom{next: n.quota.Executor(traced), full: n.ledger.Full, observer: n.metrics}
+	n.direct = n.tail.Executor(room)
 	n.metrics.watchEngine(n.engine.Stats)
+	n.comparer, err = compare.New(compare.Config{
+		Pool: n.db, NodeID: n.id, Executor: room, Recorder: n.ledger, Script: n.catalog.Script, Secrets: n.secrets.Known, Full: n.engine.Full, Log: n.log,
+		Apart: func(fetch host.Fetcher) engine.Host { return n.traces.host(n.host.Apart(fetch)) },
+	})
+	if err != nil {
+		return fmt.Errorf("comparisons: %w", err)
+	}
 	return nil
 }
 
@@ -415,7 +425,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 	n.metrics.watchGuesses(n.keys.Guesses)
 	n.api, err = httpapi.New(httpapi.Config{
 		Pool: n.db, Replica: n.replica, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
-		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine,
+		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine, Compare: n.comparer,
 		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
 		MayFetchPlain: n.host.MayFetchPlain, TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
@@ -485,6 +495,7 @@ func (n *node) startParts(ctx context.Context) error {
 	n.stages.start("host", n.host.Run)
 	n.stages.start("quarantines", n.quarantines.run)
 	n.stages.start("engine", n.engine.Run)
+	n.stages.start("comparisons", n.comparer.Run)
 	n.stages.start("log tail", n.tail.Run)
 	select {
 	case <-n.catalog.Ready():

@@ -256,6 +256,7 @@ func (t *tracedHost) Call(ctx context.Context, call *engine.HostCall) (*engine.H
 			attribute.String("jsruntime.script_id", inv.Script.ID.String()), attribute.String("jsruntime.execution_id", inv.ExecutionID.String()))
 	}
 	reply, err := t.next.Call(ctx, &inner)
+	call.Note = inner.Note
 	if span.IsRecording() && method == "fetch" {
 		span.SetAttributes(fetchAttributes(call, reply)...)
 	}

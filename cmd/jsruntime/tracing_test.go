@@ -358,6 +358,8 @@ func TestNodeExportsTraces(t *testing.T) {
 	resp.Body.Close()
 	require.Equal(t, 200, resp.StatusCode, string(text))
 	sent := <-fetched
+	calls := n.must(200, "GET", "/api/v1/executions/"+resp.Header.Get("X-Execution-Id")+"/calls", key, nil)["items"].([]any)
+	require.Equal(t, site.URL+"/x", calls[0].(map[string]any)["target"])
 
 	n.stop(syscall.SIGTERM)
 	parents, ids := map[string]string{}, map[string]string{} // by name

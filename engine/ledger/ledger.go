@@ -392,7 +392,7 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 		queuedAt = startedAt.Add(-max(startedAt.Sub(inv.QueuedAt), 0))
 	}
 	script := inv.Script
-	if !script.History.Keeps(inv.ExecutionID, res.Code) {
+	if inv.Unlisted || !script.History.Keeps(inv.ExecutionID, res.Code) {
 		return &row{
 			id: inv.ExecutionID, usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
 			sum: sumOf(res.Metrics), size: rowOverhead, absent: true,

@@ -75,6 +75,7 @@ func CallRequest(mediaType string, body []byte, secrets *redact.Values) []byte {
 // RecordedFetch is a fetch that can be answered from the record.
 type RecordedFetch struct {
 	Request []byte // as CallRequest gives it; nil: it was left out, and any matches
+	Status  int
 	Reply   *engine.HostReply
 }
 
@@ -105,7 +106,7 @@ func ReadCall(stored json.RawMessage) (*RecordedFetch, error) {
 	if r == nil || r.LeftOut {
 		return nil, errNotKept
 	}
-	out := &RecordedFetch{Reply: &engine.HostReply{}}
+	out := &RecordedFetch{Status: r.Status, Reply: &engine.HostReply{}}
 	if kept.Request != nil {
 		body, err := textOrBinary(kept.Request)
 		if err != nil {

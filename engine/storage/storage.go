@@ -43,6 +43,7 @@ const (
 	Executions  = "script_executions"
 	Logs        = "script_execution_logs"
 	Calls       = "script_execution_calls"
+	Comparisons = "script_comparisons"
 	Versions    = "script_versions"
 	Events      = "script_events"
 	DeadLetters = "script_event_dead_letters"

@@ -9,6 +9,8 @@ var Codes = map[string][]int{
 	"boot_error":                 {422, 503},
 	"busy":                       {503},
 	"cancelled":                  {503},
+	"comparison_running":         {409},
+	"comparisons_unavailable":    {503},
 	"concurrency_limit":          {429},
 	"conflict":                   {409},
 	"cross_origin":               {403},

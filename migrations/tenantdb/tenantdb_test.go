@@ -33,6 +33,7 @@ func fill(t *testing.T, db *pgxpool.Pool, slug string) (tenant uuid.UUID) {
 		"INSERT INTO script_executions (script_id, tenant_id, status, trigger_type) SELECT id, $1, 'pending', 'manual' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_execution_logs (execution_id, seq, tenant_id, script_id, level, message, at) SELECT gen_random_uuid(), 1, $1, id, 'info', 'm', now() FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_execution_calls (execution_id, seq, tenant_id, script_id, kind, operation, target, started_at, duration_us, request_bytes, response_bytes) SELECT gen_random_uuid(), 1, $1, id, 'kv', 'get', 'k', now(), 1, 1, 1 FROM scripts WHERE tenant_id = $1",
+		"INSERT INTO script_comparisons (id, tenant_id, script_id, version_number, status, options, node_id) SELECT gen_random_uuid(), $1, id, 1, 'completed', '{}', id FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_event_subscriptions (script_id, tenant_id, event_type) SELECT id, $1, 'e' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_scheduled_jobs (script_id, tenant_id, cron_expression) SELECT id, $1, '* * * * *' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_http_endpoints (script_id, tenant_id, http_path, http_methods) SELECT id, $1, '/x', '{GET}' FROM scripts WHERE tenant_id = $1",
@@ -94,7 +95,7 @@ func TestEveryTenantTableShowsOnlyTheTenantsRows(t *testing.T) {
 		}
 		return nil
 	}))
-	require.GreaterOrEqual(t, seen, 26, "one row of each table that fill knows, the queue's of its pending execution, and those of partitioned tables by the name of their partition too")
+	require.GreaterOrEqual(t, seen, 27, "one row of each table that fill knows, the queue's of its pending execution, and those of partitioned tables by the name of their partition too")
 
 	// Writing as somebody else, and reaching for somebody else's row.
 	for statement, want := range map[string]string{

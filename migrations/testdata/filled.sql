@@ -35,6 +35,8 @@ INSERT INTO script_execution_logs (execution_id, seq, tenant_id, script_id, leve
     SELECT id, 0, tenant_id, script_id, 'info', 'x', queued_at FROM script_executions;
 INSERT INTO script_execution_calls (execution_id, seq, tenant_id, script_id, kind, operation, target, started_at, duration_us, request_bytes, response_bytes)
     SELECT id, 0, tenant_id, script_id, 'kv', 'get', 'x', queued_at, 1, 1, 1 FROM script_executions;
+INSERT INTO script_comparisons (id, tenant_id, script_id, version_number, status, options, node_id, lease_expires_at, created_at)
+    SELECT gen_random_uuid(), s.tenant_id, s.id, 1, 'completed', '{}', s.id, NULL, now() - n * interval '1 minute' FROM scripts s, generate_series(1, 2) n;
 INSERT INTO script_events (tenant_id, id, type, data, published_at)
     SELECT lpad(to_hex(1 + v % 1000), 32, '0')::uuid, 'event-' || v, 'x', '1', now() - v * interval '1 minute' FROM generate_series(1, 10000) v;
 INSERT INTO script_event_dead_letters (script_id, tenant_id, execution_id, event_type, event_data, error, created_at)
