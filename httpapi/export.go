@@ -49,6 +49,7 @@ type ExportedScript struct {
 	HTTP           *HTTPSettings     `json:"http,omitempty"`
 	Retry          *RetrySettings    `json:"retry,omitempty"`
 	Schedule       *ScheduleSettings `json:"schedule,omitempty"`
+	KVNamespaces   KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Tags           []string          `json:"tags,omitempty" nullable:"false" maxItems:"50" maxLength:"100"`
 }
 
@@ -154,7 +155,7 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 	}
 	e.History, e.HTTP = settingsGiven[HistoryGiven](s.History), settingsGiven[HTTPSettings](s.Http)
 	e.Retry, e.Schedule = settingsGiven[RetrySettings](s.Retry), settingsGiven[ScheduleSettings](s.Schedule)
-	e.ResourceLimits = ResourceLimits(s.ResourceLimits)
+	e.ResourceLimits, e.KVNamespaces = ResourceLimits(s.ResourceLimits), namespacesOf(s.KvNamespaces)
 	return e
 }
 
@@ -239,7 +240,7 @@ func (s *ExportedScript) create() *ScriptCreate {
 	return &ScriptCreate{
 		Name: s.Name, Type: s.Type, Source: s.Source, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
-		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, Tags: s.Tags,
+		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, KVNamespaces: s.KVNamespaces, Tags: s.Tags,
 	}
 }
 

@@ -45,6 +45,7 @@ type Script struct {
 	HTTP             *HTTPSettings     `json:"http,omitempty" doc:"Of scripts of type http."`
 	Retry            *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event and scheduled, where their author gave it."`
 	Schedule         *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
+	KVNamespaces     KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Tags             []string          `json:"tags" nullable:"false"`
 	CreatedAt        time.Time         `json:"created_at"`
 	UpdatedAt        time.Time         `json:"updated_at"`
@@ -59,7 +60,7 @@ func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
 		ID: s.ID, TenantID: s.TenantID, OrganizationID: s.OrganizationID, Name: s.Name, Description: s.Description, Type: s.Type, Status: s.Status,
 		Source: s.Source, Version: s.Version, LatestVersion: s.LatestVersion, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: a.effectiveLimits(plan, s.ResourceLimits),
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
-		Metadata: Object(s.Metadata), History: historyOf(s.History), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
+		Metadata: Object(s.Metadata), History: historyOf(s.History), KVNamespaces: namespacesOf(s.KvNamespaces), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
 	}
 	script.settingsOf(s.Http, s.Retry, s.Schedule)
@@ -91,6 +92,7 @@ type ScriptCreate struct {
 	HTTP              *HTTPSettings     `json:"http,omitempty" doc:"For scripts of type http."`
 	Retry             *RetrySettings    `json:"retry,omitempty" doc:"For scripts of type event, and of type scheduled, which are tried once without it."`
 	Schedule          *ScheduleSettings `json:"schedule,omitempty" doc:"For scripts of type scheduled."`
+	KVNamespaces      KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Tags              []string          `json:"tags,omitempty" maxItems:"50" maxLength:"100"`
 	ChangeDescription *string           `json:"change_description,omitempty" maxLength:"2000"`
 }
@@ -113,6 +115,7 @@ type ScriptPatch struct {
 	HTTP              mergeOf[HTTPSettings]     `json:"http,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	Retry             mergeOf[RetrySettings]    `json:"retry,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	Schedule          mergeOf[ScheduleSettings] `json:"schedule,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	KVNamespaces      mergeOf[KVNamespaces]     `json:"kv_namespaces,omitzero" doc:"Merged with what is there; null takes all away."`
 	Metadata          patch[Object]             `json:"metadata,omitzero" doc:"Merged with what is there; null empties it."`
 	Tags              patch[[]string]           `json:"tags,omitzero" maxItems:"50" maxLength:"100"`
 	ChangeDescription patch[string]             `json:"change_description,omitzero" maxLength:"2000"`
@@ -206,6 +209,9 @@ func (a *API) check(d *draft) error {
 			return err
 		}
 	}
+	if err := checkNamespaces(d.KvNamespaces); err != nil {
+		return err
+	}
 	if err := checkHistory(d.History); err != nil {
 		return err
 	}
@@ -264,6 +270,10 @@ func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 		return nil, err
 	}
 	d.History, d.Http, d.Retry, d.Schedule = storedSettings(b.History), storedSettings(b.HTTP), storedSettings(b.Retry), storedSettings(b.Schedule)
+	d.KvNamespaces = json.RawMessage("{}")
+	if b.KVNamespaces != nil {
+		d.KvNamespaces = storedSettings(&b.KVNamespaces)
+	}
 	if b.Timezone != nil {
 		if d.Timezone = *b.Timezone; d.Type != "scheduled" && d.Timezone != "UTC" {
 			return nil, invalid("body.timezone", "not for a script of type "+d.Type)
@@ -294,7 +304,7 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 	row, err := c.ScriptCreate(ctx, sqlc.ScriptCreateParams{
 		ID: d.ID, TenantID: d.TenantID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Type: d.Type,
 		Status: d.Status, ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath,
-		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Tags: d.Tags, CreatedBy: d.CreatedBy,
+		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Tags: d.Tags, CreatedBy: d.CreatedBy,
 		Files: d.Files, Main: d.Main,
 	})
 	if err != nil {
@@ -522,6 +532,7 @@ func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatc
 	d.Tags = nonNil(d.Tags)
 	var err error
 	d.History, d.Http, d.Retry, d.Schedule = b.History.apply(d.History), b.HTTP.apply(d.Http), b.Retry.apply(d.Retry), b.Schedule.apply(d.Schedule)
+	d.KvNamespaces = b.KVNamespaces.apply(d.KvNamespaces)
 	if err := checkMetadata(b.Metadata.Value); err != nil {
 		return err
 	}
@@ -596,7 +607,7 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	after, err := c.ScriptUpdate(ctx, sqlc.ScriptUpdateParams{
 		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
 		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
-		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Tags: d.Tags,
+		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Tags: d.Tags,
 		Files: d.Files, Main: d.Main, Version: d.Version, LatestVersion: d.LatestVersion,
 		CandidateVersion: d.CandidateVersion, CandidatePercent: d.CandidatePercent, CandidateDeployment: d.CandidateDeployment,
 	})
@@ -619,14 +630,14 @@ func (d *draft) over(before sqlc.Script) sqlc.Script {
 	after.OrganizationID, after.Name, after.Description, after.Source, after.Status = d.OrganizationID, d.Name, d.Description, d.Source, d.Status
 	after.ResourceLimits, after.CronExpression, after.Timezone, after.HttpPath, after.HttpMethods = d.ResourceLimits, d.CronExpression, d.Timezone, d.HttpPath, d.HttpMethods
 	after.EventTypes, after.Metadata, after.History, after.Http, after.Retry, after.Schedule = d.EventTypes, d.Metadata, d.History, d.Http, d.Retry, d.Schedule
-	after.Tags, after.Files, after.Main = d.Tags, d.Files, d.Main
+	after.KvNamespaces, after.Tags, after.Files, after.Main = d.KvNamespaces, d.Tags, d.Files, d.Main
 	return after
 }
 
 // sameScript reports whether a patch leaves the row as it is.
 func sameScript(before, after sqlc.Script) bool {
 	for _, s := range []*sqlc.Script{&before, &after} {
-		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule, &s.Files} {
+		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule, &s.KvNamespaces, &s.Files} {
 			*object = mergePatch(nil, *object) // one spelling
 		}
 		s.HttpMethods, s.EventTypes, s.Tags = nonNil(s.HttpMethods), nonNil(s.EventTypes), nonNil(s.Tags)

@@ -46,6 +46,7 @@ type VersionWithSource struct {
 	HTTP           *HTTPSettings     `json:"http,omitempty" doc:"Of scripts of type http."`
 	Retry          *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event and scheduled, where their author gave it."`
 	Schedule       *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
+	KVNamespaces   KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Handlers       []string          `json:"handlers" nullable:"false" doc:"The handlers that can be seen in the source."`
 	Warnings       []Warning         `json:"warnings,omitempty" doc:"In the answer to a new source only: what will fail, though the source compiles."`
 }
@@ -63,7 +64,7 @@ func versionOfRow(v sqlc.ScriptVersion, script sqlc.Script) VersionWithSource {
 		},
 		Source: v.Source, ResourceLimits: Object(at.ResourceLimits), CronExpression: at.CronExpression, Timezone: at.Timezone, HTTPPath: at.HttpPath,
 		HTTPMethods: at.HttpMethods, EventTypes: at.EventTypes, History: historyOf(at.History), HTTP: shown.HTTP, Retry: shown.Retry,
-		Schedule: shown.Schedule, Handlers: nonNil(v.Handlers),
+		Schedule: shown.Schedule, KVNamespaces: namespacesOf(at.KvNamespaces), Handlers: nonNil(v.Handlers),
 	}
 }
 
@@ -95,6 +96,7 @@ type versionSettings struct {
 	HTTP           json.RawMessage `json:"http,omitempty"`
 	Retry          json.RawMessage `json:"retry,omitempty"`
 	Schedule       json.RawMessage `json:"schedule,omitempty"`
+	KVNamespaces   json.RawMessage `json:"kv_namespaces,omitempty"`
 }
 
 // settingsOfScript are those of a script.
@@ -102,7 +104,7 @@ func settingsOfScript(s sqlc.Script) versionSettings {
 	return versionSettings{
 		ResourceLimits: mergePatch(nil, s.ResourceLimits), CronExpression: s.CronExpression, Timezone: &s.Timezone, HTTPPath: s.HttpPath,
 		HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes, History: mergePatch(nil, s.History), HTTP: mergePatch(nil, s.Http),
-		Retry: mergePatch(nil, s.Retry), Schedule: mergePatch(nil, s.Schedule),
+		Retry: mergePatch(nil, s.Retry), Schedule: mergePatch(nil, s.Schedule), KVNamespaces: mergePatch(nil, s.KvNamespaces),
 	}
 }
 
@@ -123,7 +125,7 @@ func (v versionSettings) onto(s *sqlc.Script) {
 	for _, f := range []struct {
 		to    *json.RawMessage
 		given json.RawMessage
-	}{{&s.ResourceLimits, v.ResourceLimits}, {&s.History, v.History}, {&s.Http, v.HTTP}, {&s.Retry, v.Retry}, {&s.Schedule, v.Schedule}} {
+	}{{&s.ResourceLimits, v.ResourceLimits}, {&s.History, v.History}, {&s.Http, v.HTTP}, {&s.Retry, v.Retry}, {&s.Schedule, v.Schedule}, {&s.KvNamespaces, v.KVNamespaces}} {
 		if len(f.given) > 0 {
 			*f.to = f.given
 		}
@@ -297,6 +299,7 @@ type VersionCreate struct {
 	HTTP              mergeOf[HTTPSettings]     `json:"http,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	Retry             mergeOf[RetrySettings]    `json:"retry,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	Schedule          mergeOf[ScheduleSettings] `json:"schedule,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	KVNamespaces      mergeOf[KVNamespaces]     `json:"kv_namespaces,omitzero" doc:"Merged with what is there; null takes all away."`
 	Tag               *string                   `json:"tag,omitempty" maxLength:"100" example:"v1.4.0" doc:"Another name of the version, which can stand for its number. No two versions of a script have the same."`
 	ChangeDescription patch[string]             `json:"change_description,omitzero" maxLength:"2000"`
 	Activate          bool                      `json:"activate,omitempty" doc:"Whether it goes live at once, for all executions."`
@@ -306,7 +309,7 @@ type VersionCreate struct {
 func (b *VersionCreate) changes() *ScriptPatch {
 	return &ScriptPatch{
 		Source: b.Source, ResourceLimits: b.ResourceLimits, CronExpression: b.CronExpression, Timezone: b.Timezone, HTTPPath: b.HTTPPath,
-		HTTPMethods: b.HTTPMethods, EventTypes: b.EventTypes, History: b.History, HTTP: b.HTTP, Retry: b.Retry, Schedule: b.Schedule,
+		HTTPMethods: b.HTTPMethods, EventTypes: b.EventTypes, History: b.History, HTTP: b.HTTP, Retry: b.Retry, Schedule: b.Schedule, KVNamespaces: b.KVNamespaces,
 		ChangeDescription: b.ChangeDescription,
 	}
 }

@@ -9,6 +9,7 @@
 --   history   what is kept of the executions: {"store", "sample", "bodies", "redact"}; an empty object keeps everything
 --   http      {"auth", "cors"}      retry   {"max_attempts", "backoff_ms", "max_backoff_ms", "jitter"}
 --   schedule  {"overlap", "missed", "missed_window_seconds", "jitter_seconds", "retry_lost"}
+--   kv_namespaces   {NAME: {"prefix"?}}: names of env that are namespaces of kv
 -- What is not there has its default. metadata is free.
 ALTER TABLE scripts
     ADD COLUMN version INTEGER NOT NULL DEFAULT 1,
@@ -25,7 +26,8 @@ ALTER TABLE scripts
     ADD COLUMN history JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_history CHECK (jsonb_typeof(history) = 'object'),
     ADD COLUMN http JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_http CHECK (jsonb_typeof(http) = 'object'),
     ADD COLUMN retry JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_retry CHECK (jsonb_typeof(retry) = 'object'),
-    ADD COLUMN schedule JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_schedule CHECK (jsonb_typeof(schedule) = 'object');
+    ADD COLUMN schedule JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_schedule CHECK (jsonb_typeof(schedule) = 'object'),
+    ADD COLUMN kv_namespaces JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_kv_namespaces CHECK (jsonb_typeof(kv_namespaces) = 'object');
 
 CREATE INDEX idx_scripts_tenant_created ON scripts(tenant_id, created_at DESC, id DESC);
 CREATE INDEX idx_scripts_tags ON scripts USING GIN(tags);
@@ -75,7 +77,7 @@ CREATE INDEX idx_deployments_created_by ON script_deployments(created_by) WHERE 
 CREATE FUNCTION jsruntime_version_settings(p_script_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('resource_limits', s.resource_limits, 'cron_expression', s.cron_expression, 'timezone', s.timezone,
         'http_path', s.http_path, 'http_methods', s.http_methods, 'event_types', s.event_types, 'history', s.history, 'http', s.http,
-        'retry', s.retry, 'schedule', s.schedule))
+        'retry', s.retry, 'schedule', s.schedule, 'kv_namespaces', s.kv_namespaces))
     FROM scripts s WHERE s.id = p_script_id
 $$;
 -- +goose StatementEnd
@@ -122,10 +124,10 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER tr_scripts_settings AFTER UPDATE OF resource_limits, cron_expression, timezone, http_path, http_methods, event_types, history, http, retry, schedule ON scripts
+CREATE TRIGGER tr_scripts_settings AFTER UPDATE OF resource_limits, cron_expression, timezone, http_path, http_methods, event_types, history, http, retry, schedule, kv_namespaces ON scripts
     FOR EACH ROW WHEN (NEW.version = OLD.version AND
-        (NEW.resource_limits, NEW.cron_expression, NEW.timezone, NEW.http_path, NEW.http_methods, NEW.event_types, NEW.history, NEW.http, NEW.retry, NEW.schedule) IS DISTINCT FROM
-        (OLD.resource_limits, OLD.cron_expression, OLD.timezone, OLD.http_path, OLD.http_methods, OLD.event_types, OLD.history, OLD.http, OLD.retry, OLD.schedule))
+        (NEW.resource_limits, NEW.cron_expression, NEW.timezone, NEW.http_path, NEW.http_methods, NEW.event_types, NEW.history, NEW.http, NEW.retry, NEW.schedule, NEW.kv_namespaces) IS DISTINCT FROM
+        (OLD.resource_limits, OLD.cron_expression, OLD.timezone, OLD.http_path, OLD.http_methods, OLD.event_types, OLD.history, OLD.http, OLD.retry, OLD.schedule, OLD.kv_namespaces))
     EXECUTE FUNCTION jsruntime_settings_changed();
 
 -- A change of status or version ends a quarantine, also by SQL.
@@ -161,4 +163,4 @@ DROP INDEX idx_scripts_created_by, idx_scripts_organization, idx_scripts_tags, i
 ALTER TABLE scripts
     DROP COLUMN version, DROP COLUMN latest_version, DROP COLUMN files, DROP COLUMN main, DROP COLUMN candidate_version, DROP COLUMN candidate_percent,
     DROP COLUMN candidate_deployment, DROP COLUMN revision, DROP COLUMN timezone, DROP COLUMN quarantined_until, DROP COLUMN quarantine_reason,
-    DROP COLUMN history, DROP COLUMN http, DROP COLUMN retry, DROP COLUMN schedule;
+    DROP COLUMN history, DROP COLUMN http, DROP COLUMN retry, DROP COLUMN schedule, DROP COLUMN kv_namespaces;

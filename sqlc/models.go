@@ -143,24 +143,7 @@ type Script struct {
 	Http                json.RawMessage
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
-}
-
-type ScriptDeployment struct {
-	ID              uuid.UUID
-	ScriptID        uuid.UUID
-	TenantID        uuid.UUID
-	VersionNumber   int32
-	PreviousVersion *int32
-	Percent         float64
-	Status          string
-	ErrorRate       *float64
-	MinRuns         *int32
-	Runs            int64
-	Failures        int64
-	Reason          *string
-	CreatedAt       time.Time
-	CreatedBy       *int32
-	EndedAt         *time.Time
+	KvNamespaces        json.RawMessage
 }
 
 type ScriptComparison struct {
@@ -183,6 +166,24 @@ type ScriptComparison struct {
 	CreatedAt      time.Time
 	StartedAt      *time.Time
 	CompletedAt    *time.Time
+}
+
+type ScriptDeployment struct {
+	ID              uuid.UUID
+	ScriptID        uuid.UUID
+	TenantID        uuid.UUID
+	VersionNumber   int32
+	PreviousVersion *int32
+	Percent         float64
+	Status          string
+	ErrorRate       *float64
+	MinRuns         *int32
+	Runs            int64
+	Failures        int64
+	Reason          *string
+	CreatedAt       time.Time
+	CreatedBy       *int32
+	EndedAt         *time.Time
 }
 
 type ScriptEvent struct {

@@ -47,11 +47,11 @@ func (q *Queries) ScriptCount(ctx context.Context, tenantID uuid.UUID) (ScriptCo
 const scriptCreate = `-- name: ScriptCreate :one
 
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, http, retry, schedule, tags, created_by, files, main)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, kv_namespaces, tags, created_by, files, main)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20,
-    $21, $22, $23)
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20, $21,
+    $22, $23, $24)
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
 `
 
 type ScriptCreateParams struct {
@@ -74,6 +74,7 @@ type ScriptCreateParams struct {
 	Http           json.RawMessage
 	Retry          json.RawMessage
 	Schedule       json.RawMessage
+	KvNamespaces   json.RawMessage
 	Tags           []string
 	CreatedBy      *int32
 	Files          json.RawMessage
@@ -102,6 +103,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		arg.Http,
 		arg.Retry,
 		arg.Schedule,
+		arg.KvNamespaces,
 		arg.Tags,
 		arg.CreatedBy,
 		arg.Files,
@@ -142,6 +144,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		&i.Http,
 		&i.Retry,
 		&i.Schedule,
+		&i.KvNamespaces,
 	)
 	return i, err
 }
@@ -164,7 +167,7 @@ func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int
 }
 
 const scriptExport = `-- name: ScriptExport :many
-SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.latest_version, s.files, s.main, s.candidate_version, s.candidate_percent, s.candidate_deployment, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.latest_version, s.files, s.main, s.candidate_version, s.candidate_percent, s.candidate_deployment, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, s.kv_namespaces, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
 WHERE s.tenant_id = $1 AND s.id IN (
     SELECT sized.id FROM (
@@ -216,6 +219,7 @@ type ScriptExportRow struct {
 	Http                json.RawMessage
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
+	KvNamespaces        json.RawMessage
 	OrganizationName    string
 	CreatedByEmail      string
 }
@@ -269,6 +273,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 			&i.Http,
 			&i.Retry,
 			&i.Schedule,
+			&i.KvNamespaces,
 			&i.OrganizationName,
 			&i.CreatedByEmail,
 		); err != nil {
@@ -283,7 +288,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 }
 
 const scriptGet = `-- name: ScriptGet :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces FROM scripts WHERE tenant_id = $1 AND id = $2
 `
 
 type ScriptGetParams struct {
@@ -328,12 +333,13 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 		&i.Http,
 		&i.Retry,
 		&i.Schedule,
+		&i.KvNamespaces,
 	)
 	return i, err
 }
 
 const scriptGetByName = `-- name: ScriptGetByName :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND name = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces FROM scripts WHERE tenant_id = $1 AND name = $2
 `
 
 type ScriptGetByNameParams struct {
@@ -378,12 +384,13 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 		&i.Http,
 		&i.Retry,
 		&i.Schedule,
+		&i.KvNamespaces,
 	)
 	return i, err
 }
 
 const scriptGetForUpdate = `-- name: ScriptGetForUpdate :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type ScriptGetForUpdateParams struct {
@@ -430,6 +437,7 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 		&i.Http,
 		&i.Retry,
 		&i.Schedule,
+		&i.KvNamespaces,
 	)
 	return i, err
 }
@@ -438,7 +446,7 @@ const scriptGetMany = `-- name: ScriptGetMany :many
 SELECT id, tenant_id, organization_id, name, description, (CASE WHEN $1::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
     cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version,
     (CASE WHEN $1::boolean THEN files END)::jsonb AS files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone,
-    quarantined_until, quarantine_reason, history, http, retry, schedule
+    quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
 FROM scripts WHERE tenant_id = $2 AND id = ANY($3::uuid[])
 `
 
@@ -482,6 +490,7 @@ type ScriptGetManyRow struct {
 	Http                json.RawMessage
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
+	KvNamespaces        json.RawMessage
 }
 
 // A source is read only where it is wanted: it is stored apart from its row.
@@ -528,6 +537,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 			&i.Http,
 			&i.Retry,
 			&i.Schedule,
+			&i.KvNamespaces,
 		); err != nil {
 			return nil, err
 		}
@@ -542,7 +552,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 const scriptHead = `-- name: ScriptHead :one
 
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.history, s.quarantined_until, s.candidate_version, s.candidate_percent, s.candidate_deployment, t.plan
+       s.history, s.kv_namespaces, s.quarantined_until, s.candidate_version, s.candidate_percent, s.candidate_deployment, t.plan
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = $1 AND s.tenant_id = $2
 `
@@ -563,6 +573,7 @@ type ScriptHeadRow struct {
 	Version             int32
 	ResourceLimits      json.RawMessage
 	History             json.RawMessage
+	KvNamespaces        json.RawMessage
 	QuarantinedUntil    *time.Time
 	CandidateVersion    *int32
 	CandidatePercent    *float64
@@ -586,6 +597,7 @@ func (q *Queries) ScriptHead(ctx context.Context, arg ScriptHeadParams) (ScriptH
 		&i.Version,
 		&i.ResourceLimits,
 		&i.History,
+		&i.KvNamespaces,
 		&i.QuarantinedUntil,
 		&i.CandidateVersion,
 		&i.CandidatePercent,
@@ -728,7 +740,7 @@ func (q *Queries) ScriptQuarantine(ctx context.Context, arg ScriptQuarantinePara
 const scriptRelease = `-- name: ScriptRelease :one
 UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
 `
 
 type ScriptReleaseParams struct {
@@ -774,6 +786,7 @@ func (q *Queries) ScriptRelease(ctx context.Context, arg ScriptReleaseParams) (S
 		&i.Http,
 		&i.Retry,
 		&i.Schedule,
+		&i.KvNamespaces,
 	)
 	return i, err
 }
@@ -814,11 +827,11 @@ func (q *Queries) ScriptRetryPolicies(ctx context.Context, ids []uuid.UUID) ([]S
 const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
-    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, tags = $17,
-    files = $18, main = $19, version = $20, latest_version = $21, candidate_version = $22,
-    candidate_percent = $23, candidate_deployment = $24, revision = revision + 1, updated_at = now()
-WHERE tenant_id = $25 AND id = $26
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, kv_namespaces = $17, tags = $18,
+    files = $19, main = $20, version = $21, latest_version = $22, candidate_version = $23,
+    candidate_percent = $24, candidate_deployment = $25, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $26 AND id = $27
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
 `
 
 type ScriptUpdateParams struct {
@@ -838,6 +851,7 @@ type ScriptUpdateParams struct {
 	Http                json.RawMessage
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
+	KvNamespaces        json.RawMessage
 	Tags                []string
 	Files               json.RawMessage
 	Main                string
@@ -869,6 +883,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		arg.Http,
 		arg.Retry,
 		arg.Schedule,
+		arg.KvNamespaces,
 		arg.Tags,
 		arg.Files,
 		arg.Main,
@@ -915,6 +930,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		&i.Http,
 		&i.Retry,
 		&i.Schedule,
+		&i.KvNamespaces,
 	)
 	return i, err
 }
@@ -922,7 +938,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 const scriptVersionSaved = `-- name: ScriptVersionSaved :one
 UPDATE scripts SET latest_version = latest_version + 1, revision = revision + 1
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
 `
 
 type ScriptVersionSavedParams struct {
@@ -968,6 +984,7 @@ func (q *Queries) ScriptVersionSaved(ctx context.Context, arg ScriptVersionSaved
 		&i.Http,
 		&i.Retry,
 		&i.Schedule,
+		&i.KvNamespaces,
 	)
 	return i, err
 }

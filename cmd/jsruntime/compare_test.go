@@ -139,4 +139,24 @@ func TestCompare(t *testing.T) {
 	require.Equal(t, []any{"failed", "the node that ran it was lost"}, []any{lost["status"], lost["error"]})
 	n.must(404, "GET", "/api/v1/comparisons/0190a000-0000-7000-8000-000000000002", key, nil)
 	n.must(404, "POST", "/api/v1/scripts/"+id+"/versions/9/compare", key, map[string]any{})
+
+	// A namespace of kv is a prefix of keys, and belongs to a version.
+	spaced := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{
+		"name": "spaced", "type": "oneoff", "status": "active", "kv_namespaces": map[string]any{"SHOP": map[string]any{}, "ALL": map[string]any{"prefix": ""}},
+		"source": `export default { async run(input, env) { await env.SHOP.put("k", input); return [await env.SHOP.get("k"), (await env.ALL.list({ prefix: "SHOP/" })).keys.map((k) => k.name)]; } }`,
+	})
+	require.Equal(t, map[string]any{"SHOP": map[string]any{"prefix": "SHOP/"}, "ALL": map[string]any{"prefix": ""}}, spaced["kv_namespaces"])
+	ran := func(version string) any {
+		return n.must(200, "POST", "/api/v1/scripts/"+spaced["id"].(string)+version+"/executions?wait=true", key, map[string]any{"input": "v"})["output"]
+	}
+	require.Equal(t, []any{"v", []any{"SHOP/k"}}, ran(""))
+	require.Equal(t, "v", n.must(200, "GET", "/api/v1/kv/SHOP%2Fk", key, nil)["value"])
+	patched := n.must(200, "PATCH", "/api/v1/scripts/"+spaced["id"].(string), key, map[string]any{"kv_namespaces": map[string]any{"SHOP": map[string]any{"prefix": "other/"}}})
+	require.EqualValues(t, 2, patched["version"], "it decides behaviour")
+	require.Equal(t, []any{"v", []any{"SHOP/k"}}, ran(""))
+	require.Equal(t, "v", n.must(200, "GET", "/api/v1/kv/other%2Fk", key, nil)["value"])
+	require.Equal(t, []any{"v", []any{"SHOP/k"}}, ran("/versions/1"))
+	status, text = n.try("PATCH", "/api/v1/scripts/"+spaced["id"].(string), key, map[string]any{"kv_namespaces": map[string]any{"not a name": map[string]any{}}})
+	require.Equal(t, 422, status, text)
+	require.Contains(t, text, "kv_namespaces")
 }

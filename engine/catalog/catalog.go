@@ -151,10 +151,11 @@ type Head struct {
 	Name             string
 	Type             string
 	Status           string
-	Version          int             // the live one
-	Limits           engine.Limits   // of the live version
-	History          *engine.History // of the live version; nil: everything is kept
-	QuarantinedUntil time.Time       // of the live version; zero: not quarantined
+	Version          int               // the live one
+	Limits           engine.Limits     // of the live version
+	History          *engine.History   // of the live version; nil: everything is kept
+	KVNamespaces     map[string]string // of the live version: see engine.Script
+	QuarantinedUntil time.Time         // of the live version; zero: not quarantined
 
 	plan       map[string]PlanLimit
 	generation uint64
@@ -375,7 +376,7 @@ func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
 	plan := PlanOf(row.Plan).Limits
 	head := &Head{
 		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
-		Type: row.Type, Status: row.Status, Version: int(row.Version), History: HistoryOf(row.History),
+		Type: row.Type, Status: row.Status, Version: int(row.Version), History: HistoryOf(row.History), KVNamespaces: KVNamespacesOf(row.KvNamespaces),
 		Limits: c.cfg.Bounds.Limits(plan, row.ResourceLimits), plan: plan, generation: c.generation.Add(1),
 	}
 	if row.QuarantinedUntil != nil {
@@ -405,6 +406,7 @@ func (c *Catalog) loadBody(ctx context.Context, head *Head, version int) (*engin
 		ID: head.ID, TenantID: head.TenantID, TenantSlug: head.TenantSlug, OrganizationID: head.OrganizationID,
 		Name: head.Name, Type: head.Type, Version: version, Compiled: row.Compiled, SourceMap: row.SourceMap,
 		Handlers: row.Handlers, QuarantinedUntil: head.QuarantinedUntil, Limits: head.Limits, History: head.History,
+		KVNamespaces: head.KVNamespaces,
 	}
 	if version != head.Version {
 		c.beside(script, head, row.Settings)
@@ -417,6 +419,7 @@ func (c *Catalog) beside(script *engine.Script, head *Head, settings json.RawMes
 	var own struct {
 		Limits  json.RawMessage `json:"resource_limits"`
 		History json.RawMessage `json:"history"`
+		KV      json.RawMessage `json:"kv_namespaces"`
 	}
 	if json.Unmarshal(settings, &own) == nil {
 		if len(own.Limits) > 0 {
@@ -424,6 +427,9 @@ func (c *Catalog) beside(script *engine.Script, head *Head, settings json.RawMes
 		}
 		if len(own.History) > 0 {
 			script.History = HistoryOf(own.History)
+		}
+		if len(own.KV) > 0 {
+			script.KVNamespaces = KVNamespacesOf(own.KV)
 		}
 	}
 	script.QuarantinedUntil = time.Time{}

@@ -40,6 +40,27 @@ func PlanOf(stored json.RawMessage) Plan {
 	return plan
 }
 
+// KVNamespacesOf reads a stored scripts.kv_namespaces: the prefix of each name.
+func KVNamespacesOf(stored json.RawMessage) map[string]string {
+	var given map[string]*struct {
+		Prefix *string `json:"prefix"`
+	}
+	if len(stored) <= 2 || json.Unmarshal(stored, &given) != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for name, namespace := range given {
+		switch {
+		case namespace == nil:
+		case namespace.Prefix == nil:
+			out[name] = name + "/"
+		default:
+			out[name] = *namespace.Prefix
+		}
+	}
+	return out
+}
+
 // HistoryOf reads a stored scripts.history. nil: everything is kept.
 func HistoryOf(stored json.RawMessage) *engine.History {
 	var given struct {

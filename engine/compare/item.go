@@ -233,7 +233,7 @@ func (c *Comparer) execute(ctx context.Context, inv *engine.Invocation) (res *en
 			return nil, "", context.Cause(ctx)
 		case !errors.As(err, &refused):
 			return nil, "", err
-		case refused.Code == engine.CodeQuarantined || try == refusals:
+		case refused.Code == engine.CodeQuarantined || refused.Code == engine.CodeQuotaExceeded || try == refusals:
 			return nil, string(refused.Code), nil
 		}
 		if !wake.Pause(ctx, min(max(refused.RetryAfter, 100*time.Millisecond), 5*time.Second)) {

@@ -165,6 +165,32 @@ declare module "jsruntime" {
     increment(key: string, delta?: number, options?: KVIncrementOptions): Promise<number>;
   };
 
+  export type KVNamespacePutOptions = { /** Seconds since the epoch. */ expiration?: number; /** Seconds from now. */ expirationTtl?: number; metadata?: any };
+  export type KVNamespaceGetOptions<Type> = Type | { type: Type; /** Has no effect: every get reads what is there. */ cacheTtl?: number };
+  export type KVNamespaceListResult<Metadata = any> = {
+    keys: { name: string; expiration?: number; metadata?: Metadata }[]; cacheStatus: null;
+  } & ({ list_complete: true } | { list_complete: false; cursor: string });
+
+  /**
+   * A member of env that the script's kv_namespaces names: Workers KV's methods over kv, for the keys that begin with the namespace's prefix.
+   * Values are at most 64 KiB. `export default { … } satisfies Handlers<{ SHOP: KVNamespace }>` gives env its type.
+   */
+  export interface KVNamespace {
+    get(key: string, options?: KVNamespaceGetOptions<"text"> | { cacheTtl?: number }): Promise<string | null>;
+    get<T = any>(key: string, options: KVNamespaceGetOptions<"json">): Promise<T | null>;
+    get(key: string, options: KVNamespaceGetOptions<"arrayBuffer">): Promise<ArrayBuffer | null>;
+    get(key: string, options: KVNamespaceGetOptions<"stream">): Promise<ReadableStream | null>;
+    get(keys: string[], options?: KVNamespaceGetOptions<"text">): Promise<Map<string, string | null>>;
+    get<T = any>(keys: string[], options: KVNamespaceGetOptions<"json">): Promise<Map<string, T | null>>;
+    getWithMetadata<Metadata = any>(key: string, options?: KVNamespaceGetOptions<"text">): Promise<{ value: string | null; metadata: Metadata | null; cacheStatus: null }>;
+    getWithMetadata<T = any, Metadata = any>(key: string, options: KVNamespaceGetOptions<"json">): Promise<{ value: T | null; metadata: Metadata | null; cacheStatus: null }>;
+    getWithMetadata<Metadata = any>(key: string, options: KVNamespaceGetOptions<"arrayBuffer">): Promise<{ value: ArrayBuffer | null; metadata: Metadata | null; cacheStatus: null }>;
+    getWithMetadata<Metadata = any>(key: string, options: KVNamespaceGetOptions<"stream">): Promise<{ value: ReadableStream | null; metadata: Metadata | null; cacheStatus: null }>;
+    put(key: string, value: string | ArrayBuffer | ArrayBufferView | ReadableStream, options?: KVNamespacePutOptions): Promise<void>;
+    delete(key: string): Promise<void>;
+    list<Metadata = any>(options?: { prefix?: string | null; limit?: number; cursor?: string | null }): Promise<KVNamespaceListResult<Metadata>>;
+  }
+
   export interface PublishOptions {
     /** Publishing twice with one id publishes once. */
     id?: string;
