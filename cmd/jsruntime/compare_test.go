@@ -70,7 +70,9 @@ func TestCompare(t *testing.T) {
 		require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM "+what).Scan(&n))
 		return n
 	}
+	require.Eventually(t, func() bool { return count("script_executions") == 10 }, time.Minute, 20*time.Millisecond, "five runs, and the five that they invoked")
 	live, executions, events := fetched.Load(), count("script_executions"), count("script_events")
+	require.Equal(t, 5, events)
 	usage := func() float64 {
 		return n.must(200, "GET", "/api/v1/usage", key, nil)["total"].(map[string]any)["executions"].(float64)
 	}
