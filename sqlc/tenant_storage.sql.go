@@ -76,8 +76,6 @@ SELECT $1::uuid, c.table_name, c.bytes, now() FROM (
     UNION ALL SELECT 'script_execution_calls', COALESCE(sum(jsruntime_call_bytes(c)), 0)::bigint
         FROM scripts p JOIN script_execution_calls c ON c.script_id = p.id WHERE p.tenant_id = $1
     UNION ALL SELECT 'script_comparisons', COALESCE(sum(pg_column_size(c.items) + 400), 0)::bigint FROM script_comparisons c WHERE c.tenant_id = $1
-    UNION ALL SELECT 'scripts', COALESCE(sum(pg_column_size(p.source) + COALESCE(pg_column_size(p.metadata), 0) + 500), 0)::bigint FROM scripts p WHERE p.tenant_id = $1
-    UNION ALL SELECT 'script_versions', COALESCE(sum(pg_column_size(v.source) + pg_column_size(v.compiled) + pg_column_size(v.source_map) + 300), 0)::bigint
     UNION ALL SELECT 'scripts', COALESCE(sum(pg_column_size(p.source) + COALESCE(pg_column_size(p.files), 0) + COALESCE(pg_column_size(p.metadata), 0) + 500), 0)::bigint FROM scripts p WHERE p.tenant_id = $1
     UNION ALL SELECT 'script_versions', COALESCE(sum(pg_column_size(v.source) + pg_column_size(v.compiled) + pg_column_size(v.source_map) + COALESCE(pg_column_size(v.files), 0) + pg_column_size(v.settings) + 300), 0)::bigint
         FROM scripts p JOIN script_versions v ON v.script_id = p.id WHERE p.tenant_id = $1
