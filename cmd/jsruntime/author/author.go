@@ -28,6 +28,7 @@ type Commands struct {
 	Logout     logoutCommand     `cmd:"" group:"project" help:"Forget a profile's key."`
 	Whoami     whoamiCommand     `cmd:"" group:"project" help:"Say whose key is used, where, and with which role."`
 	Completion completionCommand `cmd:"" group:"project" help:"Write the completion script of a shell."`
+	Types      typesCommand      `cmd:"" group:"project" help:"Write jsruntime.d.ts, the types of scripts."`
 
 	Run         runCommand         `cmd:"" group:"scripts" help:"Run a script and print its output, log and cost."`
 	Trigger     triggerCommand     `cmd:"" group:"scripts" help:"Run a script as its schedule or an event would."`
