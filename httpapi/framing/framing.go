@@ -150,6 +150,16 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if c.guard.cfg.H2C && !c.opened {
+		if err := c.open(); err != nil {
+			return 0, err
+		}
+	}
+	return c.read(p)
+}
+
+// read is Read once it is known whether the connection is HTTP/2's.
+func (c *conn) read(p []byte) (int, error) {
 	for {
 		switch {
 		case c.judged > 0:
@@ -182,12 +192,6 @@ func (c *conn) Read(p []byte) (int, error) {
 			return n, err
 		}
 		// A head is next.
-		if c.guard.cfg.H2C && !c.opened {
-			if err := c.open(); err != nil {
-				return 0, err
-			}
-			continue
-		}
 		if len(c.buf) == 0 && len(p) >= 1<<10 {
 			n, err := c.Conn.Read(p)
 			if n == 0 {
