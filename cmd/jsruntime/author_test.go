@@ -88,6 +88,7 @@ func TestAuthor(t *testing.T) {
 		{"runs", authorRuns},
 		{"data", authorData},
 		{"versions", authorVersions},
+		{"compare", authorCompare},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
@@ -563,4 +564,29 @@ func authorVersions(t *testing.T, n *process, s *someone) {
 	require.Contains(t, errs, "max_nonsense")
 	require.Contains(t, errs, "jsruntime.jsonc:3:")
 	require.Equal(t, "2\n", s.must("run", "price"))
+}
+
+// authorCompare tries a changed price rule on the inputs that are on record.
+func authorCompare(t *testing.T, n *process, s *someone) {
+	s.write("jsruntime.jsonc", `{ "scripts": { "price": { "type": "oneoff", "main": "price.js" } } }`)
+	s.write("price.js", "export default { run: ({ n }) => ({ price: n * 10 }) };\n")
+	s.must("deploy")
+	for _, amount := range []string{"1", "5", "20"} {
+		s.must("run", "price", "--input", `{"n": `+amount+`}`)
+	}
+	require.Eventually(t, func() bool {
+		return len(s.answer("executions", "list", "price", "--status", "completed")["items"].([]any)) == 3
+	}, time.Minute, 50*time.Millisecond)
+	require.Contains(t, s.must("compare", "price"), "3 same, 0 different, 0 failed")
+	s.write("price.js", "export default { run: ({ n }) => ({ price: n > 10 ? n * 9 : n * 10 }) };\n")
+	out := s.must("compare", "price", "--last", "3")
+	require.Contains(t, out, "2 same, 1 different, 0 failed")
+	require.Regexp(t, `-.*200`, out)
+	require.Regexp(t, `\+.*180`, out)
+	require.Equal(t, "{\n  \"price\": 200\n}\n", s.must("run", "price", "--input", `{"n": 20}`), "the candidate is not live")
+	s.write("price.js", "export default { run: ({ n }) => { if (n > 10) throw new Error('too many'); return { price: n * 10 }; } };\n")
+	code, out, _ := s.try("compare", "price")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "too many")
+	require.Contains(t, s.must("compare", "price", "--version", "1"), "0 different, 0 failed")
 }

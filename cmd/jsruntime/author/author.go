@@ -27,6 +27,7 @@ type Commands struct {
 	Login      loginCommand      `cmd:"" group:"project" help:"Keep a node's URL and a key in a profile. The key is asked for, or read from stdin."`
 	Logout     logoutCommand     `cmd:"" group:"project" help:"Forget a profile's key."`
 	Whoami     whoamiCommand     `cmd:"" group:"project" help:"Say whose key is used, where, and with which role."`
+	Compare    compareCommand    `cmd:"" group:"project" help:"Run the project's source on the last real inputs, and show what it does otherwise."`
 	Completion completionCommand `cmd:"" group:"project" help:"Write the completion script of a shell."`
 	Types      typesCommand      `cmd:"" group:"project" help:"Write jsruntime.d.ts, the types of scripts."`
 

@@ -68,23 +68,15 @@ func (p *Project) Options(s *Script) api.BuildOptions {
 		Define:  map[string]string{"process.env.NODE_ENV": `"production"`},
 		Plugins: []api.Plugin{{Name: "jsruntime", Setup: external}},
 	}
-	if len(s.Vars) == 0 && len(s.KV) == 0 {
+	if len(s.Vars) == 0 {
 		o.EntryPoints = []string{"./" + s.Main}
 		return o
 	}
 	vars, _ := json.Marshal(s.Vars) // JSON that was read
-	kv, _ := json.Marshal(s.KV)
 	main, _ := json.Marshal("./" + s.Main)
-	text := fmt.Sprintf("import * as script from %s;\nconst vars = %s, namespaces = %s;\n%s", main, orObject(vars), orObject(kv), bindText)
+	text := fmt.Sprintf("import * as script from %s;\nconst vars = %s;\n%s", main, vars, bindText)
 	o.Stdin = &api.StdinOptions{Contents: text, ResolveDir: p.Dir, Sourcefile: "jsruntime-env.js", Loader: api.LoaderJS}
 	return o
-}
-
-func orObject(text []byte) []byte {
-	if string(text) == "null" {
-		return []byte("{}")
-	}
-	return text
 }
 
 // external leaves the node's own modules to the node.

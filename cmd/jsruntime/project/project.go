@@ -53,9 +53,7 @@ type Script struct {
 	// Fields are the API's, but for name, source and status where it is not given.
 	Fields map[string]json.RawMessage
 	Vars   map[string]json.RawMessage // plain values on env
-	// KV are names on env with the methods of Workers KV, with the prefix of their keys in the tenant's kv.
-	KV   map[string]string
-	file string // that it stands in
+	file   string                     // that it stands in
 }
 
 // Type is the script's type.
@@ -77,7 +75,6 @@ type config struct {
 	URL          string                                `json:"url"`
 	Profile      string                                `json:"profile"`
 	Vars         map[string]json.RawMessage            `json:"vars"`
-	KV           map[string]string                     `json:"kv_namespaces"`
 	Scripts      map[string]map[string]json.RawMessage `json:"scripts"`
 	Environments map[string]json.RawMessage            `json:"environments"`
 }
@@ -199,7 +196,7 @@ func (p *Project) readConfig(text []byte) (bool, error) {
 	}
 	p.Name, p.URL, p.Profile = c.Name, c.URL, c.Profile
 	for _, name := range slices.Sorted(maps.Keys(c.Scripts)) {
-		s := &Script{Name: name, Fields: c.Scripts[name], Vars: c.Vars, KV: c.KV, file: ConfigFile}
+		s := &Script{Name: name, Fields: c.Scripts[name], Vars: c.Vars, file: ConfigFile}
 		if s.Fields == nil {
 			return false, p.Fault(s, "", "a script must be an object")
 		}

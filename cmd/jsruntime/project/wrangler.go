@@ -23,7 +23,7 @@ type wrangler struct {
 	vars    map[string]json.RawMessage
 	crons   []string
 	routes  []route
-	kv      map[string]string
+	kv      map[string]any // kv_namespaces of the API
 	project *Project
 	file    string
 }
@@ -166,7 +166,7 @@ func (w *wrangler) readKV(raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &namespaces); err != nil {
 		return err
 	}
-	w.kv = map[string]string{}
+	w.kv = map[string]any{}
 	for _, n := range namespaces {
 		if n.Binding == "" {
 			return errors.New("a binding is required")
@@ -174,7 +174,7 @@ func (w *wrangler) readKV(raw json.RawMessage) error {
 		if n.ID == "" {
 			n.ID = n.Binding
 		}
-		w.kv[n.Binding] = n.ID + "/"
+		w.kv[n.Binding] = map[string]string{"prefix": n.ID + "/"}
 	}
 	return nil
 }
@@ -242,7 +242,10 @@ func (w *wrangler) onlyScheduled() bool {
 // scripts adds the scripts that the Worker is here.
 func (w *wrangler) scripts() error {
 	add := func(name string, fields map[string]any) {
-		s := &Script{Name: name, Main: w.main, Fields: map[string]json.RawMessage{}, Vars: w.vars, KV: w.kv, file: w.file}
+		s := &Script{Name: name, Main: w.main, Fields: map[string]json.RawMessage{}, Vars: w.vars, file: w.file}
+		if len(w.kv) > 0 {
+			fields["kv_namespaces"] = w.kv
+		}
 		for field, value := range fields {
 			s.Fields[field], _ = json.Marshal(value)
 		}
