@@ -22,7 +22,7 @@ var logKeys = strings.Fields(`
 	duration_ms took_ms wait_ms skew_ms quarantine_ms
 	memory_bytes heap_limit_bytes memory_budget_bytes max_connections
 
-	attempts backlog binaries channel cut endpoints executions exit_code failures file host hop keys last_read layers line lines listen mark method network networks not_after
+	attempt attempts backlog binaries channel cut endpoints executions exit_code failures file host hop keys kind last_read layers line lines listen mark method network networks not_after
 	jit tzdata_version v8_age_days v8_version zones
 	bytes panic partition partitions pid pool port quota refused route rows schedules signal sqlstate stage status table tenants to unknown version
 	secret_name url
