@@ -31,6 +31,8 @@ type Script struct {
 	Place uuid.UUID
 	// KVNamespaces are names of env that are namespaces of kv: the prefix of each one's keys.
 	KVNamespaces map[string]string
+	// Deployment rolls this version out to a share of executions, and counts them; zero: none does.
+	Deployment uuid.UUID
 	// QuarantinedUntil is until when no node runs this version, because it killed workers; zero: it may run.
 	QuarantinedUntil time.Time
 }

@@ -430,7 +430,7 @@ func (a *API) versionExecutionCreate(ctx context.Context, in *versionExecutionCr
 	return a.runByHand(ctx, in.ID, in.Version, &in.ExecutionGiven)
 }
 
-// runByHand runs a script at the version that is named by number or tag, or at the live one.
+// runByHand runs a script at the version that is named by number or tag; without a name as any other execution.
 func (a *API) runByHand(ctx context.Context, scriptID, version string, in *ExecutionGiven) (_ *executionOut, err error) {
 	id, err := parseID(scriptID)
 	if err != nil {
@@ -473,10 +473,10 @@ func (a *API) runnable(ctx context.Context, id uuid.UUID, version string) (scrip
 			return err
 		}
 		live := script.Version
-		if version != "" {
-			if script.Version, err = versionNumber(ctx, q, id, version); err != nil {
-				return err
-			}
+		if version == "" {
+			script.Version = int32(catalog.RolloutOf(script.CandidateVersion, script.CandidatePercent).Choose(id, int(live), ""))
+		} else if script.Version, err = versionNumber(ctx, q, id, version); err != nil {
+			return err
 		}
 		head, err := q.VersionHead(ctx, sqlc.VersionHeadParams{TenantID: tenantOf(ctx), ScriptID: id, VersionNumber: script.Version})
 		written = errors.Is(err, pgx.ErrNoRows)
@@ -677,7 +677,7 @@ func (a *API) scriptInvoke(ctx context.Context, in *invokeIn) (_ *invokeOut, err
 	if err := inputFits(len(in.Body), script.Limits); err != nil {
 		return nil, err
 	}
-	inv, res, err := a.runNow(ctx, script.ID, script.Version, engine.TriggerAPI, engine.HandlerRun, in.Body, true)
+	inv, res, err := a.runNow(ctx, script.ID, 0, engine.TriggerAPI, engine.HandlerRun, in.Body, true)
 	if err != nil {
 		return nil, err
 	}

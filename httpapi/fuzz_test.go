@@ -81,7 +81,7 @@ func samples() map[string]map[string]any {
 			"http_path": nil, "http_methods": nil, "event_types": nil, "change_description": "c", "tag": nil, "activate": false,
 			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
 			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
-		"version-activate": {"percent": 100}, "version-execution-create": {"input": 1},
+		"version-activate": {"percent": 100, "auto_rollback": nil}, "version-execution-create": {"input": 1},
 		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "scripts": []any{}},
 		"event-publish": {"type": "x.y", "data": 1, "id": "i", "deliver_at": "2026-12-01T00:00:00Z"}, "execution-create": {"input": 1}, "execution-replay": {"version": 1},
 		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v"}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},

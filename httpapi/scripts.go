@@ -32,6 +32,7 @@ type Script struct {
 	Status           string            `json:"status" enum:"draft,active,paused,disabled,archived"`
 	Source           string            `json:"source"`
 	Version          int32             `json:"version" doc:"The live version's number."`
+	Candidate        *Candidate        `json:"candidate" doc:"The version that gets a share of the executions."`
 	LatestVersion    int32             `json:"latest_version" doc:"The newest version's number: a version may be saved and not live."`
 	ResourceLimits   Object            `json:"resource_limits" doc:"What the author asked for."`
 	EffectiveLimits  EffectiveLimits   `json:"effective_limits" doc:"What applies, and which level decided it."`
@@ -64,7 +65,16 @@ func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
 	}
 	script.settingsOf(s.Http, s.Retry, s.Schedule)
+	if s.CandidateVersion != nil && s.CandidatePercent != nil {
+		script.Candidate = &Candidate{Version: *s.CandidateVersion, Percent: *s.CandidatePercent}
+	}
 	return script
+}
+
+// Candidate is a version that gets a share of its script's executions.
+type Candidate struct {
+	Version int32   `json:"version"`
+	Percent float64 `json:"percent"`
 }
 
 // scriptTagged shows a script with its tag.

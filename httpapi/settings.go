@@ -19,6 +19,8 @@ type HTTPSettings struct {
 	Auth      *EndpointAuth      `json:"auth,omitempty"`
 	CORS      EndpointCORS       `json:"cors,omitempty"`
 	RateLimit *EndpointRateLimit `json:"rate_limit,omitempty"`
+	// Sticky keeps clients on one version.
+	Sticky *string `json:"sticky,omitempty" pattern:"^(ip|header:[A-Za-z0-9!#$%&'*+.^_|~-]{1,100})$" nullable:"true" example:"header:X-User" doc:"What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself."`
 }
 
 // EndpointRateLimit says how many requests an endpoint takes.

@@ -171,3 +171,69 @@ func TestVersionOfSQL(t *testing.T) {
 	require.EqualValues(t, 4, acme.do("PATCH", path, map[string]any{"resource_limits": map[string]any{"max_execution_time_ms": 78}}).is(200).json()["version"])
 	require.EqualValues(t, 4, acme.get(path).json()["latest_version"])
 }
+
+// TestRolloutIsJudged: a share of executions goes only to a version that triggers the script as the live one does, and ends in each way.
+func TestRolloutIsJudged(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	id := acme.script("shop", map[string]any{"type": "http", "source": fmt.Sprintf(httpSource, 1), "http_path": "/one", "http_methods": []string{"GET"}, "status": "active"})
+	path := "/api/v1/scripts/" + id
+	save := func(change map[string]any) string {
+		return path + "/versions/" + jsonNumber(acme.post(path+"/versions", change).is(201).json()["version_number"]) + "/activate"
+	}
+	for field, value := range map[string]any{"http_path": "/two", "http_methods": []string{"POST"}, "http": map[string]any{"sticky": "ip"}} {
+		p := acme.post(save(map[string]any{field: value}), map[string]any{"percent": 10}).refused(409, "rollout_conflict")
+		require.Contains(t, p["detail"], " another "+field+" than")
+	}
+	cron := acme.script("tick", map[string]any{"type": "scheduled", "source": "export default { scheduled() {} }", "cron_expression": "0 0 * * *"})
+	for field, value := range map[string]any{"cron_expression": "1 0 * * *", "timezone": "Europe/Berlin", "schedule": map[string]any{"overlap": "allow"}, "retry": map[string]any{"max_attempts": 2}} {
+		v := acme.post("/api/v1/scripts/"+cron+"/versions", map[string]any{field: value}).is(201).json()["version_number"]
+		p := acme.post("/api/v1/scripts/"+cron+"/versions/"+jsonNumber(v)+"/activate", map[string]any{"percent": 10}).refused(409, "rollout_conflict")
+		require.Contains(t, p["detail"], " another "+field+" than")
+	}
+	acme.post(path+"/versions/1/activate", map[string]any{"percent": 10}).refused(409, "version_live")
+	two := save(map[string]any{"source": fmt.Sprintf(httpSource, 2), "resource_limits": map[string]any{"max_execution_time_ms": 900}, "history": map[string]any{"store": "errors"}})
+	rule := map[string]any{"error_rate": 0.05, "min_runs": 50}
+	acme.post(two, map[string]any{"auto_rollback": rule}).refused(422, "validation_failed")
+	for _, percent := range []any{0, -1, 101, "10"} {
+		acme.post(two, map[string]any{"percent": percent}).refused(422, "validation_failed")
+	}
+	before := acme.get(path)
+	d := acme.post(two, map[string]any{"percent": 12.5, "auto_rollback": rule}).is(200).json()
+	require.Equal(t, map[string]any{"error_rate": 0.05, "min_runs": 50.0}, d["auto_rollback"])
+	require.EqualValues(t, 1, d["previous_version"])
+	script := acme.get(path)
+	require.NotEqual(t, before.header.Get("ETag"), script.header.Get("ETag"))
+	require.Equal(t, map[string]any{"version": 5.0, "percent": 12.5}, script.json()["candidate"])
+	require.EqualValues(t, 1, script.json()["version"])
+	require.Equal(t, before.json()["source"], script.json()["source"])
+	require.EqualValues(t, 87.5, acme.get(path + "/versions/1").json()["percent"])
+	require.EqualValues(t, 12.5, acme.get(path + "/versions/5").json()["percent"])
+
+	// The rule holds on with a greater share, unless it is taken away. What makes no version leaves the rollout as it is.
+	require.NotNil(t, acme.post(two, map[string]any{"percent": 50}).is(200).json()["auto_rollback"])
+	require.Nil(t, acme.post(two, map[string]any{"percent": 60, "auto_rollback": nil}).is(200).json()["auto_rollback"])
+	require.NotNil(t, acme.do("PATCH", path, map[string]any{"tags": []string{"x"}}).is(200).json()["candidate"])
+	// Back to the live one, by hand.
+	back := acme.post(path+"/versions/1/activate", nil).is(200).json()
+	require.EqualValues(t, 1, back["version"])
+	require.Nil(t, acme.get(path).json()["candidate"])
+	// A version that goes live ends the rollout.
+	acme.post(two, map[string]any{"percent": 50}).is(200)
+	require.Nil(t, acme.do("PATCH", path, map[string]any{"source": fmt.Sprintf(httpSource, 3)}).is(200).json()["candidate"])
+	// So does the version itself.
+	acme.post(two, map[string]any{"percent": 50}).is(200)
+	acme.post(two, map[string]any{"percent": 100}).is(200)
+	script = acme.get(path)
+	require.Nil(t, script.json()["candidate"])
+	require.EqualValues(t, 5, script.json()["version"])
+	active := 0
+	for _, d := range acme.get(path + "/deployments").items() {
+		if d["status"] == "active" {
+			active++
+		}
+	}
+	require.Equal(t, 1, active)
+	acme.do("PATCH", path, map[string]any{"http": map[string]any{"sticky": "cookie"}}).refused(422, "validation_failed")
+}

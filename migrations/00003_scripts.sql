@@ -72,6 +72,13 @@ CREATE INDEX idx_deployments_script ON script_deployments(script_id, created_at,
 CREATE INDEX idx_deployments_tenant ON script_deployments(tenant_id);
 CREATE INDEX idx_deployments_created_by ON script_deployments(created_by) WHERE created_by IS NOT NULL;
 
+-- The version of a script's next execution.
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_routed_version(live integer, candidate integer, candidate_percent double precision) RETURNS integer LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN candidate IS NOT NULL AND random() * 100 < candidate_percent THEN candidate ELSE live END
+$$;
+-- +goose StatementEnd
+
 -- The settings of a script that belong to its version.
 -- +goose StatementBegin
 CREATE FUNCTION jsruntime_version_settings(p_script_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
@@ -155,6 +162,7 @@ DROP TRIGGER tr_scripts_source ON scripts;
 DROP FUNCTION jsruntime_source_changed();
 DROP INDEX idx_event_subs_tenant_created, idx_endpoints_tenant_created, idx_endpoints_tenant, uq_versions_script_tag, idx_versions_created_by;
 DROP FUNCTION jsruntime_version_settings(uuid);
+DROP FUNCTION jsruntime_routed_version(integer, integer, double precision);
 DROP TABLE script_deployments;
 ALTER TABLE script_http_endpoints DROP COLUMN updated_at;
 ALTER TABLE script_versions DROP COLUMN compiled, DROP COLUMN source_map, DROP COLUMN source_sha256, DROP COLUMN handlers,

@@ -142,7 +142,7 @@ BEGIN
         RAISE EXCEPTION 'tenant is %', tenant.status USING ERRCODE = 'JSR02';
     END IF;
 
-    SELECT array_agg(s.id), array_agg(s.version) INTO subscribers, versions
+    SELECT array_agg(s.id), array_agg(jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)) INTO subscribers, versions
     FROM (
         SELECT DISTINCT u.script_id FROM script_event_subscriptions u
         WHERE u.tenant_id = p_tenant_id AND u.is_active AND u.event_type = ANY (jsruntime_event_patterns(p_type))
@@ -204,6 +204,17 @@ END
 $$;
 -- +goose StatementEnd
 
+-- A built-in event, in the transaction of what it tells; returns its executions. An event to which no script subscribes is not stored; neither is
+-- one of a tenant that is suspended or whose queue is full: what it tells goes on.
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_publish_built_in(p_tenant_id uuid, p_type text, p_data jsonb) RETURNS integer LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
+    SELECT COALESCE(sum(e.executions), 0)::integer
+    FROM (SELECT t.id FROM tenants t WHERE t.id = p_tenant_id AND t.status = 'active' AND EXISTS (SELECT FROM script_event_subscriptions u
+        WHERE u.tenant_id = t.id AND u.is_active AND u.event_type = ANY (jsruntime_event_patterns(p_type)))) AS subscribed
+    CROSS JOIN LATERAL jsruntime_enqueue_event(subscribed.id, p_type, p_data, NULL, NULL, 0, NULL, true) AS e
+$$;
+-- +goose StatementEnd
+
 -- What applications call. It wakes the nodes with a notification, which Postgres sends once a transaction however often it is
 -- asked for; since notifying transactions commit one after the other, an application that publishes thousands of times a second
 -- may SET jsruntime.notify = 'off' and let the nodes find its events by polling, within a second.
@@ -253,6 +264,7 @@ $$;
 
 -- +goose Down
 DROP FUNCTION jsruntime_publish_event(uuid, text, jsonb, text, timestamptz);
+DROP FUNCTION jsruntime_publish_built_in(uuid, text, jsonb);
 DROP FUNCTION jsruntime_enqueue_event(uuid, text, jsonb, text, timestamptz, integer, text, boolean);
 DROP FUNCTION jsruntime_max_queue_depth(jsonb);
 DROP FUNCTION jsruntime_queue_full(uuid, integer, integer);

@@ -146,7 +146,48 @@ CREATE TABLE tenant_storage (
     PRIMARY KEY (tenant_id, table_name)
 ) WITH (fillfactor = 50);
 
+-- Takes deployments back that have failed too often: their versions get no further executions, the audit log has a row, and subscribers of the
+-- built-in event hear of it. Locks scripts and then their deployments, as activation does; what another caller has taken back is left out.
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_revert_rollouts(p_ids uuid[]) RETURNS TABLE (tenant_id uuid, script_id uuid, version integer, reason text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    candidate RECORD;
+    told jsonb;
+BEGIN
+    PERFORM FROM scripts s WHERE s.candidate_deployment = ANY (p_ids)
+        AND s.id IN (SELECT d.script_id FROM script_deployments d WHERE d.id = ANY (p_ids)) ORDER BY s.id FOR UPDATE;
+    FOR candidate IN
+        UPDATE script_deployments d SET status = 'reverted', ended_at = now(),
+            reason = format('%s of %s executions failed, which is more than %s %%', d.failures, d.runs, trim_scale(round((d.error_rate * 100)::numeric, 4)))
+        FROM scripts s
+        WHERE d.id = ANY (p_ids) AND s.id = d.script_id AND s.candidate_deployment = d.id AND d.status = 'active' AND d.percent < 100
+          AND d.runs >= d.min_runs AND d.failures > d.error_rate * d.runs
+        RETURNING d.*, s.name, s.type, s.version AS live
+    LOOP
+        UPDATE scripts s SET candidate_version = NULL, candidate_percent = NULL, candidate_deployment = NULL, revision = s.revision + 1, updated_at = now()
+        WHERE s.id = candidate.script_id;
+        told := jsonb_build_object('script_id', candidate.script_id, 'name', candidate.name, 'type', candidate.type, 'version', candidate.version_number,
+            'live_version', candidate.live, 'percent', candidate.percent, 'runs', candidate.runs, 'failures', candidate.failures, 'reason', candidate.reason);
+        INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id, after)
+        VALUES (jsruntime_uuid_v7(), candidate.tenant_id, 'jsruntime', 'system', 'script.revert', 'script', candidate.script_id::text, told);
+        PERFORM jsruntime_publish_built_in(candidate.tenant_id, 'jsruntime.rollout.reverted', told);
+        tenant_id := candidate.tenant_id;
+        script_id := candidate.script_id;
+        version := candidate.version_number;
+        reason := candidate.reason;
+        RETURN NEXT;
+    END LOOP;
+    IF FOUND THEN
+        PERFORM pg_notify('jsruntime_queue', '');
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+REVOKE EXECUTE ON FUNCTION jsruntime_revert_rollouts(uuid[]) FROM PUBLIC;
+
 -- +goose Down
+DROP FUNCTION jsruntime_revert_rollouts(uuid[]);
 DROP TABLE tenant_storage;
 DROP TABLE script_signed_requests;
 DROP TABLE script_refusals;

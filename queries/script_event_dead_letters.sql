@@ -19,7 +19,7 @@ DELETE FROM script_event_dead_letters WHERE tenant_id = @tenant_id AND id = @id;
 -- Takes dead letters for a redrive: those that match and whose last redrive is not still pending or running. SKIP LOCKED lets
 -- two redrives at once share the letters instead of running them twice.
 -- name: DeadLetterTakeForRetry :many
-SELECT sqlc.embed(d), s.version AS script_version, s.status AS script_status,
+SELECT sqlc.embed(d), jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS script_version, s.status AS script_status,
     (SELECT e.traceparent FROM script_executions e WHERE e.id = d.execution_id) AS traceparent
 FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = @tenant_id

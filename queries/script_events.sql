@@ -7,13 +7,9 @@ SELECT e.event_id::text AS event_id, e.executions::integer AS executions, e.dupl
 FROM jsruntime_enqueue_event(@tenant_id::uuid, @type::text, @data::jsonb, sqlc.narg(id)::text, sqlc.narg(deliver_at)::timestamptz, @depth::integer,
     sqlc.narg(traceparent)::text) AS e;
 
--- A built-in event, in the transaction of what it tells. An event to which no script subscribes is not stored; neither is one of a tenant that is
--- suspended or whose queue is full: what it tells goes on.
+-- A built-in event: see jsruntime_publish_built_in.
 -- name: EventPublishBuiltIn :one
-SELECT COALESCE(sum(e.executions), 0)::integer AS executions
-FROM (SELECT t.id FROM tenants t WHERE t.id = @tenant_id AND t.status = 'active' AND EXISTS (SELECT FROM script_event_subscriptions u
-    WHERE u.tenant_id = t.id AND u.is_active AND u.event_type = ANY (jsruntime_event_patterns(@type::text)))) AS subscribed
-CROSS JOIN LATERAL jsruntime_enqueue_event(subscribed.id, @type::text, @data::jsonb, NULL, NULL, 0, NULL, true) AS e;
+SELECT jsruntime_publish_built_in(@tenant_id::uuid, @type::text, @data::jsonb)::integer AS executions;
 
 -- Wakes the nodes that listen.
 -- name: QueueNotify :exec

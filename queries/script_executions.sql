@@ -406,12 +406,12 @@ WHERE e.id = h.id AND (h.chosen OR octet_length(e.input::text) > @max_bytes::int
 -- name: ExecutionForget :exec
 DELETE FROM script_executions e WHERE e.id = ANY(@ids::uuid[]);
 
--- The next attempt of executions that ended, with the script's newest version.
+-- The next attempt of executions that ended, with the script's live version or its candidate.
 -- name: ExecutionRetry :exec
 WITH accepted AS (
     INSERT INTO script_executions AS x (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
         queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id, traceparent)
-    SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, s.version, e.attempt + 1,
+    SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent), e.attempt + 1,
         now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id, e.traceparent
     FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@new_ids::uuid[]) AS new_id, unnest(@delays_seconds::float8[]) AS delay_seconds) h
     JOIN script_executions e ON e.id = h.id

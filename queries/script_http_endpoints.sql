@@ -4,7 +4,7 @@
 -- All tenants', in pages by id. The page is cut before the join, so that a page costs a page whatever the planner believes; the
 -- caller leaves out scripts that are not active.
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
+       s.organization_id, s.name, s.version, s.candidate_version, s.candidate_percent, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM (
     SELECT * FROM script_http_endpoints e WHERE e.is_active AND e.id > @after_id ORDER BY e.id LIMIT @max_rows
 ) p JOIN scripts s ON s.id = p.script_id
@@ -13,7 +13,7 @@ ORDER BY p.id;
 -- name: EndpointListLiveOfTenant :many
 -- As EndpointListLive.
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
+       s.organization_id, s.name, s.version, s.candidate_version, s.candidate_percent, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM (
     SELECT * FROM script_http_endpoints e WHERE e.is_active AND e.tenant_id = @tenant_id AND e.id > @after_id ORDER BY e.id LIMIT @max_rows
 ) p JOIN scripts s ON s.id = p.script_id
@@ -22,7 +22,7 @@ ORDER BY p.id;
 -- name: EndpointListLiveOfScripts :many
 -- As EndpointListLive.
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
+       s.organization_id, s.name, s.version, s.candidate_version, s.candidate_percent, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
 WHERE p.is_active AND p.tenant_id = @tenant_id AND p.script_id = ANY(@script_ids::uuid[]);
 

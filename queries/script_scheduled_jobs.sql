@@ -35,7 +35,7 @@ WHERE tenant_id = @tenant_id AND script_id = @script_id ORDER BY scheduled_for D
 SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
     COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_started_at, j.last_finished_at,
     j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
-    s.version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now
+    jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now
 FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
 WHERE j.is_active AND j.next_run_at <= now()
   AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(

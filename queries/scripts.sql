@@ -69,6 +69,13 @@ UPDATE scripts SET latest_version = latest_version + 1, revision = revision + 1
 WHERE tenant_id = @tenant_id AND id = @id
 RETURNING *;
 
+-- Gives a share of a script's executions to a version, or takes it back. The row is locked by ScriptGetForUpdate in the same transaction.
+-- name: ScriptRollout :one
+UPDATE scripts SET candidate_version = sqlc.narg(candidate_version), candidate_percent = sqlc.narg(candidate_percent),
+    candidate_deployment = sqlc.narg(candidate_deployment), revision = revision + 1, updated_at = now()
+WHERE tenant_id = @tenant_id AND id = @id
+RETURNING *;
+
 -- Keeps a version that killed workers from being run, on any node. Another version may run.
 -- name: ScriptQuarantine :execrows
 UPDATE scripts SET quarantined_until = now() + make_interval(secs => @seconds::float8), quarantine_reason = @reason::text, revision = revision + 1

@@ -145,6 +145,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 	for _, tell := range w.told {
 		tell()
 	}
+	w.rollouts.Write(ctx, s.queries, s.cfg.Logger)
 	if w.woken {
 		s.queueWake.Set()
 	}
@@ -163,8 +164,9 @@ type endingsWriter struct {
 	back     sqlc.ExecutionReleaseParams
 	doubtful int // executions in back whose claim's commit was not answered
 
-	told  []func() // once it is committed
-	woken bool     // the queue has something
+	told     []func()        // once it is committed
+	rollouts ledger.Rollouts // counted then
+	woken    bool            // the queue has something
 }
 
 func (w *endingsWriter) write(ctx context.Context, batch []*ending) error {
@@ -360,6 +362,9 @@ func (w *endingsWriter) collect(c *consequences, e *ending, act action, now time
 	}
 	w.collectStored(c, e)
 	c.usage.Add(row.TenantID, row.ScriptID, now, res.Code, res.Metrics)
+	if e.inv != nil {
+		w.rollouts.Add(e.inv.Script.Deployment, res.Code.Outcome())
+	}
 	w.told = append(w.told, func() { w.cfg.Observer.Ended(e.trigger, res.Code, followed) })
 }
 

@@ -46,6 +46,48 @@ func (q *Queries) DeploymentActive(ctx context.Context, arg DeploymentActivePara
 	return i, err
 }
 
+const deploymentCount = `-- name: DeploymentCount :many
+
+UPDATE script_deployments d SET runs = d.runs + c.runs, failures = d.failures + c.failures
+FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS runs, unnest($3::bigint[]) AS failures) c
+WHERE d.id = c.id AND d.status = 'active'
+RETURNING d.id, (d.percent < 100 AND COALESCE(d.runs >= d.min_runs AND d.failures > d.error_rate * d.runs, false))::boolean AS failed
+`
+
+type DeploymentCountParams struct {
+	Ids      []uuid.UUID
+	Runs     []int64
+	Failures []int64
+}
+
+type DeploymentCountRow struct {
+	ID     uuid.UUID
+	Failed bool
+}
+
+// For ledger and scheduler.
+// Adds to what ran of versions that are rolled out, and returns the deployments that have failed too often by it. Locks their rows in the order given:
+// callers sort by id.
+func (q *Queries) DeploymentCount(ctx context.Context, arg DeploymentCountParams) ([]DeploymentCountRow, error) {
+	rows, err := q.db.Query(ctx, deploymentCount, arg.Ids, arg.Runs, arg.Failures)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeploymentCountRow{}
+	for rows.Next() {
+		var i DeploymentCountRow
+		if err := rows.Scan(&i.ID, &i.Failed); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deploymentCreate = `-- name: DeploymentCreate :one
 
 INSERT INTO script_deployments (id, script_id, tenant_id, version_number, previous_version, percent, error_rate, min_runs, created_by)
@@ -144,6 +186,44 @@ func (q *Queries) DeploymentList(ctx context.Context, arg DeploymentListParams) 
 			&i.CreatedAt,
 			&i.CreatedBy,
 			&i.EndedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deploymentRevert = `-- name: DeploymentRevert :many
+SELECT r.tenant_id::uuid AS tenant_id, r.script_id::uuid AS script_id, r.version::integer AS version, r.reason::text AS reason
+FROM jsruntime_revert_rollouts($1::uuid[]) r
+`
+
+type DeploymentRevertRow struct {
+	TenantID uuid.UUID
+	ScriptID uuid.UUID
+	Version  int32
+	Reason   string
+}
+
+// Takes versions back that failed too often: see jsruntime_revert_rollouts. A deployment that another node has taken back is not returned.
+func (q *Queries) DeploymentRevert(ctx context.Context, ids []uuid.UUID) ([]DeploymentRevertRow, error) {
+	rows, err := q.db.Query(ctx, deploymentRevert, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeploymentRevertRow{}
+	for rows.Next() {
+		var i DeploymentRevertRow
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ScriptID,
+			&i.Version,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}

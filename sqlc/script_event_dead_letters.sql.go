@@ -230,7 +230,7 @@ func (q *Queries) DeadLetterResolve(ctx context.Context, executionIds []uuid.UUI
 }
 
 const deadLetterTakeForRetry = `-- name: DeadLetterTakeForRetry :many
-SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, s.version AS script_version, s.status AS script_status,
+SELECT d.id, d.script_id, d.tenant_id, d.execution_id, d.event_type, d.event_data, d.error, d.retry_count, d.last_retry_at, d.created_at, d.event_id, d.error_code, d.retry_execution_id, jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS script_version, s.status AS script_status,
     (SELECT e.traceparent FROM script_executions e WHERE e.id = d.execution_id) AS traceparent
 FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE d.tenant_id = $1

@@ -130,10 +130,7 @@ func (q *Queries) EventPublishAfter(ctx context.Context, arg EventPublishAfterPa
 }
 
 const eventPublishBuiltIn = `-- name: EventPublishBuiltIn :one
-SELECT COALESCE(sum(e.executions), 0)::integer AS executions
-FROM (SELECT t.id FROM tenants t WHERE t.id = $1 AND t.status = 'active' AND EXISTS (SELECT FROM script_event_subscriptions u
-    WHERE u.tenant_id = t.id AND u.is_active AND u.event_type = ANY (jsruntime_event_patterns($2::text)))) AS subscribed
-CROSS JOIN LATERAL jsruntime_enqueue_event(subscribed.id, $2::text, $3::jsonb, NULL, NULL, 0, NULL, true) AS e
+SELECT jsruntime_publish_built_in($1::uuid, $2::text, $3::jsonb)::integer AS executions
 `
 
 type EventPublishBuiltInParams struct {
@@ -142,8 +139,7 @@ type EventPublishBuiltInParams struct {
 	Data     json.RawMessage
 }
 
-// A built-in event, in the transaction of what it tells. An event to which no script subscribes is not stored; neither is one of a tenant that is
-// suspended or whose queue is full: what it tells goes on.
+// A built-in event: see jsruntime_publish_built_in.
 func (q *Queries) EventPublishBuiltIn(ctx context.Context, arg EventPublishBuiltInParams) (int32, error) {
 	row := q.db.QueryRow(ctx, eventPublishBuiltIn, arg.TenantID, arg.Type, arg.Data)
 	var executions int32

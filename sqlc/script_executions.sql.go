@@ -1783,7 +1783,7 @@ const executionRetry = `-- name: ExecutionRetry :exec
 WITH accepted AS (
     INSERT INTO script_executions AS x (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, attempt,
         queued_at, run_at, handler, depth, event_id, scheduled_for, parent_id, traceparent)
-    SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, s.version, e.attempt + 1,
+    SELECT h.new_id, e.script_id, e.tenant_id, 'pending', e.trigger_type, e.trigger_data, e.input, NULL, jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent), e.attempt + 1,
         now(), now() + make_interval(secs => h.delay_seconds), e.handler, e.depth, e.event_id, e.scheduled_for, e.parent_id, e.traceparent
     FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS new_id, unnest($3::float8[]) AS delay_seconds) h
     JOIN script_executions e ON e.id = h.id
@@ -1800,7 +1800,7 @@ type ExecutionRetryParams struct {
 	DelaysSeconds []float64
 }
 
-// The next attempt of executions that ended, with the script's newest version.
+// The next attempt of executions that ended, with the script's live version or its candidate.
 func (q *Queries) ExecutionRetry(ctx context.Context, arg ExecutionRetryParams) error {
 	_, err := q.db.Exec(ctx, executionRetry, arg.Ids, arg.NewIds, arg.DelaysSeconds)
 	return err

@@ -76,7 +76,7 @@ func (q *Queries) EndpointList(ctx context.Context, arg EndpointListParams) ([]E
 const endpointListLive = `-- name: EndpointListLive :many
 
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
+       s.organization_id, s.name, s.version, s.candidate_version, s.candidate_percent, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM (
     SELECT id, script_id, tenant_id, http_path, http_methods, is_active, created_at, updated_at FROM script_http_endpoints e WHERE e.is_active AND e.id > $1 ORDER BY e.id LIMIT $2
 ) p JOIN scripts s ON s.id = p.script_id
@@ -98,6 +98,8 @@ type EndpointListLiveRow struct {
 	OrganizationID   uuid.UUID
 	Name             string
 	Version          int32
+	CandidateVersion *int32
+	CandidatePercent *float64
 	Status           string
 	ResourceLimits   json.RawMessage
 	Http             json.RawMessage
@@ -126,6 +128,8 @@ func (q *Queries) EndpointListLive(ctx context.Context, arg EndpointListLivePara
 			&i.OrganizationID,
 			&i.Name,
 			&i.Version,
+			&i.CandidateVersion,
+			&i.CandidatePercent,
 			&i.Status,
 			&i.ResourceLimits,
 			&i.Http,
@@ -143,7 +147,7 @@ func (q *Queries) EndpointListLive(ctx context.Context, arg EndpointListLivePara
 
 const endpointListLiveOfScripts = `-- name: EndpointListLiveOfScripts :many
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
+       s.organization_id, s.name, s.version, s.candidate_version, s.candidate_percent, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM script_http_endpoints p JOIN scripts s ON s.id = p.script_id
 WHERE p.is_active AND p.tenant_id = $1 AND p.script_id = ANY($2::uuid[])
 `
@@ -163,6 +167,8 @@ type EndpointListLiveOfScriptsRow struct {
 	OrganizationID   uuid.UUID
 	Name             string
 	Version          int32
+	CandidateVersion *int32
+	CandidatePercent *float64
 	Status           string
 	ResourceLimits   json.RawMessage
 	Http             json.RawMessage
@@ -189,6 +195,8 @@ func (q *Queries) EndpointListLiveOfScripts(ctx context.Context, arg EndpointLis
 			&i.OrganizationID,
 			&i.Name,
 			&i.Version,
+			&i.CandidateVersion,
+			&i.CandidatePercent,
 			&i.Status,
 			&i.ResourceLimits,
 			&i.Http,
@@ -206,7 +214,7 @@ func (q *Queries) EndpointListLiveOfScripts(ctx context.Context, arg EndpointLis
 
 const endpointListLiveOfTenant = `-- name: EndpointListLiveOfTenant :many
 SELECT p.id, p.script_id, p.tenant_id, p.http_path, p.http_methods, p.created_at,
-       s.organization_id, s.name, s.version, s.status, s.resource_limits, s.http, s.quarantined_until
+       s.organization_id, s.name, s.version, s.candidate_version, s.candidate_percent, s.status, s.resource_limits, s.http, s.quarantined_until
 FROM (
     SELECT id, script_id, tenant_id, http_path, http_methods, is_active, created_at, updated_at FROM script_http_endpoints e WHERE e.is_active AND e.tenant_id = $1 AND e.id > $2 ORDER BY e.id LIMIT $3
 ) p JOIN scripts s ON s.id = p.script_id
@@ -229,6 +237,8 @@ type EndpointListLiveOfTenantRow struct {
 	OrganizationID   uuid.UUID
 	Name             string
 	Version          int32
+	CandidateVersion *int32
+	CandidatePercent *float64
 	Status           string
 	ResourceLimits   json.RawMessage
 	Http             json.RawMessage
@@ -255,6 +265,8 @@ func (q *Queries) EndpointListLiveOfTenant(ctx context.Context, arg EndpointList
 			&i.OrganizationID,
 			&i.Name,
 			&i.Version,
+			&i.CandidateVersion,
+			&i.CandidatePercent,
 			&i.Status,
 			&i.ResourceLimits,
 			&i.Http,

@@ -824,6 +824,70 @@ func (q *Queries) ScriptRetryPolicies(ctx context.Context, ids []uuid.UUID) ([]S
 	return items, nil
 }
 
+const scriptRollout = `-- name: ScriptRollout :one
+UPDATE scripts SET candidate_version = $1, candidate_percent = $2,
+    candidate_deployment = $3, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $4 AND id = $5
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
+`
+
+type ScriptRolloutParams struct {
+	CandidateVersion    *int32
+	CandidatePercent    *float64
+	CandidateDeployment *uuid.UUID
+	TenantID            uuid.UUID
+	ID                  uuid.UUID
+}
+
+// Gives a share of a script's executions to a version, or takes it back. The row is locked by ScriptGetForUpdate in the same transaction.
+func (q *Queries) ScriptRollout(ctx context.Context, arg ScriptRolloutParams) (Script, error) {
+	row := q.db.QueryRow(ctx, scriptRollout,
+		arg.CandidateVersion,
+		arg.CandidatePercent,
+		arg.CandidateDeployment,
+		arg.TenantID,
+		arg.ID,
+	)
+	var i Script
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Description,
+		&i.Source,
+		&i.Type,
+		&i.Status,
+		&i.ResourceLimits,
+		&i.CronExpression,
+		&i.HttpPath,
+		&i.HttpMethods,
+		&i.EventTypes,
+		&i.Metadata,
+		&i.Tags,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.CreatedBy,
+		&i.Version,
+		&i.LatestVersion,
+		&i.Files,
+		&i.Main,
+		&i.CandidateVersion,
+		&i.CandidatePercent,
+		&i.CandidateDeployment,
+		&i.Revision,
+		&i.Timezone,
+		&i.QuarantinedUntil,
+		&i.QuarantineReason,
+		&i.History,
+		&i.Http,
+		&i.Retry,
+		&i.Schedule,
+		&i.KvNamespaces,
+	)
+	return i, err
+}
+
 const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,

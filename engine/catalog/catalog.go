@@ -157,6 +157,9 @@ type Head struct {
 	KVNamespaces     map[string]string // of the live version: see engine.Script
 	QuarantinedUntil time.Time         // of the live version; zero: not quarantined
 
+	Rollout    Rollout
+	deployment uuid.UUID // of the candidate
+
 	plan       map[string]PlanLimit
 	generation uint64
 }
@@ -297,7 +300,8 @@ func (c *Catalog) Head(ctx context.Context, tenantID, scriptID uuid.UUID) (*Head
 	return head, wrap("read script", err)
 }
 
-// Script returns a version of a script, ready to run; version 0 is the live one. The result is shared. ErrScriptUnknown covers
+// Script returns a version of a script, ready to run; version 0 is the live one or, for its share of
+// calls, the candidate. The result is shared. ErrScriptUnknown covers
 // scripts of other tenants too.
 func (c *Catalog) Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error) {
 	head, err := c.Head(ctx, tenantID, scriptID)
@@ -307,7 +311,7 @@ func (c *Catalog) Script(ctx context.Context, tenantID, scriptID uuid.UUID, vers
 	return c.ofHead(ctx, head, version)
 }
 
-// ScriptByName is Script by name, at its live version.
+// ScriptByName is Script by name, with version 0.
 func (c *Catalog) ScriptByName(ctx context.Context, tenantID uuid.UUID, name string) (*engine.Script, error) {
 	head, err := c.HeadByName(ctx, tenantID, name)
 	if err != nil {
@@ -338,7 +342,10 @@ func (c *Catalog) HeadByName(ctx context.Context, tenantID uuid.UUID, name strin
 }
 
 func (c *Catalog) ofHead(ctx context.Context, head *Head, version int) (*engine.Script, error) {
-	key := bodyKey{head.ID, cmp.Or(version, head.Version), head.generation}
+	if version == 0 {
+		version = head.Rollout.Choose(head.ID, head.Version, "")
+	}
+	key := bodyKey{head.ID, version, head.generation}
 	if script, ok := c.bodies.GetIfPresent(key); ok {
 		return script, nil
 	}
@@ -378,6 +385,10 @@ func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
 		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
 		Type: row.Type, Status: row.Status, Version: int(row.Version), History: HistoryOf(row.History), KVNamespaces: KVNamespacesOf(row.KvNamespaces),
 		Limits: c.cfg.Bounds.Limits(plan, row.ResourceLimits), plan: plan, generation: c.generation.Add(1),
+	}
+	head.Rollout = RolloutOf(row.CandidateVersion, row.CandidatePercent)
+	if row.CandidateDeployment != nil {
+		head.deployment = *row.CandidateDeployment
 	}
 	if row.QuarantinedUntil != nil {
 		head.QuarantinedUntil = *row.QuarantinedUntil
@@ -433,6 +444,9 @@ func (c *Catalog) beside(script *engine.Script, head *Head, settings json.RawMes
 		}
 	}
 	script.QuarantinedUntil = time.Time{}
+	if script.Version == head.Rollout.Candidate {
+		script.Deployment = head.deployment
+	}
 	script.Place = uuid.NewSHA1(head.ID, strconv.AppendInt([]byte("version "), int64(script.Version), 10))
 }
 

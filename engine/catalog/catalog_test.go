@@ -388,8 +388,9 @@ func TestScript(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &engine.Script{
 		ID: id, TenantID: acme, TenantSlug: "acme", OrganizationID: first.OrganizationID, Name: "mail", Type: "embedded", Version: 1,
-		Compiled: "compiled 1", SourceMap: "map", Handlers: []string{"fetch"}, Limits: engine.DefaultLimits(),
+		Compiled: "compiled 1", SourceMap: "map", Handlers: []string{"fetch"}, Limits: engine.DefaultLimits(), Place: first.Place,
 	}, first)
+	require.NotEqual(t, uuid.Nil, first.Place, "it lives beside the live version")
 	require.Equal(t, "compiled 2", newest.Compiled)
 
 	for _, missing := range []func() error{

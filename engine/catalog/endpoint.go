@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +36,21 @@ type HTTPOptions struct {
 	AuthRule  *AuthRule  // nil: Auth needs none
 	CORS      *CORS      // nil: none
 	RateLimit *RateLimit // nil: none
+	Sticky    Sticky
+}
+
+// Sticky says what of a request keeps its client on one version while another is rolled out: the zero value nothing, "ip" its address,
+// "header:NAME" the value of a header.
+type Sticky string
+
+var stickyForm = regexp.MustCompile(`^(ip|header:[A-Za-z0-9!#$%&'*+.^_|~-]{1,100})$`)
+
+// Header is the header's name in canonical form; empty: no header is asked.
+func (s Sticky) Header() string {
+	if name, ok := strings.CutPrefix(string(s), "header:"); ok {
+		return textproto.CanonicalMIMEHeaderKey(name)
+	}
+	return ""
 }
 
 // Endpoint is a live endpoint of a tenant. It is shared and never changed.
@@ -43,7 +60,9 @@ type Endpoint struct {
 	OrganizationID   uuid.UUID
 	ScriptID         uuid.UUID
 	ScriptName       string
-	Version          int
+	Version          int // the live one
+	Rollout          Rollout
+	Sticky           Sticky
 	Pattern          string   // http_path
 	Methods          []string // as the script's author gave them, in capitals
 	Allow            string   // value of an Allow header
@@ -107,7 +126,8 @@ func (e *Endpoint) finish() {
 //	          "tolerance_seconds": 60},
 //	 "rate_limit": {"requests": 100, "per": "second" | "minute" | "hour", "key": "ip" | "header:NAME" | "claim:NAME" | "endpoint"},
 //	 "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
-//	                 "credentials": false, "max_age_seconds": 600}}
+//	                 "credentials": false, "max_age_seconds": 600},
+//	 "sticky": "ip" | "header:NAME"}
 func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 	if len(stored) <= 2 {
 		return HTTPOptions{Auth: AuthNone}, nil
@@ -117,6 +137,7 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 		Auth      *authGiven      `json:"auth"`
 		CORS      json.RawMessage `json:"cors"`
 		RateLimit *rateGiven      `json:"rate_limit"`
+		Sticky    Sticky          `json:"sticky"`
 	}
 	if err := strictly(stored, &given); err != nil {
 		return closed, fmt.Errorf("http: %w", err)
@@ -133,6 +154,9 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 		if options.RateLimit, err = given.RateLimit.limit(options.Auth); err != nil {
 			return closed, err
 		}
+	}
+	if options.Sticky = given.Sticky; options.Sticky != "" && !stickyForm.MatchString(string(options.Sticky)) {
+		return closed, fmt.Errorf("http.sticky: %q is neither \"ip\" nor \"header:NAME\"", options.Sticky)
 	}
 	if options.CORS, err = corsFrom(given.CORS); err != nil {
 		return closed, fmt.Errorf("http.cors: %w", err)

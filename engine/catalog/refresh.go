@@ -338,7 +338,8 @@ func (c *Catalog) endpointOf(tenant Tenant, row sqlc.EndpointListLiveRow) *Endpo
 	}
 	endpoint := &Endpoint{
 		TenantID: row.TenantID, TenantSlug: tenant.Slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
-		Version: int(row.Version), Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, AuthRule: options.AuthRule, CORS: options.CORS, RateLimit: options.RateLimit,
+		Version: int(row.Version), Rollout: RolloutOf(row.CandidateVersion, row.CandidatePercent), Sticky: options.Sticky,
+		Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, AuthRule: options.AuthRule, CORS: options.CORS, RateLimit: options.RateLimit,
 		Limits: c.lastLimits,
 	}
 	if row.QuarantinedUntil != nil {

@@ -131,7 +131,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e := match.Endpoint
-	script, err := g.cfg.Router.Script(r.Context(), e.TenantID, e.ScriptID, e.Version)
+	script, err := g.cfg.Router.Script(r.Context(), e.TenantID, e.ScriptID, e.Rollout.Choose(e.ScriptID, e.Version, a.client(e)))
 	if err != nil {
 		a.unrouted(err)
 		return
@@ -299,6 +299,17 @@ func (g *Gateway) record(inv *engine.Invocation, result *engine.Result) error {
 			"execution_id", inv.ExecutionID, "error", err)
 	}
 	return err
+}
+
+// client is what keeps the request's client on one version while another is rolled out; empty: nothing does.
+func (a *answer) client(e *catalog.Endpoint) string {
+	if e.Rollout.Candidate == 0 || e.Sticky == "" {
+		return ""
+	}
+	if name := e.Sticky.Header(); name != "" {
+		return first(a.r.Header[name])
+	}
+	return a.g.cfg.TrustedProxies.Client(a.r).String()
 }
 
 // admit checks what of the endpoint's auth needs no body, and answers where it fails.
