@@ -201,7 +201,7 @@ type tenant struct {
 	patient  bool // it is to be served by lanes that are not free at the moment
 }
 
-// family is all places of one script, which share its limit.
+// family is all places of one script, which share its limit: its live version and those that run beside it.
 type family struct {
 	id     Key
 	places []*script

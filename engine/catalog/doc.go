@@ -14,6 +14,8 @@
 //   - Everything in memory can be read again: losing a notification, the LISTEN connection or Postgres costs freshness only.
 //   - While Postgres is away the catalog keeps answering from what it has; LastRead tells how old that is.
 //   - Sources are never held, compiled versions only while they are used.
+//   - Which version an execution gets is decided here, without the database: see Rollout. A version that is not live has its own limits and history,
+//     and a place of its own in workers.
 //   - A version that was written by SQL comes without what runs: it is compiled when it is first used, and kept in its row.
 //
 // # Which pattern wins

@@ -102,7 +102,8 @@ declare module "jsruntime" {
     readonly id: string;
     /**
      * Types that begin with "jsruntime." are built-in events. "jsruntime.script.activated": a version of one of the tenant's scripts went live,
-     * the subscriber's own included; its data is {script_id, name, type, version}.
+     * the subscriber's own included; its data is {script_id, name, type, version}. "jsruntime.rollout.reverted": a version that had a share of
+     * the executions failed too often and was taken back; its data has also live_version, percent, runs, failures and reason.
      */
     readonly type: string;
     /** When it was published: ISO 8601. */
