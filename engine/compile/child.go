@@ -151,7 +151,7 @@ func compileInChild(ctx context.Context, command []string, in Input) (*Output, e
 	if r.Error != nil {
 		return nil, r.Error
 	}
-	r.Output.SHA256 = in.hash() // whatever the child says
+	r.Output.SHA256 = in.Hash() // whatever the child says
 	return r.Output, nil
 }
 

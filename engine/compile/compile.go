@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,6 +44,9 @@ const (
 // Input is what is compiled.
 type Input struct {
 	Source string
+	// Files, when there are any, are the source instead: path → text. Main is the one whose default export is the script.
+	Files map[string]string
+	Main  string
 	// Handler is the handler that the script's type requires: fetch, scheduled, event or run. A default export that is a function
 	// is taken for it.
 	Handler string
@@ -67,6 +71,7 @@ func (o *Output) Missing(handler string) bool {
 
 // Diagnostic is one message about a place in the source. Line and Column count from 1; Column counts characters.
 type Diagnostic struct {
+	File    string // of a script of several files; empty: the source
 	Line    int
 	Column  int
 	Message string
@@ -75,11 +80,18 @@ type Diagnostic struct {
 // Error says why a source was refused. It has at least one diagnostic, the first is the first in the source's order.
 type Error struct {
 	Diagnostics []Diagnostic
+	// Unresolved: files import what is neither among them nor of the runtime.
+	Unresolved bool
 }
 
 func (e *Error) Error() string {
 	d := e.Diagnostics[0]
-	return fmt.Sprintf("source:%d:%d: %s", d.Line, d.Column, d.Message)
+	return fmt.Sprintf("%s: %s", d.Place(), d.Message)
+}
+
+// Place is source:LINE:COLUMN, or the file's name instead of source.
+func (d Diagnostic) Place() string {
+	return fmt.Sprintf("%s:%d:%d", cmp.Or(d.File, "source"), d.Line, d.Column)
 }
 
 // maxDiagnostics bounds the diagnostics of an Error; the first ones help most.
@@ -97,14 +109,21 @@ func diagnosticAt(source string, at int, message string) Diagnostic {
 
 // Compile compiles in this process, without a cache. Hostile sources can exhaust its stack: servers use a Compiler.
 func Compile(_ context.Context, in Input) (*Output, error) {
-	if err := check(in.Source); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
-	result := build(in.Source)
-	if len(result.Errors) > 0 {
-		return nil, &Error{Diagnostics: diagnostics(result.Errors)}
+	source, warnings := in.Source, []Diagnostic(nil)
+	if len(in.Files) > 0 {
+		var err error
+		if source, warnings, err = flatten(in.Files, in.Main); err != nil {
+			return nil, err
+		}
 	}
-	out := &Output{SHA256: in.hash()}
+	result := build(source)
+	if len(result.Errors) > 0 {
+		return nil, &Error{Diagnostics: in.placed(diagnostics(result.Errors))}
+	}
+	out := &Output{SHA256: in.Hash()}
 	for _, f := range result.OutputFiles {
 		if strings.HasSuffix(f.Path, ".map") {
 			out.SourceMap = sourcemap.Pack(string(f.Contents), sourceFile)
@@ -115,14 +134,43 @@ func Compile(_ context.Context, in Input) (*Output, error) {
 	if len(out.Compiled) > MaxCompiledBytes {
 		return nil, refuse(in.Source, 0, fmt.Sprintf("the compiled script, with the modules of Node that it imports, has %d bytes, the limit is %d", len(out.Compiled), MaxCompiledBytes))
 	}
-	out.Warnings = diagnostics(result.Warnings)
+	if out.Warnings = warnings; len(in.Files) == 0 {
+		out.Warnings = in.placed(diagnostics(result.Warnings))
+	}
 	out.Handlers, out.Open = handlers(out.Compiled, in.Handler)
 	return out, nil
 }
 
-func (in *Input) hash() string {
-	sum := sha256.Sum256([]byte(in.Source))
+// Hash is Output.SHA256 of the source, or of the files.
+func (in *Input) Hash() string {
+	sum := sha256.Sum256([]byte(in.text()))
 	return hex.EncodeToString(sum[:])
+}
+
+// text is all of the source as one text.
+func (in *Input) text() string {
+	if len(in.Files) > 0 {
+		return canonical(in.Files, in.Main)
+	}
+	return in.Source
+}
+
+func (in *Input) check() error {
+	if len(in.Files) > 0 {
+		return checkFiles(in.Files, in.Main)
+	}
+	return check(in.Source)
+}
+
+// placed names the file of diagnostics about the source. Those about flattened files are about the main one: their places are those of a text that no
+// author has seen.
+func (in *Input) placed(all []Diagnostic) []Diagnostic {
+	for i := range all {
+		if all[i].File = ""; len(in.Files) > 0 {
+			all[i].File, all[i].Line, all[i].Column = in.Main, 1, 1
+		}
+	}
+	return all
 }
 
 func check(source string) error {
@@ -152,7 +200,7 @@ func diagnostics(messages []api.Message) []Diagnostic {
 		d := Diagnostic{Line: 1, Column: 1, Message: m.Text}
 		if l := m.Location; l != nil {
 			// esbuild's column counts bytes of the line from 0.
-			d.Line = l.Line
+			d.File, d.Line = strings.TrimPrefix(l.File, "/"), l.Line
 			d.Column = utf8.RuneCountInString(l.LineText[:min(l.Column, len(l.LineText))]) + 1
 		}
 		out = append(out, d)
@@ -161,6 +209,9 @@ func diagnostics(messages []api.Message) []Diagnostic {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Diagnostic) int {
+		if a.File != b.File {
+			return strings.Compare(a.File, b.File)
+		}
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}

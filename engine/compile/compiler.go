@@ -109,10 +109,11 @@ const (
 // Compile compiles in when it is its tenant's turn. A refusal of the source is a *Error, and is remembered like a result. A
 // *BusyError, or an *admission.OverBudgetError, means that it was not looked at.
 func (c *Compiler) Compile(ctx context.Context, in Input) (*Output, error) {
-	if err := check(in.Source); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
-	key := memoryKey(sha256.Sum256([]byte(in.Handler + "\x00" + in.Source)))
+	text := in.text()
+	key := memoryKey(sha256.Sum256([]byte(fmt.Sprintf("%s %d\x00%s", in.Handler, min(len(in.Files), 1), text))))
 	if out, err, ok := c.recall(key); ok {
 		return out, err
 	}
@@ -124,7 +125,7 @@ func (c *Compiler) Compile(ctx context.Context, in Input) (*Output, error) {
 	if out, err, ok := c.recall(key); ok {
 		return out, err
 	}
-	memory, err := c.cfg.Budget.Take(in.Tenant, admission.UseCompile, bytesPerCompile+bytesPerSourceByte*int64(len(in.Source)))
+	memory, err := c.cfg.Budget.Take(in.Tenant, admission.UseCompile, bytesPerCompile+bytesPerSourceByte*int64(len(text)))
 	if err != nil {
 		return nil, err
 	}
