@@ -35,7 +35,9 @@ type ExportedScript struct {
 	Name           string            `json:"name" minLength:"1" maxLength:"255"`
 	Type           string            `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
 	Status         string            `json:"status" enum:"draft,active,paused,disabled,archived"`
-	Source         string            `json:"source" minLength:"1"`
+	Source         string            `json:"source,omitempty" minLength:"1" doc:"Required where there are no files."`
+	Files          Files             `json:"files,omitempty"`
+	Main           string            `json:"main,omitempty" maxLength:"200"`
 	Organization   string            `json:"organization,omitempty" maxLength:"255" doc:"Its organization's name; made where it is missing."`
 	Description    *string           `json:"description,omitempty" maxLength:"10000"`
 	ResourceLimits ResourceLimits    `json:"resource_limits,omitempty"`
@@ -150,6 +152,9 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 		CronExpression: s.CronExpression, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
 		Metadata: Object(s.Metadata), Tags: s.Tags,
 	}
+	if e.Files, e.Main = filesIn(s.Files), s.Main; len(e.Files) > 0 {
+		e.Source = ""
+	}
 	if s.Type == "scheduled" {
 		e.Timezone = &s.Timezone
 	}
@@ -213,7 +218,7 @@ func (a *API) scriptImport(ctx context.Context, in *scriptImportIn) (*found[Impo
 			d, err := a.uncompiled(ctx, s.create())
 			if err == nil {
 				if d.compiled = compiled[i]; d.compiled == nil {
-					d.compiled, err = a.compileSource(ctx, d.Type, d.Source)
+					d.compiled, err = a.compileSource(ctx, d.Script)
 				}
 			}
 			if err == nil {
@@ -238,7 +243,7 @@ func (a *API) scriptImport(ctx context.Context, in *scriptImportIn) (*found[Impo
 // create is the script as one that is made.
 func (s *ExportedScript) create() *ScriptCreate {
 	return &ScriptCreate{
-		Name: s.Name, Type: s.Type, Source: s.Source, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
+		Name: s.Name, Type: s.Type, Source: s.Source, Files: s.Files, Main: s.Main, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
 		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, KVNamespaces: s.KVNamespaces, Tags: s.Tags,
 	}
@@ -331,7 +336,7 @@ func (a *API) importOne(ctx context.Context, c *change, d *draft, organization, 
 	}
 	d.ID, d.TenantID, d.Version, d.LatestVersion = before.ID, before.TenantID, before.Version, before.LatestVersion
 	d.CandidateVersion, d.CandidatePercent, d.CandidateDeployment = before.CandidateVersion, before.CandidatePercent, before.CandidateDeployment
-	if d.Source == before.Source {
+	if sameSource(before, d.Script) {
 		d.compiled = nil
 	}
 	if sameScript(before, d.over(before)) {

@@ -30,7 +30,9 @@ type Script struct {
 	Description      *string           `json:"description"`
 	Type             string            `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
 	Status           string            `json:"status" enum:"draft,active,paused,disabled,archived"`
-	Source           string            `json:"source"`
+	Source           string            `json:"source" doc:"Of a script of several files: the text of its main one."`
+	Files            Files             `json:"files,omitempty"`
+	Main             string            `json:"main,omitempty"`
 	Version          int32             `json:"version" doc:"The live version's number."`
 	Candidate        *Candidate        `json:"candidate" doc:"The version that gets a share of the executions."`
 	LatestVersion    int32             `json:"latest_version" doc:"The newest version's number: a version may be saved and not live."`
@@ -59,7 +61,7 @@ type Script struct {
 func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
 	script := Script{
 		ID: s.ID, TenantID: s.TenantID, OrganizationID: s.OrganizationID, Name: s.Name, Description: s.Description, Type: s.Type, Status: s.Status,
-		Source: s.Source, Version: s.Version, LatestVersion: s.LatestVersion, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: a.effectiveLimits(plan, s.ResourceLimits),
+		Source: s.Source, Files: filesIn(s.Files), Main: s.Main, Version: s.Version, LatestVersion: s.LatestVersion, ResourceLimits: Object(s.ResourceLimits), EffectiveLimits: a.effectiveLimits(plan, s.ResourceLimits),
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HttpPath, HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes,
 		Metadata: Object(s.Metadata), History: historyOf(s.History), KVNamespaces: namespacesOf(s.KvNamespaces), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
@@ -87,7 +89,9 @@ func (a *API) scriptTagged(ctx context.Context, row sqlc.Script) *tagged[Script]
 type ScriptCreate struct {
 	Name              string            `json:"name" minLength:"1" maxLength:"255"`
 	Type              string            `json:"type" enum:"scheduled,http,event,oneoff,embedded"`
-	Source            string            `json:"source" minLength:"1" doc:"TypeScript or JavaScript, one ES module, at most 1 MiB."`
+	Source            string            `json:"source,omitempty" minLength:"1" doc:"TypeScript or JavaScript, one ES module, at most 1 MiB. Required where there are no files."`
+	Files             Files             `json:"files,omitempty" doc:"The source as several files instead."`
+	Main              string            `json:"main,omitempty" maxLength:"200" example:"src/index.ts" doc:"The file whose default export is the script; index.ts by default."`
 	Status            string            `json:"status,omitempty" enum:"draft,active,paused,disabled,archived" doc:"draft by default."`
 	Description       *string           `json:"description,omitempty" maxLength:"10000"`
 	OrganizationID    *uuid.UUID        `json:"organization_id,omitempty" format:"uuid" doc:"The tenant's default organization by default."`
@@ -112,6 +116,8 @@ type ScriptPatch struct {
 	Name              patch[string]             `json:"name,omitzero" minLength:"1" maxLength:"255"`
 	Type              patch[string]             `json:"type,omitzero" enum:"scheduled,http,event,oneoff,embedded" doc:"A script's type can't change; the same type is accepted."`
 	Source            patch[string]             `json:"source,omitzero" minLength:"1" doc:"Like every change of what decides behaviour it makes a new version, which goes live: all but name, description, organization_id, status, metadata and tags."`
+	Files             mergeOf[Files]            `json:"files,omitzero" doc:"Merged with the files that are there; null takes one away."`
+	Main              patch[string]             `json:"main,omitzero" maxLength:"200"`
 	Status            patch[string]             `json:"status,omitzero" enum:"draft,active,paused,disabled,archived"`
 	Description       patch[string]             `json:"description,omitzero" maxLength:"10000"`
 	OrganizationID    patch[uuid.UUID]          `json:"organization_id,omitzero" format:"uuid"`
@@ -129,6 +135,12 @@ type ScriptPatch struct {
 	Metadata          patch[Object]             `json:"metadata,omitzero" doc:"Merged with what is there; null empties it."`
 	Tags              patch[[]string]           `json:"tags,omitzero" maxItems:"50" maxLength:"100"`
 	ChangeDescription patch[string]             `json:"change_description,omitzero" maxLength:"2000"`
+
+	wholeFiles bool // Files are all, and not merged
+}
+
+func (b *ScriptPatch) given() sourceGiven {
+	return sourceGiven{source: b.Source, files: b.Files, main: b.Main, whole: b.wholeFiles}
 }
 
 // draft is a script as it shall be, before it is stored.
@@ -139,18 +151,24 @@ type draft struct {
 	tag         *string         // of the version
 }
 
-// compileSource compiles a source for a script's type and refuses one that its author has to mend.
-func (a *API) compileSource(ctx context.Context, scriptType, source string) (*compile.Output, error) {
-	if len(source) > compile.MaxSourceBytes {
-		return nil, invalidCode("source_invalid", "body.source", fmt.Sprintf("%d bytes, of at most %d", len(source), compile.MaxSourceBytes))
+// compileSource compiles a script's source for its type and refuses one that its author has to mend.
+func (a *API) compileSource(ctx context.Context, s sqlc.Script) (*compile.Output, error) {
+	in := compileInput(s)
+	if len(in.Source) > compile.MaxSourceBytes {
+		return nil, invalidCode("source_invalid", "body.source", fmt.Sprintf("%d bytes, of at most %d", len(in.Source), compile.MaxSourceBytes))
 	}
-	handlerName := string(engine.HandlerOf(scriptType))
-	out, err := a.cfg.Compiler.Compile(ctx, compile.Input{Source: source, Handler: handlerName, Tenant: tenantOf(ctx)})
+	scriptType, handlerName := s.Type, string(engine.HandlerOf(s.Type))
+	in.Handler, in.Tenant = handlerName, tenantOf(ctx)
+	out, err := a.cfg.Compiler.Compile(ctx, in)
 	var refused *compile.Error
 	if errors.As(err, &refused) {
-		p := newProblem(http.StatusUnprocessableEntity, "source_invalid", "The source does not compile.")
+		code := "source_invalid"
+		if refused.Unresolved {
+			code = "unresolved_import"
+		}
+		p := newProblem(http.StatusUnprocessableEntity, code, "The source does not compile.")
 		for _, d := range refused.Diagnostics {
-			p.Errors = append(p.Errors, ProblemError{Location: fmt.Sprintf("source:%d:%d", d.Line, d.Column), Message: d.Message})
+			p.Errors = append(p.Errors, ProblemError{Location: d.Place(), Message: d.Message})
 		}
 		if len(p.Errors) > 0 {
 			p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
@@ -262,7 +280,7 @@ func (a *API) draftOf(ctx context.Context, b *ScriptCreate) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.compiled, err = a.compileSource(ctx, d.Type, d.Source)
+	d.compiled, err = a.compileSource(ctx, d.Script)
 	return d, err
 }
 
@@ -273,6 +291,18 @@ func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 	d.Status, d.Timezone, d.Version, d.LatestVersion = "draft", "UTC", 1, 1
 	if b.Status != "" {
 		d.Status = b.Status
+	}
+	switch {
+	case len(b.Files) > 0 && b.Source != "":
+		return nil, invalid("body.source", "not together with files")
+	case len(b.Files) > 0:
+		if err := setFiles(&d.Script, b.Files, b.Main); err != nil {
+			return nil, err
+		}
+	case b.Source == "":
+		return nil, invalid("body.source", "required property is missing")
+	case b.Main != "":
+		return nil, invalid("body.main", "only with files")
 	}
 	d.CronExpression, d.HttpPath, d.HttpMethods, d.EventTypes, d.Tags = b.CronExpression, b.HTTPPath, b.HTTPMethods, b.EventTypes, nonNil(b.Tags)
 	d.Metadata, d.ResourceLimits = b.Metadata.raw(), mergePatch(nil, Object(b.ResourceLimits).raw())
@@ -460,8 +490,10 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 		if err := a.applyPatch(ctx, c, d, &in.Body); err != nil {
 			return err
 		}
-		if d.Source != before.Source {
-			d.compiled = compiled
+		if !sameSource(before, d.Script) {
+			if d.compiled = compiled; compiled == nil || compiled.SHA256 != sourceHash(d.Script) {
+				return sourceChanged()
+			}
 		}
 		if sameScript(before, d.Script) {
 			out = a.scriptTagged(ctx, before)
@@ -485,22 +517,26 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 
 // compileAhead compiles a patch's source before the script's row is locked: others need not wait for it.
 func (a *API) compileAhead(ctx context.Context, id uuid.UUID, b *ScriptPatch) (*compile.Output, error) {
-	if !b.Source.Set || b.Source.Null {
+	given := b.given()
+	if !given.source.Set && !given.files.set && !given.main.Set {
 		return nil, nil
 	}
-	var scriptType string
+	var script sqlc.Script
 	err := a.read(ctx, func(q *sqlc.Queries) error {
 		row, err := q.ScriptGet(ctx, sqlc.ScriptGetParams{TenantID: tenantOf(ctx), ID: id})
 		if err != nil {
 			return err
 		}
-		scriptType = row.Type
+		script = row
 		return a.unchangedSince(ctx, row)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return a.compileSource(ctx, scriptType, b.Source.Value)
+	if _, err := given.onto(&script); err != nil {
+		return nil, err
+	}
+	return a.compileSource(ctx, script)
 }
 
 // applyPatch makes the script what the patch says and judges the result as a whole.
@@ -519,7 +555,9 @@ func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatc
 		return invalid("body.type", "a script's type can't change")
 	}
 	setIf(&d.Name, b.Name)
-	setIf(&d.Source, b.Source)
+	if _, err := b.given().onto(&d.Script); err != nil {
+		return err
+	}
 	setNullable(&d.Description, b.Description)
 	setNullable(&d.CronExpression, b.CronExpression)
 	setNullable(&d.HttpPath, b.HTTPPath)

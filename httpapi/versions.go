@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +37,9 @@ type Version struct {
 // VersionWithSource is one version in full.
 type VersionWithSource struct {
 	Version
-	Source         string            `json:"source"`
+	Source         string            `json:"source" doc:"Of several files: the text of the main one."`
+	Files          Files             `json:"files,omitempty"`
+	Main           string            `json:"main,omitempty"`
 	ResourceLimits Object            `json:"resource_limits" doc:"What the author asked for."`
 	CronExpression *string           `json:"cron_expression"`
 	Timezone       string            `json:"timezone"`
@@ -62,7 +66,7 @@ func versionOfRow(v sqlc.ScriptVersion, script sqlc.Script) VersionWithSource {
 			VersionNumber: v.VersionNumber, Tag: v.Tag, Percent: percentOf(script, v.VersionNumber), ChangeDescription: v.ChangeDescription,
 			CreatedAt: orZero(v.CreatedAt), CreatedBy: v.CreatedBy, SourceSHA256: v.SourceSha256,
 		},
-		Source: v.Source, ResourceLimits: Object(at.ResourceLimits), CronExpression: at.CronExpression, Timezone: at.Timezone, HTTPPath: at.HttpPath,
+		Source: v.Source, Files: filesIn(v.Files), Main: v.Main, ResourceLimits: Object(at.ResourceLimits), CronExpression: at.CronExpression, Timezone: at.Timezone, HTTPPath: at.HttpPath,
 		HTTPMethods: at.HttpMethods, EventTypes: at.EventTypes, History: historyOf(at.History), HTTP: shown.HTTP, Retry: shown.Retry,
 		Schedule: shown.Schedule, KVNamespaces: namespacesOf(at.KvNamespaces), Handlers: nonNil(v.Handlers),
 	}
@@ -153,7 +157,22 @@ func sameBehaviour(a, b sqlc.Script) bool {
 		v.HTTPMethods, v.EventTypes = nonNil(v.HTTPMethods), nonNil(v.EventTypes)
 		return v
 	}
-	return a.Source == b.Source && a.Main == b.Main && sameJSON(a.Files, b.Files) && reflect.DeepEqual(settings(a), settings(b))
+	return sameSource(a, b) && reflect.DeepEqual(settings(a), settings(b))
+}
+
+func sameSource(a, b sqlc.Script) bool {
+	return a.Source == b.Source && a.Main == b.Main && sameJSON(a.Files, b.Files)
+}
+
+// sourceHash is a version's source_sha256.
+func sourceHash(s sqlc.Script) string {
+	in := compileInput(s)
+	return in.Hash()
+}
+
+// sourceChanged refuses a change of files that another one has overtaken: what was compiled is not what would be stored.
+func sourceChanged() *Problem {
+	return conflict("source_changed", "The script's source was changed by another request meanwhile; send the change again.")
 }
 
 // insertVersion stores a version. One whose source is not new has what was compiled of the version from; where nothing was, because it was written
@@ -289,6 +308,8 @@ func (a *API) versionGet(ctx context.Context, in *VersionPath) (*found[VersionWi
 // VersionCreate is a version that is saved. What it does not give is as the live version has it.
 type VersionCreate struct {
 	Source            patch[string]             `json:"source,omitzero" minLength:"1" doc:"TypeScript or JavaScript, one ES module, at most 1 MiB; that of the live version by default."`
+	Files             mergeOf[Files]            `json:"files,omitzero" doc:"The source as several files instead: all of them."`
+	Main              patch[string]             `json:"main,omitzero" maxLength:"200" example:"src/index.ts" doc:"The file whose default export is the script; index.ts by default."`
 	ResourceLimits    mergeOf[ResourceLimits]   `json:"resource_limits,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	CronExpression    patch[string]             `json:"cron_expression,omitzero" maxLength:"255"`
 	Timezone          patch[string]             `json:"timezone,omitzero" maxLength:"100"`
@@ -308,7 +329,7 @@ type VersionCreate struct {
 // changes are what the version changes of its script.
 func (b *VersionCreate) changes() *ScriptPatch {
 	return &ScriptPatch{
-		Source: b.Source, ResourceLimits: b.ResourceLimits, CronExpression: b.CronExpression, Timezone: b.Timezone, HTTPPath: b.HTTPPath,
+		Source: b.Source, Files: b.Files, Main: b.Main, wholeFiles: true, ResourceLimits: b.ResourceLimits, CronExpression: b.CronExpression, Timezone: b.Timezone, HTTPPath: b.HTTPPath,
 		HTTPMethods: b.HTTPMethods, EventTypes: b.EventTypes, History: b.History, HTTP: b.HTTP, Retry: b.Retry, Schedule: b.Schedule, KVNamespaces: b.KVNamespaces,
 		ChangeDescription: b.ChangeDescription,
 	}
@@ -346,6 +367,9 @@ func (a *API) versionCreate(ctx context.Context, in *versionCreateIn) (*created[
 		d := &draft{Script: before, compiled: compiled, tag: in.Body.Tag}
 		if err := a.applyPatch(ctx, c, d, changes); err != nil {
 			return err
+		}
+		if compiled != nil && compiled.SHA256 != sourceHash(d.Script) {
+			return sourceChanged()
 		}
 		d.Version = before.LatestVersion + 1
 		if err := a.insertVersion(ctx, c, d, before.Version); err != nil {
@@ -411,11 +435,34 @@ func (a *API) versionDiff(ctx context.Context, in *versionDiffIn) (*versionDiffO
 	if err != nil {
 		return nil, err
 	}
-	if err := a.reserve(ctx, admission.UseAnswer, diffMemory(from.Source)+diffMemory(to.Source)); err != nil {
+	was, is := filesOf(from), filesOf(to)
+	var need int64
+	for _, files := range []Files{was, is} {
+		for _, text := range files {
+			need += diffMemory(text)
+		}
+	}
+	if err := a.reserve(ctx, admission.UseAnswer, need); err != nil {
 		return nil, err
 	}
-	text := udiff.Unified(fmt.Sprintf("version %d", from.VersionNumber), fmt.Sprintf("version %d", to.VersionNumber), from.Source, to.Source)
-	return &versionDiffOut{ContentType: "text/x-diff; charset=utf-8", Body: []byte(text)}, nil
+	names := maps.Clone(was)
+	maps.Copy(names, is)
+	var diff strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		title := func(v sqlc.ScriptVersion) string {
+			return strings.TrimRight(fmt.Sprintf("version %d %s", v.VersionNumber, name), " ")
+		}
+		diff.WriteString(udiff.Unified(title(from), title(to), was[name], is[name]))
+	}
+	return &versionDiffOut{ContentType: "text/x-diff; charset=utf-8", Body: []byte(diff.String())}, nil
+}
+
+// filesOf are a version's files; the only one of a version that is one source has no name.
+func filesOf(v sqlc.ScriptVersion) Files {
+	if files := filesIn(v.Files); len(files) > 0 {
+		return files
+	}
+	return Files{"": v.Source}
 }
 
 // diffMemory is what comparing a source takes, measured on 30 November 2026: two sources of 1 MiB that have a line for each one or two bytes, and
@@ -438,7 +485,7 @@ func (a *API) versionRestore(ctx context.Context, in *versionRestoreIn) (*create
 		return nil, err
 	}
 	// It is compiled anew: what made an old version may have been an older compiler.
-	compiled, err := a.compileSource(ctx, script.Type, old.Source)
+	compiled, err := a.compileSource(ctx, sqlc.Script{Type: script.Type, Source: old.Source, Files: old.Files, Main: old.Main})
 	if err != nil {
 		return nil, err
 	}

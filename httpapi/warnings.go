@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"time"
 
@@ -35,7 +34,7 @@ const trialTime = 5 * time.Second
 func (a *API) warnings(ctx context.Context, t *Trial) []Warning {
 	var out []Warning
 	for _, d := range t.Compiled.Warnings {
-		out = append(out, Warning{Location: fmt.Sprintf("source:%d:%d", d.Line, d.Column), Message: d.Message})
+		out = append(out, Warning{Location: d.Place(), Message: d.Message})
 	}
 	if a.cfg.TryLoad == nil {
 		return out
