@@ -237,3 +237,50 @@ func TestRolloutIsJudged(t *testing.T) {
 	require.Equal(t, 1, active)
 	acme.do("PATCH", path, map[string]any{"http": map[string]any{"sticky": "cookie"}}).refused(422, "validation_failed")
 }
+
+// TestScriptOfFiles: a script is made, changed, saved, restored, compared, exported and imported with its files.
+func TestScriptOfFiles(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	acme := n.tenant("acme")
+	files := map[string]any{"index.ts": `import { tax } from "./lib/tax"; export default { run: (n: number) => tax(n) }`, "lib/tax.ts": "export const tax = (n: number) => n * 2"}
+	script := acme.post("/api/v1/scripts", map[string]any{"name": "shop", "type": "oneoff", "files": files}).is(201).json()
+	path := "/api/v1/scripts/" + script["id"].(string)
+	require.Equal(t, files, script["files"])
+	require.Equal(t, "index.ts", script["main"])
+	require.Equal(t, files["index.ts"], script["source"])
+	// A patch merges, and null takes a file away.
+	patched := acme.do("PATCH", path, map[string]any{"files": map[string]any{"lib/tax.ts": "export const tax = (n: number) => n * 3"}}).is(200).json()
+	require.EqualValues(t, 2, patched["version"])
+	require.Len(t, patched["files"], 2)
+	p := acme.do("PATCH", path, map[string]any{"files": map[string]any{"lib/tax.ts": nil}}).refused(422, "unresolved_import")
+	require.Contains(t, jsonNumber(p["errors"]), `"location":"index.ts:1:21"`)
+	require.EqualValues(t, 2, acme.do("PATCH", path, map[string]any{"files": map[string]any{"lib/tax.ts": "export const tax = (n: number) => n * 3"}}).is(200).json()["version"])
+	// A version has exactly the files that it is given.
+	v := acme.post(path+"/versions", map[string]any{"files": map[string]any{"src/main.js": "export default { run() {} }"}, "main": "src/main.js"}).is(201).json()
+	require.Equal(t, map[string]any{"src/main.js": "export default { run() {} }"}, v["files"])
+	require.Equal(t, "src/main.js", v["main"])
+	diff := string(acme.get(path + "/versions/2/diff?against=1").is(200).body)
+	require.Contains(t, diff, "--- version 1 lib/tax.ts\n+++ version 2 lib/tax.ts\n")
+	require.NotContains(t, diff, "index.ts")
+	acme.post(path+"/versions", map[string]any{"files": map[string]any{"index.ts": "import 'zod'; export default { run() {} }"}}).refused(422, "unresolved_import")
+	acme.post(path+"/versions", map[string]any{"files": map[string]any{"index.ts": "export default {"}}).refused(422, "source_invalid")
+	acme.post(path+"/versions", map[string]any{"files": map[string]any{"a.ts": ""}}).refused(422, "source_invalid")
+	acme.post(path+"/versions", map[string]any{"files": map[string]any{"../index.ts": "", "index.ts": ""}}).refused(422, "source_invalid")
+	acme.post(path+"/versions", map[string]any{"files": files, "source": "x"}).refused(422, "validation_failed")
+	acme.post("/api/v1/scripts", map[string]any{"name": "none", "type": "oneoff"}).refused(422, "validation_failed")
+
+	// One source again, and back.
+	one := acme.do("PATCH", path, map[string]any{"source": "export default { run() {} }"}).is(200).json()
+	require.Nil(t, one["files"])
+	restored := acme.post(path+"/versions/1/restore", nil).is(201).json()
+	require.Equal(t, files, restored["files"])
+	require.Equal(t, acme.get(path + "/versions/1").json()["source_sha256"], restored["source_sha256"])
+
+	document := acme.get("/api/v1/export").is(200).json()
+	other := n.tenant("other")
+	require.EqualValues(t, 1, other.post("/api/v1/import", document).is(200).json()["created"])
+	require.EqualValues(t, 1, other.post("/api/v1/import?on_conflict=update", document).is(200).json()["unchanged"])
+	require.Equal(t, files, other.get("/api/v1/scripts/" + other.get("/api/v1/scripts").items()[0]["id"].(string)).json()["files"])
+	require.Nil(t, other.get("/api/v1/scripts").items()[0]["files"])
+}
