@@ -245,7 +245,7 @@ export default { async fetch(request: Request, env: any, ctx: any) {
 	// All or nothing: one script that the node refuses keeps the others from going live.
 	s.write("src/double.js", "export default { run: (n) => 2 * n };\n")
 	s.write("jsruntime.jsonc", strings.Replace(config(""), `"/greet/:name"`, `"greet"`, 1))
-	code, out, errs = s.try("deploy")
+	code, _, errs = s.try("deploy")
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "jsruntime.jsonc:6:69")
 	require.Contains(t, errs, "^^^^^^^")

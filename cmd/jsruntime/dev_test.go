@@ -277,7 +277,7 @@ func TestDev(t *testing.T) {
 	replaceIn(t, filepath.Join(dir, "jsruntime.jsonc"), `"nightly": { "type": "scheduled", "main": "src/nightly.ts", "cron_expression": "0 3 * * *" }`,
 		`"again": { "type": "http", "main": "src/price.ts", "http_path": "/again/:item", "http_methods": ["GET"] }`)
 	_, at = dev.sees(at, `nightly archived`)
-	_, at = dev.sees(at, `again live in`)
+	dev.sees(at, `again live in`)
 	status, _ = fetched(t, strings.Replace(url, "/price/", "/again/", 1)+"tea")
 	require.Equal(t, 200, status)
 
