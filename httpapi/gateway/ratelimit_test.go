@@ -68,7 +68,7 @@ func TestRateLimits(t *testing.T) {
 					require.Equal(t, "rate_limited", code(t, resp, text))
 					retry, err := strconv.Atoi(resp.Header.Get("Retry-After"))
 					require.NoError(t, err)
-					require.Greater(t, retry, 0)
+					require.Positive(t, retry)
 					require.Empty(t, resp.Header.Get("X-Execution-Id"))
 				}
 				if resp.StatusCode != 401 {
