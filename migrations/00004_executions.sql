@@ -340,7 +340,6 @@ CREATE TABLE script_comparisons (
 CREATE UNIQUE INDEX uq_comparisons_one ON script_comparisons(tenant_id) WHERE status IN ('pending', 'running');
 CREATE INDEX idx_comparisons_tenant ON script_comparisons(tenant_id, created_at DESC, id DESC);
 CREATE INDEX idx_comparisons_script ON script_comparisons(script_id);
-CREATE INDEX idx_comparisons_lease ON script_comparisons(lease_expires_at) WHERE lease_expires_at IS NOT NULL;
 
 -- event_id and error_code say which event failed and how; retry_execution_id marks a redrive under way.
 ALTER TABLE script_event_dead_letters
