@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"example.com/jsruntime/engine/egress"
 	"example.com/jsruntime/engine/redact"
 )
 
@@ -26,6 +27,8 @@ type Script struct {
 	Handlers       []string
 	Limits         Limits
 	History        *History // nil: everything is kept
+	// Egress is where it may send data, within what the operator allows. nil: wherever the operator does.
+	Egress *egress.Policy
 	// Place names what a worker loads, so that versions of one script live beside each other; zero: ID, which is the live version's. All versions
 	// share the script's limits of concurrency.
 	Place uuid.UUID

@@ -52,6 +52,7 @@ type ExportedScript struct {
 	Retry          *RetrySettings    `json:"retry,omitempty"`
 	Schedule       *ScheduleSettings `json:"schedule,omitempty"`
 	KVNamespaces   KVNamespaces      `json:"kv_namespaces,omitempty"`
+	Egress         *EgressRules      `json:"egress,omitempty"`
 	Tags           []string          `json:"tags,omitempty" nullable:"false" maxItems:"50" maxLength:"100"`
 }
 
@@ -161,6 +162,7 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 	e.History, e.HTTP = settingsGiven[HistoryGiven](s.History), settingsGiven[HTTPSettings](s.Http)
 	e.Retry, e.Schedule = settingsGiven[RetrySettings](s.Retry), settingsGiven[ScheduleSettings](s.Schedule)
 	e.ResourceLimits, e.KVNamespaces = ResourceLimits(s.ResourceLimits), namespacesOf(s.KvNamespaces)
+	e.Egress = settingsGiven[EgressRules](s.Egress)
 	return e
 }
 
@@ -245,7 +247,7 @@ func (s *ExportedScript) create() *ScriptCreate {
 	return &ScriptCreate{
 		Name: s.Name, Type: s.Type, Source: s.Source, Files: s.Files, Main: s.Main, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
-		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, KVNamespaces: s.KVNamespaces, Tags: s.Tags,
+		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, KVNamespaces: s.KVNamespaces, Egress: s.Egress, Tags: s.Tags,
 	}
 }
 

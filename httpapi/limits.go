@@ -140,11 +140,15 @@ func (a *API) checkPlan(stored json.RawMessage) error {
 	var plan struct {
 		Limits catalog.PlanLimits
 		Quotas catalog.Quotas
+		Egress json.RawMessage
 	}
 	if err := json.Unmarshal(stored, &plan); err != nil {
 		return invalid("body.plan.limits", "must be whole numbers")
 	}
 	if err := checkQuotas(plan.Quotas); err != nil {
+		return err
+	}
+	if err := checkEgress("body.plan.egress", plan.Egress); err != nil {
 		return err
 	}
 	return limitProblem("body.plan.limits", plan.Limits.Check(a.cfg.Bounds))

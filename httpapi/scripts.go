@@ -49,6 +49,7 @@ type Script struct {
 	Retry            *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event and scheduled, where their author gave it."`
 	Schedule         *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
 	KVNamespaces     KVNamespaces      `json:"kv_namespaces,omitempty"`
+	Egress           *EgressRules      `json:"egress,omitempty"`
 	Tags             []string          `json:"tags" nullable:"false"`
 	CreatedAt        time.Time         `json:"created_at"`
 	UpdatedAt        time.Time         `json:"updated_at"`
@@ -70,6 +71,7 @@ func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
 	if s.CandidateVersion != nil && s.CandidatePercent != nil {
 		script.Candidate = &Candidate{Version: *s.CandidateVersion, Percent: *s.CandidatePercent}
 	}
+	script.Egress = settingsGiven[EgressRules](s.Egress)
 	return script
 }
 
@@ -107,6 +109,7 @@ type ScriptCreate struct {
 	Retry             *RetrySettings    `json:"retry,omitempty" doc:"For scripts of type event, and of type scheduled, which are tried once without it."`
 	Schedule          *ScheduleSettings `json:"schedule,omitempty" doc:"For scripts of type scheduled."`
 	KVNamespaces      KVNamespaces      `json:"kv_namespaces,omitempty"`
+	Egress            *EgressRules      `json:"egress,omitempty"`
 	Tags              []string          `json:"tags,omitempty" maxItems:"50" maxLength:"100"`
 	ChangeDescription *string           `json:"change_description,omitempty" maxLength:"2000"`
 }
@@ -132,6 +135,7 @@ type ScriptPatch struct {
 	Retry             mergeOf[RetrySettings]    `json:"retry,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	Schedule          mergeOf[ScheduleSettings] `json:"schedule,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	KVNamespaces      mergeOf[KVNamespaces]     `json:"kv_namespaces,omitzero" doc:"Merged with what is there; null takes all away."`
+	Egress            mergeOf[EgressRules]      `json:"egress,omitzero" doc:"Merged with what is there; null allows what the tenant may."`
 	Metadata          patch[Object]             `json:"metadata,omitzero" doc:"Merged with what is there; null empties it."`
 	Tags              patch[[]string]           `json:"tags,omitzero" maxItems:"50" maxLength:"100"`
 	ChangeDescription patch[string]             `json:"change_description,omitzero" maxLength:"2000"`
@@ -314,6 +318,7 @@ func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 	if b.KVNamespaces != nil {
 		d.KvNamespaces = storedSettings(&b.KVNamespaces)
 	}
+	d.Egress = storedSettings(b.Egress)
 	if b.Timezone != nil {
 		if d.Timezone = *b.Timezone; d.Type != "scheduled" && d.Timezone != "UTC" {
 			return nil, invalid("body.timezone", "not for a script of type "+d.Type)
@@ -344,7 +349,7 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 	row, err := c.ScriptCreate(ctx, sqlc.ScriptCreateParams{
 		ID: d.ID, TenantID: d.TenantID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Type: d.Type,
 		Status: d.Status, ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath,
-		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Tags: d.Tags, CreatedBy: d.CreatedBy,
+		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Egress: d.Egress, Tags: d.Tags, CreatedBy: d.CreatedBy,
 		Files: d.Files, Main: d.Main,
 	})
 	if err != nil {
@@ -581,6 +586,7 @@ func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatc
 	var err error
 	d.History, d.Http, d.Retry, d.Schedule = b.History.apply(d.History), b.HTTP.apply(d.Http), b.Retry.apply(d.Retry), b.Schedule.apply(d.Schedule)
 	d.KvNamespaces = b.KVNamespaces.apply(d.KvNamespaces)
+	d.Egress = b.Egress.apply(d.Egress)
 	if err := checkMetadata(b.Metadata.Value); err != nil {
 		return err
 	}
@@ -655,7 +661,7 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	after, err := c.ScriptUpdate(ctx, sqlc.ScriptUpdateParams{
 		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
 		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
-		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Tags: d.Tags,
+		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Egress: d.Egress, Tags: d.Tags,
 		Files: d.Files, Main: d.Main, Version: d.Version, LatestVersion: d.LatestVersion,
 		CandidateVersion: d.CandidateVersion, CandidatePercent: d.CandidatePercent, CandidateDeployment: d.CandidateDeployment,
 	})
@@ -679,13 +685,14 @@ func (d *draft) over(before sqlc.Script) sqlc.Script {
 	after.ResourceLimits, after.CronExpression, after.Timezone, after.HttpPath, after.HttpMethods = d.ResourceLimits, d.CronExpression, d.Timezone, d.HttpPath, d.HttpMethods
 	after.EventTypes, after.Metadata, after.History, after.Http, after.Retry, after.Schedule = d.EventTypes, d.Metadata, d.History, d.Http, d.Retry, d.Schedule
 	after.KvNamespaces, after.Tags, after.Files, after.Main = d.KvNamespaces, d.Tags, d.Files, d.Main
+	after.Egress = d.Egress
 	return after
 }
 
 // sameScript reports whether a patch leaves the row as it is.
 func sameScript(before, after sqlc.Script) bool {
 	for _, s := range []*sqlc.Script{&before, &after} {
-		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule, &s.KvNamespaces, &s.Files} {
+		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule, &s.KvNamespaces, &s.Egress, &s.Files} {
 			*object = mergePatch(nil, *object) // one spelling
 		}
 		s.HttpMethods, s.EventTypes, s.Tags = nonNil(s.HttpMethods), nonNil(s.EventTypes), nonNil(s.Tags)

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/egress"
 	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/sqlc"
 )
@@ -117,6 +118,36 @@ func (c *EndpointCORS) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// EgressRules say where scripts may send data, within what the operator allows.
+type EgressRules struct {
+	Allow *EgressList `json:"allow,omitempty" nullable:"true"`
+	Deny  *EgressList `json:"deny,omitempty" nullable:"true"`
+}
+
+// EgressList is a list of hosts and networks.
+type EgressList []string
+
+// Schema documents EgressList.
+func (EgressList) Schema(huma.Registry) *huma.Schema {
+	most, one, longest := egress.MaxEntries, 1, 300
+	s := &huma.Schema{
+		Type: huma.TypeArray, MaxItems: &most, Items: &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &longest}, Nullable: true,
+		Description: "Of fetch: host names, names below one (*.slack.com), addresses and networks, each with a port (api.stripe.com:443) or for all. allow: nothing else, and nothing at all where it is empty; without it what the tenant may. deny: never, whatever allow has. What the operator refuses stays refused. A refused fetch rejects with a TypeError whose code is egress_denied.",
+		Examples:    []any{[]string{"api.stripe.com", "*.slack.com:443", "10.0.0.0/8"}},
+	}
+	s.PrecomputeMessages()
+	return s
+}
+
+// checkEgress judges rules as they are stored.
+func checkEgress(location string, stored json.RawMessage) error {
+	if _, err := egress.Parse(stored); err != nil {
+		field, message, _ := strings.Cut(err.Error(), ": ")
+		return invalid(location+strings.TrimPrefix(field, "egress"), text.Clip(message, 200))
+	}
+	return nil
+}
+
 // RetrySettings say how often executions that failed are tried, and how long after each other.
 type RetrySettings struct {
 	MaxAttempts  *int     `json:"max_attempts,omitempty" minimum:"1" maximum:"25" nullable:"true" doc:"4 by default."`
@@ -189,6 +220,9 @@ func checkSettings(d *draft) error {
 		if len(s.stored) > 2 && !slices.Contains(s.types, d.Type) {
 			return invalid("body."+s.field, "not for a script of type "+d.Type)
 		}
+	}
+	if err := checkEgress("body.egress", d.Egress); err != nil {
+		return err
 	}
 	if _, err := catalog.HTTPOf(d.Http); err != nil {
 		field, message, _ := strings.Cut(err.Error(), ": ")

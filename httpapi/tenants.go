@@ -233,6 +233,7 @@ type Plan struct {
 	Limits            PlanLimits     `json:"limits,omitempty"`
 	Quotas            *PlanQuotas    `json:"quotas,omitempty"`
 	Retention         *PlanRetention `json:"retention,omitempty"`
+	Egress            *EgressRules   `json:"egress,omitempty"`
 	JIT               *string        `json:"jit,omitempty" enum:"full,maglev,baseline,off" nullable:"true" doc:"How far V8 compiles its scripts, where that is less than --jit of a node."`
 }
 

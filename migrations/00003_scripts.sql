@@ -27,7 +27,8 @@ ALTER TABLE scripts
     ADD COLUMN http JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_http CHECK (jsonb_typeof(http) = 'object'),
     ADD COLUMN retry JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_retry CHECK (jsonb_typeof(retry) = 'object'),
     ADD COLUMN schedule JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_schedule CHECK (jsonb_typeof(schedule) = 'object'),
-    ADD COLUMN kv_namespaces JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_kv_namespaces CHECK (jsonb_typeof(kv_namespaces) = 'object');
+    ADD COLUMN kv_namespaces JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_kv_namespaces CHECK (jsonb_typeof(kv_namespaces) = 'object'),
+    ADD COLUMN egress JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_egress CHECK (jsonb_typeof(egress) = 'object');
 
 CREATE INDEX idx_scripts_tenant_created ON scripts(tenant_id, created_at DESC, id DESC);
 CREATE INDEX idx_scripts_tags ON scripts USING GIN(tags);
@@ -84,7 +85,7 @@ $$;
 CREATE FUNCTION jsruntime_version_settings(p_script_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('resource_limits', s.resource_limits, 'cron_expression', s.cron_expression, 'timezone', s.timezone,
         'http_path', s.http_path, 'http_methods', s.http_methods, 'event_types', s.event_types, 'history', s.history, 'http', s.http,
-        'retry', s.retry, 'schedule', s.schedule, 'kv_namespaces', s.kv_namespaces))
+        'retry', s.retry, 'schedule', s.schedule, 'kv_namespaces', s.kv_namespaces, 'egress', s.egress))
     FROM scripts s WHERE s.id = p_script_id
 $$;
 -- +goose StatementEnd
@@ -171,4 +172,4 @@ DROP INDEX idx_scripts_created_by, idx_scripts_organization, idx_scripts_tags, i
 ALTER TABLE scripts
     DROP COLUMN version, DROP COLUMN latest_version, DROP COLUMN files, DROP COLUMN main, DROP COLUMN candidate_version, DROP COLUMN candidate_percent,
     DROP COLUMN candidate_deployment, DROP COLUMN revision, DROP COLUMN timezone, DROP COLUMN quarantined_until, DROP COLUMN quarantine_reason,
-    DROP COLUMN history, DROP COLUMN http, DROP COLUMN retry, DROP COLUMN schedule, DROP COLUMN kv_namespaces;
+    DROP COLUMN history, DROP COLUMN http, DROP COLUMN retry, DROP COLUMN schedule, DROP COLUMN kv_namespaces, DROP COLUMN egress;

@@ -144,6 +144,7 @@ type Script struct {
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
+	Egress              json.RawMessage
 }
 
 type ScriptComparison struct {

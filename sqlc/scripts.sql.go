@@ -47,11 +47,11 @@ func (q *Queries) ScriptCount(ctx context.Context, tenantID uuid.UUID) (ScriptCo
 const scriptCreate = `-- name: ScriptCreate :one
 
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, http, retry, schedule, kv_namespaces, tags, created_by, files, main)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, kv_namespaces, egress, tags, created_by, files, main)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20, $21,
-    $22, $23, $24)
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
+    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20, $21, $22,
+    $23, $24, $25)
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptCreateParams struct {
@@ -75,6 +75,7 @@ type ScriptCreateParams struct {
 	Retry          json.RawMessage
 	Schedule       json.RawMessage
 	KvNamespaces   json.RawMessage
+	Egress         json.RawMessage
 	Tags           []string
 	CreatedBy      *int32
 	Files          json.RawMessage
@@ -104,6 +105,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		arg.Retry,
 		arg.Schedule,
 		arg.KvNamespaces,
+		arg.Egress,
 		arg.Tags,
 		arg.CreatedBy,
 		arg.Files,
@@ -145,6 +147,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }
@@ -167,7 +170,7 @@ func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int
 }
 
 const scriptExport = `-- name: ScriptExport :many
-SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.latest_version, s.files, s.main, s.candidate_version, s.candidate_percent, s.candidate_deployment, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, s.kv_namespaces, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.latest_version, s.files, s.main, s.candidate_version, s.candidate_percent, s.candidate_deployment, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, s.kv_namespaces, s.egress, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
 WHERE s.tenant_id = $1 AND s.id IN (
     SELECT sized.id FROM (
@@ -220,6 +223,7 @@ type ScriptExportRow struct {
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
+	Egress              json.RawMessage
 	OrganizationName    string
 	CreatedByEmail      string
 }
@@ -274,6 +278,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 			&i.Retry,
 			&i.Schedule,
 			&i.KvNamespaces,
+			&i.Egress,
 			&i.OrganizationName,
 			&i.CreatedByEmail,
 		); err != nil {
@@ -288,7 +293,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 }
 
 const scriptGet = `-- name: ScriptGet :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces FROM scripts WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND id = $2
 `
 
 type ScriptGetParams struct {
@@ -334,12 +339,13 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }
 
 const scriptGetByName = `-- name: ScriptGetByName :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces FROM scripts WHERE tenant_id = $1 AND name = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND name = $2
 `
 
 type ScriptGetByNameParams struct {
@@ -385,12 +391,13 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }
 
 const scriptGetForUpdate = `-- name: ScriptGetForUpdate :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type ScriptGetForUpdateParams struct {
@@ -438,6 +445,7 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }
@@ -446,7 +454,7 @@ const scriptGetMany = `-- name: ScriptGetMany :many
 SELECT id, tenant_id, organization_id, name, description, (CASE WHEN $1::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
     cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version,
     (CASE WHEN $1::boolean THEN files END)::jsonb AS files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone,
-    quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
+    quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
 FROM scripts WHERE tenant_id = $2 AND id = ANY($3::uuid[])
 `
 
@@ -491,6 +499,7 @@ type ScriptGetManyRow struct {
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
+	Egress              json.RawMessage
 }
 
 // A source is read only where it is wanted: it is stored apart from its row.
@@ -538,6 +547,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 			&i.Retry,
 			&i.Schedule,
 			&i.KvNamespaces,
+			&i.Egress,
 		); err != nil {
 			return nil, err
 		}
@@ -552,7 +562,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 const scriptHead = `-- name: ScriptHead :one
 
 SELECT s.id, s.tenant_id, t.slug AS tenant_slug, s.organization_id, s.name, s.type, s.status, s.version, s.resource_limits,
-       s.history, s.kv_namespaces, s.quarantined_until, s.candidate_version, s.candidate_percent, s.candidate_deployment, t.plan
+       s.history, s.kv_namespaces, s.egress, s.quarantined_until, s.candidate_version, s.candidate_percent, s.candidate_deployment, t.plan
 FROM scripts s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.id = $1 AND s.tenant_id = $2
 `
@@ -574,6 +584,7 @@ type ScriptHeadRow struct {
 	ResourceLimits      json.RawMessage
 	History             json.RawMessage
 	KvNamespaces        json.RawMessage
+	Egress              json.RawMessage
 	QuarantinedUntil    *time.Time
 	CandidateVersion    *int32
 	CandidatePercent    *float64
@@ -598,6 +609,7 @@ func (q *Queries) ScriptHead(ctx context.Context, arg ScriptHeadParams) (ScriptH
 		&i.ResourceLimits,
 		&i.History,
 		&i.KvNamespaces,
+		&i.Egress,
 		&i.QuarantinedUntil,
 		&i.CandidateVersion,
 		&i.CandidatePercent,
@@ -740,7 +752,7 @@ func (q *Queries) ScriptQuarantine(ctx context.Context, arg ScriptQuarantinePara
 const scriptRelease = `-- name: ScriptRelease :one
 UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptReleaseParams struct {
@@ -787,6 +799,7 @@ func (q *Queries) ScriptRelease(ctx context.Context, arg ScriptReleaseParams) (S
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }
@@ -828,7 +841,7 @@ const scriptRollout = `-- name: ScriptRollout :one
 UPDATE scripts SET candidate_version = $1, candidate_percent = $2,
     candidate_deployment = $3, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $4 AND id = $5
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptRolloutParams struct {
@@ -884,6 +897,7 @@ func (q *Queries) ScriptRollout(ctx context.Context, arg ScriptRolloutParams) (S
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }
@@ -891,11 +905,11 @@ func (q *Queries) ScriptRollout(ctx context.Context, arg ScriptRolloutParams) (S
 const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
-    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, kv_namespaces = $17, tags = $18,
-    files = $19, main = $20, version = $21, latest_version = $22, candidate_version = $23,
-    candidate_percent = $24, candidate_deployment = $25, revision = revision + 1, updated_at = now()
-WHERE tenant_id = $26 AND id = $27
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
+    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, kv_namespaces = $17, egress = $18, tags = $19,
+    files = $20, main = $21, version = $22, latest_version = $23, candidate_version = $24,
+    candidate_percent = $25, candidate_deployment = $26, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $27 AND id = $28
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptUpdateParams struct {
@@ -916,6 +930,7 @@ type ScriptUpdateParams struct {
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
+	Egress              json.RawMessage
 	Tags                []string
 	Files               json.RawMessage
 	Main                string
@@ -948,6 +963,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		arg.Retry,
 		arg.Schedule,
 		arg.KvNamespaces,
+		arg.Egress,
 		arg.Tags,
 		arg.Files,
 		arg.Main,
@@ -995,6 +1011,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }
@@ -1002,7 +1019,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 const scriptVersionSaved = `-- name: ScriptVersionSaved :one
 UPDATE scripts SET latest_version = latest_version + 1, revision = revision + 1
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptVersionSavedParams struct {
@@ -1049,6 +1066,7 @@ func (q *Queries) ScriptVersionSaved(ctx context.Context, arg ScriptVersionSaved
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
+		&i.Egress,
 	)
 	return i, err
 }

@@ -21,6 +21,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/egress"
 	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
@@ -155,7 +156,9 @@ type Head struct {
 	Limits           engine.Limits     // of the live version
 	History          *engine.History   // of the live version; nil: everything is kept
 	KVNamespaces     map[string]string // of the live version: see engine.Script
-	QuarantinedUntil time.Time         // of the live version; zero: not quarantined
+	Egress           *egress.Policy    // of the tenant's plan and the live version; nil: wherever the operator allows
+	planEgress       *egress.List
+	QuarantinedUntil time.Time // of the live version; zero: not quarantined
 
 	Rollout    Rollout
 	deployment uuid.UUID // of the candidate
@@ -380,11 +383,13 @@ func (c *Catalog) loadHead(ctx context.Context, key headKey) (*Head, error) {
 	if err != nil {
 		return nil, orNotFound(err)
 	}
-	plan := PlanOf(row.Plan).Limits
+	whole := PlanOf(row.Plan)
+	plan := whole.Limits
 	head := &Head{
 		ID: row.ID, TenantID: row.TenantID, TenantSlug: row.TenantSlug, OrganizationID: row.OrganizationID, Name: row.Name,
 		Type: row.Type, Status: row.Status, Version: int(row.Version), History: HistoryOf(row.History), KVNamespaces: KVNamespacesOf(row.KvNamespaces),
 		Limits: c.cfg.Bounds.Limits(plan, row.ResourceLimits), plan: plan, generation: c.generation.Add(1),
+		planEgress: whole.egress(), Egress: egress.Of(whole.egress(), EgressOf(row.Egress)),
 	}
 	head.Rollout = RolloutOf(row.CandidateVersion, row.CandidatePercent)
 	if row.CandidateDeployment != nil {
@@ -417,7 +422,7 @@ func (c *Catalog) loadBody(ctx context.Context, head *Head, version int) (*engin
 		ID: head.ID, TenantID: head.TenantID, TenantSlug: head.TenantSlug, OrganizationID: head.OrganizationID,
 		Name: head.Name, Type: head.Type, Version: version, Compiled: row.Compiled, SourceMap: row.SourceMap,
 		Handlers: row.Handlers, QuarantinedUntil: head.QuarantinedUntil, Limits: head.Limits, History: head.History,
-		KVNamespaces: head.KVNamespaces,
+		KVNamespaces: head.KVNamespaces, Egress: head.Egress,
 	}
 	if version != head.Version {
 		c.beside(script, head, row.Settings)
@@ -431,6 +436,7 @@ func (c *Catalog) beside(script *engine.Script, head *Head, settings json.RawMes
 		Limits  json.RawMessage `json:"resource_limits"`
 		History json.RawMessage `json:"history"`
 		KV      json.RawMessage `json:"kv_namespaces"`
+		Egress  json.RawMessage `json:"egress"`
 	}
 	if json.Unmarshal(settings, &own) == nil {
 		if len(own.Limits) > 0 {
@@ -441,6 +447,9 @@ func (c *Catalog) beside(script *engine.Script, head *Head, settings json.RawMes
 		}
 		if len(own.KV) > 0 {
 			script.KVNamespaces = KVNamespacesOf(own.KV)
+		}
+		if len(own.Egress) > 0 {
+			script.Egress = egress.Of(head.planEgress, EgressOf(own.Egress))
 		}
 	}
 	script.QuarantinedUntil = time.Time{}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/egress"
 	"example.com/jsruntime/engine/redact"
 )
 
@@ -20,6 +21,8 @@ type Plan struct {
 	Limits PlanLimits `json:"limits"`
 	// Quotas are what it may use in a day or month.
 	Quotas Quotas `json:"quotas"`
+	// Egress is where its scripts may send data, within what the operator allows; as egress.Parse reads it.
+	Egress json.RawMessage `json:"egress"`
 	// JIT is how far V8 compiles its scripts, where that is less than on the node.
 	JIT *string `json:"jit"`
 }
@@ -59,6 +62,17 @@ func KVNamespacesOf(stored json.RawMessage) map[string]string {
 		}
 	}
 	return out
+}
+
+func (p *Plan) egress() *egress.List { return EgressOf(p.Egress) }
+
+// EgressOf reads a stored egress. Of one that cannot be read, which the API lets not in, nothing is allowed: it may have been meant as a lock.
+func EgressOf(stored json.RawMessage) *egress.List {
+	list, err := egress.Parse(stored)
+	if err != nil {
+		return egress.Closed()
+	}
+	return list
 }
 
 // HistoryOf reads a stored scripts.history. nil: everything is kept.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -196,7 +197,7 @@ func tenantOf(row sqlc.Tenant) Tenant {
 	return Tenant{ID: row.ID, Slug: row.Slug, Name: row.Name, Suspended: row.Status != "active", Plan: PlanOf(row.Plan)}
 }
 
-// putTenant publishes a tenant's row. It reports whether the plan's limits are others than they were: they are in all its endpoints.
+// putTenant publishes a tenant's row. It reports whether the plan's limits, or its egress, are others than they were: they are in all its endpoints.
 func (c *Catalog) putTenant(tenant Tenant) (limits bool) {
 	if found, ok := c.byID.Load(tenant.ID); ok {
 		entry := found.(*tenantEntry)
@@ -215,7 +216,7 @@ func (c *Catalog) putTenant(tenant Tenant) (limits bool) {
 		}
 		entry.publish(tenant, r)
 		c.bySlug.Store(tenant.Slug, entry)
-		return !maps.EqualFunc(before.tenant.Plan.Limits, tenant.Plan.Limits, PlanLimit.equal)
+		return !maps.EqualFunc(before.tenant.Plan.Limits, tenant.Plan.Limits, PlanLimit.equal) || !bytes.Equal(before.tenant.Plan.Egress, tenant.Plan.Egress)
 	}
 	entry := &tenantEntry{endpoints: make(map[uuid.UUID]*Endpoint)}
 	entry.publish(tenant, entry.build())

@@ -41,6 +41,7 @@
 //	name                code                  when
 //	TypeError           -                     an argument of the wrong kind; message "kv.put: key …"
 //	TypeError           fetch_blocked         "fetch blocked": the guard refused the destination
+//	TypeError           egress_denied         the egress of the script or of its tenant's plan does not allow the destination
 //	TypeError           fetch_failed          "fetch failed": no such host, refused, reset, TLS, protocol
 //	TypeError           fetch_redirect        too many redirects, redirect "error", a redirect to another scheme
 //	TimeoutError        fetch_timeout         30 s, or fetch's share of the execution's time

@@ -25,7 +25,7 @@ func (h *Host) Document(ctx context.Context, tenantID uuid.UUID, url string, lim
 		Method: http.MethodGet, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Accept": {"application/json"}, "User-Agent": {h.cfg.Product}},
 	}).WithContext(ctx)
-	resp, err := h.pools.of(tenantID).RoundTrip(req)
+	resp, err := h.pools.of(tenantID, nil).RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/egress"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/text"
 )
@@ -210,7 +211,7 @@ func (h *Host) newFetch(call *engine.HostCall, args *fetchArgs) (*fetching, erro
 			f.stream = call.BodyStream
 		}
 	}
-	f.transport = h.pools.of(f.inv.Script.TenantID)
+	f.transport = h.pools.of(f.inv.Script.TenantID, f.inv.Script.Egress)
 	return f, nil
 }
 
@@ -350,11 +351,11 @@ func portOf(u *url.URL) string {
 func (f *fetching) send(ctx context.Context) (*http.Response, error) {
 	// A name that every rule would refuse is refused before anything is looked up; the dial decides again.
 	u := f.target.url
-	if _, ok, err := hostAddr(u.Hostname()); err != nil {
-		return nil, err
+	if _, ok, err := egress.HostAddr(u.Hostname()); err != nil {
+		return nil, errBlocked
 	} else if !ok {
-		if _, err := hostName(u.Hostname()); err != nil {
-			return nil, err
+		if _, err := egress.HostName(u.Hostname()); err != nil {
+			return nil, errBlocked
 		}
 	}
 	req := (&http.Request{
@@ -587,6 +588,10 @@ func (f *fetching) explain(parent, ctx context.Context, err error) error {
 		return ours
 	case parent.Err() != nil && !errors.Is(context.Cause(parent), context.DeadlineExceeded):
 		return fmt.Errorf("fetch: %w", context.Cause(parent))
+	case errors.Is(err, errDenied):
+		f.host.cfg.Log.Info("fetch denied by egress", "tenant_id", f.inv.Script.TenantID, "script_id", f.inv.Script.ID,
+			"execution_id", f.inv.ExecutionID, "host", f.target.url.Host, "hop", f.hops)
+		return &engine.HostError{Name: "TypeError", Code: "egress_denied", Message: errDenied.Error()}
 	case errors.Is(err, errBlocked):
 		f.host.cfg.Log.Warn("fetch blocked", "tenant_id", f.inv.Script.TenantID, "script_id", f.inv.Script.ID,
 			"execution_id", f.inv.ExecutionID, "host", f.target.url.Host, "hop", f.hops)

@@ -9,13 +9,13 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
-	"golang.org/x/net/idna"
+
+	"example.com/jsruntime/engine/egress"
 )
 
 const (
@@ -29,6 +29,9 @@ const (
 // names exist.
 var errBlocked = errors.New("fetch blocked: the host does not resolve or is not allowed")
 
+// errDenied says that the egress of the script or of its tenant does not allow a destination.
+var errDenied = errors.New("fetch denied: the egress of this script or its tenant does not allow the host")
+
 // azureWire is Azure's WireServer: a public address that answers with the machine's secrets.
 var azureWire = netip.MustParsePrefix("168.63.129.16/32")
 
@@ -36,7 +39,7 @@ var azureWire = netip.MustParsePrefix("168.63.129.16/32")
 // the operator's deny list, the operator's allow list, then the built-in rules: the ports, this node's and the database's
 // addresses, and every address that the IANA registries do not call globally reachable.
 type guard struct {
-	allow, deny rules
+	allow, deny *egress.Rules
 	ports       []uint16
 	builtin     *ssrf.Guardian
 	resolver    Resolver
@@ -68,16 +71,16 @@ func (r *refusals) has(addr netip.Addr, port uint16) bool {
 func isLocal(addr netip.Addr) bool { return addr.IsLoopback() || addr.IsUnspecified() }
 
 func newGuard(cfg *Config) (*guard, error) {
-	allow, err := ParseRules(cfg.FetchAllow)
+	allow, err := egress.ParseRules(cfg.FetchAllow)
 	if err != nil {
 		return nil, fmt.Errorf("FetchAllow: %w", err)
 	}
-	deny, err := ParseRules(cfg.FetchDeny)
+	deny, err := egress.ParseRules(cfg.FetchDeny)
 	if err != nil {
 		return nil, fmt.Errorf("FetchDeny: %w", err)
 	}
 	g := &guard{
-		allow: *allow, deny: *deny, ports: cfg.FetchPorts,
+		allow: allow, deny: deny, ports: cfg.FetchPorts,
 		builtin:  ssrf.New(ssrf.WithAnyPort(), ssrf.WithDeniedV4Prefixes(azureWire)),
 		resolver: cfg.Resolver, dialHook: cfg.Dial, refuse: cfg.FetchRefuse,
 	}
@@ -86,155 +89,13 @@ func newGuard(cfg *Config) (*guard, error) {
 		g.resolver = &net.Resolver{PreferGo: true}
 	}
 	for _, hostport := range g.refuse {
-		if _, _, err := splitHostPort(hostport); err != nil {
+		if _, _, err := egress.SplitHostPort(hostport); err != nil {
 			return nil, fmt.Errorf("FetchRefuse: %w", err)
 		}
 	}
 	g.refused.Store(&refusals{})
 	g.refresh(context.Background())
 	return g, nil
-}
-
-// Rules are an operator's list of hosts and networks.
-type Rules = rules
-
-type rules struct {
-	all      bool
-	hosts    []hostRule
-	prefixes []prefixRule
-}
-
-type hostRule struct {
-	name   string // lower case ASCII; with a leading dot: every name below it
-	port   uint16 // 0: any
-	domain bool
-}
-
-type prefixRule struct {
-	prefix netip.Prefix
-	port   uint16
-}
-
-// ParseRules reads entries of JSRUNTIME_FETCH_ALLOW and JSRUNTIME_FETCH_DENY:
-//
-//	api.example.com         that name
-//	*.example.com           every name below example.com
-//	10.1.0.0/16, 10.1.2.3   a network, an address; [fd00::1] or fd00::1, fd00::/8
-//	host:8443, 10.0.0.1:80  the same with one port only; without it an entry stands for every port
-//	*                       everything (in the deny list: everything that the allow list does not name)
-func ParseRules(entries []string) (*Rules, error) {
-	r := &rules{}
-	for _, entry := range entries {
-		entry = strings.TrimSpace(entry)
-		if entry == "" {
-			continue
-		}
-		if entry == "*" {
-			r.all = true
-			continue
-		}
-		if prefix, err := parsePrefix(entry); err == nil {
-			r.prefixes = append(r.prefixes, prefixRule{prefix: prefix})
-			continue
-		}
-		host, port := entry, uint16(0)
-		if h, p, err := splitHostPort(entry); err == nil {
-			host, port = h, p
-		} else if strings.Contains(entry, ":") {
-			return nil, fmt.Errorf("%q: %w", entry, err)
-		}
-		if prefix, err := parsePrefix(host); err == nil {
-			r.prefixes = append(r.prefixes, prefixRule{prefix: prefix, port: port})
-			continue
-		}
-		name, domain := strings.CutPrefix(host, "*.")
-		name, err := hostName(name)
-		if err != nil || strings.ContainsAny(name, "*/") {
-			return nil, fmt.Errorf("%q: neither a host name nor an address nor a network", entry)
-		}
-		r.hosts = append(r.hosts, hostRule{name: name, port: port, domain: domain})
-	}
-	return r, nil
-}
-
-func parsePrefix(text string) (netip.Prefix, error) {
-	if prefix, err := netip.ParsePrefix(text); err == nil {
-		return prefix.Masked(), nil
-	}
-	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
-	if err != nil || addr.Zone() != "" {
-		return netip.Prefix{}, errors.New("not an address or a network")
-	}
-	addr = addr.Unmap()
-	return netip.PrefixFrom(addr, addr.BitLen()), nil
-}
-
-func splitHostPort(text string) (string, uint16, error) {
-	host, portText, err := net.SplitHostPort(text)
-	if err != nil {
-		return "", 0, errors.New("not host:port")
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 {
-		return "", 0, errors.New("the port is not a number from 1 to 65535")
-	}
-	return host, uint16(port), nil
-}
-
-func (r *rules) hasHost(host string, port uint16) bool {
-	for _, rule := range r.hosts {
-		if rule.port != 0 && rule.port != port {
-			continue
-		}
-		if (!rule.domain && host == rule.name) || (rule.domain && strings.HasSuffix(host, "."+rule.name)) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *rules) hasAddr(addr netip.Addr, port uint16) bool {
-	return slices.ContainsFunc(r.prefixes, func(rule prefixRule) bool {
-		return (rule.port == 0 || rule.port == port) && rule.prefix.Contains(addr)
-	})
-}
-
-// hostName brings a URL's host to the form that rules and the resolver see: lower case ASCII without a trailing dot. It
-// refuses what is not a name, among them an address with a zone and a name whose last label is a number: such a name is an
-// IPv4 address to some parsers ("0x7f.1", "2130706433"), so no parser here takes it for one.
-func hostName(host string) (string, error) {
-	name, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
-	if err != nil {
-		return "", errBlocked
-	}
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if name == "" || len(name) > 253 || strings.ContainsAny(name, " \t\r\n/\\?#@:[]%<>\"^`{|}\x00") {
-		return "", errBlocked
-	}
-	last := name[strings.LastIndexByte(name, '.')+1:]
-	if last == "" || strings.HasPrefix(last, "0x") || strings.Trim(last, "0123456789") == "" {
-		return "", errBlocked
-	}
-	return name, nil
-}
-
-// hostAddr returns the address that a host is the text of, if it is one. Unicode digits and dots count, as they do to
-// browsers; IPv4 inside of IPv6 is taken out.
-func hostAddr(host string) (netip.Addr, bool, error) {
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		ascii, toErr := idna.Lookup.ToASCII(host)
-		if toErr != nil {
-			return netip.Addr{}, false, nil
-		}
-		if addr, err = netip.ParseAddr(strings.TrimSuffix(ascii, ".")); err != nil {
-			return netip.Addr{}, false, nil
-		}
-	}
-	if addr.Zone() != "" {
-		return netip.Addr{}, true, errBlocked
-	}
-	return addr.Unmap(), true, nil
 }
 
 // check judges one address that host stands for. host is as hostName gives it, or empty where the URL has an address.
@@ -244,11 +105,11 @@ func (g *guard) check(host string, addr netip.Addr, port uint16) error {
 	switch {
 	case addr.Zone() != "", refused.has(addr, port):
 		return errBlocked
-	case g.deny.hasHost(host, port), g.deny.hasAddr(addr, port):
+	case g.deny.HasHost(host, port), g.deny.HasAddr(addr, port):
 		return errBlocked
-	case g.allow.all, g.allow.hasHost(host, port), g.allow.hasAddr(addr, port):
+	case g.allow.All(), g.allow.HasHost(host, port), g.allow.HasAddr(addr, port):
 		return nil
-	case g.deny.all, !slices.Contains(g.ports, port), refused.addrs[addr]:
+	case g.deny.All(), !slices.Contains(g.ports, port), refused.addrs[addr]:
 		return errBlocked
 	}
 	if err := g.builtin.SafeAddr(addr); err != nil {
@@ -263,26 +124,29 @@ func (g *guard) allows(u *url.URL) bool {
 	if err != nil {
 		return false
 	}
-	if addr, ok, err := hostAddr(u.Hostname()); ok {
-		return err == nil && (g.allow.all || g.allow.hasAddr(addr, uint16(port)))
+	if addr, ok, err := egress.HostAddr(u.Hostname()); ok {
+		return err == nil && (g.allow.All() || g.allow.HasAddr(addr, uint16(port)))
 	}
-	name, err := hostName(u.Hostname())
-	return err == nil && (g.allow.all || g.allow.hasHost(name, uint16(port)))
+	name, err := egress.HostName(u.Hostname())
+	return err == nil && (g.allow.All() || g.allow.HasHost(name, uint16(port)))
 }
 
 // dial resolves, judges every answer, and connects to one of them. A name of which any answer is refused is refused whole.
-func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := splitHostPort(address)
+func (g *guard) dial(ctx context.Context, policy *egress.Policy, address string) (net.Conn, error) {
+	host, port, err := egress.SplitHostPort(address)
 	if err != nil {
 		return nil, errBlocked
 	}
-	name, addrs, err := g.lookup(ctx, host)
+	name, addrs, err := g.lookup(ctx, policy, host, port)
 	if err != nil {
 		return nil, err
 	}
 	for _, addr := range addrs {
 		if err := g.check(name, addr, port); err != nil {
 			return nil, err
+		}
+		if !policy.Address(name, addr, port) {
+			return nil, errDenied
 		}
 	}
 	// IPv4 first: where there is no route for the other kind, that fails at once.
@@ -303,13 +167,19 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	return nil, failure
 }
 
-func (g *guard) lookup(ctx context.Context, host string) (string, []netip.Addr, error) {
-	if addr, ok, err := hostAddr(host); ok {
+func (g *guard) lookup(ctx context.Context, policy *egress.Policy, host string, port uint16) (string, []netip.Addr, error) {
+	if addr, ok, err := egress.HostAddr(host); ok {
+		if err != nil {
+			err = errBlocked
+		}
 		return "", []netip.Addr{addr}, err
 	}
-	name, err := hostName(host)
+	name, err := egress.HostName(host)
 	if err != nil {
-		return "", nil, err
+		return "", nil, errBlocked
+	}
+	if !policy.Name(name, port) {
+		return "", nil, errDenied
 	}
 	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
@@ -357,7 +227,7 @@ func (g *guard) refresh(ctx context.Context) {
 	next := &refusals{exact: map[netip.AddrPort]bool{}, addrs: map[netip.Addr]bool{}, local: map[uint16]bool{}}
 	complete := true
 	for _, hostport := range g.refuse {
-		host, port, err := splitHostPort(hostport)
+		host, port, err := egress.SplitHostPort(hostport)
 		if err != nil {
 			continue
 		}

@@ -2,13 +2,17 @@ package host
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+
+	"example.com/jsruntime/engine/egress"
 )
 
 const (
@@ -30,23 +34,30 @@ type pools struct {
 
 	mu      sync.Mutex
 	recent  *list.List // of *pool, the last used in front
-	tenants map[uuid.UUID]*list.Element
+	tenants map[poolKey]*list.Element
+}
+
+// poolKey is a tenant and its policy of egress: a connection that one script may have, another of the tenant may not.
+type poolKey struct {
+	tenant uuid.UUID
+	policy string
 }
 
 type pool struct {
-	tenant    uuid.UUID
+	key       poolKey
 	transport *http.Transport
 	usedAt    time.Time
 }
 
 func newPools(cfg *Config, g *guard) *pools {
-	return &pools{guard: g, rootCAs: cfg.RootCAs, most: cfg.MaxTenantPools, recent: list.New(), tenants: map[uuid.UUID]*list.Element{}}
+	return &pools{guard: g, rootCAs: cfg.RootCAs, most: cfg.MaxTenantPools, recent: list.New(), tenants: map[poolKey]*list.Element{}}
 }
 
-func (p *pools) of(tenant uuid.UUID) *http.Transport {
+func (p *pools) of(tenant uuid.UUID, policy *egress.Policy) *http.Transport {
+	key := poolKey{tenant, policy.ID()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if e := p.tenants[tenant]; e != nil {
+	if e := p.tenants[key]; e != nil {
 		p.recent.MoveToFront(e)
 		e.Value.(*pool).usedAt = time.Now()
 		return e.Value.(*pool).transport
@@ -56,7 +67,9 @@ func (p *pools) of(tenant uuid.UUID) *http.Transport {
 	}
 	t := &http.Transport{
 		// No Proxy: one from the environment would dial out of the guard's sight.
-		DialContext: p.guard.dial,
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return p.guard.dial(ctx, policy, address)
+		},
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			RootCAs:            p.rootCAs,
@@ -72,7 +85,7 @@ func (p *pools) of(tenant uuid.UUID) *http.Transport {
 		// Bodies are decompressed in fetch, under its cap.
 		DisableCompression: true,
 	}
-	p.tenants[tenant] = p.recent.PushFront(&pool{tenant: tenant, transport: t, usedAt: time.Now()})
+	p.tenants[key] = p.recent.PushFront(&pool{key: key, transport: t, usedAt: time.Now()})
 	return t
 }
 
@@ -80,7 +93,7 @@ func (p *pools) of(tenant uuid.UUID) *http.Transport {
 // are closed by IdleConnTimeout.
 func (p *pools) drop(e *list.Element) {
 	gone := p.recent.Remove(e).(*pool)
-	delete(p.tenants, gone.tenant)
+	delete(p.tenants, gone.key)
 	gone.transport.CloseIdleConnections()
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/jsruntime/engine/egress"
 )
 
 // canary counts connections on every local address, IPv4 and IPv6, on one port.
@@ -284,7 +286,7 @@ func TestOperatorRules(t *testing.T) {
 		require.Equal(t, tc.blocked, err != nil, "%+v", tc)
 	}
 	for _, bad := range []string{"a b", "http://a.test", "1.2.3", "a.test:99999", "a.test:x", "*.*", "10.0.0.0/99"} {
-		_, err := ParseRules([]string{bad})
+		_, err := egress.ParseRules([]string{bad})
 		require.Error(t, err, bad)
 	}
 }
@@ -292,7 +294,7 @@ func TestOperatorRules(t *testing.T) {
 func TestHostNameNeverNumeric(t *testing.T) {
 	t.Parallel()
 	for _, host := range attempts {
-		name, err := hostName(strings.Trim(host, "[]"))
+		name, err := egress.HostName(strings.Trim(host, "[]"))
 		if err == nil {
 			last := name[strings.LastIndexByte(name, '.')+1:]
 			require.NotEmpty(t, strings.Trim(last, "0123456789"), host)
