@@ -172,18 +172,4 @@ func (v *Verifier) secret(ctx context.Context, e *catalog.Endpoint) (string, err
 	return value, nil
 }
 
-// CheckSecret says what is wrong with a secret's value for a kind of auth, nil if nothing is.
-func CheckSecret(kind catalog.Auth, value string) error {
-	var err error
-	switch kind {
-	case catalog.AuthStandardWebhooks:
-		_, err = standardKey(value)
-	case catalog.AuthDiscord:
-		_, err = discordKey(value)
-	case catalog.AuthJWT:
-		_, err = sharedKey(value)
-	}
-	return err
-}
-
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
