@@ -59,7 +59,7 @@ func samples() map[string]map[string]any {
 		planned[l.Name] = map[string]any{"ceiling": l.Ceiling, "default": l.Min + 1000}
 	}
 	plan := map[string]any{
-		"jit": "off", "max_concurrent_runs": 1, "max_history_bytes": 1 << 30, "max_kv_bytes": 1, "max_queue_depth": 1000, "max_scripts": 100, "weight": 3,
+		"jit": "off", "max_concurrent_runs": 1, "max_history_bytes": 1 << 30, "max_kv_bytes": 1, "max_queue_depth": 1000, "max_scripts": 100, "weight": 3, "egress": map[string]any{"allow": []string{"example.com"}, "deny": nil},
 		"limits": planned, "retention": map[string]any{"executions_days": 1, "failed_days": 1, "logs_days": 1},
 	}
 	return map[string]map[string]any{
@@ -69,15 +69,15 @@ func samples() map[string]map[string]any {
 		"key-create":          {"name": "k", "role": "viewer", "expires_at": "2100-01-01T00:00:00Z", "user_id": 1, "scopes": []string{"scripts:read"}},
 		"organization-create": {"name": "o"}, "organization-update": {"name": "o"},
 		"user-create": {"name": "n", "email": "n@example.org", "role": "viewer", "organization_id": nil}, "user-update": {"name": "n", "email": "n@example.org", "role": "viewer", "organization_id": nil},
-		"script-create": {"name": "n", "type": "oneoff", "source": runSource, "files": nil, "main": nil, "kv_namespaces": nil, "status": "draft", "description": "d", "organization_id": nil, "resource_limits": limits,
+		"script-create": {"name": "n", "type": "oneoff", "source": runSource, "files": nil, "main": nil, "kv_namespaces": nil, "egress": map[string]any{"allow": []string{"example.com"}, "deny": nil}, "status": "draft", "description": "d", "organization_id": nil, "resource_limits": limits,
 			"cron_expression": nil, "timezone": "UTC", "http_path": nil, "http_methods": nil, "event_types": nil, "metadata": map[string]any{}, "tags": []string{}, "change_description": "c",
 			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
 			"schedule": nil},
-		"script-update": {"name": "job", "type": "scheduled", "source": "export default { scheduled() { } }", "files": nil, "main": nil, "kv_namespaces": nil, "status": "active", "description": "d", "organization_id": nil, "resource_limits": limits,
+		"script-update": {"name": "job", "type": "scheduled", "source": "export default { scheduled() { } }", "files": nil, "main": nil, "kv_namespaces": nil, "egress": map[string]any{"allow": []string{"example.com"}, "deny": nil}, "status": "active", "description": "d", "organization_id": nil, "resource_limits": limits,
 			"cron_expression": "0 0 * * *", "timezone": "UTC", "http_path": nil, "http_methods": nil, "event_types": nil, "metadata": map[string]any{}, "tags": []string{}, "change_description": "c",
 			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
 			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
-		"version-create": {"source": "export default { scheduled() { } }", "files": nil, "main": nil, "kv_namespaces": nil, "resource_limits": limits, "cron_expression": "0 0 * * *", "timezone": "UTC",
+		"version-create": {"source": "export default { scheduled() { } }", "files": nil, "main": nil, "kv_namespaces": nil, "egress": map[string]any{"allow": []string{"example.com"}, "deny": nil}, "resource_limits": limits, "cron_expression": "0 0 * * *", "timezone": "UTC",
 			"http_path": nil, "http_methods": nil, "event_types": nil, "change_description": "c", "tag": nil, "activate": false,
 			"history": map[string]any{"store": "all", "sample": 1, "bodies": true, "redact": []string{"$.input"}}, "http": nil, "retry": map[string]any{"max_attempts": 1, "backoff_ms": 1, "max_backoff_ms": 1, "jitter": 0},
 			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
