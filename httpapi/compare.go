@@ -66,7 +66,7 @@ type ComparisonItem struct {
 	Result      string          `json:"result" enum:"same,different,failed,skipped"`
 	Reason      *string         `json:"reason,omitempty" example:"input_not_kept" doc:"Why it was skipped."`
 	Recorded    ComparisonSide  `json:"recorded"`
-	Candidate   *ComparisonSide `json:"candidate" doc:"null where it was skipped."`
+	Candidate   *ComparisonSide `json:"candidate,omitempty" doc:"Absent where it was skipped."`
 	Diff        *string         `json:"diff,omitempty" doc:"A unified diff of the two endings as JSON with sorted members, of at most 8 KiB."`
 }
 

@@ -21,7 +21,7 @@ type Deployment struct {
 	PreviousVersion *int32        `json:"previous_version" doc:"The version that was live before, and still is where percent is below 100; null of a script's first."`
 	Percent         float64       `json:"percent" doc:"The share of executions that it got."`
 	Status          string        `json:"status" enum:"active,superseded,reverted" doc:"active: in force; superseded: another one took its place; reverted: it was taken back by its auto_rollback."`
-	AutoRollback    *AutoRollback `json:"auto_rollback"`
+	AutoRollback    *AutoRollback `json:"auto_rollback,omitempty"`
 	Runs            int64         `json:"runs" doc:"Its executions that ended while percent was below 100, but for those that were cancelled."`
 	Failures        int64         `json:"failures" doc:"How many of the runs ended as failed or timeout."`
 	Reason          *string       `json:"reason" doc:"Why it was reverted."`

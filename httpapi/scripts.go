@@ -34,7 +34,7 @@ type Script struct {
 	Files            Files             `json:"files,omitempty"`
 	Main             string            `json:"main,omitempty"`
 	Version          int32             `json:"version" doc:"The live version's number."`
-	Candidate        *Candidate        `json:"candidate" doc:"The version that gets a share of the executions."`
+	Candidate        *Candidate        `json:"candidate,omitempty" doc:"The version that gets a share of the executions."`
 	LatestVersion    int32             `json:"latest_version" doc:"The newest version's number: a version may be saved and not live."`
 	ResourceLimits   Object            `json:"resource_limits" doc:"What the author asked for."`
 	EffectiveLimits  EffectiveLimits   `json:"effective_limits" doc:"What applies, and which level decided it."`

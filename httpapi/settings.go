@@ -38,7 +38,7 @@ type EndpointAuth struct {
 	ToleranceSeconds *int             `json:"tolerance_seconds,omitempty" minimum:"0" maximum:"86400" nullable:"true" doc:"By how much a signed time may differ from now, 300 by default; within it the same signed request is admitted once. With github, which signs no time, how long a delivery is not admitted again; 0: it always is. With jwt, by how much the clocks may differ, 60 by default."`
 	JWKSURL          *string          `json:"jwks_url,omitempty" maxLength:"2048" nullable:"true" doc:"Of a jwt: where its public keys are, instead of secret. https, unless the operator's allow list names the host."`
 	Issuer           *string          `json:"issuer,omitempty" maxLength:"1000" nullable:"true" doc:"Of a jwt: what iss must be."`
-	Audience         *TokenAudience   `json:"audience,omitempty" nullable:"true"`
+	Audience         *TokenAudience   `json:"audience,omitempty" nullable:"false"`
 	Algorithms       *TokenAlgorithms `json:"algorithms,omitempty" nullable:"true"`
 }
 

@@ -99,6 +99,10 @@ func TestSettingsAreTyped(t *testing.T) {
 		signed := acme.post("/api/v1/scripts", body).is(201)
 		require.Equal(t, m{"auth": auth}, signed.json()["http"])
 		at := "/api/v1/scripts/" + signed.str("id")
+		if auth["audience"] != nil {
+			narrowed := acme.patch(at, m{"http": m{"auth": m{"type": "jwt", "audience": nil}}}).is(200).json()["http"].(map[string]any)["auth"]
+			require.NotContains(t, narrowed, "audience")
+		}
 		require.Equal(t, m{"auth": m{"type": "none"}}, acme.patch(at, m{"http": nil}).is(200).json()["http"])
 		acme.del(at).is(204)
 	}
