@@ -15,6 +15,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
@@ -172,7 +173,7 @@ func (d *dispatcher) mayDiscover(room bool) bool {
 
 // byIndex runs do in a transaction that is planned by the queue's indexes.
 func (s *Scheduler) byIndex(ctx context.Context, do func(context.Context, *sqlc.Queries) error) error {
-	return within(ctx, func(ctx context.Context) error {
+	return cluster.Within(ctx, func(ctx context.Context) error {
 		return pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 			queries := s.queries.WithTx(tx)
 			if err := queries.QueuePlanByIndex(ctx); err != nil {

@@ -302,7 +302,7 @@ func (s *Scheduler) watchCancels(ctx context.Context) {
 		if len(ids) == 0 {
 			continue
 		}
-		err := within(ctx, func(ctx context.Context) error {
+		err := cluster.Within(ctx, func(ctx context.Context) error {
 			cancelled, err := s.queries.ExecutionCancelled(ctx, ids)
 			for _, id := range cancelled {
 				s.cancelHeld(id, errCancelRequested)

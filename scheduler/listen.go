@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/wake"
 )
 
@@ -48,7 +49,7 @@ func (s *Scheduler) notifyOthers(ctx context.Context) {
 		case <-s.notify:
 		}
 		if s.members.Count() > 1 {
-			err := within(ctx, s.queries.QueueNotify)
+			err := cluster.Within(ctx, s.queries.QueueNotify)
 			s.complain(ctx, "other nodes not notified", err)
 		}
 		if !wake.Pause(ctx, notifyInterval) {

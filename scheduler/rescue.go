@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/partitions"
@@ -63,7 +64,7 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 			break
 		}
 	}
-	err := within(ctx, func(ctx context.Context) error {
+	err := cluster.Within(ctx, func(ctx context.Context) error {
 		for {
 			renewed, err := s.queries.ScheduledJobRenew(ctx, sqlc.ScheduledJobRenewParams{LeaseSeconds: s.cfg.Node.Lease().Seconds(), NodeID: s.cfg.Node.ID(), RowLimit: sweepBatch})
 			if err != nil || renewed < sweepBatch {
@@ -74,7 +75,7 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = within(ctx, func(ctx context.Context) error {
+	err = cluster.Within(ctx, func(ctx context.Context) error {
 		for {
 			freed, err := s.queries.ScheduledJobRescue(ctx, sweepBatch)
 			for _, row := range freed {
@@ -159,7 +160,7 @@ func (s *Scheduler) pruneOnce(ctx context.Context) error {
 	if err := s.pruneTables(ctx, longest.executions); err != nil {
 		return err
 	}
-	return within(ctx, func(ctx context.Context) error {
+	return cluster.Within(ctx, func(ctx context.Context) error {
 		forgotten, err := s.queries.NodePrune(ctx)
 		if forgotten > 0 {
 			s.cfg.Observer.Pruned("nodes", forgotten)
@@ -187,7 +188,7 @@ func (s *Scheduler) retentions(ctx context.Context) (tenants []sqlc.TenantRetent
 func (s *Scheduler) pruneBatches(ctx context.Context, table string, batch func(context.Context) (int64, error)) error {
 	for {
 		var rows int64
-		err := within(ctx, func(ctx context.Context) (err error) {
+		err := cluster.Within(ctx, func(ctx context.Context) (err error) {
 			rows, err = batch(ctx)
 			return err
 		})
@@ -375,7 +376,7 @@ func (s *Scheduler) pruneOver(ctx context.Context) {
 
 func (s *Scheduler) pruneOverOnce(ctx context.Context) error {
 	var over []sqlc.StorageOverRow
-	err := within(ctx, func(ctx context.Context) (err error) {
+	err := cluster.Within(ctx, func(ctx context.Context) (err error) {
 		over, err = s.queries.StorageOver(ctx, sqlc.StorageOverParams{DefaultBytes: s.cfg.MaxHistoryBytes, Share: storage.LeanShare})
 		return err
 	})
@@ -385,7 +386,7 @@ func (s *Scheduler) pruneOverOnce(ctx context.Context) error {
 	for _, tenant := range over {
 		if tenant.Stale {
 			// Counted as it was written, without what Postgres compresses: what is deleted early should have to be.
-			err := within(ctx, func(ctx context.Context) error {
+			err := cluster.Within(ctx, func(ctx context.Context) error {
 				_, err := s.queries.StorageCount(ctx, tenant.TenantID)
 				return err
 			})
@@ -397,7 +398,7 @@ func (s *Scheduler) pruneOverOnce(ctx context.Context) error {
 		left := tenant.Bytes
 		for float64(left) > float64(tenant.Quota)*storage.PruneShare {
 			var gone sqlc.ExecutionPruneOldestRow
-			err := within(ctx, func(ctx context.Context) (err error) {
+			err := cluster.Within(ctx, func(ctx context.Context) (err error) {
 				gone, err = s.queries.ExecutionPruneOldest(ctx, sqlc.ExecutionPruneOldestParams{TenantID: tenant.TenantID, RowLimit: pruneBatch})
 				return err
 			})

@@ -309,10 +309,6 @@ func (s *Scheduler) drain(runs *sync.WaitGroup) {
 	<-done
 }
 
-func within(ctx context.Context, do func(context.Context) error) error {
-	return cluster.Within(ctx, do)
-}
-
 // complain logs an error of the database, unless it only says that we are stopping.
 func (s *Scheduler) complain(ctx context.Context, message string, err error) {
 	if err != nil && ctx.Err() == nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/scheduler/cron"
 	"example.com/jsruntime/sqlc"
@@ -190,7 +191,7 @@ func (s *Scheduler) tick(ctx context.Context) {
 // tickOnce decides on a batch of due schedules, and returns how long to wait for the next.
 func (s *Scheduler) tickOnce(ctx context.Context, parsed parser) (time.Duration, error) {
 	var claimed, started int
-	err := within(ctx, func(ctx context.Context) (err error) {
+	err := cluster.Within(ctx, func(ctx context.Context) (err error) {
 		claimed, started, err = s.claimTicks(ctx, parsed)
 		return err
 	})
@@ -204,7 +205,7 @@ func (s *Scheduler) tickOnce(ctx context.Context, parsed parser) (time.Duration,
 		return 0, nil
 	}
 	var next []float64
-	err = within(ctx, func(ctx context.Context) (err error) {
+	err = cluster.Within(ctx, func(ctx context.Context) (err error) {
 		next, err = s.queries.ScheduledJobNextDue(ctx)
 		return err
 	})
@@ -378,7 +379,7 @@ func (s *Scheduler) armOnce(ctx context.Context, parsed parser) (armed int, err 
 	var after uuid.UUID
 	for {
 		var page []sqlc.ScheduledJobUnarmedRow
-		err := within(ctx, func(ctx context.Context) error {
+		err := cluster.Within(ctx, func(ctx context.Context) error {
 			return pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 				queries := s.queries.WithTx(tx)
 				var err error
