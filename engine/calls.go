@@ -59,7 +59,7 @@ type CallBodies struct {
 	Request     []byte
 	Response    json.RawMessage // as fetch answers the worker: {status, statusText, headers, url, redirected, hasBody}
 	Body        []byte
-	// NoRequest and NoBody: that body was longer than is kept, or was streamed by the script.
+	// NoRequest and NoBody say that the body was not kept: it was too long, or the script streamed it.
 	NoRequest, NoBody bool
 }
 

@@ -188,8 +188,8 @@ func (a *API) rollOut(ctx context.Context, c *change, before sqlc.Script, v sqlc
 	return after, a.tellActivated(ctx, c, live)
 }
 
-// decidedBefore is the first field in which two states of a script differ of those that decide before a version is chosen for an execution, or apart
-// from it; empty: they are the same.
+// decidedBefore returns the first differing setting that takes effect before a version is chosen for an execution, or independently of the
+// choice; empty: none differs.
 func decidedBefore(live, candidate sqlc.Script) string {
 	was, is := settingsOfScript(live), settingsOfScript(candidate)
 	for _, f := range []struct {

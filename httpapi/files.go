@@ -45,7 +45,7 @@ type sourceGiven struct {
 	source patch[string]
 	files  mergeOf[Files]
 	main   patch[string]
-	whole  bool // files take the place of those that are there
+	whole  bool // files replace all stored files
 }
 
 // onto gives a script the source, and reports whether anything was given.

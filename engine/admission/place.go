@@ -30,8 +30,8 @@ const (
 	loadCost = 20 * time.Millisecond
 	// loadLong is how long a load usually takes at most where the machine is busy: the tenant's other calls do not wait for a longer one.
 	loadLong = 50 * time.Millisecond
-	// loadTurn is how long after a load a lane that keeps no more scripts prefers those that it has loaded. Loading takes some milliseconds
-	// of CPU time: where a tenant's scripts took turns, more of them than a lane keeps, half of all executions were preceded by a load.
+	// loadTurn is how long a full lane prefers its loaded scripts after a load. A load takes some milliseconds of CPU time: without this
+	// pause, half of the executions of a tenant with more scripts than a lane keeps were preceded by a load.
 	loadTurn = 100 * time.Millisecond
 )
 

@@ -201,7 +201,7 @@ type tenant struct {
 	patient  bool // it is to be served by lanes that are not free at the moment
 }
 
-// family is all places of one script, which share its limit: its live version and those that run beside it.
+// family is all places of one script: its live version and its other versions. They share the script's limit.
 type family struct {
 	id     Key
 	places []*script

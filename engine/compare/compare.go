@@ -144,7 +144,7 @@ var errShutdown = errors.New("the node that ran it was shut down")
 // errPatience is why a comparison ends that takes too long.
 var errPatience = errors.New("its time is used up")
 
-// Run works comparisons off until ctx ends. Those that are under way then have failed.
+// Run executes comparisons until ctx ends. A comparison that runs at that moment fails.
 func (c *Comparer) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	for range c.cfg.Workers {

@@ -45,7 +45,7 @@ func (h *Host) Document(ctx context.Context, tenantID uuid.UUID, url string, lim
 
 var errPlain = errors.New("not an https URL, and its host is not one that JSRUNTIME_FETCH_ALLOW names")
 
-// MayFetchPlain reports whether what nobody on the way may read or change may go to a URL: over https anywhere, over http only to hosts and
+// MayFetchPlain reports whether a URL is safe for data that the network must not read or change: any https URL, and http URLs of hosts and
 // addresses that FetchAllow names.
 func (h *Host) MayFetchPlain(url string) bool {
 	t, detail := parseTarget(url)

@@ -138,7 +138,7 @@ func TestEgressOnEveryHop(t *testing.T) {
 	require.NoError(t, fetch("http://rebind.test/", `{"allow": ["93.184.216.34/32"]}`).err)
 	h.pools.close()
 	requireHostError(t, fetch("http://rebind.test/", `{"allow": ["93.184.216.34/32"]}`).err, "egress_denied")
-	// Nothing that is not allowed is looked up: a name can carry data to whoever answers it.
+	// A name that is not allowed is not looked up: a DNS query can carry data out.
 	looked := rebinding.looked.Load()
 	requireHostError(t, fetch("http://data.other.test/", site).err, "egress_denied")
 	require.Equal(t, looked, rebinding.looked.Load())

@@ -105,7 +105,7 @@ func (s *Secrets) Forget(tenantID uuid.UUID) {
 	}
 }
 
-// know prepares what is masked, unless it was prepared of the same rows. forgets are those that were counted before the rows were read.
+// know prepares the values to mask, unless they were prepared from the same rows. forgets is the count of Forget calls before the rows were read.
 func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[string]string, forgets int) {
 	var print strings.Builder
 	for _, row := range rows {

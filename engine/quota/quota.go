@@ -371,7 +371,7 @@ func (m *Meter) Run(ctx context.Context) error {
 	}
 }
 
-// Refresh reads the totals of the tenants of which something was written or changed, and with asked of those that were asked about lately.
+// Refresh reads the totals of tenants whose usage or plan has changed. With asked it also reads recently queried tenants.
 func (m *Meter) Refresh(ctx context.Context, asked bool) error {
 	now := m.cfg.Now()
 	var ids []uuid.UUID

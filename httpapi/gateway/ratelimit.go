@@ -127,7 +127,7 @@ func (t *tenantRates) forget(e *list.Element) {
 	delete(t.byKey, t.recent.Remove(e).(*rateWindow).key)
 }
 
-// window returns a key's window. It makes one where there is none, in place of the one that was used least recently where there is no room.
+// window returns a key's window, or makes a new one. Without room, the new window replaces the least recently used one.
 func (t *tenantRates) window(key rateKey, per time.Duration, now time.Time) *rateWindow {
 	if e := t.byKey[key]; e != nil {
 		t.recent.MoveToFront(e)

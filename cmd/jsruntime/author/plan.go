@@ -151,7 +151,7 @@ func newStep(p *project.Project, s *project.Script, source *project.Source, pres
 	step.wanted["name"], _ = json.Marshal(s.Name)
 	step.wanted["source"], _ = json.Marshal(source.Text)
 	if _, ok := step.wanted["status"]; !ok {
-		// A script that somebody has paused or disabled stays what it is.
+		// A deployment does not change the status of a paused or disabled script.
 		step.wanted["status"] = json.RawMessage(`"active"`)
 		if status := textOf(present["status"]); status == "paused" || status == "disabled" {
 			step.wanted["status"] = present["status"]

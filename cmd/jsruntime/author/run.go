@@ -66,11 +66,7 @@ func (c *runCommand) Run(ctx context.Context, p *Program) error {
 	if err != nil {
 		return err
 	}
-	api, err := c.connect(p)
-	if err != nil {
-		return err
-	}
-	script, err := scriptNamed(ctx, api, c.Script)
+	api, script, err := c.connectScript(ctx, p, c.Script)
 	if err != nil {
 		return err
 	}
@@ -161,11 +157,7 @@ func (c *triggerCommand) Run(ctx context.Context, p *Program) error {
 	if c.Cron && data != nil {
 		return term.Usage("data: is for --event")
 	}
-	api, err := c.connect(p)
-	if err != nil {
-		return err
-	}
-	script, err := scriptNamed(ctx, api, c.Script)
+	api, script, err := c.connectScript(ctx, p, c.Script)
 	if err != nil {
 		return err
 	}

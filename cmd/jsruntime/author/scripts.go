@@ -22,6 +22,16 @@ type apiScript struct {
 	HTTPPath      *string `json:"http_path"`
 }
 
+// connectScript returns a client of the node that is meant, and the script of that name.
+func (t *Target) connectScript(ctx context.Context, p *Program, name string) (*client.Client, *apiScript, error) {
+	api, err := t.connect(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	script, err := scriptNamed(ctx, api, name)
+	return api, script, err
+}
+
 // scriptNamed finds a script by its name, or by its id.
 func scriptNamed(ctx context.Context, api *client.Client, name string) (*apiScript, error) {
 	var page struct {

@@ -38,11 +38,7 @@ type versionsCommand struct {
 }
 
 func (c *versionsCommand) Run(ctx context.Context, p *Program) error {
-	api, err := c.connect(p)
-	if err != nil {
-		return err
-	}
-	script, err := scriptNamed(ctx, api, c.Script)
+	api, script, err := c.connectScript(ctx, p, c.Script)
 	if err != nil {
 		return err
 	}
@@ -70,11 +66,7 @@ type diffCommand struct {
 }
 
 func (c *diffCommand) Run(ctx context.Context, p *Program) error {
-	api, err := c.connect(p)
-	if err != nil {
-		return err
-	}
-	script, err := scriptNamed(ctx, api, c.Script)
+	api, script, err := c.connectScript(ctx, p, c.Script)
 	if err != nil {
 		return err
 	}
@@ -117,8 +109,8 @@ func showDiff(w io.Writer, text string) {
 	}
 }
 
-// versionBefore is the version that a rollback leads to: while a candidate has a share, the one that has the rest; else the one that was
-// live before.
+// versionBefore returns the version that a rollback activates: the live version while a candidate has a share, else the previous live
+// version.
 func versionBefore(ctx context.Context, api *client.Client, script *apiScript) (int, error) {
 	var deployments []apiDeployment
 	err := eachPage(ctx, api, scriptPath(script, "/deployments"), nil, 20, func(d apiDeployment) { deployments = append(deployments, d) })
@@ -166,11 +158,7 @@ type rollbackCommand struct {
 }
 
 func (c *rollbackCommand) Run(ctx context.Context, p *Program) error {
-	api, err := c.connect(p)
-	if err != nil {
-		return err
-	}
-	script, err := scriptNamed(ctx, api, c.Script)
+	api, script, err := c.connectScript(ctx, p, c.Script)
 	if err != nil {
 		return err
 	}
@@ -234,11 +222,7 @@ func (c *promoteCommand) Run(ctx context.Context, p *Program) error {
 	if err != nil {
 		return err
 	}
-	api, err := c.connect(p)
-	if err != nil {
-		return err
-	}
-	script, err := scriptNamed(ctx, api, c.Script)
+	api, script, err := c.connectScript(ctx, p, c.Script)
 	if err != nil {
 		return err
 	}

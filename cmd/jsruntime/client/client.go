@@ -33,7 +33,7 @@ type Config struct {
 	UserAgent string
 	// MaxWait is how long a call may wait for Retry-After in all; 0 means a minute.
 	MaxWait time.Duration
-	// Waiting is told of each wait, with its reason; nil tells nobody.
+	// Waiting is called before each wait, with its length and reason; nil: no call.
 	Waiting func(wait time.Duration, reason string)
 }
 
@@ -174,7 +174,7 @@ func (c *Client) once(ctx context.Context, call Call, body []byte) (*http.Respon
 	}
 	req, err := http.NewRequestWithContext(ctx, call.Method, target, sent)
 	if err != nil {
-		return nil, errors.New("url: cannot be called") // unquoted: a URL may hold what is nobody's business
+		return nil, errors.New("url: cannot be called") // the URL is left out: it may hold a password
 	}
 	for name, values := range call.Header {
 		req.Header[name] = values

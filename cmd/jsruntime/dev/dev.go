@@ -32,7 +32,7 @@ type Config struct {
 	Slug string
 	// Watch is whether files are watched; else what is there is deployed once.
 	Watch bool
-	// Keys are what is typed; nil: nobody types.
+	// Keys are the keys that the user presses; nil: no keyboard.
 	Keys <-chan byte
 	// Key is the tenant's, for those who call the node from outside.
 	Key string

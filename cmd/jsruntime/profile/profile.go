@@ -72,7 +72,7 @@ func (f *File) Delete(name string) (bool, error) {
 	return true, f.write()
 }
 
-// write replaces the file: nobody sees half of it, nor one that others may read.
+// write replaces the file in one step. Only its owner may read it, at any time.
 func (f *File) write() error {
 	folder := filepath.Dir(f.path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {

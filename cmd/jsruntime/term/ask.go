@@ -12,7 +12,7 @@ import (
 // maxSecret bounds what is read as a secret.
 const maxSecret = 1 << 20
 
-// Confirm asks a question that yes answers beforehand. Where nobody can be asked it is an error that names --yes.
+// Confirm asks a question, unless yes has answered it. Without a terminal it returns an error that names --yes.
 func (t *Terminal) Confirm(question string, yes bool) error {
 	if yes {
 		return nil

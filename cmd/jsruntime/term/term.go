@@ -87,7 +87,7 @@ func terminal(v any) *os.File {
 	return nil
 }
 
-// Person reports whether somebody can be asked.
+// Person reports whether a user sits at the terminal and can answer a question.
 func (t *Terminal) Person() bool { return t.inFile != nil && t.errTTY && !t.JSON }
 
 // Show writes a result: as one JSON document, or as human writes it.
@@ -178,7 +178,7 @@ func Status(s string) string {
 	return Dim(s)
 }
 
-// Clean escapes what could drive a terminal: control characters, and those that turn the direction of text. Line ends and tabs stay.
+// Clean escapes control characters and characters that change the direction of text. Line ends and tabs stay.
 func Clean(s string) string {
 	clean := func(r rune) bool {
 		return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069

@@ -8,9 +8,8 @@ const minCached = 16 << 10
 // maxCached bounds one script's code, which is about as long as its source.
 const maxCached = 8 << 20
 
-// codes keeps V8's code of scripts' versions, which one worker has made for others: at most so many bytes with the sources, those that were not
-// used for longest go first. What it holds came from workers, so that each may be hostile: code is for the program alone that it was made
-// of, whose tenant can hurt nothing with it but itself.
+// codes is an LRU cache of V8's code of scripts' versions, bounded in bytes with the sources. Workers make the code, so any of it may be
+// hostile: code is given only to workers that load the same program, so a tenant can hurt only itself with it.
 type codes struct {
 	all   int64      // bytes
 	room  int64      // of them that are free

@@ -131,7 +131,7 @@ func (s *keySource) refresh(now time.Time) *fetching {
 
 func (s *keySource) fetch(under *fetching) {
 	defer close(under.done)
-	// It is of no request: the one that began it may leave, and others wait for it.
+	// The fetch outlives the request that began it: other requests wait for it too.
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	set, err := s.load(ctx)

@@ -365,7 +365,7 @@ func (g *generator) members(name string, b *block) (string, error) {
 	return text.String(), nil
 }
 
-// inherit adds the members of an interface of the library and of those that it extends.
+// inherit adds the members of an interface of the library and of the interfaces that it extends.
 func (g *generator) inherit(name string, to map[string]bool) {
 	name, _, _ = strings.Cut(name, "<")
 	b := g.lib.interfaces[name]
