@@ -215,10 +215,10 @@ func (m *Placement) depth(l *Lane, s *script) int {
 		}
 		depth = min(depth, l.serves[i].script.est.depth(wait))
 	}
+	if (new || len(l.serves) > 1) && !l.has(s) {
+		return 1 // also where its isolate is gone while calls of it wait behind another script's
+	}
 	if depth > 1 && new {
-		if !l.has(s) {
-			return 1
-		}
 		if limit := m.bound(s); limit > 0 && (l.member(s.family) == nil || len(s.lanes) >= m.cfg.ScriptShare(s.family.id, s.limit)) {
 			return 1
 		}
@@ -490,20 +490,30 @@ func (m *Placement) loadedAt(l *Lane) *script {
 	return nil
 }
 
-// enqueue makes the call pending: last of its script, or first.
-func (m *Placement) enqueue(c *Call, front bool) {
+// enqueue makes the call pending. A script's calls stand in the order of their submission: one that came back stands before those that came
+// after it, so that the first has waited longest.
+func (m *Placement) enqueue(c *Call) {
 	s := c.script
 	t := s.tenant
 	c.state, c.lane = callPending, nil
-	switch {
-	case s.first == nil:
-		s.first, s.last = c, c
+	if s.first == nil {
 		t.waiting = append(t.waiting, s)
-	case front:
-		c.next, s.first.prev = s.first, c
+	}
+	c.prev, c.next = s.last, nil
+	if s.first != nil && c.submitted.Before(s.last.submitted) { // it came back
+		c.prev, c.next = nil, s.first
+		for c.next != nil && c.next.submitted.Before(c.submitted) {
+			c.prev, c.next = c.next, c.next.next
+		}
+	}
+	if c.prev != nil {
+		c.prev.next = c
+	} else {
 		s.first = c
-	default:
-		c.prev, s.last.next = s.last, c
+	}
+	if c.next != nil {
+		c.next.prev = c
+	} else {
 		s.last = c
 	}
 	s.pending++

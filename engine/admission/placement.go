@@ -407,7 +407,7 @@ func (m *Placement) Submit(c *Call, now time.Time) {
 		m.refuse(c, r)
 		return
 	}
-	m.enqueue(c, false)
+	m.enqueue(c)
 	if m.pending == 1 {
 		m.do(Action{Do: ActionWake}) // Tick watches over how long calls wait
 	}
@@ -454,7 +454,7 @@ func (m *Placement) Returned(c, next *Call, now time.Time) {
 	if c.recalls++; c.recalls > maxRecalls {
 		m.refuse(c, Refusal{Reason: ReasonLost, Scope: ScopeTenant, Wait: time.Second})
 	} else {
-		m.enqueue(c, true)
+		m.enqueue(c)
 		m.do(Action{Do: ActionWake})
 	}
 	m.leaves(l, c.script, c, next, now)
@@ -465,7 +465,7 @@ func (m *Placement) TakenBack(c *Call) {
 	l := c.lane
 	l.load--
 	m.part(l, c.script)
-	m.enqueue(c, true)
+	m.enqueue(c)
 	m.do(Action{Do: ActionWake})
 }
 
@@ -491,7 +491,7 @@ func (m *Placement) Lost(c *Call) bool {
 		m.over(c)
 		return false
 	}
-	m.enqueue(c, true)
+	m.enqueue(c)
 	m.do(Action{Do: ActionWake})
 	return true
 }
