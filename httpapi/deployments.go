@@ -102,7 +102,7 @@ func (a *API) versionActivate(ctx context.Context, in *versionActivateIn) (*foun
 		if err != nil {
 			return err
 		}
-		if err := a.unchangedSince(ctx, before); err != nil {
+		if err := a.unchangedSince(ctx, c.Queries, before); err != nil {
 			return err
 		}
 		v, err := versionNamed(ctx, c.Queries, id, in.Version)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/admission"
@@ -463,9 +464,22 @@ func (a *API) scriptGet(ctx context.Context, in *IDPath) (out *tagged[Script], e
 	return out, err
 }
 
-// unchangedSince judges If-Match against a script.
-func (a *API) unchangedSince(ctx context.Context, s sqlc.Script) error {
-	return precondition(ctx, a.scriptTagged(ctx, s).ETag)
+// unchangedSince judges If-Match against a script. The refusal says who changed the script last.
+func (a *API) unchangedSince(ctx context.Context, q *sqlc.Queries, s sqlc.Script) error {
+	err := precondition(ctx, a.scriptTagged(ctx, s).ETag)
+	var refused *Problem
+	if !errors.As(err, &refused) {
+		return err
+	}
+	last, failed := q.AuditLastOfScript(ctx, sqlc.AuditLastOfScriptParams{TenantID: &s.TenantID, ScriptID: s.ID.String()})
+	switch {
+	case errors.Is(failed, pgx.ErrNoRows): // it was changed by SQL, or the entry is past its retention
+	case failed != nil:
+		return failed
+	default:
+		refused.ChangedBy, refused.ChangedAt = last.ActorName, utcPtr(&last.CreatedAt)
+	}
+	return refused
 }
 
 type scriptUpdateIn struct {
@@ -488,7 +502,7 @@ func (a *API) scriptUpdate(ctx context.Context, in *scriptUpdateIn) (out *tagged
 		if err != nil {
 			return err
 		}
-		if err := a.unchangedSince(ctx, before); err != nil {
+		if err := a.unchangedSince(ctx, c.Queries, before); err != nil {
 			return err
 		}
 		d := &draft{Script: before}
@@ -533,7 +547,7 @@ func (a *API) compileAhead(ctx context.Context, id uuid.UUID, b *ScriptPatch) (*
 			return err
 		}
 		script = row
-		return a.unchangedSince(ctx, row)
+		return a.unchangedSince(ctx, q, row)
 	})
 	if err != nil {
 		return nil, err
@@ -717,7 +731,7 @@ func (a *API) scriptDelete(ctx context.Context, in *IDPath) (*none, error) {
 		if err != nil {
 			return err
 		}
-		if err := a.unchangedSince(ctx, before); err != nil {
+		if err := a.unchangedSince(ctx, c.Queries, before); err != nil {
 			return err
 		}
 		if _, err := c.ScriptDelete(ctx, sqlc.ScriptDeleteParams{TenantID: c.tenant, ID: id}); err != nil {
@@ -738,7 +752,7 @@ func (a *API) scriptRelease(ctx context.Context, in *struct{ IDPath }) (out *tag
 		if err != nil {
 			return err
 		}
-		if err := a.unchangedSince(ctx, before); err != nil {
+		if err := a.unchangedSince(ctx, c.Queries, before); err != nil {
 			return err
 		}
 		after := before

@@ -364,7 +364,7 @@ func (a *API) versionCreate(ctx context.Context, in *versionCreateIn) (*created[
 		if err != nil {
 			return err
 		}
-		if err := a.unchangedSince(ctx, before); err != nil {
+		if err := a.unchangedSince(ctx, c.Queries, before); err != nil {
 			return err
 		}
 		d := &draft{Script: before, compiled: compiled, tag: in.Body.Tag}
@@ -498,7 +498,7 @@ func (a *API) versionRestore(ctx context.Context, in *versionRestoreIn) (*create
 		if err != nil {
 			return err
 		}
-		if err := a.unchangedSince(ctx, before); err != nil {
+		if err := a.unchangedSince(ctx, c.Queries, before); err != nil {
 			return err
 		}
 		d := &draft{Script: before, compiled: compiled, description: in.Body.ChangeDescription}

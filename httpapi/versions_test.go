@@ -127,7 +127,9 @@ func TestVersionSavedIsNotLive(t *testing.T) {
 	acme.post(path+"/versions", map[string]any{"http_path": "/x"}).refused(422, "validation_failed")
 	acme.post(path+"/versions", map[string]any{"name": "x"}).refused(422, "validation_failed")
 	acme.post(path+"/versions", map[string]any{"cron_expression": "61 * * * *"}).refused(422, "validation_failed")
-	acme.post(path+"/versions", map[string]any{}, "If-Match", before.header.Get("ETag")).refused(412, "precondition_failed")
+	late := acme.post(path+"/versions", map[string]any{}, "If-Match", before.header.Get("ETag")).refused(412, "precondition_failed")
+	require.Equal(t, acme.get("/api/v1/whoami").json()["key"].(map[string]any)["name"], late["changed_by"]) //nolint:forcetypeassert // a wrong one fails the test
+	require.NotEmpty(t, late["changed_at"])
 	acme.post(path+"/versions/2/activate", map[string]any{}, "If-Match", before.header.Get("ETag")).refused(412, "precondition_failed")
 	require.EqualValues(t, 2, acme.get(path).json()["latest_version"])
 

@@ -4,6 +4,11 @@
 INSERT INTO audit_log (id, tenant_id, actor_key_id, actor_name, actor_role, action, object_type, object_id, before, after, request_id)
 VALUES (@id, sqlc.narg(tenant_id), sqlc.narg(actor_key_id), @actor_name, @actor_role, @action, @object_type, @object_id, sqlc.narg(before), sqlc.narg(after), sqlc.narg(request_id));
 
+-- name: AuditLastOfScript :one
+SELECT actor_name, created_at FROM audit_log
+WHERE tenant_id = @tenant_id AND object_type = 'script' AND object_id = @script_id
+ORDER BY created_at DESC, id DESC LIMIT 1;
+
 -- name: AuditList :many
 SELECT * FROM audit_log
 WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)

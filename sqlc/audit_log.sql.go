@@ -13,6 +13,29 @@ import (
 	"github.com/google/uuid"
 )
 
+const auditLastOfScript = `-- name: AuditLastOfScript :one
+SELECT actor_name, created_at FROM audit_log
+WHERE tenant_id = $1 AND object_type = 'script' AND object_id = $2
+ORDER BY created_at DESC, id DESC LIMIT 1
+`
+
+type AuditLastOfScriptParams struct {
+	TenantID *uuid.UUID
+	ScriptID string
+}
+
+type AuditLastOfScriptRow struct {
+	ActorName string
+	CreatedAt time.Time
+}
+
+func (q *Queries) AuditLastOfScript(ctx context.Context, arg AuditLastOfScriptParams) (AuditLastOfScriptRow, error) {
+	row := q.db.QueryRow(ctx, auditLastOfScript, arg.TenantID, arg.ScriptID)
+	var i AuditLastOfScriptRow
+	err := row.Scan(&i.ActorName, &i.CreatedAt)
+	return i, err
+}
+
 const auditList = `-- name: AuditList :many
 SELECT id, tenant_id, actor_key_id, actor_name, actor_role, action, object_type, object_id, before, after, request_id, created_at FROM audit_log
 WHERE tenant_id = $1 AND (created_at, id) < ($2::timestamptz, $3::uuid)

@@ -49,6 +49,9 @@ type Problem struct {
 	// ExecutionID is set where a script ran and failed.
 	ExecutionID *uuid.UUID `json:"execution_id,omitempty" format:"uuid" doc:"The execution that failed, where a script was run."`
 	Errors      []Fault    `json:"errors,omitempty" nullable:"false" doc:"Each fault by itself."`
+	// ChangedBy and ChangedAt are set where another change came first.
+	ChangedBy string     `json:"changed_by,omitempty" doc:"Of precondition_failed on a script: the name of the key that made its last change."`
+	ChangedAt *time.Time `json:"changed_at,omitempty" doc:"When that was."`
 
 	// Header are headers of the answer.
 	Header http.Header `json:"-"`
