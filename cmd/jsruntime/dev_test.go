@@ -257,6 +257,7 @@ func TestDev(t *testing.T) {
 	status, _ = fetched(t, url+"none")
 	require.Equal(t, 500, status)
 	_, at = dev.sees(at, `TypeError: no none\s+at \S*fetch \(src/price\.ts:6:13\)`)
+	dev.recordTo("06-dev", "jsruntime dev", at)
 	dev.keys("r")
 	_, at = dev.sees(at, `TypeError: no none\s+at \S*fetch \(src/price\.ts:6:13\)`)
 

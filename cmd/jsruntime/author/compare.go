@@ -102,8 +102,12 @@ func (c *compareCommand) Run(ctx context.Context, p *Program) error {
 			return err
 		}
 	}
+	inputs := map[string]string{}
+	if !p.Terminal.JSON {
+		inputs = inputsOf(ctx, api, done.Items)
+	}
 	progress.End()
-	if err := p.Terminal.Show(done, func(w io.Writer) { showComparison(w, &done) }); err != nil {
+	if err := p.Terminal.Show(done, func(w io.Writer) { showComparison(w, &done, inputs) }); err != nil {
 		return err
 	}
 	switch {
@@ -152,7 +156,25 @@ func (c *compareCommand) candidate(ctx context.Context, p *Program, proj *projec
 	return api, script, fmt.Sprint(saved.version), nil
 }
 
-func showComparison(w io.Writer, c *comparison) {
+// maxInputs is how many inputs are shown beside their differences.
+const maxInputs = 20
+
+// inputsOf are the inputs whose results differ, on a line each.
+func inputsOf(ctx context.Context, api *client.Client, items []comparisonItem) map[string]string {
+	inputs := map[string]string{}
+	for _, item := range items {
+		if item.Result != "different" && item.Result != "failed" || len(inputs) == maxInputs {
+			continue
+		}
+		var e apiExecution
+		if api.Get(ctx, executionPath(item.ExecutionID, ""), nil, &e) == nil && len(e.Input) > 0 { // it may have been deleted since
+			inputs[item.ExecutionID] = short(e.Input)
+		}
+	}
+	return inputs
+}
+
+func showComparison(w io.Writer, c *comparison, inputs map[string]string) {
 	for _, item := range c.Items {
 		switch item.Result {
 		case "same":
@@ -161,9 +183,9 @@ func showComparison(w io.Writer, c *comparison) {
 			fmt.Fprintf(w, "%s  %s  %s\n", term.Dim("skipped  "), item.ExecutionID, term.Dim(term.Line(orEmpty(item.Reason))))
 			continue
 		case "failed":
-			fmt.Fprintf(w, "%s  %s\n", term.Red("failed   "), item.ExecutionID)
+			fmt.Fprintf(w, "%s  %s  %s\n", term.Red("failed   "), item.ExecutionID, inputs[item.ExecutionID])
 		default:
-			fmt.Fprintf(w, "%s  %s\n", term.Yellow("different"), item.ExecutionID)
+			fmt.Fprintf(w, "%s  %s  %s\n", term.Yellow("different"), item.ExecutionID, inputs[item.ExecutionID])
 		}
 		if item.Candidate != nil && item.Candidate.Error != nil {
 			fmt.Fprintf(w, "  %s\n", term.Red(term.Line(*item.Candidate.Error)))

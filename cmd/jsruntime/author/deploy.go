@@ -111,7 +111,7 @@ func (c *deployCommand) Run(ctx context.Context, p *Program) error {
 	if err := c.apply(ctx, p, api, plan, how); err != nil {
 		return err
 	}
-	return c.report(ctx, p, api, plan, time.Since(begun))
+	return c.report(ctx, p, api, plan, how, time.Since(begun))
 }
 
 // apply does what the plan says.
@@ -165,7 +165,7 @@ func (plan *Plan) endpoints(base, slug string) []string {
 	return urls
 }
 
-func (c *deployCommand) report(ctx context.Context, p *Program, api *client.Client, plan *Plan, took time.Duration) error {
+func (c *deployCommand) report(ctx context.Context, p *Program, api *client.Client, plan *Plan, how activation, took time.Duration) error {
 	var urls []string
 	if who, err := askWho(ctx, api); err == nil { // the deployment is done, whatever this says
 		slug := c.Tenant
@@ -185,6 +185,9 @@ func (c *deployCommand) report(ctx context.Context, p *Program, api *client.Clie
 			fmt.Fprintf(w, "%s Nothing to do: %d unchanged.\n", term.Green("✔"), counts[unchanged])
 		default:
 			fmt.Fprintf(w, "%s Live: %d created, %d changed, %d unchanged, in %s.\n", term.Green("✔"), counts[created], counts[changed], counts[unchanged], took.Round(10*time.Millisecond))
+			if counts[changed] > 0 {
+				how.show(w)
+			}
 		}
 		if n := counts[orphaned]; n > 0 && c.Prune && !c.DryRun {
 			fmt.Fprintf(w, "%s %d archived.\n", term.Green("✔"), n)

@@ -28,6 +28,8 @@ type apiDeployment struct {
 	PreviousVersion *int    `json:"previous_version"`
 	Percent         float64 `json:"percent"`
 	Status          string  `json:"status"`
+	Runs            int64   `json:"runs"`
+	Failures        int64   `json:"failures"`
 	Reason          *string `json:"reason"`
 }
 
@@ -42,9 +44,29 @@ func (c *versionsCommand) Run(ctx context.Context, p *Program) error {
 	if err != nil {
 		return err
 	}
-	return showList(ctx, p, api, scriptPath(script, "/versions"), nil, c.Limit, []string{"VERSION", "LIVE", "TAG", "AT", "MESSAGE"}, func(v apiVersion) []string {
+	err = showList(ctx, p, api, scriptPath(script, "/versions"), nil, c.Limit, []string{"VERSION", "LIVE", "TAG", "AT", "MESSAGE"}, func(v apiVersion) []string {
 		return []string{fmt.Sprint(v.VersionNumber), share(v.Percent), term.Line(orEmpty(v.Tag)), when(v.CreatedAt), term.Line(orEmpty(v.ChangeDescription))}
 	})
+	if err != nil || p.Terminal.JSON {
+		return err
+	}
+	var last *apiDeployment
+	if err := eachPage(ctx, api, scriptPath(script, "/deployments"), nil, 1, func(d apiDeployment) { last = &d }); err != nil {
+		return err
+	}
+	last.show(p.Terminal.Out)
+	return nil
+}
+
+// show says how a deployment for a share of the executions goes, or why it was taken back.
+func (d *apiDeployment) show(w io.Writer) {
+	switch {
+	case d == nil:
+	case d.Status == "reverted":
+		fmt.Fprintf(w, "%s Version %d had %g %% and was taken back: %s.\n", term.Red("✘"), d.Version, d.Percent, term.Line(strings.TrimSuffix(orEmpty(d.Reason), ".")))
+	case d.Status == "active" && d.Percent < 100:
+		fmt.Fprintf(w, "Version %d has %g %% of the executions: %d have ended since, %d of them have failed.\n", d.Version, d.Percent, d.Runs, d.Failures)
+	}
 }
 
 // share is how much of a script's executions a version gets.
@@ -136,6 +158,17 @@ func versionBefore(ctx context.Context, api *client.Client, script *apiScript) (
 type activation struct {
 	Percent      float64       `json:"percent,omitempty"`
 	AutoRollback *autoRollback `json:"auto_rollback,omitempty"`
+}
+
+// show says what becomes of a version that does not get all of the executions.
+func (a activation) show(w io.Writer) {
+	if a.Percent >= 100 {
+		return
+	}
+	fmt.Fprintf(w, "  A changed script's new version gets %g %% of its executions, the version before keeps the rest. jsruntime promote gives it all.\n", a.Percent)
+	if a.AutoRollback != nil {
+		fmt.Fprintf(w, "  It is taken back by itself where more than %g %% of its executions fail, once %d have ended.\n", 100*a.AutoRollback.ErrorRate, a.AutoRollback.MinRuns)
+	}
 }
 
 type autoRollback struct {
