@@ -9,7 +9,6 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/google/uuid"
 	"golang.org/x/net/idna"
 	v8 "rogchap.com/v8go"
 
@@ -273,12 +272,6 @@ func op1(op, text string) (string, []byte, error) {
 			return "", nil, err
 		}
 		return "", b, nil
-	case "uuid":
-		id, err := uuid.NewRandom()
-		if err != nil {
-			return "", nil, err
-		}
-		return id.String(), nil, nil
 	case "url.toASCII":
 		s, err := urlProfile.ToASCII(text)
 		if err != nil {

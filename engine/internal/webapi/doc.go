@@ -27,7 +27,6 @@
 //	native(op, text, bytes?)         synchronous call into the worker's Go code. Returns a string, or a Uint8Array for the ops
 //	                                 that are documented to. Throws {name, message} as an Error of that name. Ops:
 //	                                   "random"      text = byte count                       → Uint8Array
-//	                                   "uuid"                                                → string (v4)
 //	                                   "text.decode" text = {label, fatal}; bytes            → string (legacy encodings)
 //	                                   "codec.open"  text = "compress format" or "decompress format", and " force" → string: the
 //	                                                 codec's name, "" where too many are open. It ends with the execution.

@@ -91,7 +91,7 @@ func TestTypesOfTheJavaScript(t *testing.T) {
 			"abort":      {`core.use("webidl");`, `core.use("webidl"); const { neverThere } = core.use("webidl");`},
 			"timers":     {`core.clearTimer(id)`, `core.clearTimr(id)`},
 			"misc":       {`core.reportError(e)`, `core.reportError(e, 1)`},
-			"crypto":     {`core.native("uuid")`, `core.native(7)`},
+			"crypto":     {`core.native("random", `, `core.native(7, `},
 			"headers":    {`"use strict";`, `"use strict"; undefinedName();`},
 		}
 		out := checkJavaScript(t, func(name, text string) string {

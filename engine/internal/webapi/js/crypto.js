@@ -7,6 +7,28 @@
   } = core.primordials;
   const { define, illegal, required } = core.use("webidl");
 
+  const digits = "0123456789abcdef";
+  const poolBytes = 2048;
+  /** Random bytes that are to be used: a native call costs more than 128 UUIDs. The bytes of a UUID are cleared as it is made. */
+  let pool = new Uint8Array(0);
+  let used = 0;
+
+  function uuid() {
+    if (used === TypedArrayPrototypeGetByteLength(pool)) {
+      pool = core.native("random", `${poolBytes}`);
+      used = 0;
+    }
+    let id = "";
+    for (let i = 0; i < 16; i++) {
+      let b = pool[used];
+      pool[used++] = 0;
+      if (i === 6) b = b & 0x0f | 0x40; // version 4
+      if (i === 8) b = b & 0x3f | 0x80; // variant of RFC 9562
+      id += (i === 4 || i === 6 || i === 8 || i === 10 ? "-" : "") + digits[b >> 4] + digits[b & 15];
+    }
+    return id;
+  }
+
   class Crypto {
     #brand = true;
     constructor(token) {
@@ -32,7 +54,7 @@
     }
     randomUUID() {
       this.#brand;
-      return core.native("uuid");
+      return uuid();
     }
   }
   define(Crypto, "Crypto");
