@@ -159,10 +159,10 @@ func appendContext(b []byte, inv *Invocation) []byte {
 	b = append(b, `,"attempt":`...)
 	b = strconv.AppendInt(b, int64(max(inv.Attempt, 1)), 10)
 	b = append(b, `,"auth":`...)
-	if len(inv.Auth) == 0 {
+	if inv.Request == nil || len(inv.Request.Auth) == 0 {
 		b = append(b, "null"...)
 	} else {
-		b = append(b, inv.Auth...)
+		b = append(b, inv.Request.Auth...)
 	}
 	return append(b, '}')
 }

@@ -170,8 +170,6 @@ type Invocation struct {
 	// Request is what a fetch handler gets; Input (JSON) what the others get.
 	Request *Request
 	Input   json.RawMessage
-	// Auth is ctx.auth, a JSON object of the endpoint's auth; nil where there is none.
-	Auth json.RawMessage
 
 	// Response, when set, gets a streamed response's head and chunks while the script still runs. A response that was complete
 	// at once is in the Result either way.
@@ -204,6 +202,8 @@ type Request struct {
 	Headers []string          // name (lower case), value, name, value, …
 	Body    []byte
 	HasBody bool
+	// Auth is ctx.auth, a JSON object: what the endpoint's auth knows of the request, without credentials. nil: nothing.
+	Auth json.RawMessage
 }
 
 // Response is what a fetch handler answered, cleaned of what no client may get.

@@ -3,13 +3,13 @@ package httpapi
 import (
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
 
+	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/text"
 )
 
@@ -117,7 +117,17 @@ func (a *API) scopesOf(p *Principal) []string {
 	return a.scopesOfRole(p.Role)
 }
 
-var invokeName = regexp.MustCompile(`^invoke:(\*|[^\x00-\x20\x7f*]{1,255})$`)
+// checkScope judges the form of one scope: it must exist.
+func (a *API) checkScope(location, scope string) error {
+	known := a.scopesOfRole(RoleAdmin)
+	if slices.Contains(known, scope) || strings.HasPrefix(scope, invokeScope) && catalog.ScopeForm.MatchString(scope) {
+		return nil
+	}
+	if near := text.Nearest(scope, known); near != "" {
+		return invalid(location, "is not a scope; did you mean "+near+"?")
+	}
+	return invalid(location, "is not a scope; scopes are invoke:NAME, "+strings.Join(known, ", "))
+}
 
 // checkScopes judges the scopes of a new key: each must exist, and be one that the caller has.
 func (a *API) checkScopes(by *Principal, role string, scopes []string) error {
@@ -127,17 +137,9 @@ func (a *API) checkScopes(by *Principal, role string, scopes []string) error {
 	case len(scopes) == 0 && role == "":
 		return invalid("body.role", "is required where there are no scopes")
 	}
-	known := a.scopesOfRole(RoleAdmin)
 	for i, scope := range scopes {
-		at := "body.scopes[" + strconv.Itoa(i) + "]"
-		if !slices.Contains(known, scope) && !invokeName.MatchString(scope) {
-			message := "is not a scope"
-			if near := text.Nearest(scope, known); near != "" {
-				message += "; did you mean " + near + "?"
-			} else {
-				message += "; scopes are invoke:NAME, " + strings.Join(known, ", ")
-			}
-			return invalid(at, message)
+		if err := a.checkScope("body.scopes["+strconv.Itoa(i)+"]", scope); err != nil {
+			return err
 		}
 	}
 	if by.Role != RoleCustom {

@@ -33,7 +33,8 @@ type EndpointRateLimit struct {
 
 // EndpointAuth says whom an endpoint admits.
 type EndpointAuth struct {
-	Type             string           `json:"type" enum:"none,api_key,standard_webhooks,stripe,github,slack,discord,jwt" doc:"none: everybody; api_key: who holds a key of the tenant; jwt: who holds a JSON Web Token, whose claims are ctx.auth; the others: who signs the body as that service does. Whom it does not admit hears 401, and nothing runs."`
+	Type             string           `json:"type" enum:"none,api_key,standard_webhooks,stripe,github,slack,discord,jwt" doc:"none: everybody; api_key: who holds a key of the tenant, with the scope where one is asked for (else 403 out_of_scope); jwt: who holds a JSON Web Token, whose claims are ctx.auth; the others: who signs the body as that service does. Whom it does not admit hears 401, and nothing runs."`
+	Scope            *string          `json:"scope,omitempty" maxLength:"263" nullable:"true" example:"invoke:checkout" doc:"Of api_key: the scope that the key must have; any key of the tenant will do without it. invoke:NAME is for this: NAME may be any name, and keys with invoke:* have it too."`
 	Secret           *string          `json:"secret,omitempty" maxLength:"128" nullable:"true" doc:"The name of the secret with the key: whsec_… of Standard Webhooks and Stripe, the secret of a GitHub webhook, Slack's signing secret, the public key of a Discord application in hexadecimal, the shared key of a jwt."`
 	ToleranceSeconds *int             `json:"tolerance_seconds,omitempty" minimum:"0" maximum:"86400" nullable:"true" doc:"By how much a signed time may differ from now, 300 by default; within it the same signed request is admitted once. With github, which signs no time, how long a delivery is not admitted again; 0: it always is. With jwt, by how much the clocks may differ, 60 by default."`
 	JWKSURL          *string          `json:"jwks_url,omitempty" maxLength:"2048" nullable:"true" doc:"Of a jwt: where its public keys are, instead of secret. https, unless the operator's allow list names the host."`
@@ -238,6 +239,9 @@ func (a *API) checkAuth(ctx context.Context, c *change, d *draft) error {
 		return err
 	}
 	rule := options.AuthRule
+	if rule.Scope != "" {
+		return a.checkScope("body.http.auth.scope", rule.Scope)
+	}
 	if rule.JWKSURL != "" && a.cfg.MayFetchPlain != nil && !a.cfg.MayFetchPlain(rule.JWKSURL) {
 		return invalid("body.http.auth.jwks_url", "must be an https URL; http is for hosts that the operator's allow list of fetch names")
 	}

@@ -67,6 +67,9 @@ func TestSettingsAreTyped(t *testing.T) {
 		{web(m{"http": m{"auth": m{"type": "stripe", "secret": "KEY", "issuer": "a"}}}), "body.http.auth.issuer", "not for auth of type stripe"},
 		{web(m{"http": m{"auth": m{"type": "slack", "secret": "KEY", "tolerance_seconds": 0}}}), "body.http.auth.tolerance_seconds", "1"},
 		{web(m{"http": m{"auth": m{"type": "slack", "secret": "KEY", "tolerance_seconds": 86401}}}), "body.http.auth.tolerance_seconds", "86400"},
+		{web(m{"http": m{"auth": m{"type": "api_key", "scope": "invoke:"}}}), "body.http.auth.scope", "not a scope"},
+		{web(m{"http": m{"auth": m{"type": "api_key", "scope": "script:read"}}}), "body.http.auth.scope", "did you mean scripts:read?"},
+		{web(m{"http": m{"auth": m{"type": "none", "scope": "invoke:x"}}}), "body.http.auth.scope", "not for auth of type none"},
 		{web(m{"http": m{"auth": m{"type": "api_key", "secret": "KEY"}}}), "body.http.auth.secret", "not for auth of type api_key"},
 		{web(m{"http": m{"cors": m{"origin": "*"}}}), "body.http.cors.origin", "did you mean origins?"},
 		{web(m{"http": m{"cors": m{"credentials": "yes"}}}), "body.http.cors.credentials", "boolean"},
@@ -91,6 +94,7 @@ func TestSettingsAreTyped(t *testing.T) {
 	// What an endpoint's auth needs comes back as it was given, and is judged again only where it changes.
 	acme.do("PUT", "/api/v1/secrets/KEY", m{"value": "v"}).is(204)
 	for _, auth := range []m{
+		{"type": "api_key", "scope": "invoke:checkout"},
 		{"type": "github", "secret": "KEY", "tolerance_seconds": 0.0},
 		{"type": "jwt", "jwks_url": "https://a.example/jwks", "issuer": "https://a.example", "audience": []any{"a", "b"}, "algorithms": []any{"RS256"}},
 		{"type": "jwt", "secret": "KEY", "audience": "a", "tolerance_seconds": 5.0},
@@ -106,6 +110,20 @@ func TestSettingsAreTyped(t *testing.T) {
 		require.Equal(t, m{"auth": m{"type": "none"}}, acme.patch(at, m{"http": nil}).is(200).json()["http"])
 		acme.del(at).is(204)
 	}
+
+	// A version that is saved and not live is judged as well.
+	saved := "/api/v1/scripts/" + acme.post("/api/v1/scripts", web(m{"name": "saved"})).is(201).str("id")
+	for field, auth := range map[string]m{
+		"body.http.auth.secret":   {"type": "stripe", "secret": "NONE"},
+		"body.http.auth.scope":    {"type": "api_key", "scope": "nothing:read"},
+		"body.http.auth.jwks_url": {"type": "jwt", "jwks_url": "http://keys.example/jwks"},
+	} {
+		for _, activate := range []bool{false, true} {
+			require.Contains(t, fmt.Sprint(acme.post(saved+"/versions", m{"http": m{"auth": auth}, "activate": activate}).refused(422, "validation_failed")), field)
+		}
+	}
+	require.Len(t, acme.get(saved+"/versions").is(200).items(), 1)
+	acme.del(saved).is(204)
 
 	// Other metadata is free.
 	id := acme.post("/api/v1/scripts", web(m{"metadata": m{"http": "yes", "retry": m{"note": 1}, "schedule": 5}, "http": m{"auth": m{"type": "api_key"}, "cors": m{"origins": "https://a.example"}}})).is(201).str("id")

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -373,6 +374,11 @@ func (a *API) versionCreate(ctx context.Context, in *versionCreateIn) (*created[
 		}
 		if compiled != nil && compiled.SHA256 != sourceHash(d.Script) {
 			return sourceChanged()
+		}
+		if !bytes.Equal(d.Http, before.Http) {
+			if err := a.checkAuth(ctx, c, d); err != nil {
+				return err
+			}
 		}
 		d.Version = before.LatestVersion + 1
 		if err := a.insertVersion(ctx, c, d, before.Version); err != nil {

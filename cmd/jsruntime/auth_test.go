@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -46,7 +47,7 @@ func TestEndpointAuthOverNodes(t *testing.T) {
 		})["id"].(string)
 	}
 	hook := script("hook", `{"type": "stripe", "secret": "HOOK"}`)
-	script("token", `{"type": "jwt", "jwks_url": "`+issuer.URL+`/jwks"}`)
+	tokenScript := script("token", `{"type": "jwt", "jwks_url": "`+issuer.URL+`/jwks"}`)
 	nodes[0].must(422, "POST", "/api/v1/scripts", key, map[string]any{
 		"name": "plain", "type": "http", "http_path": "/plain", "http_methods": []string{"GET"}, "source": `export default { fetch() {} }`,
 		"http": map[string]any{"auth": map[string]any{"type": "jwt", "jwks_url": "http://keys.example/"}},
@@ -116,5 +117,34 @@ func TestEndpointAuthOverNodes(t *testing.T) {
 		require.Equal(t, 200, status, text)
 		require.JSONEq(t, `{"sub":"u1"}`, text)
 		require.Equal(t, 401, send(n, "/t/acme/token", ""))
+	}
+
+	// A replay has the claims of the token, which it does not have.
+	run := ""
+	require.Eventually(t, func() bool {
+		items := nodes[0].must(200, "GET", "/api/v1/executions?script_id="+tokenScript, key, nil)["items"].([]any)
+		if len(items) > 0 {
+			run = items[0].(map[string]any)["id"].(string)
+		}
+		return run != ""
+	}, time.Minute, 50*time.Millisecond)
+	again := nodes[1].must(202, "POST", "/api/v1/executions/"+run+"/replay", key, nil)["id"].(string)
+	require.Eventually(t, func() bool {
+		e := nodes[1].must(200, "GET", "/api/v1/executions/"+again, key, nil)
+		if e["status"] != "completed" {
+			return false
+		}
+		require.Equal(t, `{"sub":"u1"}`, e["output"].(map[string]any)["body"])
+		require.NotContains(t, fmt.Sprint(e), token)
+		return true
+	}, time.Minute, 50*time.Millisecond)
+
+	// Keys of the tenant are admitted by their scopes.
+	script("pay", `{"type": "api_key", "scope": "invoke:checkout"}`)
+	nodes[0].live("/t/acme/pay")
+	for scope, want := range map[string]int{"invoke:checkout": 200, "invoke:*": 200, "invoke:other": 403, "scripts:read": 403} {
+		narrow := nodes[0].must(201, "POST", "/api/v1/api-keys", key, map[string]any{"name": scope, "scopes": []string{scope}})["key"].(string)
+		status, text := nodes[0].try("GET", "/t/acme/pay", narrow, nil)
+		require.Equal(t, want, status, "%s: %s", scope, text)
 	}
 }

@@ -184,7 +184,7 @@ func (oneEndpoint) Script(context.Context, uuid.UUID, uuid.UUID, int) (*engine.S
 
 func (oneEndpoint) Record(context.Context, *engine.Invocation, *engine.Result) error { return nil }
 
-func (oneEndpoint) Authenticate(*http.Request, string) (uuid.UUID, error) {
+func (oneEndpoint) Authenticate(*http.Request, string, uuid.UUID, string) (uuid.UUID, error) {
 	return uuid.Nil, gateway.ErrBadKey
 }
 

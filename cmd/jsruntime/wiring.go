@@ -34,15 +34,22 @@ type tenantKeys struct {
 }
 
 // Authenticate implements gateway.Authenticator.
-func (k tenantKeys) Authenticate(r *http.Request, key string) (uuid.UUID, error) {
+func (k tenantKeys) Authenticate(r *http.Request, key string, tenantID uuid.UUID, scope string) (uuid.UUID, error) {
 	principal, err := k.keys.AuthenticateFrom(r.Context(), k.proxies.Client(r), key)
-	if errors.Is(err, httpapi.ErrUnknownKey) {
+	many := (*httpapi.TooManyAttemptsError)(nil)
+	switch {
+	case errors.Is(err, httpapi.ErrUnknownKey):
 		return uuid.Nil, gateway.ErrBadKey
-	}
-	if many := (*httpapi.TooManyAttemptsError)(nil); errors.As(err, &many) {
+	case errors.As(err, &many):
 		return uuid.Nil, &gateway.ManyKeysError{Limit: many.Error(), RetryAfter: many.RetryAfter}
+	case err != nil:
+		return uuid.Nil, err
+	case principal.TenantID != tenantID:
+		return uuid.Nil, gateway.ErrBadKey
+	case scope != "" && !principal.HasScope(tenantID, scope):
+		return uuid.Nil, gateway.ErrOutOfScope
 	}
-	return principal.TenantID, err
+	return principal.KeyID, nil
 }
 
 // endpointAuth is what judges requests to endpoints.

@@ -38,8 +38,10 @@ func (a Auth) Signed() bool {
 	return false
 }
 
-// AuthRule is what a kind of Auth needs to know, beside none and api_key, which need nothing.
+// AuthRule is what a kind of Auth needs to know. none needs nothing, and api_key nothing where any key of the tenant will do.
 type AuthRule struct {
+	// Scope, of api_key, is what the key must have: by its own scopes, or as its role has it. Empty: nothing.
+	Scope string
 	// Secret names the secret of the tenant that has the key.
 	Secret string
 	// Tolerance is by how much the time of a signed request may differ from the node's, and for how long the same signed request is not
@@ -72,9 +74,13 @@ func TokenAlgorithms() []string { return slices.Concat(sharedAlgorithms, publicA
 // SecretName is what a secret may be called.
 var SecretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
+// ScopeForm is what a key's scope may look like.
+var ScopeForm = regexp.MustCompile(`^(run|[a-z_]{1,50}:[a-z]{1,20}|invoke:(\*|[^\x00-\x20\x7f*]{1,255}))$`)
+
 // authGiven is http.auth as it is stored.
 type authGiven struct {
 	Type             Auth         `json:"type"`
+	Scope            *string      `json:"scope"`
 	Secret           *string      `json:"secret"`
 	ToleranceSeconds *int64       `json:"tolerance_seconds"`
 	JWKSURL          *string      `json:"jwks_url"`
@@ -93,6 +99,7 @@ func (g *authGiven) rule() (*AuthRule, error) {
 		given bool
 		takes bool
 	}{
+		{"scope", g.Scope != nil, g.Type == AuthAPIKey},
 		{"secret", g.Secret != nil, g.Type.Signed() || g.Type == AuthJWT},
 		{"tolerance_seconds", g.ToleranceSeconds != nil, g.Type.Signed() || g.Type == AuthJWT},
 		{"jwks_url", g.JWKSURL != nil, g.Type == AuthJWT},
@@ -103,6 +110,12 @@ func (g *authGiven) rule() (*AuthRule, error) {
 		if member.given && !member.takes {
 			return nil, fmt.Errorf("http.auth.%s: not for auth of type %s", member.name, g.Type)
 		}
+	}
+	if g.Type == AuthAPIKey && g.Scope != nil {
+		if !ScopeForm.MatchString(*g.Scope) {
+			return nil, fmt.Errorf("http.auth.scope: %q is not a scope: area:verb or invoke:NAME", *g.Scope)
+		}
+		return &AuthRule{Scope: *g.Scope}, nil
 	}
 	if g.Type == AuthNone || g.Type == AuthAPIKey {
 		return nil, nil

@@ -120,7 +120,8 @@ func (e *Endpoint) finish() {
 
 // HTTPOf reads a stored scripts.http. An error names the member; the endpoint then asks for a key, because its author may have wanted a lock:
 //
-//	{"auth": {"type": "none" | "api_key"}
+//	{"auth": {"type": "none"}
+//	       | {"type": "api_key", "scope": "invoke:checkout"}
 //	       | {"type": "standard_webhooks" | "stripe" | "github" | "slack" | "discord", "secret": "NAME", "tolerance_seconds": 300}
 //	       | {"type": "jwt", "jwks_url": "https://…" | "secret": "NAME", "issuer": "…", "audience": "…" | […], "algorithms": […],
 //	          "tolerance_seconds": 60},

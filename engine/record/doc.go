@@ -7,14 +7,14 @@
 //	history's row  ──► Replay ──► the input of a new execution, and which credentials it lacks; or *NotWholeError
 //	event, tick    ──► EventInput, ScheduledInput
 //
-// A request is {method, url, path, query, params, headers, body}. url is what the script sees as request.url, to the letter; path and query tell
+// A request is {method, url, path, query, params, headers, body, auth}; auth is what ctx.auth was, and absent where that was null. url is what the script sees as request.url, to the letter; path and query tell
 // the same to a person and are what a person gives by hand. A body, or the value of a header, is a string where it is text, else {"base64": …}.
 //
 // # Rules
 //
 //   - Request(RequestJSON(r), "") is r, for every r that the gateway can make; names of headers are sorted, and repeated ones are joined by ", ", as a
 //     script's Headers object has them.
-//   - History masks what package redact calls a credential, and names it in trigger_data.redacted: headers.NAME, query.NAME, body.NAME, input.NAME;
+//   - History masks what package redact calls a credential, and names it in trigger_data.redacted: headers.NAME, query.NAME, body.NAME, auth.NAME, input.NAME;
 //     path, body or input where something within was masked that has no name.
 //   - A replay lacks what was masked: the header, the parameter, the member of a body is not there, and never the mask in its place. What has no
 //     name cannot be left out, so such an input is not replayed. Neither is one that was cut, or not kept.

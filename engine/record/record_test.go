@@ -51,6 +51,7 @@ func requests() map[string]*engine.Request {
 		"binary":             of(func(r *engine.Request) { r.Method, r.Body, r.HasBody = "PUT", []byte{0, 1, 0xff, 0xfe}, true }),
 		"JSON":               of(func(r *engine.Request) { r.Method, r.Body, r.HasBody = "POST", []byte(`{"base64":"x","n":1e5}`), true }),
 		"latin1 header":      of(func(r *engine.Request) { r.Headers = []string{"x-name", "caf\xe9", "x-tab", "a\tb"} }),
+		"claims":             of(func(r *engine.Request) { r.Auth = json.RawMessage(`{"sub":"u1","roles":["a"],"exp":1e9}`) }),
 		"no params":          of(func(r *engine.Request) { r.Params = nil }),
 		"a method of theirs": of(func(r *engine.Request) { r.Method = "PROPFIND" }),
 	}
@@ -65,6 +66,7 @@ func same(t *testing.T, want, got *engine.Request, what string) {
 	require.Equal(t, want.Headers, got.Headers, what)
 	require.Equal(t, want.HasBody, got.HasBody, what)
 	require.Equal(t, string(want.Body), string(got.Body), what)
+	require.Equal(t, string(want.Auth), string(got.Auth), what)
 }
 
 // TestRequestsComeBack: what is written is read as it was, from the queue and from history.
@@ -127,7 +129,7 @@ func TestRequestsByHand(t *testing.T) {
 	}
 	for in, why := range map[string]string{
 		`[]`: "input: must be", `{"path":"x"}`: "input.path: must start", `{"query":{"a":{}}}`: "input.query.a", `{"body":{"base64":"*"}}`: "input.body",
-		`{"headers":{"a":{"base64":"*"}}}`: "input.headers.a", `{"url":"/x"}`: "input.url", `{"url":"ftp://a/"}`: "input.url", `{"url":"http://u:p@a/"}`: "input.url", `{"path":"/a\nb"}`: "input.path: has",
+		`{"headers":{"a":{"base64":"*"}}}`: "input.headers.a", `{"url":"/x"}`: "input.url", `{"auth":["u1"]}`: "input.auth: must be", `{"url":"ftp://a/"}`: "input.url", `{"url":"http://u:p@a/"}`: "input.url", `{"path":"/a\nb"}`: "input.path: has",
 	} {
 		_, err := record.Request(json.RawMessage(in), "")
 		require.ErrorContains(t, err, why, in)
@@ -152,15 +154,16 @@ func TestReplayLacksWhatIsMasked(t *testing.T) {
 		r := inv.Request
 		r.URL = "https://a.test/x?b=1&token=t0ken&a=2&note=" + secret
 		r.Headers = []string{"accept", "*/*", "authorization", "Bearer x", "content-length", "999", "content-type", c.contentType, "x-note", "has " + secret}
-		r.Body = []byte(c.body)
+		r.Body, r.Auth = []byte(c.body), json.RawMessage(`{"sub":"u1","access_token":"t0ken","note":"`+secret+`"}`)
 		again, redacted, err := record.Replay("fetch", record.Input(inv, res), record.TriggerData(inv, res))
 		require.NoError(t, err, name)
-		require.Subset(t, redacted, slices.Concat([]string{"headers.authorization", "headers.x-note", "query.token", "query.note"}, c.redacted), name)
+		require.Subset(t, redacted, slices.Concat([]string{"headers.authorization", "headers.x-note", "query.token", "query.note", "auth.access_token", "auth.note"}, c.redacted), name)
 		require.NotContains(t, string(again), "redacted", name)
 		got, err := record.Request(again, "")
 		require.NoError(t, err)
 		require.Equal(t, "https://a.test/x?b=1&a=2", got.URL)
 		require.Equal(t, c.want, string(got.Body), name)
+		require.JSONEq(t, `{"sub":"u1"}`, string(got.Auth), name)
 		require.Equal(t, []string{"accept", "*/*", "content-length", lengthOf(c.want), "content-type", c.contentType}, got.Headers, name)
 
 		// The replay can be replayed, and still says what it lacks.

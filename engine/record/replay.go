@@ -41,7 +41,7 @@ func Replay(handler string, input, triggerData json.RawMessage) (again json.RawM
 	case len(data.Redacted) == 0:
 		return input, nil, nil
 	}
-	for _, part := range []string{"path", "body", "input"} {
+	for _, part := range []string{"path", "body", "input", "auth"} {
 		if slices.Contains(data.Redacted, part) {
 			return nil, nil, notLeftOut(part)
 		}
@@ -78,6 +78,12 @@ func withoutMasked(input json.RawMessage, names []string) (json.RawMessage, erro
 		}), "&")
 		if r.URL = origin + path; kept != "" {
 			r.URL += "?" + kept
+		}
+	}
+	if lacks("auth") {
+		var ok bool
+		if r.Auth, ok = redact.WithoutJSON(r.Auth); !ok {
+			return nil, notLeftOut("auth")
 		}
 	}
 	if lacks("params") {

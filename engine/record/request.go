@@ -59,6 +59,9 @@ func (w *requestWriter) append(b []byte, r *engine.Request) []byte {
 	}
 	b = text.AppendString(append(b, `,"url":`...), full)
 	b = appendParams(append(b, `,"params":`...), r.Params, w.masking("params"))
+	if len(r.Auth) > 0 {
+		b = w.appendAuth(append(b, `,"auth":`...), r.Auth)
+	}
 	b = append(b, `,"body":`...)
 	switch {
 	case !r.HasBody:
@@ -73,6 +76,23 @@ func (w *requestWriter) append(b []byte, r *engine.Request) []byte {
 		}
 	}
 	return append(b, '}')
+}
+
+// appendAuth appends what ctx.auth was.
+func (w *requestWriter) appendAuth(b []byte, auth json.RawMessage) []byte {
+	if w.whole {
+		return append(b, auth...)
+	}
+	below, whole := w.rules.Below("auth")
+	if whole {
+		below.Paths = append(below.Paths, nil)
+	}
+	clean := text.StorableJSON(auth)
+	masked, hidden := below.JSON(clean)
+	for _, name := range named(hidden, string(masked) != string(clean)) {
+		w.hide("auth", name)
+	}
+	return append(b, masked...)
 }
 
 // masking is what is masked in a part of the request; nil: nothing.
@@ -124,10 +144,11 @@ func Request(input json.RawMessage, path string) (*engine.Request, error) {
 		Headers map[string]json.RawMessage `json:"headers"`
 		Query   map[string]json.RawMessage `json:"query"`
 		Body    json.RawMessage            `json:"body"`
+		Auth    json.RawMessage            `json:"auth"`
 	}
 	if len(input) > 0 && string(input) != "null" {
 		if err := json.Unmarshal(input, &given); err != nil {
-			return nil, fmt.Errorf("input: must be {method, url, path, query, params, headers, body}: %w", err)
+			return nil, fmt.Errorf("input: must be {method, url, path, query, params, headers, body, auth}: %w", err)
 		}
 	}
 	r := &engine.Request{Method: strings.ToUpper(given.Method), Params: given.Params}
@@ -156,6 +177,11 @@ func Request(input json.RawMessage, path string) (*engine.Request, error) {
 	}
 	if err := readHeaders(r, given.Headers); err != nil {
 		return nil, err
+	}
+	if len(given.Auth) > 0 && string(given.Auth) != "null" {
+		if r.Auth = given.Auth; r.Auth[0] != '{' {
+			return nil, errors.New("input.auth: must be an object, which is ctx.auth")
+		}
 	}
 	body, isJSON, err := readBody(given.Body)
 	if err != nil {

@@ -118,7 +118,7 @@ func guard(t *testing.T, httpAuth string, at time.Time) *guarded {
 			return nil, &engine.RefusedError{Code: engine.CodeOverloaded, RetryAfter: time.Second}
 		}
 		g.ran.Add(1)
-		g.claims.Store(string(inv.Auth))
+		g.claims.Store(string(inv.Request.Auth))
 		return &engine.Result{Response: &engine.Response{Status: 200}}, nil
 	}}
 	g.Server = start(t, p, catalog.Endpoint{ScriptID: uuid.New(), Auth: options.Auth, AuthRule: options.AuthRule}, func(cfg *gateway.Config) {

@@ -39,10 +39,11 @@ type Recorder interface {
 	Record(ctx context.Context, inv *engine.Invocation, result *engine.Result) error
 }
 
-// Authenticator checks an API key that a request presents and returns the tenant that it belongs to. ErrBadKey says that there is no
-// such key, and a *ManyKeysError that the client has presented too many of those.
+// Authenticator checks an API key that a request presents for an endpoint of a tenant, and returns the key's id. scope is what the key must
+// have; empty: nothing. ErrBadKey says that the tenant has no such key, ErrOutOfScope that the key has not the scope, and a *ManyKeysError
+// that the client has presented too many unknown keys.
 type Authenticator interface {
-	Authenticate(r *http.Request, key string) (tenantID uuid.UUID, err error)
+	Authenticate(r *http.Request, key string, tenantID uuid.UUID, scope string) (keyID uuid.UUID, err error)
 }
 
 // ManyKeysError says that a client has presented so many unknown keys that this one was not accepted.
@@ -53,8 +54,11 @@ type ManyKeysError struct {
 
 func (e *ManyKeysError) Error() string { return e.Limit }
 
-// ErrBadKey is an Authenticator's answer to a key that is unknown, expired or revoked.
-var ErrBadKey = errors.New("unknown api key")
+// Answers of an Authenticator.
+var (
+	ErrBadKey     = errors.New("unknown api key")       // unknown, expired, revoked, or another tenant's
+	ErrOutOfScope = errors.New("api key without scope") // known, and without the scope that is asked for
+)
 
 // ErrStopping is the cause with which a request's context is cancelled because the node stops: its client is still there for an answer.
 var ErrStopping = errors.New("the node is stopping")
@@ -235,8 +239,8 @@ func (a *answer) invocation(match *catalog.Match, script *engine.Script, body []
 		TraceState:  traceState,
 		Request: &engine.Request{
 			Method: method, URL: target, Params: match.Params, Headers: headers, Body: body, HasBody: body != nil,
+			Auth: a.admission.Claims,
 		},
-		Auth:  a.admission.Claims,
 		OnEnd: a.g.onEnd,
 	}
 	if memory, onEnd := a.memory, a.g.onEnd; memory != nil {
@@ -355,10 +359,20 @@ func (g *Gateway) check(a *answer, e *catalog.Endpoint, body []byte) bool {
 func (g *Gateway) admitKey(a *answer, e *catalog.Endpoint) bool {
 	scheme, key, _ := strings.Cut(first(a.r.Header["Authorization"]), " ")
 	key = strings.TrimSpace(key)
+	scope := ""
+	if e.AuthRule != nil {
+		scope = e.AuthRule.Scope
+	}
 	if key != "" && strings.EqualFold(scheme, "Bearer") {
-		tenant, err := g.cfg.Keys.Authenticate(a.r, key)
-		if err == nil && tenant == e.TenantID {
+		id, err := g.cfg.Keys.Authenticate(a.r, key, e.TenantID, scope)
+		if err == nil {
+			a.keyID = id
 			return true
+		}
+		if errors.Is(err, ErrOutOfScope) {
+			a.w.Header()["Www-Authenticate"] = []string{`Bearer realm="jsruntime", error="insufficient_scope"`}
+			a.problem(http.StatusForbidden, "out_of_scope", "The key's scopes do not have "+scope+", which the endpoint asks for.")
+			return false
 		}
 		if many := (*ManyKeysError)(nil); errors.As(err, &many) {
 			a.w.Header()["Retry-After"] = []string{seconds(many.RetryAfter)}

@@ -56,12 +56,15 @@ func (p *parts) Record(_ context.Context, inv *engine.Invocation, res *engine.Re
 
 var tenantID = uuid.MustParse("01890000-0000-7000-8000-000000000001")
 
-func (p *parts) Authenticate(_ *http.Request, key string) (uuid.UUID, error) {
+func (p *parts) Authenticate(_ *http.Request, key string, _ uuid.UUID, scope string) (uuid.UUID, error) {
 	switch key {
 	case "own":
 		return tenantID, nil
-	case "other":
-		return uuid.New(), nil
+	case "narrow":
+		if scope != "" {
+			return uuid.Nil, gateway.ErrOutOfScope
+		}
+		return tenantID, nil
 	case "broken":
 		return uuid.Nil, errors.New("database is away")
 	}
@@ -349,6 +352,30 @@ func TestAuth(t *testing.T) {
 			require.NotEmpty(t, resp.Header.Get("WWW-Authenticate"))
 		}
 	}
+
+	// A key without the scope that the endpoint asks for is known, and may not.
+	options, err := catalog.HTTPOf(json.RawMessage(`{"auth": {"type": "api_key", "scope": "invoke:checkout"}}`))
+	require.NoError(t, err)
+	counted := map[string]int{}
+	narrow := start(t, &parts{execute: p.execute}, catalog.Endpoint{Auth: options.Auth, AuthRule: options.AuthRule}, func(cfg *gateway.Config) {
+		cfg.Refused = func(_, _ uuid.UUID, code string) { counted[code]++ }
+	})
+	for key, want := range map[string]int{"own": 200, "narrow": 403, "wrong": 401} {
+		for _, server := range []*httptest.Server{narrow, s} {
+			resp, body := do(t, server, "GET", "/t/acme/x", http.Header{"Authorization": {"Bearer " + key}}, nil)
+			if server == s && key == "narrow" {
+				want = 200 // that endpoint takes any key
+			}
+			require.Equal(t, want, resp.StatusCode, "%s: %s", key, body)
+			if want == 403 {
+				require.Equal(t, "out_of_scope", code(t, resp, body))
+				require.Contains(t, body, "invoke:checkout")
+				require.Contains(t, resp.Header.Get("WWW-Authenticate"), "insufficient_scope")
+				require.Empty(t, resp.Header.Get("X-Execution-Id"))
+			}
+		}
+	}
+	require.Equal(t, map[string]int{"out_of_scope": 1, "unauthorized": 1}, counted)
 }
 
 func TestCORS(t *testing.T) {

@@ -31,6 +31,7 @@ type answer struct {
 	path      string                 // that the script sees, percent-encoded
 	query     string                 // with its question mark; empty where there is none
 	endpoint  *catalog.Endpoint      // nil where none was found
+	keyID     uuid.UUID              // of the key that was presented to an endpoint with auth api_key; zero elsewhere
 	admission auth.Admission         // of the endpoint's auth
 	memory    *admission.Reservation // of the body; nil where there is none
 	jar       map[string]int         // the tenant's cookies on the shared host, by name: bytes; nil before one is set
@@ -57,7 +58,7 @@ func (a *answer) problem(status int, code, detail string) {
 func (a *answer) send(p *problem.Problem) {
 	if a.ran {
 		p.ExecutionID = &a.id
-	} else if a.endpoint != nil && a.g.cfg.Refused != nil && (problem.Refuses(p.Status) || p.Status == http.StatusUnauthorized) {
+	} else if a.endpoint != nil && a.g.cfg.Refused != nil && (problem.Refuses(p.Status) || p.Status == http.StatusUnauthorized || p.Code == "out_of_scope") {
 		a.g.cfg.Refused(a.endpoint.TenantID, a.endpoint.ScriptID, p.Code)
 	}
 	a.deadline()
