@@ -99,8 +99,8 @@ type Config struct {
 
 	// Host serves host calls. Nil rejects them all.
 	Host Host
-	// Env returns a tenant's secrets as a JSON object of strings. Nil means none. It is called once for every lease.
-	Env func(ctx context.Context, tenantID uuid.UUID) (json.RawMessage, error)
+	// Env returns what a tenant's scripts see as env. Nil means nothing. It is called once for every lease.
+	Env func(ctx context.Context, tenantID uuid.UUID) (Env, error)
 	// Secrets returns what is known of a tenant's secrets, so that log lines, messages and stacks can be masked before anything keeps or
 	// shows them. It is called often, after Env has been called for the tenant. Nil masks no values.
 	Secrets func(tenantID uuid.UUID) *redact.Values
@@ -203,6 +203,9 @@ type program struct {
 
 var _ Executor = (*Engine)(nil)
 
+// Env is what a tenant's scripts see as env: what all have, and what one of them has beside it.
+type Env = pool.Env
+
 // New returns an Engine that has started nothing yet.
 func New(cfg Config) (*Engine, error) {
 	cfg, err := cfg.withDefaults()
@@ -253,9 +256,9 @@ func (e *Engine) confine(cfg *Config) error {
 
 // poolConfig is what the pool of workers is told.
 func (e *Engine) poolConfig(cfg Config) pool.Config {
-	var env func(context.Context, pool.Key) (json.RawMessage, error)
+	var env func(context.Context, pool.Key) (pool.Env, error)
 	if cfg.Env != nil {
-		env = func(ctx context.Context, tenant pool.Key) (json.RawMessage, error) { return cfg.Env(ctx, tenant) }
+		env = func(ctx context.Context, tenant pool.Key) (pool.Env, error) { return cfg.Env(ctx, tenant) }
 	}
 	var weight func(pool.Key) int
 	if cfg.TenantWeight != nil {

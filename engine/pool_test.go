@@ -96,8 +96,8 @@ func TestRetireTenantReplacesItsWorkers(t *testing.T) {
 	var secret atomic.Value
 	secret.Store("one")
 	e := enginetest.Start(t, func(c *engine.Config) {
-		c.Env = func(context.Context, uuid.UUID) (json.RawMessage, error) {
-			return json.Marshal(map[string]string{"S": secret.Load().(string)})
+		c.Env = func(context.Context, uuid.UUID) (engine.Env, error) {
+			return engine.Env{Shared: json.RawMessage(`{"S":"` + secret.Load().(string) + `"}`)}, nil
 		}
 	})
 	tenant := enginetest.NewTenant()
@@ -122,11 +122,11 @@ func TestAnEnvironmentThatCannotBeReadRefuses(t *testing.T) {
 	broken.Store(true)
 	e := enginetest.Start(t, func(c *engine.Config) {
 		c.Logger = nil
-		c.Env = func(context.Context, uuid.UUID) (json.RawMessage, error) {
+		c.Env = func(context.Context, uuid.UUID) (engine.Env, error) {
 			if broken.Load() {
-				return nil, errors.New("database password=hunter2")
+				return engine.Env{}, errors.New("database password=hunter2")
 			}
-			return json.RawMessage("{}"), nil
+			return engine.Env{}, nil
 		}
 	})
 	s := enginetest.NewTenant().Script("echo", nil)

@@ -23,6 +23,7 @@ import (
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/engine/host"
 	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
@@ -66,6 +67,8 @@ type Canceller interface {
 // Sealer encrypts secrets.
 type Sealer interface {
 	Seal(tenantID uuid.UUID, name string, value []byte) (nonce, ciphertext []byte, err error)
+	// Row enciphers a tenant's secret.
+	Row(tenantID uuid.UUID, name string, secret host.Secret) (sqlc.SecretPutParams, error)
 }
 
 // Config configures an API.

@@ -24,6 +24,7 @@ import (
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/migrations/dbtest"
@@ -123,8 +124,9 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	require.NoError(t, err)
 	n.ledger, err = ledger.New(ledger.Config{Pool: pool, Log: log})
 	require.NoError(t, err)
-	secrets, err := host.NewSecrets(pool, strings.Repeat("ab", 32))
+	ring, err := keyring.Parse(strings.Repeat("ab", 32), "")
 	require.NoError(t, err)
+	secrets := host.NewSecrets(pool, ring)
 	cfg := httpapi.Config{
 		Pool: pool, Keys: keys, Compiler: compiler, Executor: n.exec, Catalog: cat, Refresh: cat.Refresh, Ledger: n.ledger, Sealer: secrets, Secrets: secrets.Read, NextTicks: nextTicks,
 		Log: log, RatePerMinute: -1, Types: []byte("declare module \"jsruntime\" {}\n"), Compare: idle{},

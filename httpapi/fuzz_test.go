@@ -85,7 +85,7 @@ func samples() map[string]map[string]any {
 		"version-activate": {"percent": 100, "auto_rollback": nil}, "version-execution-create": {"input": 1},
 		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "scripts": []any{}},
 		"event-publish": {"type": "x.y", "data": 1, "id": "i", "deliver_at": "2026-12-01T00:00:00Z"}, "execution-create": {"input": 1}, "execution-replay": {"version": 1},
-		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v"}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},
+		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v", "scripts": []string{"s"}, "hosts": []string{"api.example.com"}}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},
 	}
 }
 

@@ -2,10 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"example.com/jsruntime/engine/host"
 	"example.com/jsruntime/sqlc"
@@ -13,7 +16,9 @@ import (
 
 // Secret is a secret as the API shows it: never its value.
 type Secret struct {
-	Name      string    `json:"name"`
+	Name      string    `json:"name" example:"STRIPE_KEY"`
+	Scripts   []string  `json:"scripts" nullable:"true" doc:"The names of the scripts that have it on env; null: all have."`
+	Hosts     []string  `json:"hosts" nullable:"true" example:"[\"api.stripe.com\"]" doc:"Where requests carry it; null: scripts see its value."`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
@@ -44,7 +49,7 @@ func (a *API) secretList(ctx context.Context, in *secretListIn) (*found[Page[Sec
 	index := skip
 	return &found[Page[Secret]]{pageOf(a.cursors, rows[skip:], in.Limit, bind, func(s sqlc.SecretListRow) Secret {
 		index++
-		return Secret{Name: s.Name, CreatedAt: utc(s.CreatedAt), UpdatedAt: utc(s.UpdatedAt)}
+		return secretOfRow(s)
 	}, func(sqlc.SecretListRow) position { return position{number: int64(index)} })}, nil
 }
 
@@ -56,41 +61,68 @@ type SecretPath struct {
 type secretPutIn struct {
 	SecretPath
 	Body struct {
-		Value string `json:"value" minLength:"1" doc:"At most 32 KiB of text."`
+		Value   string   `json:"value" minLength:"1" doc:"At most 32 KiB of text."`
+		Scripts []string `json:"scripts,omitempty" nullable:"true" minItems:"1" maxItems:"100" doc:"Names of the scripts that have the secret on env, and no others; a script need not exist yet. Null, or left out: all have it."`
+		Hosts   []string `json:"hosts,omitempty" nullable:"true" minItems:"1" maxItems:"50" example:"[\"api.stripe.com\",\"*.slack.com:443\"]" doc:"Where requests carry the secret, which no script sees then: env.NAME is a placeholder, in whose place the node puts the value in headers of requests to these hosts, and refuses it elsewhere. Host names, *.name and addresses, each with a port or for all of them; over TLS, or over http where the entry has its port and the operator's JSRUNTIME_FETCH_ALLOW the host. Null, or left out: scripts see the value."`
 	}
 }
 
+// secretPut replaces the whole secret: who does not know the value cannot change where it goes.
 func (a *API) secretPut(ctx context.Context, in *secretPutIn) (*none, error) {
 	if !secretName.MatchString(in.Name) {
 		return nil, invalid("path.name", "must be letters, digits and _, not begin with a digit, and have at most 128 characters")
 	}
-	if len(in.Body.Value) > host.MaxSecretBytes {
-		return nil, invalid("body.value", fmt.Sprintf("longer than %d bytes", host.MaxSecretBytes))
+	secret := host.Secret{Value: in.Body.Value, Scripts: in.Body.Scripts, Hosts: in.Body.Hosts}
+	if member, fault := secret.Check(); fault != "" {
+		return nil, invalid("body."+member, fault)
 	}
 	if a.cfg.Sealer == nil {
 		return nil, newProblem(http.StatusServiceUnavailable, "secrets_unavailable", "This server has no key to encrypt secrets with.")
 	}
-	nonce, ciphertext, err := a.cfg.Sealer.Seal(tenantOf(ctx), in.Name, []byte(in.Body.Value))
+	row, err := a.cfg.Sealer.Row(tenantOf(ctx), in.Name, secret)
+	if errors.Is(err, host.ErrNoSecretKey) {
+		return nil, newProblem(http.StatusServiceUnavailable, "secrets_unavailable", "This server has no key to encrypt secrets with.")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("seal secret: %w", err)
 	}
 	return nil, a.change(ctx, func(c *change) error {
-		others, err := c.SecretCountOthers(ctx, sqlc.SecretCountOthersParams{TenantID: c.tenant, Name: in.Name})
+		before, err := c.secret(ctx, in.Name)
 		if err != nil {
 			return err
 		}
-		if others >= host.MaxSecrets {
-			return conflict("too_many_secrets", fmt.Sprintf("A tenant has at most %d secrets.", host.MaxSecrets))
-		}
-		if err := c.SecretPut(ctx, sqlc.SecretPutParams{TenantID: c.tenant, Name: in.Name, Nonce: nonce, Ciphertext: ciphertext}); err != nil {
+		if err := host.WriteSecret(ctx, c.Queries, row); errors.Is(err, host.ErrTooManySecrets) {
+			return conflict("too_many_secrets", fmt.Sprintf("A tenant has at most %d secrets, of together %d bytes.", host.MaxSecrets, host.MaxSecretsBytes))
+		} else if err != nil {
 			return err
 		}
-		return c.audit("secret.put", "secret", in.Name, nil, nil)
+		after, err := c.secret(ctx, in.Name)
+		if err != nil {
+			return err
+		}
+		return c.audit("secret.put", "secret", in.Name, before, after)
 	})
+}
+
+// secret is what may be shown of a secret; nil: there is none.
+func (c *change) secret(ctx context.Context, name string) (any, error) {
+	row, err := c.SecretGet(ctx, sqlc.SecretGetParams{TenantID: c.tenant, Name: name})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return secretOfRow(sqlc.SecretListRow(row)), err
+}
+
+func secretOfRow(s sqlc.SecretListRow) Secret {
+	return Secret{Name: s.Name, Scripts: s.Scripts, Hosts: s.Hosts, CreatedAt: utc(s.CreatedAt), UpdatedAt: utc(s.UpdatedAt)}
 }
 
 func (a *API) secretDelete(ctx context.Context, in *SecretPath) (*none, error) {
 	return nil, a.change(ctx, func(c *change) error {
+		before, err := c.secret(ctx, in.Name)
+		if err != nil {
+			return err
+		}
 		n, err := c.SecretDelete(ctx, sqlc.SecretDeleteParams{TenantID: c.tenant, Name: in.Name})
 		if err != nil {
 			return err
@@ -98,6 +130,6 @@ func (a *API) secretDelete(ctx context.Context, in *SecretPath) (*none, error) {
 		if n == 0 {
 			return notFound()
 		}
-		return c.audit("secret.delete", "secret", in.Name, nil, nil)
+		return c.audit("secret.delete", "secret", in.Name, before, nil)
 	})
 }

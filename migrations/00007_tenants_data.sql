@@ -17,14 +17,20 @@ CREATE TABLE script_kv (
 CREATE INDEX idx_script_kv_expires ON script_kv(expires_at) WHERE expires_at IS NOT NULL;
 
 -- ciphertext is AES-256-GCM of the value with nonce; the additional data is tenant_id and name, so rows cannot be swapped.
+-- scripts are the names of the scripts that see the secret; NULL: all. A secret with hosts is seen by none: they see placeholder, which the node
+-- replaces in request headers to these hosts.
 CREATE TABLE script_secrets (
     tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
     name VARCHAR(128) NOT NULL CHECK (name ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
     nonce BYTEA NOT NULL,
     ciphertext BYTEA NOT NULL,
+    scripts TEXT[] CONSTRAINT ck_script_secrets_scripts CHECK (cardinality(scripts) > 0),
+    hosts TEXT[] CONSTRAINT ck_script_secrets_hosts CHECK (cardinality(hosts) > 0),
+    placeholder VARCHAR(64),
     created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
-    PRIMARY KEY (tenant_id, name)
+    PRIMARY KEY (tenant_id, name),
+    CONSTRAINT ck_script_secrets_placeholder CHECK ((hosts IS NULL) = (placeholder IS NULL))
 );
 
 -- scope is the tenant's id, or 'operator'. status_code is null while the first request still runs.

@@ -429,12 +429,15 @@ type ScriptScheduledJob struct {
 }
 
 type ScriptSecret struct {
-	TenantID   uuid.UUID
-	Name       string
-	Nonce      []byte
-	Ciphertext []byte
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+	TenantID    uuid.UUID
+	Name        string
+	Nonce       []byte
+	Ciphertext  []byte
+	Scripts     []string
+	Hosts       []string
+	Placeholder *string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }
 
 type ScriptSignedRequest struct {

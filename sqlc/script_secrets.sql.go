@@ -13,7 +13,7 @@ import (
 )
 
 const secretCountOthers = `-- name: SecretCountOthers :one
-SELECT count(*) FROM script_secrets WHERE tenant_id = $1 AND name <> $2
+SELECT count(*) AS secrets, COALESCE(sum(octet_length(ciphertext)), 0)::bigint AS bytes FROM script_secrets WHERE tenant_id = $1 AND name <> $2
 `
 
 type SecretCountOthersParams struct {
@@ -21,12 +21,17 @@ type SecretCountOthersParams struct {
 	Name     string
 }
 
-// Counts the tenant's secrets besides the secret that is about to be written.
-func (q *Queries) SecretCountOthers(ctx context.Context, arg SecretCountOthersParams) (int64, error) {
+type SecretCountOthersRow struct {
+	Secrets int64
+	Bytes   int64
+}
+
+// Counts the tenant's secrets and their bytes besides the secret that is about to be written.
+func (q *Queries) SecretCountOthers(ctx context.Context, arg SecretCountOthersParams) (SecretCountOthersRow, error) {
 	row := q.db.QueryRow(ctx, secretCountOthers, arg.TenantID, arg.Name)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var i SecretCountOthersRow
+	err := row.Scan(&i.Secrets, &i.Bytes)
+	return i, err
 }
 
 const secretDelete = `-- name: SecretDelete :execrows
@@ -47,13 +52,16 @@ func (q *Queries) SecretDelete(ctx context.Context, arg SecretDeleteParams) (int
 }
 
 const secretEnv = `-- name: SecretEnv :many
-SELECT name, nonce, ciphertext FROM script_secrets WHERE tenant_id = $1 ORDER BY name
+SELECT name, nonce, ciphertext, scripts, hosts, placeholder FROM script_secrets WHERE tenant_id = $1 ORDER BY name
 `
 
 type SecretEnvRow struct {
-	Name       string
-	Nonce      []byte
-	Ciphertext []byte
+	Name        string
+	Nonce       []byte
+	Ciphertext  []byte
+	Scripts     []string
+	Hosts       []string
+	Placeholder *string
 }
 
 func (q *Queries) SecretEnv(ctx context.Context, tenantID uuid.UUID) ([]SecretEnvRow, error) {
@@ -65,7 +73,14 @@ func (q *Queries) SecretEnv(ctx context.Context, tenantID uuid.UUID) ([]SecretEn
 	items := []SecretEnvRow{}
 	for rows.Next() {
 		var i SecretEnvRow
-		if err := rows.Scan(&i.Name, &i.Nonce, &i.Ciphertext); err != nil {
+		if err := rows.Scan(
+			&i.Name,
+			&i.Nonce,
+			&i.Ciphertext,
+			&i.Scripts,
+			&i.Hosts,
+			&i.Placeholder,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -92,17 +107,49 @@ func (q *Queries) SecretExists(ctx context.Context, arg SecretExistsParams) (boo
 	return exists, err
 }
 
-const secretList = `-- name: SecretList :many
-SELECT name, created_at, updated_at FROM script_secrets WHERE tenant_id = $1 ORDER BY name
+const secretGet = `-- name: SecretGet :one
+SELECT name, scripts, hosts, created_at, updated_at FROM script_secrets WHERE tenant_id = $1 AND name = $2
 `
 
-type SecretListRow struct {
+type SecretGetParams struct {
+	TenantID uuid.UUID
+	Name     string
+}
+
+type SecretGetRow struct {
 	Name      string
+	Scripts   []string
+	Hosts     []string
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Names and dates only: what the API may show.
+func (q *Queries) SecretGet(ctx context.Context, arg SecretGetParams) (SecretGetRow, error) {
+	row := q.db.QueryRow(ctx, secretGet, arg.TenantID, arg.Name)
+	var i SecretGetRow
+	err := row.Scan(
+		&i.Name,
+		&i.Scripts,
+		&i.Hosts,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const secretList = `-- name: SecretList :many
+SELECT name, scripts, hosts, created_at, updated_at FROM script_secrets WHERE tenant_id = $1 ORDER BY name
+`
+
+type SecretListRow struct {
+	Name      string
+	Scripts   []string
+	Hosts     []string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// All but values: what the API may show.
 func (q *Queries) SecretList(ctx context.Context, tenantID uuid.UUID) ([]SecretListRow, error) {
 	rows, err := q.db.Query(ctx, secretList, tenantID)
 	if err != nil {
@@ -112,7 +159,13 @@ func (q *Queries) SecretList(ctx context.Context, tenantID uuid.UUID) ([]SecretL
 	items := []SecretListRow{}
 	for rows.Next() {
 		var i SecretListRow
-		if err := rows.Scan(&i.Name, &i.CreatedAt, &i.UpdatedAt); err != nil {
+		if err := rows.Scan(
+			&i.Name,
+			&i.Scripts,
+			&i.Hosts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -124,24 +177,32 @@ func (q *Queries) SecretList(ctx context.Context, tenantID uuid.UUID) ([]SecretL
 }
 
 const secretPut = `-- name: SecretPut :exec
-INSERT INTO script_secrets (tenant_id, name, nonce, ciphertext)
-VALUES ($1, $2, $3, $4)
-ON CONFLICT (tenant_id, name) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext, updated_at = now()
+INSERT INTO script_secrets (tenant_id, name, nonce, ciphertext, scripts, hosts, placeholder)
+VALUES ($1, $2, $3, $4, $5::text[], $6::text[], $7)
+ON CONFLICT (tenant_id, name) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext, scripts = excluded.scripts, hosts = excluded.hosts,
+    placeholder = CASE WHEN excluded.hosts IS NOT NULL THEN COALESCE(script_secrets.placeholder, excluded.placeholder) END, updated_at = now()
 `
 
 type SecretPutParams struct {
-	TenantID   uuid.UUID
-	Name       string
-	Nonce      []byte
-	Ciphertext []byte
+	TenantID    uuid.UUID
+	Name        string
+	Nonce       []byte
+	Ciphertext  []byte
+	Scripts     []string
+	Hosts       []string
+	Placeholder *string
 }
 
+// A placeholder outlives a new value, so that what scripts hold of it stays good.
 func (q *Queries) SecretPut(ctx context.Context, arg SecretPutParams) error {
 	_, err := q.db.Exec(ctx, secretPut,
 		arg.TenantID,
 		arg.Name,
 		arg.Nonce,
 		arg.Ciphertext,
+		arg.Scripts,
+		arg.Hosts,
+		arg.Placeholder,
 	)
 	return err
 }

@@ -37,7 +37,7 @@ func expandHelp(help string) string {
 
 // Run runs a node until ctx ends.
 func (c *serveConfig) Run(ctx context.Context, s *streams) error {
-	c.adminKey, c.secretKey = s.getenv("JSRUNTIME_ADMIN_KEY"), s.getenv("JSRUNTIME_SECRET_KEY")
+	c.readSecrets(s.getenv)
 	if err := c.validate(); err != nil {
 		return term.Usage("%w", err)
 	}
@@ -50,7 +50,7 @@ func (c *serveConfig) Run(ctx context.Context, s *streams) error {
 
 // Run examines the machine.
 func (c *doctorConfig) Run(ctx context.Context, s *streams) error {
-	c.adminKey, c.secretKey = s.getenv("JSRUNTIME_ADMIN_KEY"), s.getenv("JSRUNTIME_SECRET_KEY")
+	c.readSecrets(s.getenv)
 	return doctor(ctx, *c, s.out)
 }
 
@@ -65,6 +65,10 @@ func (c *compileConfig) Run(s *streams) error {
 // Run names this build.
 func (c *versionConfig) Run(ctx context.Context, s *streams) error {
 	return printVersion(ctx, *c, s.out)
+}
+
+func (c *serveConfig) readSecrets(getenv func(string) string) {
+	c.adminKey, c.secretKey, c.oldSecretKey = getenv("JSRUNTIME_ADMIN_KEY"), getenv("JSRUNTIME_SECRET_KEY"), getenv("JSRUNTIME_SECRET_KEY_OLD")
 }
 
 type serveConfig struct {
@@ -129,8 +133,9 @@ type serveConfig struct {
 	OTLPSample float64 `name:"otlp-sample" default:"0.01" help:"Share of traces that are kept, 0 to 1; what a caller's traceparent says is not kept never is."`
 
 	// Secrets are read from the environment only, where other users of the machine do not see them.
-	adminKey  string
-	secretKey string
+	adminKey     string
+	secretKey    string
+	oldSecretKey string
 
 	bounds catalog.Bounds // LimitDefault and LimitCeiling, once they are validated
 

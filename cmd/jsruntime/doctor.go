@@ -24,6 +24,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/advisory"
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/migrations"
 	"example.com/jsruntime/migrations/connect"
@@ -249,7 +250,12 @@ func (r *report) examineKeys(cfg *serveConfig) {
 	default:
 		r.keyFile("admin key", adminFile, "JSRUNTIME_ADMIN_KEY is not set; the node makes a key at its first start")
 	}
+	_, err = keyring.Parse(cfg.secretKey, cfg.oldSecretKey)
 	switch {
+	case err != nil && (cfg.secretKey != "" || cfg.DatabaseURL != ""):
+		r.add("secret key", fail, err.Error(), "")
+	case cfg.secretKey != "" && cfg.oldSecretKey != "":
+		r.add("secret key", warn, "JSRUNTIME_SECRET_KEY is set, and JSRUNTIME_SECRET_KEY_OLD", "POST /api/v1/secrets/rekey, and take the old key out")
 	case cfg.secretKey != "":
 		r.add("secret key", ok, "JSRUNTIME_SECRET_KEY is set", "")
 	case cfg.DatabaseURL != "":

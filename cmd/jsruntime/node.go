@@ -26,6 +26,7 @@ import (
 	"example.com/jsruntime/engine/compare"
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/logtail"
@@ -76,10 +77,10 @@ type node struct {
 	replica  *httpapi.Replica
 	hostDB   *pgxpool.Pool // of scripts: a hundred of them may be in kv at one time, and requests must not wait behind these
 
-	admins        []string // the operator's keys
-	adminMade     bool     // the first of them was made by this start
-	keepSecret    string   // encrypts tenants' secrets; empty: there is none
-	cursorKey     []byte   // signs the cursors of lists
+	admins        []string      // the operator's keys
+	adminMade     bool          // the first of them was made by this start
+	ring          *keyring.Ring // encrypts tenants' secrets; may be empty
+	cursorKey     []byte        // signs the cursors of lists
 	compiler      *compile.Compiler
 	tail          *logtail.Hub
 	notifications *cluster.Listener
@@ -247,11 +248,14 @@ func (n *node) connectReplica(ctx context.Context) (err error) {
 
 // readKeys reads the node's own keys. Beside an embedded Postgres it makes the missing keys.
 func (n *node) readKeys(ctx context.Context) (err error) {
-	n.keepSecret = n.cfg.secretKey
-	if n.keepSecret == "" && n.embedded {
-		if n.keepSecret, err = secretKey("", n.cfg.DataDir); err != nil {
+	current := n.cfg.secretKey
+	if current == "" && n.embedded {
+		if current, err = secretKey("", n.cfg.DataDir); err != nil {
 			return err
 		}
+	}
+	if n.ring, err = keyring.Parse(current, n.cfg.oldSecretKey); err != nil {
+		return err
 	}
 	if n.admins, n.adminMade, err = adminKeys(n.cfg.adminKey, n.cfg.DataDir); err != nil {
 		return err
@@ -348,13 +352,11 @@ func (n *node) execute(ctx context.Context, inv *engine.Invocation) (*engine.Res
 func (n *node) wakeScheduler() { n.scheduler.Wake() }
 
 func (n *node) buildEngine(context.Context) (err error) {
-	if n.secrets, err = host.NewSecrets(n.db, n.keepSecret); err != nil {
-		return fmt.Errorf("JSRUNTIME_SECRET_KEY: %w", err)
-	}
+	n.secrets = host.NewSecrets(n.db, n.ring)
 	n.kv = kv.NewQuota(kv.Config{MaxBytes: n.cfg.MaxKV})
 	n.host, err = host.New(host.Config{
 		DB: n.hostDB, Storage: n.storage, KV: n.kv, Log: n.log, Scripts: host.FromCatalog(n.catalog), Recorder: n.ledger,
-		Execute: n.execute, Members: n.members, Wake: n.wakeScheduler, FetchAllow: n.cfg.FetchAllow, FetchDeny: n.cfg.FetchDeny,
+		Execute: n.execute, Members: n.members, Wake: n.wakeScheduler, FetchAllow: n.cfg.FetchAllow, FetchDeny: n.cfg.FetchDeny, Secrets: n.secrets,
 		FetchRefuse: append(databaseHosts(n.db, n.reads), n.public.Addr().String(), n.operators.Addr().String()),
 	})
 	if err != nil {
@@ -366,7 +368,7 @@ func (n *node) buildEngine(context.Context) (err error) {
 		WorkerPath:       n.cfg.Worker, WorkerArgs: workerArgs(n.cfg.JIT), Sandbox: n.cfg.Sandbox,
 		MaxWorkers: n.cfg.Workers, MaxWarm: n.cfg.Warm, Spares: n.cfg.Spares, QueueWait: n.cfg.QueueWait, DrainGrace: time.Second,
 		Members: n.members, TenantConcurrency: n.tenants.concurrency, TenantWeight: n.tenants.weight, TenantJIT: n.tenants.jit(n.cfg.JIT),
-		Host: n.traces.host(n.host), Env: n.secrets.EnvJSON, Secrets: n.secrets.Known,
+		Host: n.traces.host(n.host), Env: n.secrets.Env, Secrets: n.secrets.Known,
 		Budget: n.budget, Observer: n.metrics, Quarantined: n.quarantines.begun, Logger: n.log,
 	})
 	if err != nil {

@@ -79,7 +79,7 @@ func (n *node) certificates() (*certs.Source, error) {
 		return certs.New(files, nil)
 	}
 	source, err := certs.New(files, &certs.ACMEConfig{
-		Email: cfg.TLS.ACMEEmail, Directory: cfg.TLS.ACMEDirectory, DB: n.db, Secret: n.keepSecret,
+		Email: cfg.TLS.ACMEEmail, Directory: cfg.TLS.ACMEDirectory, DB: n.db, Ring: n.ring,
 		Serves: servedNames(cfg, n.origins, n.catalog.TenantBySlug),
 	})
 	if err != nil {

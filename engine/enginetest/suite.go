@@ -142,8 +142,8 @@ func Suite(t *testing.T, w Worker) {
 	e := w.Start(t, func(c *engine.Config) {
 		c.MaxWorkers = 4
 		c.QueueWait = 20 * time.Second
-		c.Env = func(context.Context, uuid.UUID) (json.RawMessage, error) {
-			return json.RawMessage(`{"SECRET":"s"}`), nil
+		c.Env = func(context.Context, uuid.UUID) (engine.Env, error) {
+			return engine.Env{Shared: json.RawMessage(`{"SECRET":"s"}`)}, nil
 		}
 		c.Host = hostFunc(func(_ context.Context, call *engine.HostCall) (*engine.HostReply, error) {
 			if call.Method != "kv.get" {

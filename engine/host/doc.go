@@ -13,6 +13,10 @@
 //   - fetch decides on the address that is dialled, on every dial of every hop, never on the URL's text alone.
 //   - A path and query leave as the script's URL parser wrote them (target.go), header values as one byte a character. A redirect's Location
 //     is read as the URL standard reads it. Bodies in gzip, deflate and br are decoded, under the cap of a body before and after.
+//   - A secret with hosts is a placeholder to scripts (placeholder.go). Its value is put into the headers of the request that is written to
+//     one of the hosts, over TLS, or over http where the entry has its port and the operator allows the host; in place of the placeholder, also
+//     within Basic credentials. It is in no record, log line or error. A placeholder anywhere else in a request refuses it. A redirect to
+//     another origin loses the header. A host that repeats the headers in its answer shows the value to the script: name only others.
 //   - A connection belongs to one tenant: pools, TLS sessions and HTTP/2 connections are never shared.
 //   - The text of an error that a script sees names no address and tells no blocked name from another blocked name.
 //
@@ -42,6 +46,8 @@
 //	TypeError           -                     an argument of the wrong kind; message "kv.put: key …"
 //	TypeError           fetch_blocked         "fetch blocked": the guard refused the destination
 //	TypeError           egress_denied         the egress of the script or of its tenant's plan does not allow the destination
+//	TypeError           secret_refused        a placeholder of a secret in the URL, method, body or a header's name, or in a header to a host that the
+//	                                          secret is not for, or of no secret of the script
 //	TypeError           fetch_failed          "fetch failed": no such host, refused, reset, TLS, protocol
 //	TypeError           fetch_redirect        too many redirects, redirect "error", a redirect to another scheme
 //	TimeoutError        fetch_timeout         30 s, or fetch's share of the execution's time

@@ -77,6 +77,9 @@ func (h *Host) fetch(ctx context.Context, call *engine.HostCall) (*engine.HostRe
 	}
 	args.note(call)
 	f, err := h.newFetch(call, &args)
+	if err == nil {
+		err = f.carry(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +171,8 @@ type fetching struct {
 	sends  bool      // there is a body, if only an empty one
 	hops   int
 	egress atomic.Int64
+
+	carriers []string // names of the headers that have placeholders of secrets
 }
 
 func (h *Host) newFetch(call *engine.HostCall, args *fetchArgs) (*fetching, error) {
@@ -332,6 +337,7 @@ func (f *fetching) turn(status int, location string) error {
 				f.header.Del(name)
 			}
 		}
+		f.drop()
 	}
 	f.target = next
 	return nil
@@ -358,8 +364,12 @@ func (f *fetching) send(ctx context.Context) (*http.Response, error) {
 			return nil, errBlocked
 		}
 	}
+	header, err := f.put(ctx, f.header.Clone())
+	if err != nil {
+		return nil, err
+	}
 	req := (&http.Request{
-		Method: f.method, URL: &u, Host: u.Host, Header: f.header.Clone(),
+		Method: f.method, URL: &u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	if f.sends {
@@ -609,8 +619,12 @@ func (f *fetching) explain(parent, ctx context.Context, err error) error {
 			Message: fmt.Sprintf("fetch timed out: the limit is %d s, or what is left of the execution's time", int(f.host.cfg.FetchTimeout/time.Second)),
 		}
 	}
+	var known *redact.Values
+	if f.host.cfg.Secrets != nil {
+		known = f.host.cfg.Secrets.Known(f.inv.Script.TenantID) // the text may have some of the answer, which may repeat a header
+	}
 	f.host.cfg.Log.Debug("fetch failed", "tenant_id", f.inv.Script.TenantID, "script_id", f.inv.Script.ID,
-		"execution_id", f.inv.ExecutionID, "host", f.target.url.Host, "error", err)
+		"execution_id", f.inv.ExecutionID, "host", f.target.url.Host, "error", known.Plain(fmt.Sprint(err)))
 	return &engine.HostError{Name: "TypeError", Code: "fetch_failed", Message: "fetch failed: " + failureKind(err)}
 }
 

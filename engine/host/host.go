@@ -70,6 +70,8 @@ type Config struct {
 	// says, and their addresses on every other port unless FetchAllow names them. A host that is empty or unspecified
 	// (":8080", "0.0.0.0:8080") stands for every address of this machine; names are looked up at the start and once a minute.
 	FetchRefuse []string
+	// Secrets are put into the headers of fetches to their hosts. nil: there are none.
+	Secrets *Secrets
 	// FetchTimeout bounds one fetch from the call to the end of its body; 0 means 30 s.
 	FetchTimeout time.Duration
 	// MaxFetchBytes bounds a response's body after decompression, and an upload; 0 means 10 MiB.

@@ -1,12 +1,8 @@
 package host
 
 import (
+	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,27 +14,32 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"golang.org/x/net/http/httpguts"
 
+	"example.com/jsruntime/engine"
+	"example.com/jsruntime/engine/egress"
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/sqlc"
 )
 
 // What a Secrets refuses.
 var (
-	ErrNoSecretKey        = errors.New("no secret key is set (JSRUNTIME_SECRET_KEY)")
+	ErrNoSecretKey        = keyring.ErrNoKey
 	ErrSecretName         = errors.New("a secret's name has letters, digits and underscores, does not start with a digit and is at most 128 long")
-	ErrSecretValue        = errors.New("a secret's value is 1 byte to 32 KiB of UTF-8 without NUL")
-	ErrTooManySecrets     = errors.New("a tenant has at most 100 secrets")
-	ErrSecretUndeciphered = errors.New("a secret cannot be deciphered with any of the secret keys")
+	ErrTooManySecrets     = fmt.Errorf("a tenant has at most %d secrets, of together %d bytes", MaxSecrets, MaxSecretsBytes)
+	ErrSecretUndeciphered = keyring.ErrUndeciphered
 )
 
-// Bounds of a tenant's secrets. Together they keep what a worker's lease carries under 4 MiB.
+// Bounds of a tenant's secrets. What a worker's frames carry of them is their JSON, six times as long at worst.
 const (
-	MaxSecretBytes = 32 << 10 // of one value
-	MaxSecrets     = 100      // of a tenant
+	MaxSecretBytes   = 32 << 10 // of one value
+	MaxSecrets       = 100      // of a tenant
+	MaxSecretsBytes  = 1 << 20  // of a tenant's values together
+	MaxSecretScripts = 100      // that one secret is for
+	MaxSecretHosts   = 50       // that one secret is for
 )
-
-const secretKeyBytes = 32
 
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
@@ -46,7 +47,7 @@ var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 // name, so that a row that is moved to another tenant or name does not open.
 type Secrets struct {
 	queries *sqlc.Queries
-	keys    []cipher.AEAD // the first enciphers, all decipher
+	ring    *keyring.Ring
 
 	mu      sync.Mutex               // guards last and forgets, and changes of known
 	last    map[uuid.UUID]remembered // as they were last read, enciphered
@@ -60,7 +61,16 @@ type knownSecrets struct {
 	fingerprint string // of the rows; empty: they have changed since
 	now, before []string
 	byName      map[string]string
+	bound       map[string]*boundSecret // secrets with hosts, by placeholder
 	values      *redact.Values
+}
+
+// boundSecret is a secret that only requests to its hosts carry.
+type boundSecret struct {
+	name, value string
+	scripts     []string // names; nil: all
+	hosts       []string
+	any, exact  *egress.Rules // all of hosts, and those with a port
 }
 
 // Known returns what is masked in the tenant's history and logs: the secrets that a worker of this node may have. It is nil before Env was
@@ -74,23 +84,38 @@ func (s *Secrets) Known(tenantID uuid.UUID) *redact.Values {
 
 // Read is Known, with the secrets read first where this node does not know them: for what other nodes have run.
 func (s *Secrets) Read(ctx context.Context, tenantID uuid.UUID) (*redact.Values, error) {
-	if known, ok := s.known.Load(tenantID); !ok || known.(*knownSecrets).fingerprint == "" {
-		if _, err := s.Env(ctx, tenantID); err != nil {
-			return nil, err
-		}
+	known, err := s.current(ctx, tenantID)
+	if err != nil {
+		return nil, err
 	}
-	return s.Known(tenantID), nil
+	return known.values, nil
 }
 
 // Value returns one of the tenant's secrets, and whether there is one. It asks Postgres only where this node does not know them.
 func (s *Secrets) Value(ctx context.Context, tenantID uuid.UUID, name string) (value string, ok bool, err error) {
-	if known, found := s.known.Load(tenantID); found && known.(*knownSecrets).fingerprint != "" {
-		value, ok = known.(*knownSecrets).byName[name]
-		return value, ok, nil
+	known, err := s.current(ctx, tenantID)
+	if err != nil {
+		return "", false, err
 	}
-	env, err := s.Env(ctx, tenantID)
-	value, ok = env[name]
-	return value, ok, err
+	value, ok = known.byName[name]
+	return value, ok, nil
+}
+
+// bound returns the tenant's secrets with hosts, by placeholder.
+func (s *Secrets) bound(ctx context.Context, tenantID uuid.UUID) (map[string]*boundSecret, error) {
+	known, err := s.current(ctx, tenantID)
+	if err != nil {
+		return nil, err
+	}
+	return known.bound, nil
+}
+
+// current is what this node knows of a tenant's secrets. It asks Postgres where they have changed, or were not read yet.
+func (s *Secrets) current(ctx context.Context, tenantID uuid.UUID) (*knownSecrets, error) {
+	if known, found := s.known.Load(tenantID); found && known.(*knownSecrets).fingerprint != "" {
+		return known.(*knownSecrets), nil
+	}
+	return s.read(ctx, tenantID)
 }
 
 // Forget drops what Known knows of a tenant whose secrets changed or that is gone; the next Env or Read knows it again.
@@ -106,20 +131,28 @@ func (s *Secrets) Forget(tenantID uuid.UUID) {
 }
 
 // know prepares the values to mask, unless they were prepared from the same rows. forgets is the count of Forget calls before the rows were read.
-func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[string]string, forgets int) {
+func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, values map[string]string, forgets int) (*knownSecrets, error) {
 	var print strings.Builder
 	for _, row := range rows {
-		print.WriteString(row.Name)
-		print.Write(row.Nonce)
+		fmt.Fprintf(&print, "%s %x %q %q\n", row.Name, row.Nonce, row.Scripts, row.Hosts)
 	}
-	next := &knownSecrets{fingerprint: "v" + print.String(), byName: env}
-	for _, value := range env {
-		next.now = append(next.now, value)
+	next := &knownSecrets{fingerprint: "v" + print.String(), byName: values, bound: map[string]*boundSecret{}}
+	for _, row := range rows {
+		next.now = append(next.now, values[row.Name])
+		if row.Placeholder == nil {
+			continue
+		}
+		b := &boundSecret{name: row.Name, value: values[row.Name], scripts: row.Scripts, hosts: row.Hosts}
+		var err error
+		if b.any, b.exact, err = parseSecretHosts(row.Hosts); err != nil {
+			return nil, fmt.Errorf("secret %s: hosts: %w", row.Name, err)
+		}
+		next.bound[*row.Placeholder] = b
 	}
 	if last, ok := s.known.Load(tenantID); ok {
 		last := last.(*knownSecrets)
 		if last.fingerprint == next.fingerprint {
-			return
+			return last, nil
 		}
 		next.before = last.now
 	}
@@ -130,6 +163,7 @@ func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, env map[str
 		next.fingerprint = "" // they may have changed while they were read
 	}
 	s.known.Store(tenantID, next)
+	return next, nil
 }
 
 // remembered lets a tenant's next worker start while Postgres is away.
@@ -179,69 +213,89 @@ type SecretInfo struct {
 	UpdatedAt time.Time
 }
 
-// NewSecrets makes a Secrets of the keys in text, as JSRUNTIME_SECRET_KEY has them: each 32 bytes as base64 or hex, several
-// separated by commas. The first enciphers; the others are older ones that still decipher. With an empty text nothing can be
-// put, and a tenant that has secrets has no environment.
-func NewSecrets(db sqlc.DBTX, text string) (*Secrets, error) {
-	s := &Secrets{queries: sqlc.New(db), last: map[uuid.UUID]remembered{}}
-	if strings.TrimSpace(text) == "" {
-		return s, nil
-	}
-	for i, part := range strings.Split(text, ",") {
-		key, err := decodeKey(strings.TrimSpace(part))
-		if err != nil {
-			return nil, fmt.Errorf("secret key %d: %w", i+1, err)
-		}
-		block, err := aes.NewCipher(key)
-		if err != nil {
-			return nil, fmt.Errorf("secret key %d: %w", i+1, err)
-		}
-		aead, err := cipher.NewGCM(block)
-		if err != nil {
-			return nil, fmt.Errorf("secret key %d: %w", i+1, err)
-		}
-		s.keys = append(s.keys, aead)
-	}
-	return s, nil
+// NewSecrets makes a Secrets. With a ring without keys nothing can be put, and a tenant that has secrets has no environment.
+func NewSecrets(db sqlc.DBTX, ring *keyring.Ring) *Secrets {
+	return &Secrets{queries: sqlc.New(db), ring: ring, last: map[uuid.UUID]remembered{}}
 }
 
-func decodeKey(text string) ([]byte, error) {
-	if len(text) == hex.EncodedLen(secretKeyBytes) {
-		if key, err := hex.DecodeString(text); err == nil {
-			return key, nil
+// Secret is a secret that is to be written.
+type Secret struct {
+	Value   string
+	Scripts []string // the names of those that see it; nil: all
+	Hosts   []string // where requests carry it, which no script sees; nil: scripts see it
+}
+
+// Check says what is wrong with a secret: its member, as the API names it, and why.
+func (s *Secret) Check() (member, fault string) {
+	switch {
+	case s.Value == "", len(s.Value) > MaxSecretBytes, !utf8.ValidString(s.Value), strings.ContainsRune(s.Value, 0):
+		return "value", fmt.Sprintf("must be 1 byte to %d bytes of UTF-8 without NUL", MaxSecretBytes)
+	case s.Scripts != nil && len(s.Scripts) == 0:
+		return "scripts", "must name a script; without the field all scripts see the secret"
+	case len(s.Scripts) > MaxSecretScripts:
+		return "scripts", fmt.Sprintf("%d names, of at most %d", len(s.Scripts), MaxSecretScripts)
+	case s.Hosts != nil && len(s.Hosts) == 0:
+		return "hosts", "must have a host; without the field scripts see the value"
+	case len(s.Hosts) > MaxSecretHosts:
+		return "hosts", fmt.Sprintf("%d hosts, of at most %d", len(s.Hosts), MaxSecretHosts)
+	}
+	for i, name := range s.Scripts {
+		if name == "" || utf8.RuneCountInString(name) > 255 || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+			return fmt.Sprintf("scripts[%d]", i), "must be the name of a script, of 1 to 255 characters"
 		}
 	}
-	for _, form := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-		if key, err := form.DecodeString(text); err == nil && len(key) == secretKeyBytes {
-			return key, nil
+	for i := range s.Hosts {
+		if _, _, err := parseSecretHosts(s.Hosts[i : i+1]); err != nil {
+			return fmt.Sprintf("hosts[%d]", i), err.Error()
 		}
 	}
-	return nil, errors.New("must be 32 bytes as base64 or hex, for instance from: openssl rand -base64 32")
+	if s.Hosts != nil {
+		if latin, ok := text.ToLatin1(s.Value); !ok || latin != strings.TrimSpace(latin) || !httpguts.ValidHeaderFieldValue(latin) {
+			return "value", "of a secret with hosts goes into headers: it must be characters up to U+00FF, without line breaks, other control characters and space around it"
+		}
+	}
+	return "", ""
 }
 
 // Put makes or replaces a secret.
-func (s *Secrets) Put(ctx context.Context, tenantID uuid.UUID, name, value string) error {
+func (s *Secrets) Put(ctx context.Context, tenantID uuid.UUID, name string, secret Secret) error {
 	switch {
-	case len(s.keys) == 0:
+	case s.ring.Empty():
 		return ErrNoSecretKey
 	case !secretName.MatchString(name):
 		return ErrSecretName
-	case value == "" || len(value) > MaxSecretBytes || !utf8.ValidString(value) || strings.ContainsRune(value, 0):
-		return ErrSecretValue
 	}
-	others, err := s.queries.SecretCountOthers(ctx, sqlc.SecretCountOthersParams{TenantID: tenantID, Name: name})
-	if err != nil {
-		return fmt.Errorf("count secrets: %w", err)
+	if member, fault := secret.Check(); fault != "" {
+		return fmt.Errorf("%s: %s", member, fault)
 	}
-	if others >= MaxSecrets {
-		return ErrTooManySecrets
-	}
-	nonce, ciphertext, err := s.Seal(tenantID, name, []byte(value))
+	row, err := s.Row(tenantID, name, secret)
 	if err != nil {
 		return err
 	}
-	err = s.queries.SecretPut(ctx, sqlc.SecretPutParams{TenantID: tenantID, Name: name, Nonce: nonce, Ciphertext: ciphertext})
+	return WriteSecret(ctx, s.queries, row)
+}
+
+// Row enciphers a secret that Check has nothing against: the row is for WriteSecret.
+func (s *Secrets) Row(tenantID uuid.UUID, name string, secret Secret) (row sqlc.SecretPutParams, err error) {
+	row = sqlc.SecretPutParams{TenantID: tenantID, Name: name, Scripts: secret.Scripts, Hosts: secret.Hosts}
+	if secret.Hosts != nil {
+		made := newPlaceholder()
+		row.Placeholder = &made
+	}
+	row.Nonce, row.Ciphertext, err = s.Seal(tenantID, name, []byte(secret.Value))
+	return row, err
+}
+
+// WriteSecret writes a row, unless the tenant has too many secrets then: ErrTooManySecrets.
+func WriteSecret(ctx context.Context, queries *sqlc.Queries, row sqlc.SecretPutParams) error {
+	others, err := queries.SecretCountOthers(ctx, sqlc.SecretCountOthersParams{TenantID: row.TenantID, Name: row.Name})
 	if err != nil {
+		return fmt.Errorf("count secrets: %w", err)
+	}
+	if others.Secrets >= MaxSecrets || others.Bytes+int64(len(row.Ciphertext)) > MaxSecretsBytes {
+		return ErrTooManySecrets
+	}
+	if err := queries.SecretPut(ctx, row); err != nil {
 		return fmt.Errorf("put secret: %w", err)
 	}
 	return nil
@@ -249,89 +303,93 @@ func (s *Secrets) Put(ctx context.Context, tenantID uuid.UUID, name, value strin
 
 // Seal enciphers a value for the row of that tenant and name, for a caller that writes the row itself.
 func (s *Secrets) Seal(tenantID uuid.UUID, name string, value []byte) (nonce, ciphertext []byte, err error) {
-	if len(s.keys) == 0 {
-		return nil, nil, ErrNoSecretKey
-	}
-	nonce = make([]byte, s.keys[0].NonceSize())
-	rand.Read(nonce)
-	return nonce, s.keys[0].Seal(nil, nonce, value, secretAAD(tenantID, name)), nil
+	return s.ring.Seal(value, secretAAD(tenantID, name))
 }
 
-// Delete takes a secret away and reports whether there was one.
-func (s *Secrets) Delete(ctx context.Context, tenantID uuid.UUID, name string) (bool, error) {
-	n, err := s.queries.SecretDelete(ctx, sqlc.SecretDeleteParams{TenantID: tenantID, Name: name})
+// Env is what the tenant's scripts see as env: engine.Config.Env. Where Postgres cannot be asked, it is as it was read in the last five
+// minutes.
+func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (engine.Env, error) {
+	rows, values, forgets, err := s.rows(ctx, tenantID)
 	if err != nil {
-		return false, fmt.Errorf("delete secret: %w", err)
+		return engine.Env{}, err
 	}
-	return n > 0, nil
+	if _, err := s.know(tenantID, rows, values, forgets); err != nil {
+		return engine.Env{}, err
+	}
+	return envOf(rows, values), nil
 }
 
-// List returns the tenant's secrets by name, without their values.
-func (s *Secrets) List(ctx context.Context, tenantID uuid.UUID) ([]SecretInfo, error) {
-	rows, err := s.queries.SecretList(ctx, tenantID)
+// read reads the secrets, which the node then knows.
+func (s *Secrets) read(ctx context.Context, tenantID uuid.UUID) (*knownSecrets, error) {
+	rows, values, forgets, err := s.rows(ctx, tenantID)
 	if err != nil {
-		return nil, fmt.Errorf("list secrets: %w", err)
+		return nil, err
 	}
-	list := make([]SecretInfo, len(rows))
-	for i, row := range rows {
-		list[i] = SecretInfo(row)
-	}
-	return list, nil
+	return s.know(tenantID, rows, values, forgets)
 }
 
-// Env returns the tenant's secrets, name to value: what a script sees as env. Where Postgres cannot be asked, they are as they were
-// read in the last five minutes.
-func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (map[string]string, error) {
+// rows reads the secrets and deciphers them: their values by name.
+func (s *Secrets) rows(ctx context.Context, tenantID uuid.UUID) (rows []sqlc.SecretEnvRow, values map[string]string, forgets int, err error) {
 	s.mu.Lock()
-	forgets := s.forgets
+	forgets = s.forgets
 	s.mu.Unlock()
-	rows, err := s.queries.SecretEnv(ctx, tenantID)
+	rows, err = s.queries.SecretEnv(ctx, tenantID)
 	if err == nil {
 		s.remember(tenantID, rows)
 	} else {
 		known := false
 		if rows, known = s.recall(tenantID); !known {
-			return nil, fmt.Errorf("read secrets: %w", err)
+			return nil, nil, 0, fmt.Errorf("read secrets: %w", err)
 		}
 	}
-	env := make(map[string]string, len(rows))
+	values = make(map[string]string, len(rows))
 	for _, row := range rows {
-		value, err := s.open(tenantID, row)
+		value, _, err := s.ring.Open(row.Nonce, row.Ciphertext, secretAAD(tenantID, row.Name))
 		if err != nil {
-			return nil, fmt.Errorf("secret %s: %w", row.Name, err)
+			return nil, nil, 0, fmt.Errorf("secret %s: %w", row.Name, err)
 		}
-		env[row.Name] = value
+		values[row.Name] = string(value)
 	}
-	s.know(tenantID, rows, env, forgets)
-	return env, nil
+	return rows, values, forgets, nil
 }
 
-// EnvJSON is Env as a JSON object: what engine.Config.Env wants.
-func (s *Secrets) EnvJSON(ctx context.Context, tenantID uuid.UUID) (json.RawMessage, error) {
-	env, err := s.Env(ctx, tenantID)
-	if err != nil {
-		return nil, err
+// envOf makes the environment. A secret with hosts is its placeholder there.
+func envOf(rows []sqlc.SecretEnvRow, values map[string]string) engine.Env {
+	type own struct {
+		scripts []string
+		member  []byte
 	}
-	text, err := json.Marshal(env)
-	if err != nil {
-		return nil, fmt.Errorf("encode secrets: %w", err)
+	var shared [][]byte
+	var owns []own
+	for _, row := range rows {
+		value := values[row.Name]
+		if row.Placeholder != nil {
+			value = *row.Placeholder
+		}
+		member := slices.Concat([]byte(`"`+row.Name+`":`), text.AppendString(nil, value))
+		if row.Scripts == nil {
+			shared = append(shared, member)
+		} else {
+			owns = append(owns, own{row.Scripts, member})
+		}
 	}
-	return text, nil
+	env := engine.Env{Shared: object(shared)}
+	if len(owns) > 0 {
+		env.Own = func(script string) json.RawMessage {
+			var members [][]byte
+			for _, o := range owns {
+				if slices.Contains(o.scripts, script) {
+					members = append(members, o.member)
+				}
+			}
+			return object(members)
+		}
+	}
+	return env
 }
 
-func (s *Secrets) open(tenantID uuid.UUID, row sqlc.SecretEnvRow) (string, error) {
-	if len(s.keys) == 0 {
-		return "", ErrNoSecretKey
-	}
-	for _, key := range s.keys {
-		if len(row.Nonce) != key.NonceSize() {
-			break
-		}
-		if value, err := key.Open(nil, row.Nonce, row.Ciphertext, secretAAD(tenantID, row.Name)); err == nil {
-			return string(value), nil
-		}
-	}
-	return "", ErrSecretUndeciphered
+func object(members [][]byte) json.RawMessage {
+	return slices.Concat([]byte("{"), bytes.Join(members, []byte(",")), []byte("}"))
 }
 
 func secretAAD(tenantID uuid.UUID, name string) []byte { return append(tenantID[:], name...) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,7 +14,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/migrations/dbtest"
+	"example.com/jsruntime/sqlc"
 )
 
 func TestSecrets(t *testing.T) {
@@ -22,20 +25,20 @@ func TestSecrets(t *testing.T) {
 	a, b := newTenant(t, db, "a").Script.TenantID, newTenant(t, db, "b").Script.TenantID
 	key1 := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32))
 	key2 := hex.EncodeToString(bytes.Repeat([]byte{2}, 32))
-	s, err := NewSecrets(db, key1)
-	require.NoError(t, err)
+	s := secretsOf(t, db, key1, "")
 
-	require.NoError(t, s.Put(t.Context(), a, "TOKEN", "one"))
-	require.NoError(t, s.Put(t.Context(), a, "TOKEN", "hunter2-canary"))
-	require.NoError(t, s.Put(t.Context(), a, "_x9", "ünï"))
-	require.NoError(t, s.Put(t.Context(), b, "TOKEN", "other"))
+	require.NoError(t, s.Put(t.Context(), a, "TOKEN", Secret{Value: "one"}))
+	require.NoError(t, s.Put(t.Context(), a, "TOKEN", Secret{Value: "hunter2-canary"}))
+	require.NoError(t, s.Put(t.Context(), a, "_x9", Secret{Value: "ünï"}))
+	require.NoError(t, s.Put(t.Context(), b, "TOKEN", Secret{Value: "other"}))
 	env, err := s.Env(t.Context(), a)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"TOKEN": "hunter2-canary", "_x9": "ünï"}, env)
-	text, err := s.EnvJSON(t.Context(), uuid.New())
+	require.JSONEq(t, `{"TOKEN": "hunter2-canary", "_x9": "ünï"}`, string(env.Shared))
+	require.Nil(t, env.Own)
+	env, err = s.Env(t.Context(), uuid.New())
 	require.NoError(t, err)
-	require.Equal(t, `{}`, string(text))
-	list, err := s.List(t.Context(), a)
+	require.Equal(t, `{}`, string(env.Shared))
+	list, err := sqlc.New(db).SecretList(t.Context(), a)
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.Equal(t, "TOKEN", list[0].Name)
@@ -53,68 +56,127 @@ func TestSecrets(t *testing.T) {
 		require.NoError(t, err)
 		_, err = s.Env(t.Context(), a)
 		require.ErrorIs(t, err, ErrSecretUndeciphered)
-		gone, err := s.Delete(t.Context(), a, "MOVED")
+		_, err = sqlc.New(db).SecretDelete(t.Context(), sqlc.SecretDeleteParams{TenantID: a, Name: "MOVED"})
 		require.NoError(t, err)
-		require.True(t, gone)
 	}
 	_, err = db.Exec(t.Context(), `UPDATE script_secrets x SET nonce = y.nonce, ciphertext = y.ciphertext FROM script_secrets y WHERE x.tenant_id = $1 AND y.tenant_id = $2`, b, a)
 	require.NoError(t, err)
 	_, err = s.Env(t.Context(), b)
 	require.ErrorIs(t, err, ErrSecretUndeciphered)
-	gone, err := s.Delete(t.Context(), b, "NOPE")
-	require.NoError(t, err)
-	require.False(t, gone)
 
 	// A new key in front, the old one behind it: both kinds of row open.
-	rotated, err := NewSecrets(db, key2+", "+key1)
-	require.NoError(t, err)
-	require.NoError(t, rotated.Put(t.Context(), a, "NEW", "n"))
+	rotated := secretsOf(t, db, key2, key1)
+	require.NoError(t, rotated.Put(t.Context(), a, "NEW", Secret{Value: "n"}))
 	env, err = rotated.Env(t.Context(), a)
 	require.NoError(t, err)
-	require.Len(t, env, 2)
+	require.Contains(t, string(env.Shared), "hunter2-canary")
+	require.Contains(t, string(env.Shared), `"NEW":"n"`)
 	_, err = s.Env(t.Context(), a)
 	require.ErrorIs(t, err, ErrSecretUndeciphered)
 
-	none, err := NewSecrets(db, "")
-	require.NoError(t, err)
-	require.ErrorIs(t, none.Put(t.Context(), a, "X", "x"), ErrNoSecretKey)
+	none := secretsOf(t, db, "", "")
+	require.ErrorIs(t, none.Put(t.Context(), a, "X", Secret{Value: "x"}), ErrNoSecretKey)
 	_, err = none.Env(t.Context(), a)
 	require.ErrorIs(t, err, ErrNoSecretKey)
 
-	for _, bad := range []string{"short", strings.Repeat("z", 64), key1[:40], key1 + ",x"} {
-		_, err := NewSecrets(db, bad)
-		require.Error(t, err)
-		require.NotContains(t, err.Error(), bad)
-	}
 	for _, name := range []string{"", "9A", "a-b", "a b", "é", strings.Repeat("a", 129)} {
-		require.ErrorIs(t, s.Put(t.Context(), a, name, "x"), ErrSecretName)
+		require.ErrorIs(t, s.Put(t.Context(), a, name, Secret{Value: "x"}), ErrSecretName)
 	}
 	for _, value := range []string{"", "a\x00b", "\xff", strings.Repeat("a", 32<<10+1)} {
-		require.ErrorIs(t, s.Put(t.Context(), a, "X", value), ErrSecretValue)
+		require.ErrorContains(t, s.Put(t.Context(), a, "X", Secret{Value: value}), "value: must be 1 byte to 32768 bytes")
 	}
 	for i := range MaxSecrets - 2 {
-		require.NoError(t, s.Put(t.Context(), a, fmt.Sprintf("S%d", i), "x"))
+		require.NoError(t, s.Put(t.Context(), a, fmt.Sprintf("S%d", i), Secret{Value: "x"}))
 	}
-	require.ErrorIs(t, s.Put(t.Context(), a, "ONE_MORE", "x"), ErrTooManySecrets)
-	require.NoError(t, s.Put(t.Context(), a, "S1", "replaced"))
+	require.ErrorIs(t, s.Put(t.Context(), a, "ONE_MORE", Secret{Value: "x"}), ErrTooManySecrets)
+	require.NoError(t, s.Put(t.Context(), a, "S1", Secret{Value: "replaced"}))
+	for i := range 31 {
+		require.NoError(t, s.Put(t.Context(), b, fmt.Sprintf("S%d", i), Secret{Value: strings.Repeat("x", MaxSecretBytes)}))
+	}
+	require.ErrorIs(t, s.Put(t.Context(), b, "ONE_MORE", Secret{Value: strings.Repeat("x", MaxSecretBytes)}), ErrTooManySecrets, "bytes of all together")
+}
+
+func secretsOf(t *testing.T, db sqlc.DBTX, current, old string) *Secrets {
+	t.Helper()
+	ring, err := keyring.Parse(current, old)
+	require.NoError(t, err)
+	return NewSecrets(db, ring)
+}
+
+// A secret for named scripts is in the environment of these alone, and one for hosts in none: its placeholder is, and outlives a new value.
+func TestSecretsOfScriptsAndHosts(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	tenant := newTenant(t, db, "a").Script.TenantID
+	s := secretsOf(t, db, strings.Repeat("0f", 32), "")
+	put := func(name string, secret Secret) { require.NoError(t, s.Put(t.Context(), tenant, name, secret)) }
+	put("ALL", Secret{Value: "all"})
+	put("PAY", Secret{Value: "pay\"\u0001", Scripts: []string{"billing", "refunds"}})
+	put("MAIL", Secret{Value: "mail", Scripts: []string{"billing"}})
+	put("STRIPE", Secret{Value: "sk-canary", Hosts: []string{"api.stripe.com"}})
+	put("BOTH", Secret{Value: "both-canary", Hosts: []string{"a.test"}, Scripts: []string{"refunds"}})
+	env, err := s.Env(t.Context(), tenant)
+	require.NoError(t, err)
+	read := func(text json.RawMessage) (members map[string]string) {
+		require.NoError(t, json.Unmarshal(text, &members))
+		return members
+	}
+	shared := read(env.Shared)
+	require.Len(t, shared, 2)
+	require.Equal(t, "all", shared["ALL"])
+	require.Regexp(t, "^jsruntime-secret-[0-9a-f]{40}$", shared["STRIPE"])
+	require.Equal(t, map[string]string{"PAY": "pay\"\u0001", "MAIL": "mail"}, read(env.Own("billing")))
+	refunds := read(env.Own("refunds"))
+	require.Len(t, refunds, 2)
+	require.Regexp(t, "^jsruntime-secret-", refunds["BOTH"])
+	require.NotEqual(t, shared["STRIPE"], refunds["BOTH"])
+	for _, other := range []string{"", "Billing", "billing2", "other"} {
+		require.Equal(t, `{}`, string(env.Own(other)), other)
+	}
+	require.True(t, s.Known(tenant).Plain("x sk-canary y") == "x [redacted] y", "values are masked in what is kept, whoever may see them")
+
+	placeholder := shared["STRIPE"]
+	put("STRIPE", Secret{Value: "sk-second", Hosts: []string{"api.stripe.com", "b.test"}})
+	env, err = s.Env(t.Context(), tenant)
+	require.NoError(t, err)
+	require.Equal(t, placeholder, read(env.Shared)["STRIPE"])
+	put("STRIPE", Secret{Value: "sk-third"})
+	env, err = s.Env(t.Context(), tenant)
+	require.NoError(t, err)
+	require.Equal(t, "sk-third", read(env.Shared)["STRIPE"])
+
+	for _, tc := range []struct {
+		secret Secret
+		member string
+	}{
+		{Secret{Value: "v", Scripts: []string{}}, "scripts"}, {Secret{Value: "v", Hosts: []string{}}, "hosts"},
+		{Secret{Value: "v", Scripts: []string{"a", ""}}, "scripts[1]"}, {Secret{Value: "v", Scripts: make([]string, 101)}, "scripts"}, {Secret{Value: "v", Hosts: make([]string, 51)}, "hosts"},
+		{Secret{Value: "v", Hosts: []string{"*"}}, "hosts[0]"}, {Secret{Value: "v", Hosts: []string{"a.test", "10.0.0.0/8"}}, "hosts[1]"}, {Secret{Value: "v", Hosts: []string{"*:443"}}, "hosts[0]"},
+		{Secret{Value: "v", Hosts: []string{"*.com"}}, "hosts[0]"}, {Secret{Value: "v", Hosts: []string{"a.test:0"}}, "hosts[0]"}, {Secret{Value: "v", Hosts: []string{"https://a.test"}}, "hosts[0]"},
+		{Secret{Value: "v", Hosts: []string{"a.test/path"}}, "hosts[0]"}, {Secret{Value: "v", Hosts: []string{" a.test"}}, "hosts[0]"}, {Secret{Value: "v", Hosts: []string{""}}, "hosts[0]"},
+		{Secret{Value: "a\r\nX: y", Hosts: []string{"a.test"}}, "value"}, {Secret{Value: "€", Hosts: []string{"a.test"}}, "value"}, {Secret{Value: " v", Hosts: []string{"a.test"}}, "value"},
+	} {
+		member, fault := tc.secret.Check()
+		require.Equal(t, tc.member, member, "%+v %s", tc.secret, fault)
+		require.ErrorContains(t, s.Put(t.Context(), tenant, "X", tc.secret), tc.member+": ")
+	}
 }
 
 func TestSecretsOutlastPostgres(t *testing.T) {
 	t.Parallel()
 	db := dbtest.DB(t)
 	tenant, other := newTenant(t, db, "a").Script.TenantID, newTenant(t, db, "b").Script.TenantID
-	s, err := NewSecrets(db, strings.Repeat("0f", 32))
-	require.NoError(t, err)
-	require.NoError(t, s.Put(t.Context(), tenant, "TOKEN", "one"))
+	s := secretsOf(t, db, strings.Repeat("0f", 32), "")
+	require.NoError(t, s.Put(t.Context(), tenant, "TOKEN", Secret{Value: "one"}))
 	away, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = s.Env(away, tenant)
+	_, err := s.Env(away, tenant)
 	require.Error(t, err, "never read")
 	_, err = s.Env(t.Context(), tenant)
 	require.NoError(t, err)
 	env, err := s.Env(away, tenant)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"TOKEN": "one"}, env)
+	require.JSONEq(t, `{"TOKEN": "one"}`, string(env.Shared))
 	_, err = s.Env(away, other)
 	require.Error(t, err, "another tenant's are not its own")
 	s.last[tenant] = remembered{s.last[tenant].rows, time.Now().Add(-rememberFor)}

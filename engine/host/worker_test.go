@@ -19,6 +19,7 @@ import (
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/enginetest"
 	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/migrations/dbtest"
 )
 
@@ -78,9 +79,10 @@ func TestScriptsCallTheHost(t *testing.T) {
 		Execute: func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) { return e.Execute(ctx, inv) },
 	})
 	require.NoError(t, err)
-	secrets, err := host.NewSecrets(db, strings.Repeat("0f", 32))
+	ring, err := keyring.Parse(strings.Repeat("0f", 32), "")
 	require.NoError(t, err)
-	e, err = engine.New(engine.Config{WorkerPath: path, Host: h, Env: secrets.EnvJSON, MaxWorkers: 4, Logger: enginetest.Logger(t)})
+	secrets := host.NewSecrets(db, ring)
+	e, err = engine.New(engine.Config{WorkerPath: path, Host: h, Env: secrets.Env, MaxWorkers: 4, Logger: enginetest.Logger(t)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -93,7 +95,7 @@ func TestScriptsCallTheHost(t *testing.T) {
 	tenant := uuid.New()
 	_, err = db.Exec(t.Context(), `INSERT INTO tenants (id, slug, name) VALUES ($1, 'acme', 'Acme')`, tenant)
 	require.NoError(t, err)
-	require.NoError(t, secrets.Put(t.Context(), tenant, "TOKEN", "s3cret"))
+	require.NoError(t, secrets.Put(t.Context(), tenant, "TOKEN", host.Secret{Value: "s3cret"}))
 	script := func(name, source string) *engine.Script {
 		out, err := compile.Compile(t.Context(), compile.Input{Source: source, Handler: "run"})
 		require.NoError(t, err)

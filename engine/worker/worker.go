@@ -474,7 +474,7 @@ func (w *worker) load(m *wire.Load) {
 	w.loop.Stir()
 	w.cur.enter()
 	failure, err := s.iso.Load(&isolate.Script{
-		Name: m.Name, Source: string(m.Source), SourceMap: m.SourceMap, Static: string(m.Static), Env: string(w.lease.Env), TenantID: w.lease.TenantID, TenantSlug: w.lease.TenantSlug,
+		Name: m.Name, Source: string(m.Source), SourceMap: m.SourceMap, Static: string(m.Static), Env: joined(w.lease.Env, m.Env), TenantID: w.lease.TenantID, TenantSlug: w.lease.TenantSlug,
 		Cache: m.Cache, Compile: m.Produce,
 	})
 	var made []byte
@@ -499,6 +499,18 @@ func (w *worker) load(m *wire.Load) {
 		s.Isolate, s.Control, s.Short, s.ShortLength = v.Isolate, v.Control, v.Short, uint64(v.ShortLength)
 		w.loop.Send(&wire.Loaded{Slot: m.Slot, Cache: made, Refused: s.iso.CacheRefused()})
 	}
+}
+
+// joined is one JSON object of the members of two, which have different names. Empty is an object without members.
+func joined(a, b []byte) string {
+	const none = 2 // {}
+	switch {
+	case len(b) <= none:
+		return string(a)
+	case len(a) <= none:
+		return string(b)
+	}
+	return string(a[:len(a)-1]) + "," + string(b[1:])
 }
 
 func memoryMessage(limit, observed uint64) string {

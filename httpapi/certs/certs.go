@@ -2,11 +2,6 @@ package certs
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,6 +14,7 @@ import (
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
 
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -35,8 +31,8 @@ type ACMEConfig struct {
 	Serves func(name string) bool
 	// DB keeps certificates. Required.
 	DB sqlc.DBTX
-	// Secret is what they are encrypted with. Required.
-	Secret string
+	// Ring encrypts them, with keys made from its own. Required, with a key.
+	Ring *keyring.Ring
 	// HTTPClient talks to the authority; nil means http.DefaultClient.
 	HTTPClient *http.Client
 }
@@ -59,13 +55,10 @@ func New(files *Files, authority *ACMEConfig) (*Source, error) {
 	switch {
 	case authority.Serves == nil || authority.DB == nil:
 		return nil, errors.New("Serves, DB: required")
-	case authority.Secret == "":
-		return nil, errors.New("Secret: required, it encrypts the keys of certificates")
+	case authority.Ring == nil || authority.Ring.Empty():
+		return nil, errors.New("Ring: a secret key is required, it encrypts the keys of certificates")
 	}
-	kept, err := newStore(authority.DB, authority.Secret)
-	if err != nil {
-		return nil, err
-	}
+	kept := &store{queries: sqlc.New(authority.DB), ring: authority.Ring.Derive(Purpose)}
 	policy := &policy{serves: authority.Serves}
 	s.acme = &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: kept, HostPolicy: policy.check, Email: authority.Email,
@@ -176,24 +169,14 @@ func (p *policy) check(_ context.Context, name string) error {
 	return nil
 }
 
-// store keeps what autocert asks it to, encrypted. The name is authenticated, so that no row stands for another.
+// Purpose is what the keys that encrypt certificates are made for: see keyring.Ring.Derive. The additional data is the row's name, so that no
+// row stands for another.
+const Purpose = "jsruntime certificates"
+
+// store keeps what autocert asks it to, encrypted.
 type store struct {
 	queries *sqlc.Queries
-	aead    cipher.AEAD
-}
-
-func newStore(db sqlc.DBTX, secret string) (*store, error) {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("jsruntime certificates"))
-	block, err := aes.NewCipher(mac.Sum(nil))
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
-	}
-	return &store{queries: sqlc.New(db), aead: aead}, nil
+	ring    *keyring.Ring
 }
 
 // Get implements autocert.Cache.
@@ -205,11 +188,7 @@ func (s *store) Get(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := s.aead.NonceSize()
-	if len(data) < n {
-		return nil, autocert.ErrCacheMiss
-	}
-	plain, err := s.aead.Open(nil, data[:n], data[n:], []byte(name))
+	plain, _, err := s.ring.OpenOne(data, []byte(name))
 	if err != nil {
 		return nil, autocert.ErrCacheMiss // of another secret key: asked for anew
 	}
@@ -218,9 +197,11 @@ func (s *store) Get(ctx context.Context, name string) ([]byte, error) {
 
 // Put implements autocert.Cache.
 func (s *store) Put(ctx context.Context, name string, data []byte) error {
-	nonce := make([]byte, s.aead.NonceSize())
-	_, _ = rand.Read(nonce) // never fails: crypto/rand aborts the process instead
-	return s.queries.CertificatePut(ctx, sqlc.CertificatePutParams{Name: name, Data: s.aead.Seal(nonce, nonce, data, []byte(name))})
+	sealed, err := s.ring.SealOne(data, []byte(name))
+	if err != nil {
+		return err
+	}
+	return s.queries.CertificatePut(ctx, sqlc.CertificatePutParams{Name: name, Data: sealed})
 }
 
 // Delete implements autocert.Cache.

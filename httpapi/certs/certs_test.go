@@ -29,6 +29,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/acme"
 
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/migrations/dbtest"
 )
 
@@ -222,15 +223,18 @@ func TestAuthority(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.DB(t)
 	ca := newAuthority(t)
-	node := func(secret string) *tls.Config {
+	const secret, other = "aa", "bb"
+	node := func(current, old string) *tls.Config {
+		ring, err := keyring.Parse(strings.Repeat(current, 32), strings.Repeat(old, 32))
+		require.NoError(t, err)
 		source, err := New(nil, &ACMEConfig{
-			Directory: ca.server.URL + "/directory", HTTPClient: ca.server.Client(), DB: pool, Secret: secret, Email: "operator@example.com",
+			Directory: ca.server.URL + "/directory", HTTPClient: ca.server.Client(), DB: pool, Ring: ring, Email: "operator@example.com",
 			Serves: func(name string) bool { return name == "acme.apps.test" },
 		})
 		require.NoError(t, err)
 		return source.TLS()
 	}
-	first := node("secret")
+	first := node(secret, "")
 	require.Contains(t, first.NextProtos, acme.ALPNProto)
 	cert := served(t, first, "acme.apps.test")
 	require.NotNil(t, cert)
@@ -240,14 +244,15 @@ func TestAuthority(t *testing.T) {
 	require.Equal(t, int64(1), ca.issued.Load())
 
 	// Another node, or the same one after a restart, has it from the database.
-	require.Equal(t, cert.SerialNumber, served(t, node("secret"), "acme.apps.test").SerialNumber)
+	require.Equal(t, cert.SerialNumber, served(t, node(secret, ""), "acme.apps.test").SerialNumber)
 	require.Equal(t, int64(1), ca.issued.Load())
 	var rows, readable int
 	require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE position('PRIVATE'::bytea IN data) > 0 OR position('CERT'::bytea IN data) > 0) FROM certificates`).Scan(&rows, &readable))
 	require.Positive(t, rows)
 	require.Zero(t, readable)
-	// Another secret key cannot read it, and gets a new one.
-	require.NotEqual(t, cert.SerialNumber, served(t, node("other"), "acme.apps.test").SerialNumber)
+	// A node with another key reads it as long as it has the old one too. Another secret key cannot read it, and gets a new one.
+	require.Equal(t, cert.SerialNumber, served(t, node(other, secret), "acme.apps.test").SerialNumber)
+	require.NotEqual(t, cert.SerialNumber, served(t, node(other, ""), "acme.apps.test").SerialNumber)
 }
 
 func TestPolicyIsBounded(t *testing.T) {

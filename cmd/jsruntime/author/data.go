@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"example.com/jsruntime/cmd/jsruntime/client"
@@ -24,7 +25,9 @@ type secretCommand struct {
 
 type secretPutCommand struct {
 	Target
-	Name string `arg:"" help:"The name on env."`
+	Name    string   `arg:"" help:"The name on env."`
+	Scripts []string `name:"script" placeholder:"NAME" help:"Only the scripts of these names see it; without it all do. May be given several times."`
+	Hosts   []string `name:"host" placeholder:"HOST" help:"Only requests to these hosts carry it, and no script sees it: env has a placeholder for headers. May be given several times."`
 }
 
 func (c *secretPutCommand) Run(ctx context.Context, p *Program) error {
@@ -36,7 +39,14 @@ func (c *secretPutCommand) Run(ctx context.Context, p *Program) error {
 	if err != nil {
 		return err
 	}
-	if err := api.Do(ctx, client.Call{Method: http.MethodPut, Path: secretPath(c.Name), Body: map[string]any{"value": value}}, nil); err != nil {
+	body := map[string]any{"value": value}
+	if c.Scripts != nil {
+		body["scripts"] = c.Scripts
+	}
+	if c.Hosts != nil {
+		body["hosts"] = c.Hosts
+	}
+	if err := api.Do(ctx, client.Call{Method: http.MethodPut, Path: secretPath(c.Name), Body: body}, nil); err != nil {
 		return err
 	}
 	return p.Terminal.Show(map[string]any{"name": c.Name, "set": true}, func(w io.Writer) {
@@ -57,10 +67,16 @@ func (c *secretListCommand) Run(ctx context.Context, p *Program) error {
 	}
 	type secret struct {
 		Name      string    `json:"name"`
+		Scripts   []string  `json:"scripts"`
+		Hosts     []string  `json:"hosts"`
 		UpdatedAt time.Time `json:"updated_at"`
 	}
-	return showList(ctx, p, api, "/api/v1/secrets", nil, maxListed, []string{"NAME", "SET AT"}, func(s secret) []string {
-		return []string{term.Line(s.Name), when(s.UpdatedAt)}
+	return showList(ctx, p, api, "/api/v1/secrets", nil, maxListed, []string{"NAME", "SCRIPTS", "HOSTS", "SET AT"}, func(s secret) []string {
+		scripts := "all"
+		if s.Scripts != nil {
+			scripts = strings.Join(s.Scripts, ", ")
+		}
+		return []string{term.Line(s.Name), term.Line(scripts), term.Line(strings.Join(s.Hosts, ", ")), when(s.UpdatedAt)}
 	})
 }
 

@@ -140,6 +140,9 @@ func (l *lane) load(sl *slot, prog *Program, now time.Time) {
 		l.pool.cfg.Logger.Warn("a worker's cgroup does not take its limit", "worker_pid", l.pid, "error", err)
 	}
 	load := wire.Load{Slot: sl.number, MaxMemory: uint64(prog.MaxMemory), Name: prog.Name, Static: prog.Static, Source: prog.Source, SourceMap: prog.SourceMap}
+	if l.env != nil {
+		load.Env = l.env(prog.Name)
+	}
 	if len(prog.Source) >= minCached && l.pool.cfg.CodeCache > 0 {
 		load.Cache = l.pool.codes.get(prog, l.kind)
 		// A worker that has run anything may have met a stranger's request, and what that made of it would outlive the worker.

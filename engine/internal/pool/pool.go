@@ -51,7 +51,7 @@ type Config struct {
 
 	Budget *admission.Budget // of the node's memory; nil: none
 
-	Env func(ctx context.Context, tenant Key) (json.RawMessage, error)
+	Env func(ctx context.Context, tenant Key) (Env, error) // nil: env has no members
 	// ScriptShare and TenantShare return how many executions a script with that limit, or a tenant, may have at one time on this node; 0
 	// means any number.
 	ScriptShare func(script Key, limit int) int
@@ -67,6 +67,13 @@ type Config struct {
 	Convicted func(prog *Program, cause, reason string)
 	Condemned func(code string) // a worker dropped an isolate after an execution that ended with code, in the worker's words
 	Logger    *slog.Logger
+}
+
+// Env is what a tenant's scripts see as env.
+type Env struct {
+	Shared json.RawMessage // JSON object of strings that every script has; empty: no members
+	// Own returns the JSON object of what only the script of that name has beside it. It is called under the pool's lock. nil: no script has.
+	Own func(script string) json.RawMessage
 }
 
 // Pool runs calls in worker processes. What it is to do next its Placement decides: a method of the Pool takes the lock, tells the

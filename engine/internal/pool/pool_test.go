@@ -316,8 +316,8 @@ func TestRetireTenant(t *testing.T) {
 	var value atomic.Value
 	value.Store("one")
 	p := start(t, func(c *pool.Config) {
-		c.Env = func(context.Context, pool.Key) (json.RawMessage, error) {
-			return json.Marshal(map[string]string{"S": value.Load().(string)})
+		c.Env = func(context.Context, pool.Key) (pool.Env, error) {
+			return pool.Env{Shared: json.RawMessage(`{"S":"` + value.Load().(string) + `"}`)}, nil
 		}
 	})
 	prog := program(uuid.New(), "identity")

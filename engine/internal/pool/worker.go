@@ -59,10 +59,11 @@ type worker struct {
 	niced    bool   // its weight was lowered
 	dirty    bool   // in Pool.dirty
 	nextSlot uint32
-	seq      uint32 // of the last Run
-	begun    int    // calls that began
-	last     *Call  // that began last, or whose host calls were answered last: as far as is known, the call that executes
-	resident int64  // bytes, when it was measured last
+	seq      uint32                              // of the last Run
+	begun    int                                 // calls that began
+	env      func(script string) json.RawMessage // Env.Own of the tenant; nil: none
+	last     *Call                               // that began last, or whose host calls were answered last: as far as is known, the call that executes
+	resident int64                               // bytes, when it was measured last
 	watched  watched
 	cause    string // why it is to end; the first one counts
 	reason   string
@@ -241,7 +242,7 @@ func (w *worker) serve() {
 // lease tells the worker its tenant's environment, which it reads first.
 func (w *worker) lease() {
 	p := w.pool
-	env := json.RawMessage("{}")
+	var env Env
 	var err error
 	if p.cfg.Env != nil {
 		env, err = p.cfg.Env(p.ctx, w.tenant)
@@ -255,7 +256,8 @@ func (w *worker) lease() {
 		return
 	}
 	if p.place.Leased(&w.seat, now) {
-		w.send(&wire.Lease{TenantID: keyText(w.tenant), TenantSlug: w.slug, MaxMemory: uint64(p.cfg.MaxMemory), Env: env})
+		w.send(&wire.Lease{TenantID: keyText(w.tenant), TenantSlug: w.slug, MaxMemory: uint64(p.cfg.MaxMemory), Env: env.Shared})
+		w.env = env.Own
 	}
 }
 

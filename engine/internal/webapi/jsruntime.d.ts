@@ -24,7 +24,11 @@ declare module "jsruntime" {
     run?(input: Input, env: Secrets, ctx: Context): unknown;
   }
 
-  /** The tenant's secrets by name. */
+  /**
+   * The tenant's secrets by name: those for all scripts, and those for this one. A secret with hosts is a placeholder here, in whose place the
+   * node puts the value in headers of requests to these hosts, also in `Basic ${btoa("user:" + env.NAME)}`. A request that has it elsewhere
+   * rejects with a TypeError whose code is "secret_refused".
+   */
   export interface Env {
     readonly [name: string]: string;
   }

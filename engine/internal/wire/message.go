@@ -49,7 +49,7 @@ type Lease struct {
 	TenantID   string
 	TenantSlug string
 	MaxMemory  uint64 // bytes; the largest max_memory_bytes that this worker may meet: the hard RLIMIT_DATA follows from it
-	Env        []byte // JSON object of the tenant's secrets, name to string
+	Env        []byte // JSON object of what all scripts have on env, name to string; empty: no members
 }
 
 // Append implements Message.
@@ -79,6 +79,7 @@ type Load struct {
 	MaxMemory uint64 // bytes: max_memory_bytes of this script
 	Name      string // of the script, for stack traces: "<name>.ts"
 	Static    []byte // JSON object: the part of ctx that does not change between executions (see webapi's doc.go)
+	Env       []byte // JSON object of what this script has on env beside the lease's; empty: no members
 	Source    []byte // compiled, without NUL
 	SourceMap string // of Source, as package sourcemap packs it; may be empty
 	Cache     []byte // V8's code of Source, which a worker of the same script version has made; empty: none
@@ -92,6 +93,7 @@ func (m *Load) Append(b []byte) []byte {
 	b = appendUint(b, m.MaxMemory)
 	b = appendBytes(b, m.Name)
 	b = appendBytes(b, m.Static)
+	b = appendBytes(b, m.Env)
 	b = appendBytes(b, m.Source)
 	b = appendBytes(b, m.SourceMap)
 	b = appendBytes(b, m.Cache)
@@ -106,6 +108,7 @@ func ParseLoad(p []byte) (m Load, err error) {
 	m.MaxMemory = d.Uint(math.MaxUint64)
 	m.Name = d.String()
 	m.Static = d.Bytes()
+	m.Env = d.Bytes()
 	m.Source = d.Bytes()
 	m.SourceMap = d.String()
 	m.Cache = d.Bytes()

@@ -27,7 +27,7 @@ func messages() map[wire.Kind]struct {
 	return map[wire.Kind]entry{
 		wire.KindHello:  {&wire.Hello{Protocol: 1, Build: "b", V8: "13", Layers: []string{"seccomp=on", "x=off"}, VMData: 7}, reader(wire.ParseHello)},
 		wire.KindLease:  {&wire.Lease{TenantID: "t", TenantSlug: "s", MaxMemory: 1 << 40, Env: []byte("{}")}, reader(wire.ParseLease)},
-		wire.KindLoad:   {&wire.Load{Slot: 3, MaxMemory: 5, Name: "n", Static: []byte("{}"), Source: []byte("x"), SourceMap: "m", Cache: []byte("k"), Produce: true}, reader(wire.ParseLoad)},
+		wire.KindLoad:   {&wire.Load{Slot: 3, MaxMemory: 5, Name: "n", Env: []byte("{}"), Static: []byte("{}"), Source: []byte("x"), SourceMap: "m", Cache: []byte("k"), Produce: true}, reader(wire.ParseLoad)},
 		wire.KindLoaded: {&wire.Loaded{Slot: 3, Code: "c", Message: "m", Stack: "s", Cache: []byte("k"), Refused: true}, reader(wire.ParseLoaded)},
 		wire.KindDrop:   {&wire.Drop{Slot: 1 << 30}, reader(wire.ParseDrop)},
 		wire.KindRun: {&wire.Run{
