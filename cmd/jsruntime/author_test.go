@@ -85,6 +85,7 @@ func TestAuthor(t *testing.T) {
 		{"deploy", authorDeploy},
 		{"templates", authorTemplates},
 		{"wrangler", authorWrangler},
+		{"workers", authorWorkers},
 		{"runs", authorRuns},
 		{"data", authorData},
 		{"versions", authorVersions},

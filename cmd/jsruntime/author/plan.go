@@ -304,7 +304,7 @@ var (
 // explain shows a refusal at its place in the project's files.
 func (plan *Plan) explain(err error, steps []*Step) error {
 	var p *client.Problem
-	if !errors.As(err, &p) || len(p.Errors) == 0 || len(steps) == 0 {
+	if !errors.As(err, &p) || len(steps) == 0 || p.Status != http.StatusUnprocessableEntity && p.Status != http.StatusConflict {
 		return err
 	}
 	step, one := steps[0], len(steps) == 1
@@ -334,14 +334,14 @@ func (plan *Plan) explain(err error, steps []*Step) error {
 			places = append(places, at.Places...)
 		}
 	}
-	if len(places) == 0 {
+	if len(places) == 0 && !one {
 		return err
 	}
 	return &refusal{Problem: p, message: fmt.Sprintf("%s is refused: %s", step.Name, firstLine(p)), SourceError: term.SourceError{Places: places}}
 }
 
 func firstLine(p *client.Problem) string {
-	detail := regexp.MustCompile(`^body\.scripts\[\d+\] \([^)]*\): `).ReplaceAllString(p.Detail, "")
+	detail := regexp.MustCompile(`^body\.scripts\[\d+\] \([^)]*\): (body\.\w+: )?|^body\.\w+: `).ReplaceAllString(p.Detail, "")
 	if p.Code != "" {
 		detail += " (" + p.Code + ")"
 	}
