@@ -266,9 +266,7 @@ WITH RECURSIVE pairs AS (
 )
 SELECT p.tenant_id, p.script_id, p.run_at, EXTRACT(EPOCH FROM p.run_at - now())::float8 AS due_in_seconds,
     (t.status = 'active')::boolean AS tenant_active, (s.status = 'active')::boolean AS script_active, (s.status = 'archived')::boolean AS archived,
-    s.resource_limits, t.plan,
-    COALESCE(CASE WHEN jsonb_typeof(t.plan->'max_concurrent_runs') = 'number'
-        THEN LEAST((t.plan->>'max_concurrent_runs')::numeric, 1000000)::integer END, @tenant_concurrency::integer)::integer AS tenant_concurrency
+    s.resource_limits, t.plan
 FROM page p JOIN tenants t ON t.id = p.tenant_id JOIN scripts s ON s.id = p.script_id
 ORDER BY p.tenant_id, p.script_id;
 
@@ -392,7 +390,7 @@ SET status = g.status, error_code = NULLIF(g.error_code, ''), error = NULLIF(g.e
     started_at = g.started_at, node_id = g.node_id
 FROM gone g
 WHERE e.id = g.id
-RETURNING e.id;
+RETURNING e.id, g.started_at::timestamptz AS started_at;
 
 -- Replaces the inputs of executions that ended by what is kept of them. An input that is empty becomes NULL. Without their history's choice rows
 -- whose input is short stay: an event's data are in script_events and not in the row.

@@ -35,7 +35,8 @@ WHERE tenant_id = @tenant_id AND script_id = @script_id ORDER BY scheduled_for D
 SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
     COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_started_at, j.last_finished_at,
     j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
-    jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now
+    jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now,
+    s.resource_limits, t.plan
 FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
 WHERE j.is_active AND j.next_run_at <= now()
   AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
@@ -65,19 +66,24 @@ SELECT unnest(@script_ids::uuid[]), unnest(@scheduled_fors::timestamptz[]), unne
 ON CONFLICT (script_id, scheduled_for) DO NOTHING
 RETURNING script_id, scheduled_for;
 
--- The executions of ticks that start.
+-- The executions of ticks that start, with their rows of the queue: the transaction says that it keeps them (QueuePlanByIndex).
 -- name: ExecutionInsertTicks :exec
-INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at,
-    handler, scheduled_for)
-SELECT h.id, h.script_id, h.tenant_id, 'pending', 'cron',
-    jsonb_build_object('cron', h.cron_expression, 'scheduled_for', to_char(h.scheduled_for AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'timezone', h.timezone),
-    jsonb_build_object('cron', h.cron_expression, 'scheduledTime', (EXTRACT(EPOCH FROM h.scheduled_for) * 1000)::bigint, 'timezone', h.timezone),
-    NULL, h.version, now(), GREATEST(now(), h.scheduled_for + make_interval(secs => h.jitter_seconds)), 'scheduled', h.scheduled_for
-FROM (
-    SELECT unnest(@ids::uuid[]) AS id, unnest(@script_ids::uuid[]) AS script_id, unnest(@tenant_ids::uuid[]) AS tenant_id,
-        unnest(@cron_expressions::text[]) AS cron_expression, unnest(@timezones::text[]) AS timezone, unnest(@versions::integer[]) AS version,
-        unnest(@scheduled_fors::timestamptz[]) AS scheduled_for, unnest(@jitters_seconds::float8[]) AS jitter_seconds
-) h;
+WITH accepted AS (
+    INSERT INTO script_executions AS x (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at,
+        handler, scheduled_for)
+    SELECT h.id, h.script_id, h.tenant_id, 'pending', 'cron',
+        jsonb_build_object('cron', h.cron_expression, 'scheduled_for', to_char(h.scheduled_for AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'timezone', h.timezone),
+        jsonb_build_object('cron', h.cron_expression, 'scheduledTime', (EXTRACT(EPOCH FROM h.scheduled_for) * 1000)::bigint, 'timezone', h.timezone),
+        NULL, h.version, now(), GREATEST(now(), h.scheduled_for + make_interval(secs => h.jitter_seconds)), 'scheduled', h.scheduled_for
+    FROM (
+        SELECT unnest(@ids::uuid[]) AS id, unnest(@script_ids::uuid[]) AS script_id, unnest(@tenant_ids::uuid[]) AS tenant_id,
+            unnest(@cron_expressions::text[]) AS cron_expression, unnest(@timezones::text[]) AS timezone, unnest(@versions::integer[]) AS version,
+            unnest(@scheduled_fors::timestamptz[]) AS scheduled_for, unnest(@jitters_seconds::float8[]) AS jitter_seconds
+    ) h
+    RETURNING x.id, x.tenant_id, x.script_id, x.run_at, x.version, x.trigger_type
+)
+INSERT INTO script_execution_queue (id, tenant_id, script_id, run_at, version, trigger_type)
+SELECT a.id, a.tenant_id, a.script_id, a.run_at, a.version, a.trigger_type FROM accepted a;
 
 -- Moves schedules on to their next tick; those that started one (execution_id given) run now, under a lease that the reconciler
 -- keeps for as long as the execution waits or runs.
@@ -92,21 +98,25 @@ SET next_run_at = NULLIF(h.next_run_at, 'epoch'),
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@next_run_ats::timestamptz[]) AS next_run_at, unnest(@execution_ids::uuid[]) AS execution_id) h
 WHERE j.id = h.id;
 
--- Ends the run of ticks whose execution ended, or passes it on to the execution that retries it (next_execution_id).
--- name: ScheduledJobFinish :exec
-UPDATE script_scheduled_jobs j
-SET last_run_at = h.started_at, last_run_status = h.status, updated_at = now(),
-    last_started_at = COALESCE((SELECT e.started_at FROM script_executions e WHERE e.id = h.execution_id), h.started_at), last_finished_at = now(),
-    execution_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.next_execution_id ELSE j.execution_id END,
-    is_running = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN false ELSE j.is_running END,
-    lease_token = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_token END,
-    lease_expires_at = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_expires_at END,
-    node_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.node_id END
-FROM (
-    SELECT unnest(@script_ids::uuid[]) AS script_id, unnest(@execution_ids::uuid[]) AS execution_id, unnest(@next_execution_ids::uuid[]) AS next_execution_id,
-        unnest(@statuses::text[]) AS status, unnest(@started_ats::timestamptz[]) AS started_at
-) h
-WHERE j.script_id = h.script_id;
+-- Ends the run of ticks whose execution ended, or passes it on to the execution that retries it (next_execution_id). began_at is
+-- by the node's clock, claimed_at by the database's. It says whether a tick of one of the schedules is due, which may have waited for this end.
+-- name: ScheduledJobFinish :one
+WITH ended AS (
+    UPDATE script_scheduled_jobs j
+    SET last_run_at = h.began_at, last_run_status = h.status, updated_at = now(), last_started_at = h.claimed_at, last_finished_at = now(),
+        execution_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.next_execution_id ELSE j.execution_id END,
+        is_running = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN false ELSE j.is_running END,
+        lease_token = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_token END,
+        lease_expires_at = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_expires_at END,
+        node_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.node_id END
+    FROM (
+        SELECT unnest(@script_ids::uuid[]) AS script_id, unnest(@execution_ids::uuid[]) AS execution_id, unnest(@next_execution_ids::uuid[]) AS next_execution_id,
+            unnest(@statuses::text[]) AS status, unnest(@began_ats::timestamptz[]) AS began_at, unnest(@claimed_ats::timestamptz[]) AS claimed_at
+    ) h
+    WHERE j.script_id = h.script_id
+    RETURNING j.is_active AND j.next_run_at <= now() AS due
+)
+SELECT COALESCE(bool_or(e.due), false)::boolean AS due FROM ended e;
 
 -- Keeps the leases of schedules whose tick waits in the queue or runs under a live lease of its own: that execution is what
 -- is_running stands for.

@@ -36,8 +36,12 @@ const (
 	recentPairs = 64
 	// aheadWait is how long an execution may wait in this node because it was claimed ahead.
 	aheadWait = 20 * time.Millisecond
+	// gatherWait is how long a claim waits for more room while executions are shorter.
+	gatherWait = 2 * time.Millisecond
 	// aheadPerSlot bounds what is claimed ahead, for each execution that may run.
 	aheadPerSlot = 3
+	// maxTenantConcurrency bounds what a plan says of max_concurrent_runs.
+	maxTenantConcurrency = 1_000_000
 	// forgetAfter is how long a dry pair is remembered.
 	forgetAfter = time.Minute
 	// stoppedEvery is how often the ticks of a stopped script are looked for.
@@ -60,6 +64,36 @@ type queued struct {
 	fullUntil                time.Time // its script was full, see Config.Full
 }
 
+// born is an execution that this node's ticks have queued and that is due: its script need not be discovered.
+type born struct {
+	pair
+	runAt        time.Time       // of its row, by the database's clock
+	plan, limits json.RawMessage // tenants.plan, scripts.resource_limits
+}
+
+// bornLimit bounds what newborn holds; what is beyond it is discovered.
+const bornLimit = 20_000
+
+// newborn passes executions from the ticks to the dispatcher. The zero value holds none.
+type newborn struct {
+	mu   sync.Mutex
+	list []born
+}
+
+func (n *newborn) add(list []born) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.list = append(n.list, list[:min(len(list), bornLimit-len(n.list))]...)
+}
+
+func (n *newborn) take() []born {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	list := n.list
+	n.list = nil
+	return list
+}
+
 // dispatcher claims executions and starts them. It belongs to one goroutine.
 type dispatcher struct {
 	*Scheduler
@@ -76,7 +110,8 @@ type dispatcher struct {
 	nextDue      time.Time     // when the first execution known to lie in the future is due
 	// The concurrency that was resolved last, and of what: most scripts have the same.
 	lastPlan, lastLimits json.RawMessage
-	lastLimit            int
+	lastScript           int
+	lastTenant           int
 
 	resume time.Time // when the first pause of a script or tenant that has something to claim ends; zero: there is none
 }
@@ -121,6 +156,7 @@ func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error
 	if !d.cfg.Node.TakesWork() {
 		return min(d.cfg.Poll, unableWait), nil
 	}
+	d.adopt()
 	claimed, err := d.claimKnown(ctx, woken)
 	if err != nil {
 		return 0, err
@@ -139,7 +175,7 @@ func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error
 		room = d.room()
 	}
 	if room > 0 && (claimed > 0 || pairsLeft) {
-		return 0, nil
+		return d.gather(room), nil
 	}
 	// Without room an execution's end wakes us; the poll is for what nothing announces.
 	wait := d.cfg.Poll
@@ -156,6 +192,17 @@ func (d *dispatcher) pass(ctx context.Context, woken bool) (time.Duration, error
 		}
 	}
 	return max(wait, time.Millisecond), nil
+}
+
+// gather is how long a claim waits for more room. While executions are short a few slots are many in a moment, and a claim of many costs little
+// more than a claim of few.
+func (d *dispatcher) gather(room int) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if 0 < d.took && d.took < gatherWait && room < d.capacity()/4 {
+		return gatherWait
+	}
+	return 0
 }
 
 // discoverGap is how long after a discovery the next one may begin. Without room nothing is claimed meanwhile, and discoveries cost
@@ -194,6 +241,9 @@ func (s *Scheduler) room() int {
 // roomLocked counts what runs, and what has ended and is still being written: a database that is slow to take endings gets no
 // further claims.
 func (s *Scheduler) roomLocked() int {
+	if s.endings.full() {
+		return 0
+	}
 	return min(s.capacity()-s.slots, endingsPerSlot*s.cfg.Concurrency-len(s.held))
 }
 
@@ -208,6 +258,23 @@ func (s *Scheduler) capacity() int {
 	return s.cfg.Concurrency + int(min(ahead, float64(aheadPerSlot*s.cfg.Concurrency)))
 }
 
+// adopt knows the scripts of what this node's ticks have queued. A script's floor moves back to the new row: another node's claim may have moved it on.
+func (d *dispatcher) adopt() {
+	now := time.Now()
+	for _, b := range d.born.take() {
+		q := d.pairs[b.pair]
+		if q == nil {
+			q = &queued{floorRunAt: b.runAt}
+			d.pairs[b.pair] = q
+		}
+		q.ready, q.seen = true, now
+		d.limit(q, b.plan, b.limits)
+		if b.runAt.Before(q.floorRunAt) || b.runAt.Equal(q.floorRunAt) {
+			q.floorRunAt, q.floorID = b.runAt, uuid.Nil
+		}
+	}
+}
+
 // discover reads a page of pairs that have executions waiting; it reports whether there are more.
 func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 	began := time.Now()
@@ -215,7 +282,6 @@ func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 	err = d.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) (err error) {
 		page, err = queries.ExecutionDiscover(ctx, sqlc.ExecutionDiscoverParams{
 			AfterTenantID: d.cursor.tenant, AfterScriptID: d.cursor.script, RowLimit: discoverPage,
-			TenantConcurrency: int32(d.cfg.TenantConcurrency),
 		})
 		return err
 	})
@@ -242,7 +308,8 @@ func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 			q = &queued{}
 			d.pairs[p] = q
 		}
-		q.seen, q.scriptLimit, q.tenantLimit = now, d.scriptLimit(row), int(row.TenantConcurrency)
+		q.seen = now
+		d.limit(q, row.Plan, row.ResourceLimits)
 		q.floorRunAt, q.floorID = time.Time{}, uuid.Nil
 		if row.DueInSeconds > 0 {
 			q.ready = false
@@ -270,13 +337,17 @@ func (d *dispatcher) discover(ctx context.Context) (more bool, err error) {
 	return false, nil
 }
 
-// scriptLimit is the script's max_concurrent_runs, by the rule of the engine that will run it.
-func (d *dispatcher) scriptLimit(row sqlc.ExecutionDiscoverRow) int {
-	if !bytes.Equal(row.Plan, d.lastPlan) || !bytes.Equal(row.ResourceLimits, d.lastLimits) || d.lastLimit == 0 {
-		limits := d.cfg.Bounds.Limits(catalog.PlanOf(row.Plan).Limits, row.ResourceLimits)
-		d.lastPlan, d.lastLimits, d.lastLimit = row.Plan, row.ResourceLimits, limits.MaxConcurrentRuns
+// limit says how many executions of a script and of its tenant may run at one time across all nodes, by the rules of the engine that will run them.
+func (d *dispatcher) limit(q *queued, plan, limits json.RawMessage) {
+	if !bytes.Equal(plan, d.lastPlan) || !bytes.Equal(limits, d.lastLimits) || d.lastScript == 0 {
+		p := catalog.PlanOf(plan)
+		d.lastPlan, d.lastLimits, d.lastScript = plan, limits, d.cfg.Bounds.Limits(p.Limits, limits).MaxConcurrentRuns
+		d.lastTenant = d.cfg.TenantConcurrency
+		if p.MaxConcurrentRuns != nil {
+			d.lastTenant = int(min(*p.MaxConcurrentRuns, maxTenantConcurrency))
+		}
 	}
-	return d.lastLimit
+	q.scriptLimit, q.tenantLimit = d.lastScript, d.lastTenant
 }
 
 // stopped serves a script that is not active: ticks of it that wait are cancelled, what a person asked for by hand runs.
@@ -293,7 +364,8 @@ func (d *dispatcher) stopped(ctx context.Context, p pair, row sqlc.ExecutionDisc
 		return err
 	}
 	if row.TenantActive && !row.Archived {
-		q := &queued{scriptLimit: d.scriptLimit(row), tenantLimit: int(row.TenantConcurrency)}
+		q := &queued{}
+		d.limit(q, row.Plan, row.ResourceLimits)
 		if _, err := d.claimShare(ctx, []pair{p}, []*queued{q}); err != nil {
 			return err
 		}
@@ -448,7 +520,7 @@ func (d *dispatcher) disown(rows []sqlc.ExecutionClaimRow, token uuid.UUID) {
 			held:    &held{row: row, token: token, cancel: func(error) {}, since: time.Now()},
 			trigger: engine.Trigger(row.TriggerType), reason: "claim_in_doubt", doubtful: true,
 		}
-		d.runs.Go(func() { d.endings <- e })
+		d.endings.add(e)
 	}
 }
 

@@ -35,6 +35,8 @@
 //   - No statement walks the queue from its beginning but the discovery, which takes a tenth of the time. Claims begin at
 //     a floor that moves with what was claimed, since the entries of claimed rows stay in the index while anybody holds a
 //     snapshot.
+//   - What a node's own ticks have queued is claimed without a discovery.
+//   - Endings gather while a batch of them is written. What waits to be written is bounded, by number and by bytes: beyond that nothing is claimed.
 //   - Free slots go to the tenant that has fewest running, and there to its scripts in turn. A tenant that has nothing running may
 //     exceed the node's Concurrency by a quarter.
 //   - max_concurrent_runs of a script and of a tenant is divided by the live nodes, exactly: the nodes' parts add up to it

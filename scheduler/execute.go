@@ -55,7 +55,7 @@ func (s *Scheduler) execute(ctx context.Context, h *held) {
 	if wake {
 		s.queueWake.Set()
 	}
-	s.endings <- e
+	s.endings.add(e)
 }
 
 // maxPause bounds how long nothing is claimed of what the Executor has refused.

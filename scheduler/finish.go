@@ -26,10 +26,6 @@ import (
 	"example.com/jsruntime/sqlc"
 )
 
-// finishBatch is how many endings one transaction writes. While one is written the next ones gather, so that a batch is as large
-// as the load makes it, and a single ending waits for nothing.
-const finishBatch = 512
-
 // ending is what became of an execution that this node held.
 type ending struct {
 	*held
@@ -56,20 +52,12 @@ func (e *ending) giveBack(reason string, delay time.Duration, ctx context.Contex
 	return e
 }
 
-// writeEndings writes endings until the channel is closed. It does not give up: an ending is lost only with its lease.
+// writeEndings writes endings until the list is closed. It does not give up: an ending is lost only with its lease.
 func (s *Scheduler) writeEndings(ctx context.Context) {
-	for first := range s.endings {
-		batch := []*ending{first}
-		for len(batch) < finishBatch {
-			select {
-			case e, ok := <-s.endings:
-				if ok {
-					batch = append(batch, e)
-					continue
-				}
-			default:
-			}
-			break
+	for {
+		batch := s.endings.take()
+		if batch == nil {
+			return
 		}
 		s.mu.Lock()
 		for _, e := range batch {
@@ -78,12 +66,17 @@ func (s *Scheduler) writeEndings(ctx context.Context) {
 		s.mu.Unlock()
 		s.write(ctx, batch)
 		s.mu.Lock()
+		stopped := s.roomLocked() <= 0
 		for _, e := range batch {
 			if s.held[e.row.ID] == e.held {
 				delete(s.held, e.row.ID)
 			}
 		}
 		s.mu.Unlock()
+		s.endings.wrote(batch)
+		if stopped {
+			s.queueWake.Set()
+		}
 	}
 }
 
@@ -310,22 +303,25 @@ type consequences struct {
 }
 
 // follow writes what follows from endings.
-func (w *endingsWriter) follow(ctx context.Context, finished []uuid.UUID) error {
+func (w *endingsWriter) follow(ctx context.Context, finished []sqlc.ExecutionFinishRow) error {
 	var c consequences
 	now := time.Now()
 	// In one order, so that two batches never wait for each other's schedules.
-	slices.SortFunc(finished, func(a, b uuid.UUID) int { return bytes.Compare(w.byID[a].row.ScriptID[:], w.byID[b].row.ScriptID[:]) })
-	for _, id := range finished {
-		w.collect(&c, w.byID[id], w.actions[id], now)
+	slices.SortFunc(finished, func(a, b sqlc.ExecutionFinishRow) int {
+		return bytes.Compare(w.byID[a.ID].row.ScriptID[:], w.byID[b.ID].row.ScriptID[:])
+	})
+	for i := range finished {
+		w.collect(&c, &finished[i], now)
 	}
 	return w.writeConsequences(ctx, &c)
 }
 
 // collect adds what follows from one ending.
-func (w *endingsWriter) collect(c *consequences, e *ending, act action, now time.Time) {
+func (w *endingsWriter) collect(c *consequences, finished *sqlc.ExecutionFinishRow, now time.Time) {
+	e := w.byID[finished.ID]
 	row, res := e.row, e.result
 	followed, next := "", uuid.Nil
-	switch act {
+	switch w.actions[finished.ID] {
 	case actionRetry:
 		followed, next = "retry", uuid.Must(uuid.NewV7())
 		c.retry.Ids = append(c.retry.Ids, row.ID)
@@ -358,7 +354,8 @@ func (w *endingsWriter) collect(c *consequences, e *ending, act action, now time
 		c.jobs.ExecutionIds = append(c.jobs.ExecutionIds, row.ID)
 		c.jobs.NextExecutionIds = append(c.jobs.NextExecutionIds, next)
 		c.jobs.Statuses = append(c.jobs.Statuses, string(res.Code.Status()))
-		c.jobs.StartedAts = append(c.jobs.StartedAts, started)
+		c.jobs.BeganAts = append(c.jobs.BeganAts, started)
+		c.jobs.ClaimedAts = append(c.jobs.ClaimedAts, finished.StartedAt)
 	}
 	w.collectStored(c, e)
 	c.usage.Add(row.TenantID, row.ScriptID, now, res.Code, res.Metrics)
@@ -443,9 +440,6 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 		w.woken = true
 	}
 	c.cuts.MaxBytes = record.MaxBodyBytes
-	if len(c.jobs.ScriptIds) > 0 {
-		w.told = append(w.told, w.tickWake.Set)
-	}
 	for _, step := range []struct {
 		rows int
 		do   func() error
@@ -455,7 +449,7 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 		{len(c.kept), func() error { return w.queries.DeadLetterKeep(ctx, c.kept) }},
 		// After the dead letters, which are made of the whole input.
 		{len(c.cuts.Ids), func() error { return w.queries.ExecutionCutInputs(ctx, c.cuts) }},
-		{len(c.jobs.ScriptIds), func() error { return w.queries.ScheduledJobFinish(ctx, c.jobs) }},
+		{len(c.jobs.ScriptIds), func() error { return w.freeSchedules(ctx, c) }},
 		{len(c.unkept), func() error { return w.queries.ExecutionForget(ctx, c.unkept) }},
 		// A run that was lost and ran again has the same id: what the lost one had logged was never written.
 		{len(c.logs), func() error { _, err := w.queries.ExecutionLogRecord(ctx, c.logs); return err }},
@@ -469,6 +463,15 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 	}
 	w.told = append(w.told, func() { c.usage.Tell(w.cfg.Quota) })
 	return c.usage.Write(ctx, w.queries)
+}
+
+// freeSchedules ends the runs of schedules. A tick that is due may have waited for one of them.
+func (w *endingsWriter) freeSchedules(ctx context.Context, c *consequences) error {
+	due, err := w.queries.ScheduledJobFinish(ctx, c.jobs)
+	if due {
+		w.told = append(w.told, w.tickWake.Set)
+	}
+	return err
 }
 
 // policies reads the retry policies of the scripts whose executions failed.

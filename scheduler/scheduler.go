@@ -144,13 +144,6 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// endingsPerSlot is how many endings may wait to be written, for each execution that may run.
-const endingsPerSlot = 6
-
-// endingWriters is how many transactions write endings at one time: the second one fills the time that the first one spends in
-// round trips and its commit.
-const endingWriters = 2
-
 // writeTimeout is how long Run, when all executions have ended, goes on trying to write their endings.
 const writeTimeout = 15 * time.Second
 
@@ -169,6 +162,7 @@ type Scheduler struct {
 
 	queueWake wake.Signal // the queue may have something
 	tickWake  wake.Signal // a schedule may be due
+	born      newborn     // executions that this node has queued and not yet claimed
 	armWake   wake.Signal // a schedule may lack its next tick
 	notify    wake.Signal // other nodes are to be woken
 
@@ -180,7 +174,7 @@ type Scheduler struct {
 	pauses  map[uuid.UUID]time.Time // by script and by tenant: until when nothing of it is claimed
 	took    time.Duration           // moving average of what an execution takes; 0: not known
 
-	endings chan *ending
+	endings endings
 	paused  atomic.Pointer[time.Time] // until when the Executor wants nothing; nil: it does
 }
 
@@ -197,6 +191,7 @@ type held struct {
 	shown   bool
 	// writing: it has ended and its ending is being written. Its lease is renewed for as long as that takes.
 	writing  bool
+	size     int  // bytes of what the script made; 0: not counted
 	stripped bool // its ending is written without what the script made
 	// refused: something that it asked for was not done, since another node may hold its lease. Its ending counts for nothing.
 	refused bool
@@ -211,8 +206,9 @@ func New(cfg Config) (*Scheduler, error) {
 	s := &Scheduler{
 		cfg: cfg, queries: sqlc.New(cfg.Pool), members: cfg.Node.Members(),
 		queueWake: wake.New(), tickWake: wake.New(), armWake: wake.New(), notify: wake.New(),
-		held: map[uuid.UUID]*held{}, running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{}, pauses: map[uuid.UUID]time.Time{}, endings: make(chan *ending, endingsPerSlot*cfg.Concurrency),
+		held: map[uuid.UUID]*held{}, running: map[uuid.UUID]int{}, blocked: map[uuid.UUID]int{}, pauses: map[uuid.UUID]time.Time{},
 	}
+	s.endings.begin()
 	if cfg.Listener != nil {
 		cfg.Listener.Subscribe(channelQueue, func(string) { s.queueWake.Set() })
 		cfg.Listener.Subscribe(channelCancel, s.heardCancel)
@@ -279,7 +275,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.cfg.Node.Drain()
 	claiming.Wait()
 	s.drain(&runs)
-	close(s.endings)
+	s.endings.close()
 	select {
 	case <-writing:
 	case <-time.After(writeTimeout):

@@ -227,6 +227,9 @@ func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, sta
 		b = &ticksBatch{Scheduler: s, outcomeOf: map[tickKey]string{}}
 		b.advance = sqlc.ScheduledJobAdvanceParams{NodeID: s.cfg.Node.ID(), LeaseSeconds: s.cfg.Node.Lease().Seconds()}
 		queries := s.queries.WithTx(tx)
+		if err := queries.QueuePlanByIndex(ctx); err != nil {
+			return err
+		}
 		if b.jobs, err = queries.ScheduledJobClaimDue(ctx, tickBatch); err != nil || len(b.jobs) == 0 {
 			return err
 		}
@@ -244,6 +247,7 @@ func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, sta
 	for _, outcome := range b.outcomes {
 		s.cfg.Observer.TickDecided(outcome)
 	}
+	s.born.add(b.born)
 	return len(b.jobs), len(b.executions.Ids), nil
 }
 
@@ -268,6 +272,7 @@ type ticksBatch struct {
 	ticks      sqlc.ScheduleTickInsertParams
 	executions sqlc.ExecutionInsertTicksParams
 	advance    sqlc.ScheduledJobAdvanceParams // one entry for each of jobs
+	born       []born                         // of executions, those that are due
 	outcomeOf  map[tickKey]string
 	outcomes   []string // of the ticks that were written
 }
@@ -350,7 +355,11 @@ func (b *ticksBatch) start(ctx context.Context, queries *sqlc.Queries) error {
 		executions.Timezones = append(executions.Timezones, job.Timezone)
 		executions.Versions = append(executions.Versions, job.Version)
 		executions.ScheduledFors = append(executions.ScheduledFors, time.UnixMicro(start.tick.at))
-		executions.JittersSeconds = append(executions.JittersSeconds, jitter(job.ScriptID, job.JitterSeconds).Seconds())
+		put := jitter(job.ScriptID, job.JitterSeconds)
+		executions.JittersSeconds = append(executions.JittersSeconds, put.Seconds())
+		if !time.UnixMicro(start.tick.at).Add(put).After(job.DatabaseNow) {
+			b.born = append(b.born, born{pair{job.TenantID, job.ScriptID}, job.DatabaseNow, job.Plan, job.ResourceLimits})
+		}
 		b.advance.ExecutionIds[start.job] = start.id
 	}
 	if len(executions.Ids) == 0 {

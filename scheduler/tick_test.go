@@ -16,6 +16,7 @@ import (
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/scheduler"
+	"example.com/jsruntime/sqlc"
 )
 
 // noGaps is true where every second between a schedule's first and last tick has a row.
@@ -226,4 +227,22 @@ func TestNodesThatAreKilled(t *testing.T) {
 		one[int](w, `SELECT count(*) - count(DISTINCT execution_id) FROM test_starts WHERE tick IS NULL`),
 		one[int](w, `SELECT count(*) FROM script_executions WHERE status = 'failed'`),
 		one[int](w, `SELECT sum(lost_count) FROM script_executions`))
+}
+
+// TestAnEndSaysWhetherATickIsDue: only where a schedule's next tick is due may one have waited for the end of the last.
+func TestAnEndSaysWhetherATickIsDue(t *testing.T) {
+	w := newWorld(t)
+	tenant := w.tenant("a")
+	for next, want := range map[string]bool{"now() - interval '1 second'": true, "now() + interval '1 hour'": false, "NULL": false} {
+		script, run := w.job(tenant, "0 0 1 1 *", "next_run_at = "+next+", is_running = true"), uuid.New()
+		w.exec(`UPDATE script_scheduled_jobs SET execution_id = $2, lease_token = $2, lease_expires_at = now() WHERE script_id = $1`, script, run)
+		due, err := sqlc.New(w.db).ScheduledJobFinish(t.Context(), sqlc.ScheduledJobFinishParams{
+			ScriptIds: []uuid.UUID{script}, ExecutionIds: []uuid.UUID{run}, NextExecutionIds: []uuid.UUID{uuid.Nil}, Statuses: []string{"completed"},
+			BeganAts: []time.Time{time.Now()}, ClaimedAts: []time.Time{time.Now()},
+		})
+		require.NoError(t, err)
+		require.Equal(t, want, due, next)
+		require.False(t, one[bool](w, `SELECT is_running OR lease_token IS NOT NULL FROM script_scheduled_jobs WHERE script_id = $1`, script))
+	}
+	w.exec(`DELETE FROM script_scheduled_jobs`)
 }

@@ -310,7 +310,7 @@ const executionDiscover = `-- name: ExecutionDiscover :many
 WITH RECURSIVE pairs AS (
     (
         SELECT q.tenant_id, q.script_id, q.run_at FROM script_execution_queue q
-        WHERE q.lease_token IS NULL AND (q.tenant_id, q.script_id) > ($2::uuid, $3::uuid)
+        WHERE q.lease_token IS NULL AND (q.tenant_id, q.script_id) > ($1::uuid, $2::uuid)
         ORDER BY q.tenant_id, q.script_id, q.run_at, q.id LIMIT 1
     )
     UNION ALL
@@ -320,47 +320,38 @@ WITH RECURSIVE pairs AS (
         ORDER BY q.tenant_id, q.script_id, q.run_at, q.id LIMIT 1
     ) n
 ), page AS (
-    SELECT p.tenant_id, p.script_id, p.run_at FROM pairs p LIMIT $4
+    SELECT p.tenant_id, p.script_id, p.run_at FROM pairs p LIMIT $3
 )
 SELECT p.tenant_id, p.script_id, p.run_at, EXTRACT(EPOCH FROM p.run_at - now())::float8 AS due_in_seconds,
     (t.status = 'active')::boolean AS tenant_active, (s.status = 'active')::boolean AS script_active, (s.status = 'archived')::boolean AS archived,
-    s.resource_limits, t.plan,
-    COALESCE(CASE WHEN jsonb_typeof(t.plan->'max_concurrent_runs') = 'number'
-        THEN LEAST((t.plan->>'max_concurrent_runs')::numeric, 1000000)::integer END, $1::integer)::integer AS tenant_concurrency
+    s.resource_limits, t.plan
 FROM page p JOIN tenants t ON t.id = p.tenant_id JOIN scripts s ON s.id = p.script_id
 ORDER BY p.tenant_id, p.script_id
 `
 
 type ExecutionDiscoverParams struct {
-	TenantConcurrency int32
-	AfterTenantID     uuid.UUID
-	AfterScriptID     uuid.UUID
-	RowLimit          int32
+	AfterTenantID uuid.UUID
+	AfterScriptID uuid.UUID
+	RowLimit      int32
 }
 
 type ExecutionDiscoverRow struct {
-	TenantID          uuid.UUID
-	ScriptID          uuid.UUID
-	RunAt             time.Time
-	DueInSeconds      float64
-	TenantActive      bool
-	ScriptActive      bool
-	Archived          bool
-	ResourceLimits    json.RawMessage
-	Plan              json.RawMessage
-	TenantConcurrency int32
+	TenantID       uuid.UUID
+	ScriptID       uuid.UUID
+	RunAt          time.Time
+	DueInSeconds   float64
+	TenantActive   bool
+	ScriptActive   bool
+	Archived       bool
+	ResourceLimits json.RawMessage
+	Plan           json.RawMessage
 }
 
 // Scheduler: the queue.
 // Which scripts have executions waiting: one row for each, from the pair (tenant, script) after the given one on, with the time
 // until the first of them is due. A loose scan: one descent of idx_execution_queue_due for each pair, however many rows it has.
 func (q *Queries) ExecutionDiscover(ctx context.Context, arg ExecutionDiscoverParams) ([]ExecutionDiscoverRow, error) {
-	rows, err := q.db.Query(ctx, executionDiscover,
-		arg.TenantConcurrency,
-		arg.AfterTenantID,
-		arg.AfterScriptID,
-		arg.RowLimit,
-	)
+	rows, err := q.db.Query(ctx, executionDiscover, arg.AfterTenantID, arg.AfterScriptID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -378,7 +369,6 @@ func (q *Queries) ExecutionDiscover(ctx context.Context, arg ExecutionDiscoverPa
 			&i.Archived,
 			&i.ResourceLimits,
 			&i.Plan,
-			&i.TenantConcurrency,
 		); err != nil {
 			return nil, err
 		}
@@ -481,7 +471,7 @@ SET status = g.status, error_code = NULLIF(g.error_code, ''), error = NULLIF(g.e
     started_at = g.started_at, node_id = g.node_id
 FROM gone g
 WHERE e.id = g.id
-RETURNING e.id
+RETURNING e.id, g.started_at::timestamptz AS started_at
 `
 
 type ExecutionFinishParams struct {
@@ -495,9 +485,14 @@ type ExecutionFinishParams struct {
 	Metrics     []string
 }
 
+type ExecutionFinishRow struct {
+	ID        uuid.UUID
+	StartedAt time.Time
+}
+
 // Writes endings, of executions whose lease is still ours, and takes them from the queue. Empty texts are NULL. The ids are in order, as
 // for ExecutionRelease.
-func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams) ([]uuid.UUID, error) {
+func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams) ([]ExecutionFinishRow, error) {
 	rows, err := q.db.Query(ctx, executionFinish,
 		arg.Ids,
 		arg.LeaseTokens,
@@ -512,13 +507,13 @@ func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams
 		return nil, err
 	}
 	defer rows.Close()
-	items := []uuid.UUID{}
+	items := []ExecutionFinishRow{}
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i ExecutionFinishRow
+		if err := rows.Scan(&i.ID, &i.StartedAt); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

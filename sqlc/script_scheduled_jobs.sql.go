@@ -7,23 +7,29 @@ package sqlc
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
 )
 
 const executionInsertTicks = `-- name: ExecutionInsertTicks :exec
-INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at,
-    handler, scheduled_for)
-SELECT h.id, h.script_id, h.tenant_id, 'pending', 'cron',
-    jsonb_build_object('cron', h.cron_expression, 'scheduled_for', to_char(h.scheduled_for AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'timezone', h.timezone),
-    jsonb_build_object('cron', h.cron_expression, 'scheduledTime', (EXTRACT(EPOCH FROM h.scheduled_for) * 1000)::bigint, 'timezone', h.timezone),
-    NULL, h.version, now(), GREATEST(now(), h.scheduled_for + make_interval(secs => h.jitter_seconds)), 'scheduled', h.scheduled_for
-FROM (
-    SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS script_id, unnest($3::uuid[]) AS tenant_id,
-        unnest($4::text[]) AS cron_expression, unnest($5::text[]) AS timezone, unnest($6::integer[]) AS version,
-        unnest($7::timestamptz[]) AS scheduled_for, unnest($8::float8[]) AS jitter_seconds
-) h
+WITH accepted AS (
+    INSERT INTO script_executions AS x (id, script_id, tenant_id, status, trigger_type, trigger_data, input, started_at, version, queued_at, run_at,
+        handler, scheduled_for)
+    SELECT h.id, h.script_id, h.tenant_id, 'pending', 'cron',
+        jsonb_build_object('cron', h.cron_expression, 'scheduled_for', to_char(h.scheduled_for AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'timezone', h.timezone),
+        jsonb_build_object('cron', h.cron_expression, 'scheduledTime', (EXTRACT(EPOCH FROM h.scheduled_for) * 1000)::bigint, 'timezone', h.timezone),
+        NULL, h.version, now(), GREATEST(now(), h.scheduled_for + make_interval(secs => h.jitter_seconds)), 'scheduled', h.scheduled_for
+    FROM (
+        SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS script_id, unnest($3::uuid[]) AS tenant_id,
+            unnest($4::text[]) AS cron_expression, unnest($5::text[]) AS timezone, unnest($6::integer[]) AS version,
+            unnest($7::timestamptz[]) AS scheduled_for, unnest($8::float8[]) AS jitter_seconds
+    ) h
+    RETURNING x.id, x.tenant_id, x.script_id, x.run_at, x.version, x.trigger_type
+)
+INSERT INTO script_execution_queue (id, tenant_id, script_id, run_at, version, trigger_type)
+SELECT a.id, a.tenant_id, a.script_id, a.run_at, a.version, a.trigger_type FROM accepted a
 `
 
 type ExecutionInsertTicksParams struct {
@@ -37,7 +43,7 @@ type ExecutionInsertTicksParams struct {
 	JittersSeconds  []float64
 }
 
-// The executions of ticks that start.
+// The executions of ticks that start, with their rows of the queue: the transaction says that it keeps them (QueuePlanByIndex).
 func (q *Queries) ExecutionInsertTicks(ctx context.Context, arg ExecutionInsertTicksParams) error {
 	_, err := q.db.Exec(ctx, executionInsertTicks,
 		arg.Ids,
@@ -233,7 +239,8 @@ const scheduledJobClaimDue = `-- name: ScheduledJobClaimDue :many
 SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
     COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_started_at, j.last_finished_at,
     j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
-    jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now
+    jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now,
+    s.resource_limits, t.plan
 FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
 WHERE j.is_active AND j.next_run_at <= now()
   AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
@@ -260,6 +267,8 @@ type ScheduledJobClaimDueRow struct {
 	Version             int32
 	Active              bool
 	DatabaseNow         time.Time
+	ResourceLimits      json.RawMessage
+	Plan                json.RawMessage
 }
 
 // Scheduler: cron.
@@ -293,6 +302,8 @@ func (q *Queries) ScheduledJobClaimDue(ctx context.Context, rowLimit int32) ([]S
 			&i.Version,
 			&i.Active,
 			&i.DatabaseNow,
+			&i.ResourceLimits,
+			&i.Plan,
 		); err != nil {
 			return nil, err
 		}
@@ -304,20 +315,23 @@ func (q *Queries) ScheduledJobClaimDue(ctx context.Context, rowLimit int32) ([]S
 	return items, nil
 }
 
-const scheduledJobFinish = `-- name: ScheduledJobFinish :exec
-UPDATE script_scheduled_jobs j
-SET last_run_at = h.started_at, last_run_status = h.status, updated_at = now(),
-    last_started_at = COALESCE((SELECT e.started_at FROM script_executions e WHERE e.id = h.execution_id), h.started_at), last_finished_at = now(),
-    execution_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.next_execution_id ELSE j.execution_id END,
-    is_running = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN false ELSE j.is_running END,
-    lease_token = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_token END,
-    lease_expires_at = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_expires_at END,
-    node_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.node_id END
-FROM (
-    SELECT unnest($1::uuid[]) AS script_id, unnest($2::uuid[]) AS execution_id, unnest($3::uuid[]) AS next_execution_id,
-        unnest($4::text[]) AS status, unnest($5::timestamptz[]) AS started_at
-) h
-WHERE j.script_id = h.script_id
+const scheduledJobFinish = `-- name: ScheduledJobFinish :one
+WITH ended AS (
+    UPDATE script_scheduled_jobs j
+    SET last_run_at = h.began_at, last_run_status = h.status, updated_at = now(), last_started_at = h.claimed_at, last_finished_at = now(),
+        execution_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id <> '00000000-0000-0000-0000-000000000000' THEN h.next_execution_id ELSE j.execution_id END,
+        is_running = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN false ELSE j.is_running END,
+        lease_token = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_token END,
+        lease_expires_at = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.lease_expires_at END,
+        node_id = CASE WHEN j.execution_id = h.execution_id AND h.next_execution_id = '00000000-0000-0000-0000-000000000000' THEN NULL ELSE j.node_id END
+    FROM (
+        SELECT unnest($1::uuid[]) AS script_id, unnest($2::uuid[]) AS execution_id, unnest($3::uuid[]) AS next_execution_id,
+            unnest($4::text[]) AS status, unnest($5::timestamptz[]) AS began_at, unnest($6::timestamptz[]) AS claimed_at
+    ) h
+    WHERE j.script_id = h.script_id
+    RETURNING j.is_active AND j.next_run_at <= now() AS due
+)
+SELECT COALESCE(bool_or(e.due), false)::boolean AS due FROM ended e
 `
 
 type ScheduledJobFinishParams struct {
@@ -325,19 +339,24 @@ type ScheduledJobFinishParams struct {
 	ExecutionIds     []uuid.UUID
 	NextExecutionIds []uuid.UUID
 	Statuses         []string
-	StartedAts       []time.Time
+	BeganAts         []time.Time
+	ClaimedAts       []time.Time
 }
 
-// Ends the run of ticks whose execution ended, or passes it on to the execution that retries it (next_execution_id).
-func (q *Queries) ScheduledJobFinish(ctx context.Context, arg ScheduledJobFinishParams) error {
-	_, err := q.db.Exec(ctx, scheduledJobFinish,
+// Ends the run of ticks whose execution ended, or passes it on to the execution that retries it (next_execution_id). began_at is
+// by the node's clock, claimed_at by the database's. It says whether a tick of one of the schedules is due, which may have waited for this end.
+func (q *Queries) ScheduledJobFinish(ctx context.Context, arg ScheduledJobFinishParams) (bool, error) {
+	row := q.db.QueryRow(ctx, scheduledJobFinish,
 		arg.ScriptIds,
 		arg.ExecutionIds,
 		arg.NextExecutionIds,
 		arg.Statuses,
-		arg.StartedAts,
+		arg.BeganAts,
+		arg.ClaimedAts,
 	)
-	return err
+	var due bool
+	err := row.Scan(&due)
+	return due, err
 }
 
 const scheduledJobGet = `-- name: ScheduledJobGet :one

@@ -82,6 +82,10 @@ JOIN script_executions e ON e.script_id = t.script_id AND e.scheduled_for = t.sc
 GROUP BY t.script_id, t.scheduled_for
 HAVING count(*) > 1
 UNION ALL
+SELECT 'a tick is of its script''s tenant', t.script_id::text || ' ' || t.scheduled_for::text
+FROM script_schedule_ticks t JOIN scripts s ON s.id = t.script_id
+WHERE s.tenant_id <> t.tenant_id
+UNION ALL
 SELECT 'a dead letter is of its script''s tenant', d.id::text
 FROM script_event_dead_letters d JOIN scripts s ON s.id = d.script_id
 WHERE s.tenant_id <> d.tenant_id
