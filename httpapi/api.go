@@ -86,6 +86,8 @@ type Config struct {
 	Ledger   Ledger
 	// MayFetchPlain reports whether an endpoint's jwks_url is one that nobody on the way can change. nil: any is.
 	MayFetchPlain func(url string) bool
+	// CheckHost returns an error that says why no tenant can have a host of its own by a name. nil: any name will do.
+	CheckHost func(name string) error
 	// TryLoad loads a source in a worker and says how that ended; nil means that there is no warning of a top level that fails.
 	TryLoad func(ctx context.Context, t *Trial) (*engine.Result, error)
 	// Compare runs comparisons of versions; nil means that there are none (503).

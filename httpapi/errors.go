@@ -17,6 +17,7 @@ import (
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/httpapi/problem"
 	"example.com/jsruntime/migrations/connect"
 )
@@ -88,6 +89,9 @@ func databaseProblem(err *pgconn.PgError) *Problem {
 		return invalid("body."+field, message)
 	case err.Code == "JSR05":
 		return newProblem(http.StatusLoopDetected, string(engine.CodeLoopDetected), err.Message)
+	}
+	if err.Code == "JSR06" {
+		return conflict("host_taken", "body.http.hosts: another tenant has the host "+text.Clip(err.Message, 253)+".")
 	}
 	switch connect.ClassOfState(err.Code) {
 	case connect.Duplicate:

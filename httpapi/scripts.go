@@ -338,7 +338,7 @@ func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 func (a *API) insertScript(ctx context.Context, c *change, d *draft, organization *uuid.UUID) (sqlc.Script, error) {
 	err := a.mayAddScript(ctx, c)
 	if err == nil {
-		err = a.checkAuth(ctx, c, d)
+		err = a.checkEndpoint(ctx, c, d)
 	}
 	if err != nil {
 		return sqlc.Script{}, err
@@ -653,7 +653,7 @@ func checkTransition(from, to string) error {
 // that has another version than the row makes that one live.
 func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d *draft) (sqlc.Script, error) {
 	if !bytes.Equal(d.Http, before.Http) {
-		if err := a.checkAuth(ctx, c, d); err != nil {
+		if err := a.checkEndpoint(ctx, c, d); err != nil {
 			return before, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,6 +21,7 @@ type HTTPSettings struct {
 	Auth      *EndpointAuth      `json:"auth,omitempty"`
 	CORS      EndpointCORS       `json:"cors,omitempty"`
 	RateLimit *EndpointRateLimit `json:"rate_limit,omitempty"`
+	Hosts     *EndpointHosts     `json:"hosts,omitempty" nullable:"true"`
 	// Sticky keeps clients on one version.
 	Sticky *string `json:"sticky,omitempty" pattern:"^(ip|header:[A-Za-z0-9!#$%&'*+.^_|~-]{1,100})$" nullable:"true" example:"header:X-User" doc:"What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself."`
 }
@@ -29,6 +31,21 @@ type EndpointRateLimit struct {
 	Requests int    `json:"requests" minimum:"1" maximum:"1000000" doc:"Over all nodes, of which each takes its part."`
 	Per      string `json:"per" enum:"second,minute,hour" doc:"The window, which slides."`
 	Key      string `json:"key" minLength:"2" maxLength:"255" example:"ip" doc:"What requests are counted by: ip (before auth; the network of 64 bits of an IPv6 address), header:NAME, claim:NAME of a jwt, or endpoint, which counts all (after auth). Over it: 429 rate_limited with Retry-After; every answer has the RateLimit headers."`
+}
+
+// EndpointHosts are host names.
+type EndpointHosts []string
+
+// Schema documents EndpointHosts.
+func (EndpointHosts) Schema(huma.Registry) *huma.Schema {
+	most, one, longest := 20, 1, 253
+	s := &huma.Schema{
+		Type: huma.TypeArray, MaxItems: &most, Items: &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &longest}, Nullable: true,
+		Description: "Hosts of the customer's own, whose DNS leads here: requests to them reach the endpoint at its http_path, without /t/{slug}. Names of other scripts' endpoints, the console and the API do not exist there. A host belongs to one tenant, whose scripts may share it (else 409 host_taken). What is not ASCII is kept as punycode.",
+		Examples:    []any{[]string{"api.customer.com"}},
+	}
+	s.PrecomputeMessages()
+	return s
 }
 
 // EndpointAuth says whom an endpoint admits.
@@ -225,18 +242,35 @@ func checkSettings(d *draft) error {
 	if err := checkEgress("body.egress", d.Egress); err != nil {
 		return err
 	}
-	if _, err := catalog.HTTPOf(d.Http); err != nil {
+	hosts, err := catalog.CanonicalHosts(d.Http)
+	if err == nil {
+		d.Http = hosts
+		_, err = catalog.HTTPOf(d.Http)
+	}
+	if err != nil {
 		field, message, _ := strings.Cut(err.Error(), ": ")
 		return invalid("body."+field, text.Clip(message, 200))
 	}
 	return nil
 }
 
-// checkAuth judges what of an endpoint's auth stands elsewhere: the secret that it names, and where its keys come from.
-func (a *API) checkAuth(ctx context.Context, c *change, d *draft) error {
+// checkEndpoint judges what of an endpoint's settings stands elsewhere: whether its hosts can be a tenant's, the secret that its auth names, and
+// where the keys of its auth come from.
+func (a *API) checkEndpoint(ctx context.Context, c *change, d *draft) error {
 	options, err := catalog.HTTPOf(d.Http)
-	if err != nil || options.AuthRule == nil {
+	if err != nil {
 		return err
+	}
+	for i, host := range options.Hosts {
+		if a.cfg.CheckHost == nil {
+			break
+		}
+		if err := a.cfg.CheckHost(host); err != nil {
+			return invalid("body.http.hosts["+strconv.Itoa(i)+"]", text.Clip(host+": "+err.Error(), 300))
+		}
+	}
+	if options.AuthRule == nil {
+		return nil
 	}
 	rule := options.AuthRule
 	if rule.Scope != "" {

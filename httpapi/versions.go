@@ -376,7 +376,7 @@ func (a *API) versionCreate(ctx context.Context, in *versionCreateIn) (*created[
 			return sourceChanged()
 		}
 		if !bytes.Equal(d.Http, before.Http) {
-			if err := a.checkAuth(ctx, c, d); err != nil {
+			if err := a.checkEndpoint(ctx, c, d); err != nil {
 				return err
 			}
 		}

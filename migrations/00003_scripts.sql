@@ -7,7 +7,7 @@
 --   files     of a version that is made of several: path → text; source has the text of main then
 --   candidate_version gets candidate_percent of the executions while the deployment candidate_deployment rolls it out; the others stay on version
 --   history   what is kept of the executions: {"store", "sample", "bodies", "redact"}; an empty object keeps everything
---   http      {"auth", "cors"}      retry   {"max_attempts", "backoff_ms", "max_backoff_ms", "jitter"}
+--   http      {"auth", "cors", "rate_limit", "sticky", "hosts", "idempotency", "async"}      retry   {"max_attempts", "backoff_ms", "max_backoff_ms", "jitter"}
 --   schedule  {"overlap", "missed", "missed_window_seconds", "jitter_seconds", "retry_lost"}
 --   kv_namespaces   {NAME: {"prefix"?}}: names of env that are namespaces of kv
 -- What is not there has its default. metadata is free.
@@ -95,6 +95,43 @@ CREATE INDEX idx_endpoints_tenant ON script_http_endpoints(tenant_id, id);
 CREATE INDEX idx_endpoints_tenant_created ON script_http_endpoints(tenant_id, created_at DESC, id DESC);
 CREATE INDEX idx_event_subs_tenant_created ON script_event_subscriptions(tenant_id, created_at DESC, id DESC);
 
+-- The hosts that scripts name in http.hosts: a host belongs to one tenant, whose scripts may share it. What is in scripts.http is what is served;
+-- this table keeps two tenants from naming the same host, whatever the script's status, and is written by the trigger alone.
+CREATE TABLE script_http_hosts (
+    host VARCHAR(253) COLLATE "C" NOT NULL,
+    script_id UUID NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    PRIMARY KEY (host, script_id)
+);
+CREATE INDEX idx_http_hosts_script ON script_http_hosts(script_id);
+CREATE INDEX idx_http_hosts_tenant ON script_http_hosts(tenant_id);
+
+-- Takes the hosts of a script, and frees those that it names no longer. Each host is locked until the transaction ends, in the order of their
+-- names: of two tenants that take a host at once, the second one waits for the first, sees its row, and fails with JSR06, whose message is the
+-- host. The function runs as its owner, because a tenant does not see another one's hosts.
+-- +goose StatementBegin
+CREATE FUNCTION jsruntime_take_hosts() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    wanted TEXT[] := ARRAY(SELECT DISTINCT h COLLATE "C" FROM jsonb_array_elements_text(
+        CASE WHEN jsonb_typeof(NEW.http->'hosts') = 'array' THEN NEW.http->'hosts' ELSE '[]'::jsonb END) h WHERE h IS NOT NULL ORDER BY 1);
+    name TEXT;
+BEGIN
+    DELETE FROM script_http_hosts t WHERE t.script_id = NEW.id AND NOT t.host = ANY(wanted);
+    FOREACH name IN ARRAY wanted LOOP
+        PERFORM pg_advisory_xact_lock(hashtextextended('jsruntime host ' || name, 0));
+        IF EXISTS (SELECT FROM script_http_hosts t WHERE t.host = name AND t.tenant_id <> NEW.tenant_id) THEN
+            RAISE EXCEPTION USING ERRCODE = 'JSR06', MESSAGE = name;
+        END IF;
+        INSERT INTO script_http_hosts (host, script_id, tenant_id) VALUES (name, NEW.id, NEW.tenant_id) ON CONFLICT (host, script_id) DO NOTHING;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER tr_scripts_hosts_given AFTER INSERT ON scripts FOR EACH ROW WHEN (NEW.http ? 'hosts') EXECUTE FUNCTION jsruntime_take_hosts();
+CREATE TRIGGER tr_scripts_hosts AFTER UPDATE OF http ON scripts
+    FOR EACH ROW WHEN (NEW.http->'hosts' IS DISTINCT FROM OLD.http->'hosts') EXECUTE FUNCTION jsruntime_take_hosts();
+
 -- A source that is changed by SQL is a new version, as it is through the API, which numbers it itself.
 -- +goose StatementBegin
 CREATE FUNCTION jsruntime_source_changed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -161,6 +198,10 @@ DROP FUNCTION jsruntime_version_given();
 DROP FUNCTION jsruntime_settings_changed();
 DROP TRIGGER tr_scripts_source ON scripts;
 DROP FUNCTION jsruntime_source_changed();
+DROP TRIGGER tr_scripts_hosts ON scripts;
+DROP TRIGGER tr_scripts_hosts_given ON scripts;
+DROP FUNCTION jsruntime_take_hosts();
+DROP TABLE script_http_hosts;
 DROP INDEX idx_event_subs_tenant_created, idx_endpoints_tenant_created, idx_endpoints_tenant, uq_versions_script_tag, idx_versions_created_by;
 DROP FUNCTION jsruntime_version_settings(uuid);
 DROP FUNCTION jsruntime_routed_version(integer, integer, double precision);

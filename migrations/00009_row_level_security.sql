@@ -107,6 +107,7 @@ BEGIN
             WHEN 'script_schedule_ticks' THEN 'SELECT'
             WHEN 'script_refusals' THEN 'SELECT'
             WHEN 'script_signed_requests' THEN 'SELECT'
+            WHEN 'script_http_hosts' THEN 'SELECT'
             WHEN 'script_execution_logs' THEN 'SELECT'
             WHEN 'script_execution_calls' THEN 'SELECT'
             WHEN 'tenant_storage' THEN 'SELECT'

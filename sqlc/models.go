@@ -369,6 +369,12 @@ type ScriptHttpEndpoint struct {
 	UpdatedAt   time.Time
 }
 
+type ScriptHttpHost struct {
+	Host     string
+	ScriptID uuid.UUID
+	TenantID uuid.UUID
+}
+
 type ScriptKv struct {
 	TenantID  uuid.UUID
 	Key       string

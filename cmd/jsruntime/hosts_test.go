@@ -114,6 +114,62 @@ func tenantsHosts(t *testing.T, lean bool) {
 	require.Equal(t, `200 "http://acme.localhost/shop/100%?a=%"`, n.raw(t, "GET /shop/100%?a=% HTTP/1.1\r\nHost: acme.localhost\r\nConnection: close\r\n\r\n"))
 }
 
+// A host of a tenant's own reaches the endpoints that name it, on every node and by either way of HTTP, and nothing of the operator's.
+func TestHostsOfTenantsOwn(t *testing.T) {
+	t.Parallel()
+	database := dbtest.URL(t)
+	nodes := []*process{
+		start(t, nodeConfig{databaseURL: database, args: append(httpArgs(true), "--tenant-domain", "apps.example.com", "--operator-host", "console.example.net")}),
+		start(t, nodeConfig{databaseURL: database, args: append(httpArgs(false), "--tenant-domain", "apps.example.com", "--operator-host", "console.example.net")}),
+	}
+	key := nodes[0].tenant("acme")
+	for _, host := range []string{"localhost", "acme.localhost", "x.apps.example.com", "apps.example.com", "console.example.net", "example.net"} {
+		status, text := nodes[0].try("POST", "/api/v1/scripts", key, map[string]any{
+			"name": "x", "type": "http", "http_path": "/x", "http_methods": []string{"GET"}, "source": hostsSource, "http": map[string]any{"hosts": []string{host}},
+		})
+		require.Equal(t, 422, status, "%s: %s", host, text)
+		require.Contains(t, text, "body.http.hosts[0]")
+	}
+	id := nodes[0].endpoint(key, "/shop/:page", hostsSource, nil)
+	nodes[0].endpoint(key, "/inside", hostsSource, nil)
+	nodes[0].must(200, "PATCH", "/api/v1/scripts/"+id, key, map[string]any{"http": map[string]any{"hosts": []string{"shop.customer.com"}}})
+	ask := func(n *process, method, host, path string) (int, string, http.Header) {
+		req, err := http.NewRequestWithContext(t.Context(), method, n.base+path, strings.NewReader(""))
+		require.NoError(t, err)
+		req.Host = host
+		resp, err := e2eClient.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(text), resp.Header
+	}
+	for i, n := range nodes {
+		require.Eventually(t, func() bool { status, _, _ := ask(n, "GET", "shop.customer.com", "/shop/x"); return status == 200 }, time.Minute, 5*time.Millisecond, "node %d", i)
+		_, text, header := ask(n, "GET", "Shop.Customer.com:8443", "/shop/x?a=1")
+		require.Contains(t, text, `"url":"http://shop.customer.com:8443/shop/x?a=1"`)
+		require.Empty(t, header["Content-Security-Policy"], "it is an origin of the tenant's own")
+		_, _, header = ask(n, "GET", "shop.customer.com", "/shop/cookie")
+		require.Equal(t, []string{"a=1; Path=/"}, header["Set-Cookie"])
+		for _, path := range []string{"/", "/inside", "/t/acme/shop/x", "/console/", "/api/v1/whoami", "/docs", "/metrics", "/openapi.json", "/healthz", "/readyz"} {
+			status, text, _ := ask(n, "GET", "shop.customer.com", path)
+			require.Equal(t, 404, status, "%s: %s", path, text)
+			require.Equal(t, "not_found", code(t, text))
+		}
+		status, _, header := ask(n, "DELETE", "shop.customer.com", "/shop/x")
+		require.Equal(t, 405, status)
+		require.Equal(t, "GET, HEAD, POST", header.Get("Allow"))
+		status, _, _ = ask(n, "GET", "customer.com", "/shop/x")
+		require.Equal(t, 421, status)
+		status, _, _ = ask(n, "GET", "acme.localhost", "/shop/x")
+		require.Equal(t, 200, status)
+	}
+	nodes[1].must(200, "PATCH", "/api/v1/scripts/"+id, key, map[string]any{"status": "paused"})
+	for i, n := range nodes {
+		require.Eventually(t, func() bool { status, _, _ := ask(n, "GET", "shop.customer.com", "/shop/x"); return status == 421 }, time.Minute, 5*time.Millisecond, "node %d", i)
+	}
+}
+
 // raw sends bytes and returns the answer's status and the URL that the script saw.
 func (n *process) raw(t *testing.T, sent string) string {
 	t.Helper()

@@ -42,8 +42,12 @@ func (n *node) limited(flag string, bound net.Listener) *connLimit {
 func (n *node) originsAt(listener net.Listener) (*origin.Map, error) {
 	return origin.New(origin.Config{
 		TenantDomains: n.cfg.TenantDomain, OperatorHosts: n.cfg.OperatorHost, Loopback: onLoopback(listener.Addr()), Proxies: n.cfg.TrustedProxy,
+		Custom: n.catalog.HostTenant,
 	})
 }
+
+// checkHost is httpapi.Config.CheckHost.
+func (n *node) checkHost(name string) error { return n.origins.CheckCustom(name) }
 
 // serveMetrics serves the metrics at their own address, where they have one.
 func (n *node) serveMetrics(context.Context) error {

@@ -23,7 +23,7 @@ import (
 type tlsConfig struct {
 	TLSCert            []string `name:"tls-cert" help:"Files with certificates, leaf first, as PEM; several by the client's host name. They are read again on SIGHUP and when they change."`
 	TLSKey             []string `name:"tls-key" help:"The files with their keys, in the same order."`
-	ACME               bool     `name:"acme" help:"Get certificates from a certificate authority: for the names of --operator-host, and for tenants' hosts below --tenant-domain. Needs JSRUNTIME_SECRET_KEY and the listener, or --http-redirect-listen, reachable at port 443 or 80."`
+	ACME               bool     `name:"acme" help:"Get certificates from a certificate authority: for the names of --operator-host, and for tenants' hosts, those below --tenant-domain and their own. Needs JSRUNTIME_SECRET_KEY and the listener, or --http-redirect-listen, reachable at port 443 or 80."`
 	ACMEEmail          string   `name:"acme-email" help:"Whom the authority writes to."`
 	ACMEDirectory      string   `name:"acme-directory" help:"URL of the authority's directory; empty means Let's Encrypt."`
 	HTTPRedirectListen string   `name:"http-redirect-listen" help:"Address of a listener without TLS that redirects to HTTPS and answers the authority."`
@@ -89,17 +89,20 @@ func (n *node) certificates() (*certs.Source, error) {
 }
 
 // servedNames says which host names a certificate may be got for: the operator's by name, and those of tenants that exist below one of the
-// tenant domains. A name that only resolves to the node is none of these.
+// tenant domains, or have taken a host of their own. A name that only resolves to the node is none of these.
 func servedNames(cfg *serveConfig, origins *origin.Map, tenant func(slug string) (catalog.Tenant, error)) func(name string) bool {
 	return func(name string) bool {
 		name = strings.ToLower(strings.TrimSuffix(name, "."))
 		if slices.ContainsFunc(cfg.OperatorHost, func(host string) bool { return strings.EqualFold(host, name) }) {
 			return true
 		}
+		at := origins.Of(&http.Request{Host: name})
+		if at.Custom {
+			return true
+		}
 		if !slices.ContainsFunc(cfg.TenantDomain, func(domain string) bool { return strings.HasSuffix(name, "."+strings.ToLower(domain)) }) {
 			return false
 		}
-		at := origins.Of(&http.Request{Host: name})
 		if at.Kind != origin.Tenant {
 			return false
 		}

@@ -178,6 +178,10 @@ func (oneEndpoint) Route(string, string, string) (catalog.Match, error) {
 	return catalog.Match{Endpoint: &catalog.Endpoint{Pattern: "/users/:id", Auth: catalog.AuthNone, Methods: []string{"GET"}}}, nil
 }
 
+func (o oneEndpoint) RouteHost(host, method, path string) (catalog.Match, error) {
+	return o.Route(host, method, path)
+}
+
 func (oneEndpoint) Script(context.Context, uuid.UUID, uuid.UUID, int) (*engine.Script, error) {
 	return &engine.Script{Limits: engine.DefaultLimits()}, nil
 }

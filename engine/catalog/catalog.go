@@ -87,6 +87,7 @@ type Catalog struct {
 
 	byID   sync.Map // uuid.UUID → *tenantEntry
 	bySlug sync.Map // string → *tenantEntry
+	byHost sync.Map // string → *tenantEntry: hosts of tenants' own
 	heads  *otter.Cache[headKey, *Head]
 	names  *otter.Cache[nameKey, uuid.UUID]
 	bodies *otter.Cache[bodyKey, *engine.Script]
@@ -123,6 +124,7 @@ type tenantEntry struct {
 	snapshot  atomic.Pointer[tenantSnapshot]
 	endpoints map[uuid.UUID]*Endpoint // by script
 	patterns  map[uuid.UUID]*Endpoint // those of them with parameters
+	hosted    map[uuid.UUID]*Endpoint // those of them with hosts of their own
 }
 
 type tenantSnapshot struct {
@@ -259,16 +261,25 @@ type Match struct {
 func (c *Catalog) Route(slug, method, path string) (Match, error) {
 	found, ok := c.bySlug.Load(slug)
 	if !ok {
-		if !c.isReady.Load() {
-			return Match{}, ErrNotReady
-		}
-		return Match{}, ErrTenantUnknown
+		return Match{}, c.unknownTenant()
 	}
 	snapshot := found.(*tenantEntry).snapshot.Load()
+	return c.match(snapshot, &snapshot.routes, method, path)
+}
+
+func (c *Catalog) unknownTenant() error {
+	if !c.isReady.Load() {
+		return ErrNotReady
+	}
+	return ErrTenantUnknown
+}
+
+// match finds an endpoint among routes of a tenant.
+func (c *Catalog) match(snapshot *tenantSnapshot, among *routes, method, path string) (Match, error) {
 	if snapshot.tenant.Suspended {
 		return Match{}, ErrTenantSuspended
 	}
-	endpoint, params := snapshot.routes.find(method, path)
+	endpoint, params := among.find(method, path)
 	switch {
 	case endpoint == nil && !c.isReady.Load():
 		return Match{}, ErrNotReady
@@ -494,24 +505,32 @@ func (c *Catalog) compileRow(ctx context.Context, head *Head, version int) (sqlc
 	return sqlc.ScriptVersionCompiledRow{Compiled: out.Code, SourceMap: out.SourceMap, Handlers: out.Handlers}, nil
 }
 
-// publish replaces the tenant's snapshot. The caller holds mu.
-func (e *tenantEntry) publish(tenant Tenant, r routes) {
-	e.snapshot.Store(&tenantSnapshot{tenant: tenant, routes: r})
+// build makes routes of all endpoints of the tenant.
+func (e *tenantEntry) build() (r routes) {
+	r, e.patterns = routesAmong(e.endpoints)
+	e.hosted = make(map[uuid.UUID]*Endpoint)
+	for id, endpoint := range e.endpoints {
+		if len(endpoint.Hosts) > 0 {
+			e.hosted[id] = endpoint
+		}
+	}
+	r.hosts = hostRoutes(e.hosted)
+	return r
 }
 
-// build makes routes of all endpoints of the tenant.
-func (e *tenantEntry) build() routes {
-	r := routes{static: newStaticPaths(len(e.endpoints))}
-	e.patterns = make(map[uuid.UUID]*Endpoint)
-	for id, endpoint := range e.endpoints {
+// routesAmong makes routes of endpoints, and returns those of them with parameters.
+func routesAmong(endpoints map[uuid.UUID]*Endpoint) (r routes, patterns map[uuid.UUID]*Endpoint) {
+	r = routes{static: newStaticPaths(len(endpoints))}
+	patterns = make(map[uuid.UUID]*Endpoint)
+	for id, endpoint := range endpoints {
 		if isStatic(endpoint.Pattern) {
 			r.static.put(endpoint)
 		} else {
-			e.patterns[id] = endpoint
+			patterns[id] = endpoint
 		}
 	}
-	r.tree = newTree(slices.Collect(maps.Values(e.patterns)))
-	return r
+	r.tree = newTree(slices.Collect(maps.Values(patterns)))
+	return r, patterns
 }
 
 // with makes routes of the present ones and changed scripts: what each had before, and has now.
@@ -533,7 +552,17 @@ func (e *tenantEntry) with(present routes, before, after []*Endpoint) routes {
 	}
 	staticBefore := split(before, func(endpoint *Endpoint) { delete(e.patterns, endpoint.ScriptID) })
 	staticAfter := split(after, func(endpoint *Endpoint) { e.patterns[endpoint.ScriptID] = endpoint })
-	next := routes{static: present.static.with(staticBefore, staticAfter), tree: present.tree}
+	next := routes{static: present.static.with(staticBefore, staticAfter), tree: present.tree, hosts: present.hosts}
+	hosted := slices.DeleteFunc(slices.Clone(after), func(endpoint *Endpoint) bool { return len(endpoint.Hosts) == 0 })
+	if len(hosted) > 0 || slices.ContainsFunc(before, func(endpoint *Endpoint) bool { return len(endpoint.Hosts) > 0 }) {
+		for _, endpoint := range before {
+			delete(e.hosted, endpoint.ScriptID)
+		}
+		for _, endpoint := range hosted {
+			e.hosted[endpoint.ScriptID] = endpoint
+		}
+		next.hosts = hostRoutes(e.hosted)
+	}
 	if treeChanged {
 		next.tree = newTree(slices.Collect(maps.Values(e.patterns)))
 	}

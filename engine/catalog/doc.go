@@ -5,6 +5,7 @@
 //	cluster.Listener ───┐          │
 //	every Config.Poll ──┴─► read changes ─► re-read those rows ─► new snapshot of that tenant ─► hooks
 //
+//	RouteHost  tenant by a host of its own, then as Route among the endpoints that name the host
 //	Route   tenant by slug (lock-free map) → one atomic load of its snapshot → map of static paths, else pattern tree
 //	Script  head (status, limits, version; dropped when the script changes) → compiled version (immutable, bounded by bytes)
 //
@@ -13,6 +14,7 @@
 //   - Readers take no lock and see one consistent snapshot of a tenant. A change replaces the snapshot of its own tenant only.
 //   - Everything in memory can be read again: losing a notification, the LISTEN connection or Postgres costs freshness only.
 //   - While Postgres is away the catalog keeps answering from what it has; LastRead tells how old that is.
+//   - Which host belongs to which tenant is the database's to decide (script_http_hosts): no two tenants' scripts can name the same one.
 //   - Sources are never held, compiled versions only while they are used.
 //   - Which version an execution gets is decided here, without the database: see Rollout. A version that is not live has its own limits and history,
 //     and a place of its own in workers.

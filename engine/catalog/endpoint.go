@@ -37,6 +37,7 @@ type HTTPOptions struct {
 	CORS      *CORS      // nil: none
 	RateLimit *RateLimit // nil: none
 	Sticky    Sticky
+	Hosts     []string // in their canonical form
 }
 
 // Sticky says what of a request keeps its client on one version while another is rolled out: the zero value nothing, "ip" its address,
@@ -70,6 +71,7 @@ type Endpoint struct {
 	AuthRule         *AuthRule // nil: Auth needs none
 	CORS             *CORS
 	RateLimit        *RateLimit // nil: none
+	Hosts            []string   // beside the tenant's own: requests to them reach this endpoint too
 	Limits           engine.Limits
 	QuarantinedUntil time.Time // zero: not quarantined
 
@@ -128,7 +130,8 @@ func (e *Endpoint) finish() {
 //	 "rate_limit": {"requests": 100, "per": "second" | "minute" | "hour", "key": "ip" | "header:NAME" | "claim:NAME" | "endpoint"},
 //	 "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
 //	                 "credentials": false, "max_age_seconds": 600},
-//	 "sticky": "ip" | "header:NAME"}
+//	 "sticky": "ip" | "header:NAME",
+//	 "hosts": ["api.example.com"]}
 func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 	if len(stored) <= 2 {
 		return HTTPOptions{Auth: AuthNone}, nil
@@ -139,6 +142,7 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 		CORS      json.RawMessage `json:"cors"`
 		RateLimit *rateGiven      `json:"rate_limit"`
 		Sticky    Sticky          `json:"sticky"`
+		Hosts     []string        `json:"hosts"`
 	}
 	if err := strictly(stored, &given); err != nil {
 		return closed, fmt.Errorf("http: %w", err)
@@ -158,6 +162,11 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 	}
 	if options.Sticky = given.Sticky; options.Sticky != "" && !stickyForm.MatchString(string(options.Sticky)) {
 		return closed, fmt.Errorf("http.sticky: %q is neither \"ip\" nor \"header:NAME\"", options.Sticky)
+	}
+	if options.Hosts = given.Hosts; len(given.Hosts) > 0 {
+		if err := checkHosts(given.Hosts); err != nil {
+			return closed, err
+		}
 	}
 	if options.CORS, err = corsFrom(given.CORS); err != nil {
 		return closed, fmt.Errorf("http.cors: %w", err)

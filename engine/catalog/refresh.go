@@ -214,12 +214,12 @@ func (c *Catalog) putTenant(tenant Tenant) (limits bool) {
 			c.heads.InvalidateAll()
 			c.bySlug.CompareAndDelete(before.tenant.Slug, entry)
 		}
-		entry.publish(tenant, r)
+		c.publish(entry, tenant, r)
 		c.bySlug.Store(tenant.Slug, entry)
 		return !maps.EqualFunc(before.tenant.Plan.Limits, tenant.Plan.Limits, PlanLimit.equal) || !bytes.Equal(before.tenant.Plan.Egress, tenant.Plan.Egress)
 	}
 	entry := &tenantEntry{endpoints: make(map[uuid.UUID]*Endpoint)}
-	entry.publish(tenant, entry.build())
+	c.publish(entry, tenant, entry.build())
 	c.byID.Store(tenant.ID, entry)
 	c.bySlug.Store(tenant.Slug, entry)
 	return false
@@ -235,7 +235,7 @@ func (c *Catalog) reloadLimits(ctx context.Context, tenant Tenant) error {
 		return err
 	}
 	entry.endpoints = all
-	entry.publish(tenant, entry.build())
+	c.publish(entry, tenant, entry.build())
 	c.forgetHeads(tenant.ID)
 	return nil
 }
@@ -255,7 +255,9 @@ func (c *Catalog) removeTenant(id uuid.UUID) {
 		return
 	}
 	entry := found.(*tenantEntry)
-	c.bySlug.CompareAndDelete(entry.snapshot.Load().tenant.Slug, entry)
+	last := entry.snapshot.Load()
+	c.bySlug.CompareAndDelete(last.tenant.Slug, entry)
+	c.freeHosts(entry, last.routes.hosts, nil)
 	c.forgetHeads(id)
 }
 
@@ -272,7 +274,7 @@ func (c *Catalog) reloadEndpoints(ctx context.Context, tenantID uuid.UUID, chang
 			return err
 		}
 		entry.endpoints = all
-		entry.publish(snapshot.tenant, entry.build())
+		c.publish(entry, snapshot.tenant, entry.build())
 		return nil
 	}
 	ids := make([]uuid.UUID, 0, len(changed))
@@ -299,7 +301,7 @@ func (c *Catalog) reloadEndpoints(ctx context.Context, tenantID uuid.UUID, chang
 		entry.endpoints[row.ScriptID] = endpoint
 	}
 	if len(before)+len(after) > 0 {
-		entry.publish(snapshot.tenant, entry.with(snapshot.routes, before, after))
+		c.publish(entry, snapshot.tenant, entry.with(snapshot.routes, before, after))
 	}
 	return nil
 }
@@ -341,7 +343,7 @@ func (c *Catalog) endpointOf(tenant Tenant, row sqlc.EndpointListLiveRow) *Endpo
 		TenantID: row.TenantID, TenantSlug: tenant.Slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
 		Version: int(row.Version), Rollout: RolloutOf(row.CandidateVersion, row.CandidatePercent), Sticky: options.Sticky,
 		Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, AuthRule: options.AuthRule, CORS: options.CORS, RateLimit: options.RateLimit,
-		Limits: c.lastLimits,
+		Hosts: options.Hosts, Limits: c.lastLimits,
 	}
 	if row.QuarantinedUntil != nil {
 		endpoint.QuarantinedUntil = *row.QuarantinedUntil
@@ -413,7 +415,7 @@ func (c *Catalog) loadAll(ctx context.Context) error {
 			if entry.endpoints == nil {
 				entry.endpoints = make(map[uuid.UUID]*Endpoint)
 			}
-			entry.publish(tenant, entry.build())
+			c.publish(entry, tenant, entry.build())
 		}
 	}
 	c.bound, c.seen = bound, make(map[int64]struct{})

@@ -11,8 +11,9 @@ import (
 
 // routes are the endpoints of one tenant. Never changed once published.
 type routes struct {
-	static staticPaths // patterns without parameters
-	tree   *node       // patterns with parameters; nil: there are none
+	static staticPaths        // patterns without parameters
+	tree   *node              // patterns with parameters; nil: there are none
+	hosts  map[string]*routes // of each host of the tenant's own; nil: there are none
 }
 
 // staticPaths maps paths to endpoints in as many shards as keep one small: a change copies one shard and not the map.

@@ -1,6 +1,7 @@
 // Package gateway answers tenant endpoints: one public request becomes one execution of one script.
 //
-//	client ── {slug}.localhost/{path…} ──┐
+//	client ── api.customer.com/{path…} ──┐   of endpoints whose http.hosts has the host
+//	client ── {slug}.localhost/{path…} ──┤
 //	client ── /t/{slug}/{path…} ─────────┴► Gateway ── Route ──► catalog (in memory, no database)
 //	                                   │
 //	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded; 401, 413, 429 and 503 are counted

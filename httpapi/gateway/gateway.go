@@ -31,6 +31,8 @@ const Prefix = "/t/"
 type Router interface {
 	// Route takes the path percent-encoded, from the slash that follows the slug. Its errors are catalog's.
 	Route(slug, method, path string) (catalog.Match, error)
+	// RouteHost is Route for a host of a tenant's own.
+	RouteHost(host, method, path string) (catalog.Match, error)
 	Script(ctx context.Context, tenantID, scriptID uuid.UUID, version int) (*engine.Script, error)
 }
 
@@ -195,7 +197,13 @@ func (a *answer) route() (catalog.Match, bool) {
 		a.problem(http.StatusNotFound, "not_found", "There is no such endpoint.")
 		return catalog.Match{}, false
 	}
-	match, err := a.g.cfg.Router.Route(a.slug, a.r.Method, a.path)
+	var match catalog.Match
+	var err error
+	if a.origin.Custom {
+		match, err = a.g.cfg.Router.RouteHost(a.origin.Name(), a.r.Method, a.path)
+	} else {
+		match, err = a.g.cfg.Router.Route(a.slug, a.r.Method, a.path)
+	}
 	if err != nil {
 		a.unrouted(err)
 		return catalog.Match{}, false

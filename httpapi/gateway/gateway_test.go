@@ -39,6 +39,10 @@ func (p *parts) Route(slug, method, path string) (catalog.Match, error) {
 	return p.route(slug, method, path)
 }
 
+func (p *parts) RouteHost(host, method, path string) (catalog.Match, error) {
+	return p.route("host "+host, method, path)
+}
+
 func (p *parts) Script(context.Context, uuid.UUID, uuid.UUID, int) (*engine.Script, error) {
 	return &p.script, nil
 }

@@ -2,6 +2,7 @@
 //
 //	localhost, 127.0.0.1, [::1], an operator host ──► Operator   console, API, service paths, and tenants below /t/{slug}
 //	{slug}.localhost, {slug}.{tenant domain} ───────► Tenant     every path is the tenant's
+//	a host that a tenant has taken for endpoints ───► Tenant     every path is the tenant's, Custom
 //	another name below a tenant domain, or itself ──► Nobody     404
 //	another name ───────────────────────────────────► Operator or Foreign, see Config.OperatorHosts
 //	no host name at all ────────────────────────────► Invalid    400
@@ -39,6 +40,7 @@ const (
 type Origin struct {
 	Kind   Kind
 	Slug   string // of Tenant
+	Custom bool   // of Tenant: the host is one of Config.Custom
 	Scheme string // http or https, as the client uses it
 	Host   string // the name in lower case, and the port where the client gave one
 }
@@ -59,6 +61,10 @@ type Config struct {
 	// Loopback says that the listener is reached from its own machine only. Then console and API do not answer at a name that is not
 	// in OperatorHosts: a site could let its name lead to this machine (DNS rebinding).
 	Loopback bool
+	// Custom returns the slug of the tenant that has taken a name, in lower case, as a host of its own. It is called for every request to a
+	// name that is none of the above, and must not wait. nil: no tenant has any. Where every name is the operator's it is not asked: see
+	// CheckCustom.
+	Custom func(name string) (slug string, ok bool)
 	// Proxies may say by X-Forwarded-Host and X-Forwarded-Proto what the client asked for. Empty: no proxy may.
 	Proxies forwarded.Proxies
 }
@@ -68,12 +74,16 @@ type Map struct {
 	domains   []string // with a leading dot
 	operators []string
 	open      bool // any name that is no tenant's is the operator's
+	custom    func(name string) (slug string, ok bool)
 	proxies   forwarded.Proxies
 }
 
 // New returns a Map.
 func New(cfg Config) (*Map, error) {
 	m := &Map{domains: []string{".localhost"}, proxies: cfg.Proxies, open: len(cfg.OperatorHosts) == 0 && !cfg.Loopback}
+	if !m.open {
+		m.custom = cfg.Custom
+	}
 	for _, domain := range cfg.TenantDomains {
 		name, port, ok := splitHost(domain)
 		if !ok || port != "" || isAddress(name) {
@@ -143,8 +153,30 @@ func (m *Map) Of(r *http.Request) Origin {
 	} else if o.Host = name; port != "" {
 		o.Host += ":" + port
 	}
-	o.Kind, o.Slug = m.kind(name)
+	o.Kind, o.Slug, o.Custom = m.kind(name)
 	return o
+}
+
+// CheckCustom returns an error that says why a tenant cannot take a name, in lower case, as a host of its own. Names above a tenant domain or
+// one of the operator's hosts are among these: their pages could set cookies for the hosts below.
+func (m *Map) CheckCustom(name string) error {
+	if m.open {
+		return errors.New("the operator has not said by --operator-host which names are its own, and no tenant takes one of these")
+	}
+	for _, domain := range m.domains {
+		if name == domain[1:] || strings.HasSuffix(name, domain) || strings.HasSuffix(domain, "."+name) {
+			return errors.New("is within, or above, the domain of tenants' hosts")
+		}
+	}
+	for _, host := range m.operators {
+		if name == host || strings.HasSuffix(host, "."+name) {
+			return errors.New("is, or is above, a host of the operator's")
+		}
+	}
+	if kind, _, _ := m.kind(name); kind == Operator {
+		return errors.New("is a host of the operator's")
+	}
+	return nil
 }
 
 // Carrier is a response writer that knows whom its request is addressed to, by one Map: ok is false where it was another.
@@ -162,25 +194,30 @@ func (m *Map) For(w http.ResponseWriter, r *http.Request) Origin {
 	return m.Of(r)
 }
 
-func (m *Map) kind(name string) (Kind, string) {
+func (m *Map) kind(name string) (kind Kind, slug string, custom bool) {
 	if name == "localhost" || isAddress(name) {
-		return Operator, ""
+		return Operator, "", false
 	}
 	for _, domain := range m.domains {
 		if name == domain[1:] {
-			return Nobody, ""
+			return Nobody, "", false
 		}
 		if slug, below := strings.CutSuffix(name, domain); below {
 			if !isSlug(slug) {
-				return Nobody, ""
+				return Nobody, "", false
 			}
-			return Tenant, slug
+			return Tenant, slug, false
 		}
 	}
 	if m.open || slices.Contains(m.operators, name) {
-		return Operator, ""
+		return Operator, "", false
 	}
-	return Foreign, ""
+	if m.custom != nil {
+		if slug, ok := m.custom(name); ok {
+			return Tenant, slug, true
+		}
+	}
+	return Foreign, "", false
 }
 
 // splitHost takes the name, in lower case, and the port out of a Host header. Not ok is what is no host name: user information, a

@@ -166,3 +166,41 @@ func FuzzHost(f *testing.F) {
 		}
 	})
 }
+
+// A host that a tenant has taken is that tenant's, and never one that is the operator's or within a tenant domain.
+func TestHostsOfTenantsOwn(t *testing.T) {
+	t.Parallel()
+	taken := func(name string) (string, bool) { return "acme", name != "free.example" } // as if tenants had all others
+	m, err := origin.New(origin.Config{TenantDomains: []string{"apps.example.com"}, OperatorHosts: []string{"console.example.net"}, Custom: taken})
+	require.NoError(t, err)
+	for host, want := range map[string]origin.Origin{
+		"api.customer.com":      {Kind: origin.Tenant, Slug: "acme", Custom: true, Host: "api.customer.com"},
+		"API.Customer.com:8080": {Kind: origin.Tenant, Slug: "acme", Custom: true, Host: "api.customer.com:8080"},
+		"free.example":          {Kind: origin.Foreign, Host: "free.example"},
+		"console.example.net":   {Kind: origin.Operator, Host: "console.example.net"},
+		"localhost":             {Kind: origin.Operator, Host: "localhost"},
+		"127.0.0.1":             {Kind: origin.Operator, Host: "127.0.0.1"},
+		"b.apps.example.com":    {Kind: origin.Tenant, Slug: "b", Host: "b.apps.example.com"},
+		"apps.example.com":      {Kind: origin.Nobody, Host: "apps.example.com"},
+		"api.customer.com.":     {},
+	} {
+		want.Scheme = "http"
+		require.Equal(t, want, m.Of(request(host)), "%q", host)
+	}
+	for name, free := range map[string]bool{
+		"api.customer.com": true, "example.org": true, "xconsole.example.net": true, "apps.example.org": true,
+		"localhost": false, "a.localhost": false, "apps.example.com": false, "a.b.apps.example.com": false, "example.com": false, "console.example.net": false, "example.net": false, "net": false,
+	} {
+		require.Equal(t, free, m.CheckCustom(name) == nil, name)
+	}
+
+	// Where every name may be the operator's, none is a tenant's.
+	open, err := origin.New(origin.Config{Custom: taken})
+	require.NoError(t, err)
+	require.Equal(t, origin.Operator, open.Of(request("api.customer.com")).Kind)
+	require.ErrorContains(t, open.CheckCustom("api.customer.com"), "--operator-host")
+	loopback, err := origin.New(origin.Config{Custom: taken, Loopback: true})
+	require.NoError(t, err)
+	require.NoError(t, loopback.CheckCustom("api.customer.com"))
+	require.Equal(t, origin.Tenant, loopback.Of(request("api.customer.com")).Kind)
+}

@@ -26,6 +26,7 @@ var Codes = map[string][]int{
 	"forbidden":                  {403},
 	"handler_missing":            {422, 500},
 	"headers_too_large":          {431},
+	"host_taken":                 {409},
 	"http_path_taken":            {409},
 	"http_version_not_supported": {505},
 	"idempotency_in_progress":    {409},

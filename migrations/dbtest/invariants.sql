@@ -93,3 +93,10 @@ UNION ALL
 SELECT 'usage is never negative', u.script_id::text || ' ' || u.day::text
 FROM script_usage_daily u
 WHERE least(u.executions, u.cpu_ms, u.duration_ms, u.memory_byte_ms, u.egress_bytes, u.api_calls) < 0
+UNION ALL
+SELECT 'a host belongs to one tenant', h.host
+FROM script_http_hosts h GROUP BY h.host HAVING count(DISTINCT h.tenant_id) > 1
+UNION ALL
+SELECT 'a host is one that its script names', h.host || ' ' || h.script_id
+FROM script_http_hosts h JOIN scripts s ON s.id = h.script_id
+WHERE s.tenant_id <> h.tenant_id OR NOT COALESCE(s.http->'hosts' ? h.host, false)

@@ -28,7 +28,7 @@ func fill(t *testing.T, db *pgxpool.Pool, slug string) (tenant uuid.UUID) {
 		"INSERT INTO organizations (tenant_id, name) VALUES ($1, 'o')",
 		"INSERT INTO users (tenant_id, organization_id, email, name, role) SELECT $1, id, 'a@b', 'a', 'admin' FROM organizations WHERE tenant_id = $1",
 		"INSERT INTO api_keys (tenant_id, name, role, prefix, key_hash) VALUES ($1, 'k', 'admin', left(replace($1::uuid::text, '-', ''), 32), decode(repeat('00', 32), 'hex'))",
-		"INSERT INTO scripts (tenant_id, organization_id, name, source, type, status, http_path) SELECT $1, id, 's', 'x', 'http', 'active', '/x' FROM organizations WHERE tenant_id = $1",
+		"INSERT INTO scripts (tenant_id, organization_id, name, source, type, status, http_path, http) SELECT $1, id, 's', 'x', 'http', 'active', '/x', jsonb_build_object('hosts', jsonb_build_array($1::uuid::text || '.example.com')) FROM organizations WHERE tenant_id = $1",
 		"INSERT INTO script_versions (script_id, tenant_id, version_number, source) SELECT id, $1, 1, 'x' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_executions (script_id, tenant_id, status, trigger_type) SELECT id, $1, 'pending', 'manual' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_execution_logs (execution_id, seq, tenant_id, script_id, level, message, at) SELECT gen_random_uuid(), 1, $1, id, 'info', 'm', now() FROM scripts WHERE tenant_id = $1",

@@ -51,6 +51,8 @@ INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_typ
 INSERT INTO script_usage_daily (tenant_id, script_id, day, outcome) SELECT tenant_id, id, current_date - d, 'completed' FROM scripts, generate_series(1, 4) d;
 INSERT INTO script_refusals (tenant_id, script_id, minute, code, refused) SELECT tenant_id, id, now() - m * interval '1 hour', 'overloaded', 1 FROM scripts, generate_series(1, 2) m;
 INSERT INTO script_signed_requests (tenant_id, script_id, id, expires_at) SELECT tenant_id, id, sha256(convert_to(n::text, 'UTF8')), now() - n * interval '1 minute' FROM scripts, generate_series(1, 4) n;
+UPDATE scripts SET http = jsonb_build_object('hosts', jsonb_build_array(id || '.example.com'));
+INSERT INTO script_http_hosts (host, script_id, tenant_id) SELECT id || '.example.com', id, tenant_id FROM scripts;
 INSERT INTO tenant_storage (tenant_id, table_name, bytes, counted_at) SELECT id, t, 1, now() FROM tenants, unnest(ARRAY['script_executions', 'script_execution_logs', 'scripts']) t;
 INSERT INTO jsruntime_changes (table_name, tenant_id, at, txid) SELECT 'scripts', id, now() - n * interval '1 second', (n * 10)::text::xid8 FROM (SELECT s.id, row_number() OVER () AS n FROM scripts s) s;
 INSERT INTO console_sessions (id, tenant_id, key_id, token_hash, expires_at) SELECT id, tenant_id, id, key_hash, now() + interval '1 hour' FROM api_keys;
