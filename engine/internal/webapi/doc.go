@@ -69,13 +69,14 @@
 //
 //	globals      run at boot, right after core is made: it defines the lazy properties that run the others
 //	fetchEvent   core.use("fetchEvent") exports, for the fetch handler:
-//	               makeRequest(head, bytes, text) → Request. head is Run.Head (HeadFields), its params line as well. bytes is a
-//	                 Uint8Array that the request may keep, or null; text is the body where it is valid UTF-8 without a byte
-//	                 order mark, or null. Both null: no body.
-//	               takeResponse(response) → {status, headers, body}. headers is "name\nvalue\n…" (each character a byte); body is a
-//	                 string, a Uint8Array, null, or a pull source {read(): Promise<Uint8Array|null>, cancel(reason)} for a body that
-//	                 is a stream or not known yet. Throws a TypeError where response is not a usable Response. A promise is
-//	                 awaited by the caller before.
+//	               makeRequest(head, bytes, text) → Request. head is {method, url, headers} of Run.Head, where headers is
+//	                 "name\nvalue\n…", which is cut when a script asks for headers. bytes is a Uint8Array that the request may keep,
+//	                 or null; text is the body where it is valid UTF-8 without a byte order mark, or null. Both null: no body.
+//	               takeResponse(response) → {status, list, type, body}. list has names and values of headers (each character a byte), and
+//	                 is the response's own where a script has asked for its headers: it may change once the script runs again. null:
+//	                 there is none. type is a content-type that comes after them, or null. body is a string, a Uint8Array, null, or a
+//	                 pull source {read(): Promise<Uint8Array|null>, cancel(reason)} for a body that is a stream or not known yet.
+//	                 Throws a TypeError where response is not a usable Response. A promise is awaited by the caller before.
 //	module       core.use("module") → the object that require("jsruntime") returns
 //	asynchooks   core.use("asynchooks") → the object that require("node:async_hooks") returns. boot.js's builtins lists such modules
 //	abort        core.use("abort").makeSignal() → {signal, abort(reason)} of ctx.signal

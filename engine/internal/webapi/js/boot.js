@@ -87,6 +87,14 @@
     return (typeof v === "object" && v !== null) || typeof v === "function";
   }
 
+  // bare takes the prototype of an object that a request reads or writes: what a script puts on Object.prototype is not found then. V8 keeps
+  // an object literal with __proto__ in it as a hash table, which is several times slower.
+  /** @template {object} T @param {T} o @returns {T} */
+  function bare(o) {
+    setPrototypeOf(o, null);
+    return o;
+  }
+
   // ---- shared memory with the worker, and what scripts must not have ----
 
   // Members of control. The worker's Go code has the same list.
@@ -403,8 +411,7 @@
   // A frame is what the stores of all AsyncLocalStorages are at a time: undefined for none of them, else a list that does not change (see
   // asynchooks.js). V8 keeps the current one for the reactions of promises. What runs a function of the script later for another reason
   // keeps it itself: take() then, and run() later. used is set by the first AsyncLocalStorage: before, nothing of this costs anything.
-  const frames = {
-    __proto__: null,
+  const frames = bare({
     used: false,
     outside: false, // while the worker, and not the script, aborts a signal: a listener then runs in the frame in which it was added
     get: undefined,
@@ -426,7 +433,7 @@
     clear() {
       if (frames.used) frames.set(undefined);
     },
-  };
+  });
 
   // ---- core ----
 
@@ -472,7 +479,6 @@
   }
 
   const core = {
-    __proto__: null,
     primordials,
     files,
     use,
@@ -495,6 +501,7 @@
       lend(make, "lazy", `\n${hidden}\n${shown}`);
     },
   };
+  bare(core);
 
   // ---- time ----
 
@@ -921,37 +928,63 @@
   let statics;
   let env;
 
+  // Members are assigned and are no fields of the class: V8 defines each field by a call.
   class Execution {
-    handler; context; loading = false; trial = false; settled = false; failed = false; abort = undefined; text = ""; kind = 0;
-    // Of a streamed response: whether there is one, its stream while it is read, and whether that has an end to come.
-    streamed = false; source = undefined; bodyPending = false;
-    // Of waitUntil: the promises that have not settled, and the failure of the first that was rejected.
-    waits = 0; background = "";
-    answered = false; // the answer has left: what comes changes only how the execution ends
-    stopReason = undefined; // once the execution is to end: nothing is answered any more
-    left = undefined; // why the client has left
+    constructor() {
+      this.loading = this.trial = this.settled = this.failed = false;
+      this.signal = this.abort = undefined; // of ctx, and what aborts it: once the script has asked for it
+      // What the handler gave: a response, and its body where that is bytes; text is its body, another output's JSON, or how the execution failed.
+      this.text = "";
+      this.response = this.bytes = undefined;
+      this.kind = 0;
+      // Of a streamed response: whether there is one, its stream while it is read, and whether that has an end to come.
+      this.streamed = this.bodyPending = false;
+      this.source = undefined;
+      // Of waitUntil: the promises that have not settled, and the failure of the first that was rejected.
+      this.waits = 0;
+      this.background = "";
+      this.answered = false; // the answer has left: what comes changes only how the execution ends
+      this.stopReason = undefined; // once the execution is to end: nothing is answered any more
+      this.left = undefined; // why the client has left
+    }
   }
+  bare(Execution.prototype);
 
-  // Context is ctx: what a handler gets beside its input and env. own is the parsed Run.Context. signal is a getter of the class:
-  // one in an object literal would give every ctx a hidden class of its own.
+  // Context is ctx: what a handler gets beside its input and env. own is Run.Context. signal is a getter of the class: one in an object literal
+  // would give every ctx a hidden class of its own.
   class Context {
-    #ex; #deadline; #signal;
+    #ex;
     constructor(ex, own, params) {
       this.#ex = ex;
-      this.#deadline = beganAt + control[WALL];
-      ObjectAssign(this, statics, own);
+      const deadline = beganAt + control[WALL], fixed = statics;
+      if (fixed.other === undefined) {
+        this.limits = fixed.limits;
+        this.organizationId = fixed.organizationId;
+        this.scriptId = fixed.scriptId;
+        this.scriptName = fixed.scriptName;
+        this.version = fixed.version;
+        this.tenantId = fixed.tenantId;
+        this.tenantSlug = fixed.tenantSlug;
+      } else ObjectAssign(this, fixed.other);
+      if (own.other === undefined) {
+        this.executionId = own.executionId;
+        this.trigger = own.trigger;
+        this.attempt = own.attempt;
+        this.auth = own.auth;
+      } else ObjectAssign(this, own.other);
       this.params = params;
       this.waitUntil = (promise) => waitUntil(ex, promise);
-      this.remainingTimeMs = () => MathMax(0, this.#deadline - DateNow());
+      this.remainingTimeMs = () => MathMax(0, deadline - DateNow());
     }
     get signal() {
-      if (this.#signal === undefined) {
+      const ex = this.#ex;
+      if (ex.signal === undefined) {
         const made = use("abort").makeSignal();
-        this.#signal = made.signal;
-        this.#ex.abort = made.abort;
-        if (this.#ex.stopReason !== undefined) made.abort(this.#ex.stopReason);
+        ex.signal = made.signal;
+        ex.abort = made.abort;
+        if (ex.stopReason !== undefined) made.abort(ex.stopReason);
       }
-      return this.#signal;
+      return ex.signal;
     }
     // usage is what of limits the execution has used so far.
     get usage() {
@@ -960,6 +993,33 @@
       return { execution_time_ms: now(), cpu_time_ms: used[0], memory_bytes: used[1], api_calls: lastCall, log_bytes: used[2] };
     }
     passThroughOnException() {}
+  }
+
+  // The names of what the node sends, in its order: Load.Static with the tenant's, and Run.Context. Where they are these, ctx gets its members
+  // one by one, which takes a tenth of the time of Object.assign.
+  const fixedNames = "limits,organizationId,scriptId,scriptName,version,tenantId,tenantSlug", ownNames = "executionId,trigger,attempt,auth";
+
+  function namesOf(o) {
+    return ArrayPrototypeJoin(ObjectKeys(o), ",");
+  }
+
+  // contextOf reads Run.Context, the first n characters of start. Of a script's requests mostly only the id differs: what comes after it is
+  // compared with that of an earlier one.
+  const idFrom = 16, idTo = 52; // of {"executionId":"…"
+  let tail = "none", tailTrigger = "", tailAttempt = 0;
+
+  function contextOf(start, n) {
+    if (n === idTo + tail.length && StringPrototypeStartsWith(start, tail, idTo) && StringPrototypeStartsWith(start, '{"executionId":"')) {
+      return { executionId: StringPrototypeSlice(start, idFrom, idTo), trigger: tailTrigger, attempt: tailAttempt, auth: null, other: undefined };
+    }
+    const own = JSONParse(StringPrototypeSlice(start, 0, n));
+    if (namesOf(own) !== ownNames) return { executionId: "", trigger: "", attempt: 0, auth: null, other: own };
+    if (own.auth === null && own.executionId === StringPrototypeSlice(start, idFrom, idTo)) {
+      tail = JSONParse(JSONStringify(StringPrototypeSlice(start, idTo, n))); // a text of its own: a slice would keep start
+      tailTrigger = own.trigger;
+      tailAttempt = own.attempt;
+    }
+    return { executionId: own.executionId, trigger: own.trigger, attempt: own.attempt, auth: own.auth, other: undefined };
   }
 
   function waitUntil(ex, promise) {
@@ -986,16 +1046,20 @@
 
   // load evaluates a script, the CommonJS function around it. Returns "" or a failure's text.
   function load(script, staticJSON, envJSON, tenantId, tenantSlug) {
-    statics = JSONParse(staticJSON);
-    scriptType = statics.scriptType ?? "";
-    delete statics.scriptType;
-    statics.tenantId = tenantId;
-    statics.tenantSlug = tenantSlug;
-    if (isObject(statics.limits)) ObjectFreeze(statics.limits);
+    const fixed = JSONParse(staticJSON);
+    scriptType = fixed.scriptType ?? "";
+    delete fixed.scriptType;
+    const namespaces = fixed.kvNamespaces;
+    delete fixed.kvNamespaces;
+    fixed.tenantId = tenantId;
+    fixed.tenantSlug = tenantSlug;
+    if (isObject(fixed.limits)) ObjectFreeze(fixed.limits);
+    statics = {
+      limits: fixed.limits, organizationId: fixed.organizationId, scriptId: fixed.scriptId, scriptName: fixed.scriptName, version: fixed.version,
+      tenantId, tenantSlug, other: namesOf(fixed) === fixedNames ? undefined : fixed,
+    };
     env = JSONParse(envJSON === "" ? "{}" : envJSON);
-    const namespaces = statics.kvNamespaces;
     if (namespaces !== undefined) {
-      delete statics.kvNamespaces;
       const names = ObjectKeys(namespaces), { make } = use("kvnamespace");
       for (let i = 0; i < names.length; i++) {
         ObjectDefineProperty(env, names[i], { __proto__: null, value: make(namespaces[names[i]]), enumerable: true, configurable: true });
@@ -1156,7 +1220,6 @@
   // head. It is done when control[STATE] says so.
   function begin(start, body) {
     if (execution !== undefined) end(); // its result was handed over
-    const context = StringPrototypeSlice(start, 0, control[CONTEXT_LENGTH]), head = StringPrototypeSlice(start, control[CONTEXT_LENGTH]);
     beganAt = DateNow();
     lastNow = 0;
     lastTimer = lastOrder = 0;
@@ -1176,8 +1239,8 @@
     let value;
     try {
       if (control[HANDLER] === LOAD) value = tryLoad(ex);
-      else if (define === undefined) value = invoke(ex, context, head, body, bytes);
-      else value = loadThen(ex, () => invoke(ex, context, head, body, bytes));
+      else if (define === undefined) value = invoke(ex, start, body, bytes);
+      else value = loadThen(ex, () => invoke(ex, start, body, bytes));
     } catch (e) {
       frames.clear();
       settle(ex, undefined, e, true);
@@ -1214,35 +1277,28 @@
     }
   }
 
-  function invoke(ex, contextJSON, head, body, bytes) {
+  function invoke(ex, start, body, bytes) {
     let number = control[HANDLER];
     let name = names[number];
     let handler = handlerOf(name);
     ex.kind = number;
     let input;
-    if (handler === undefined && number === RUN && ownHandler() !== "run") {
+    const own = contextOf(start, control[CONTEXT_LENGTH]);
+    if (number === FETCH) {
+      input = cutHead(start, control[CONTEXT_LENGTH]);
+    } else if (handler === undefined && number === RUN && ownHandler() !== "run") {
       name = ownHandler();
       handler = handlerOf(name);
       if (name === "fetch" && handler !== undefined) {
         ex.kind = RUN + 1; // a manual run of an http script: its response becomes the output
         const made = requestFromInput(body);
-        head = made.head;
+        input = cutHead(made.head, 0);
         body = made.body;
         number = FETCH;
         control[BODY_MODE] = body === null ? 0 : 1;
       }
     }
-    const own = JSONParse(contextJSON);
-    let params;
-    if (number === FETCH) {
-      const at = StringPrototypeIndexOf(head, "\n"), to = StringPrototypeIndexOf(head, "\n", at + 1), end = StringPrototypeIndexOf(head, "\n", to + 1);
-      const text = end < 0 ? StringPrototypeSlice(head, to + 1) : StringPrototypeSlice(head, to + 1, end);
-      params = text === "" || text === "{}" ? {} : JSONParse(text);
-    } else {
-      params = {};
-    }
-    const ctx = /** @type {any} */ (new Context(ex, own, params));
-    ex.context = ctx;
+    const ctx = /** @type {any} */ (new Context(ex, own, input === undefined ? {} : input.params));
     core.execution = ctx;
     if (handler === undefined) {
       fail(ex, failure(CODES.handler_missing, `the script has no ${name} handler`, "", false));
@@ -1253,7 +1309,7 @@
     switch (number) {
       case FETCH: {
         const mode = control[BODY_MODE];
-        input = use("fetchEvent").makeRequest(head, mode === 2 ? bytes : null, mode === 1 ? body : null);
+        input = events().makeRequest(input, mode === 2 ? bytes : null, mode === 1 ? body : null);
         break;
       }
       case EVENT:
@@ -1264,6 +1320,21 @@
         input = body === "" ? null : JSONParse(body);
     }
     return ReflectApply(handler.fn, handler.self, [input, env, ctx]);
+  }
+
+  let fetchEvent;
+  function events() {
+    return (fetchEvent ??= use("fetchEvent"));
+  }
+
+  // cutHead reads Run.Head, which begins at from: method, URL and params are lines, and headers are what comes after them.
+  function cutHead(text, from) {
+    const a = StringPrototypeIndexOf(text, "\n", from), b = StringPrototypeIndexOf(text, "\n", a + 1), c = StringPrototypeIndexOf(text, "\n", b + 1);
+    const params = c < 0 ? StringPrototypeSlice(text, b + 1) : StringPrototypeSlice(text, b + 1, c);
+    return {
+      method: StringPrototypeSlice(text, from, a), url: StringPrototypeSlice(text, a + 1, b),
+      params: params === "" || params === "{}" ? {} : JSONParse(params), headers: c < 0 ? "" : StringPrototypeSlice(text, c + 1),
+    };
   }
 
   // requestFromInput makes a request of the input of a manual run: {method, path, headers, query, body}.
@@ -1348,31 +1419,42 @@
     control[BYTES] = -1;
   }
 
-  function headerLines(headers) {
-    if (headers === "") return 0;
-    let n = 1;
-    for (let at = StringPrototypeIndexOf(headers, "\n"); at >= 0; at = StringPrototypeIndexOf(headers, "\n", at + 1)) n++;
-    return n;
+  // headText is a response's head as the worker takes it: "name\nvalue\n…".
+  function headText(r) {
+    const list = r.list;
+    let text = "";
+    if (list !== null) {
+      for (let i = 0; i < list.length; i++) text += i === 0 ? list[i] : "\n" + list[i];
+    }
+    return r.type === null ? text : text === "" ? "content-type\n" + r.type : text + "\ncontent-type\n" + r.type;
+  }
+
+  // answerText is what the handler gave: a response's head, and its body where that is a text.
+  function answerText(ex) {
+    const r = ex.response;
+    if (r === undefined) return ex.text;
+    const head = headText(r);
+    return ex.text === "" ? head : control[HEADER_LINES] === 0 ? ex.text : head + "\n" + ex.text;
   }
 
   function respond(ex, value) {
     let r;
     try {
-      r = use("fetchEvent").takeResponse(value);
+      r = events().takeResponse(value);
     } catch (e) {
       fail(ex, failure(CODES.invalid_output, messageOf(e), stackOf(e), false));
       return;
     }
     control[STATUS] = r.status;
-    const headers = r.headers, body = r.body;
-    const lines = headerLines(headers);
-    control[HEADER_LINES] = lines;
+    control[HEADER_LINES] = (r.list === null ? 0 : r.list.length) + (r.type === null ? 0 : 2);
+    const body = r.body;
     if (body === null || typeof body === "string") {
       if (body !== null && body.length > control[OUTPUT_LIMIT]) {
         tooLarge(body.length);
         return;
       }
-      ex.text = body === null || body === "" ? headers : lines === 0 ? body : headers + "\n" + body;
+      ex.response = r;
+      ex.text = body ?? "";
       control[RESULT] = RESPONSE;
       control[BYTES] = -1;
       return;
@@ -1388,19 +1470,19 @@
         tooLarge(n);
         return;
       }
-      ex.text = headers;
+      ex.response = r;
       ex.bytes = body;
       control[RESULT] = RESPONSE;
       return;
     }
     if (ex.left !== undefined) {
       frames.run(body.frame, body.cancel, body, [leftReason(ex)]);
-      ex.text = headers;
+      ex.response = r;
       control[RESULT] = RESPONSE;
       control[BYTES] = -1;
       return;
     }
-    nativeOp("head", headers);
+    nativeOp("head", headText(r));
     ex.streamed = true;
     ex.source = body;
     ex.bodyPending = true;
@@ -1417,13 +1499,13 @@
   function respondAsOutput(ex, value) {
     let r;
     try {
-      r = use("fetchEvent").takeResponse(value);
+      r = events().takeResponse(value);
     } catch (e) {
       fail(ex, failure(CODES.invalid_output, messageOf(e), stackOf(e), false));
       return;
     }
     const headers = { __proto__: null };
-    const parts = r.headers === "" ? [] : StringPrototypeSplit(r.headers, "\n");
+    const head = headText(r), parts = head === "" ? [] : StringPrototypeSplit(head, "\n");
     for (let i = 0; i + 1 < parts.length; i += 2) {
       headers[parts[i]] = headers[parts[i]] === undefined ? parts[i + 1] : headers[parts[i]] + ", " + parts[i + 1];
     }
@@ -1473,6 +1555,7 @@
   function fail(ex, text) {
     if (execution !== ex || ex === undefined || ex.failed) return;
     ex.failed = true;
+    ex.response = undefined;
     ex.text = text;
     control[RESULT] = FAILURE;
     control[BYTES] = -1;
@@ -1502,6 +1585,7 @@
     if (ex.background !== "") answer(ex);
     if (ex.streamed) control[STREAMED] = 1;
     if ((ex.streamed || ex.answered) && !ex.failed) {
+      ex.response = undefined;
       ex.text = "";
       control[RESULT] = RESPONSE;
       control[BYTES] = -1;
@@ -1509,7 +1593,11 @@
     }
     if (ex.background !== "") fail(ex, ex.background);
     control[STATE] = DONE;
-    if (!ex.failed && ex.bytes === undefined) handOver(ex.text);
+    if (ex.failed) return;
+    if (ex.bytes === undefined) handOver(ex);
+    if (control[TEXT_LENGTH] >= 0) return;
+    ex.text = answerText(ex); // now: the script may still change the response's headers
+    ex.response = undefined;
   }
 
   // answer sends what the handler gave, or how it failed, while the execution goes on.
@@ -1521,28 +1609,54 @@
       return;
     }
     if (ex.bytes !== undefined) putBytes(ex.bytes);
-    native("answer", ex.text);
+    native("answer", answerText(ex));
     if (!ex.failed) ex.text = "";
-    ex.bytes = undefined;
+    ex.response = ex.bytes = undefined;
   }
 
-  // handOver puts a short text of ASCII where the worker finds it without a call: take is then not called, unless a host call is under
+  // handOver puts a short answer of ASCII where the worker finds it without a call: take is then not called, unless a host call is under
   // way or a rejection comes after all, and the next begin does the rest of it.
-  function handOver(text) {
+  function handOver(ex) {
+    const r = ex.response;
+    let at = 0;
+    if (r !== undefined) {
+      const list = r.list;
+      if (list !== null) {
+        for (let i = 0; i < list.length; i++) at = put(i === 0 ? at : newline(at), list[i]);
+      }
+      if (r.type !== null) at = put(newline(put(at === 0 ? at : newline(at), "content-type")), r.type);
+      if (ex.text !== "" && at > 0) at = newline(at);
+    }
+    control[TEXT_LENGTH] = put(at, ex.text);
+  }
+
+  // put writes a text at a place of what is handed over, and returns the place after it: -1 where it is too long, or not ASCII.
+  function put(at, text) {
     const n = text.length;
-    if (n > shortText) return;
+    if (at < 0 || n > shortText - at) return -1;
     for (let i = 0; i < n; i++) {
       const c = StringPrototypeCharCodeAt(text, i);
-      if (c > 127) return;
-      handedOver[i] = c;
+      if (c > 127) return -1;
+      handedOver[at + i] = c;
     }
-    control[TEXT_LENGTH] = n;
+    return at + n;
+  }
+
+  function newline(at) {
+    return put(at, "\n");
+  }
+
+  // handedText reads what handOver has put.
+  function handedText() {
+    let text = "";
+    for (let i = 0; i < control[TEXT_LENGTH]; i++) text += primordials.StringFromCharCode(handedOver[i]);
+    return text;
   }
 
   // take returns the result's text and ends the execution: what is left of it is cancelled.
   function take() {
     const ex = execution;
-    const text = ex.text;
+    const text = control[TEXT_LENGTH] < 0 ? ex.text : handedText();
     if (control[RESULT] === RESPONSE && ex.bytes !== undefined) putBytes(ex.bytes);
     end();
     return text;
@@ -1663,7 +1777,7 @@
       if (ex.failed) return;
       ex.failed = true;
       ex.text = text;
-      ex.bytes = undefined;
+      ex.response = ex.bytes = undefined;
       control[TEXT_LENGTH] = -1;
       control[RESULT] = FAILURE;
       control[BYTES] = -1;

@@ -139,7 +139,7 @@
       // partsOf gives what leaves the isolate. Where no Headers were made, list and type are all there is.
       partsOf = (r) => {
         const made = r.#headers !== null;
-        return { __proto__: null, status: r.#status, list: made ? headersList(r.#headers) : r.#list, type: made ? null : r.#type, body: r.#body, kind: r.#kind };
+        return { status: r.#status, list: made ? headersList(r.#headers) : r.#list, type: made ? null : r.#type, body: r.#body, kind: r.#kind };
       };
       make = (p) => {
         const r = new Response(illegal);

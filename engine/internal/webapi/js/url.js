@@ -660,7 +660,70 @@
   const plain = /^(https?:)\/\/([a-z0-9.-]*[a-z-])(?::([1-9][0-9]{0,4}))?(\/[A-Za-z0-9\-._~!$&'()*+,;=:@/%|]*)(?:\?([A-Za-z0-9\-._~!$&()*+,;=:@/?%|[\]{}^`\\]*))?(?:#([A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*))?$/;
   const maybeDot = /\/(?:\.|%2e)/i;
 
+  // The address before the path of the last one that was plain: most addresses of a script have the same. "http://host:port" as it is written.
+  let known = "", knownScheme = "", knownHost = "", knownPort = null;
+  // What may follow it as it is, a bit for each part.
+  const IN_PATH = 1, IN_QUERY = 2, IN_FRAGMENT = 4;
+  const asIs = new Uint8Array(128);
+  {
+    const add = (chars, mask) => {
+      for (let i = 0; i < chars.length; i++) asIs[StringPrototypeCharCodeAt(chars, i)] |= mask;
+    };
+    add("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&()*+,;=:@/%", IN_PATH | IN_QUERY | IN_FRAGMENT);
+    add("'", IN_PATH | IN_FRAGMENT);
+    add("|", IN_PATH | IN_QUERY);
+    add("?", IN_QUERY | IN_FRAGMENT);
+    add("[]{}^`\\", IN_QUERY);
+  }
+
+  // parseKnown parses an address that begins as the last one did, and needs no change: null where another way must tell.
+  function parseKnown(input) {
+    const from = known.length, n = input.length;
+    if (from === 0 || n <= from || StringPrototypeCharCodeAt(input, from) !== 47 || !StringPrototypeStartsWith(input, known)) return null;
+    let part = IN_PATH, query = -1, fragment = -1;
+    for (let i = from; i < n; i++) {
+      const c = StringPrototypeCharCodeAt(input, i);
+      if (c > 127) return null;
+      if (c === 63 && part === IN_PATH) {
+        query = i;
+        part = IN_QUERY;
+      } else if (c === 35 && fragment < 0) {
+        fragment = i;
+        part = IN_FRAGMENT;
+      } else if ((asIs[c] & part) === 0) return null;
+      else if (c === 47 && part === IN_PATH && i + 1 < n) {
+        const d = StringPrototypeCharCodeAt(input, i + 1);
+        if (d === 46 || (d === 37 && i + 2 < n && StringPrototypeCharCodeAt(input, i + 2) === 50)) return null; // it may be a dot segment: "." or "%2e"
+      }
+    }
+    const end = fragment < 0 ? n : fragment, pathEnd = query < 0 ? end : query;
+    return {
+      scheme: knownScheme, username: "", password: "", host: knownHost, port: knownPort, path: StringPrototypeSlice(input, from, pathEnd),
+      query: query < 0 ? null : StringPrototypeSlice(input, query + 1, end), fragment: fragment < 0 ? null : StringPrototypeSlice(input, fragment + 1),
+      joined: true,
+    };
+  }
+
+  // know keeps how an address begins whose parts are those of url.
+  function know(input, url) {
+    if (url === null || (url.scheme !== "http:" && url.scheme !== "https:") || url.username !== "" || url.password !== "") return;
+    const before = `${url.scheme}//${url.host}${url.port === null ? "" : ":" + url.port}`;
+    if (before.length > 256 || !StringPrototypeStartsWith(input, before) || StringPrototypeCharCodeAt(input, before.length) !== 47) return;
+    known = before;
+    knownScheme = url.scheme;
+    knownHost = StringPrototypeSlice(before, url.scheme.length + 2, url.scheme.length + 2 + url.host.length); // url.host may keep all of input
+    knownPort = url.port;
+  }
+
   function parseAny(input, base) {
+    const r = parseKnown(input);
+    if (r !== null) return r;
+    const url = parseOther(input, base);
+    know(input, url);
+    return url;
+  }
+
+  function parseOther(input, base) {
     const m = RegExpPrototypeExec(plain, input);
     if (m !== null && !StringPrototypeIncludes(m[2], "xn--") && RegExpPrototypeExec(maybeDot, m[4]) === null && !endsInNumber(m[2]) && m[2][0] !== ".") {
       const port = m[3] === undefined ? null : +m[3];
