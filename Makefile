@@ -83,8 +83,12 @@ generate: ## sqlc's queries and the OpenAPI document
 	$(SQLC) generate
 	go generate ./...
 
+.PHONY: console
+console: ## bundle httpapi/console/src into httpapi/console/static, which is committed (needs npm)
+	@.ci/console
+
 .PHONY: verify
-verify: lint types wpt sanitize ## what a commit must pass: vet, lint, types, web-platform-tests, sanitizers, no dead code, generated code up to date, go.mod tidy, gofmt
+verify: lint types console-check wpt sanitize ## what a commit must pass: vet, lint, types, web-platform-tests, sanitizers, no dead code, generated code up to date, go.mod tidy, gofmt
 	go vet ./...
 	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os go build -o /dev/null ./cmd/jsruntime; done # what authors use; 30 s of processor each, once
 	$(SQLC) diff
@@ -101,6 +105,10 @@ lint: ## golangci-lint, as .golangci.yaml says (compiling it takes minutes, once
 .PHONY: types
 types: ## jsruntime.d.ts by tsc --strict of TypeScript 5.9, 6 and 7, and the web API's JavaScript (needs npm, and says so where there is none)
 	@.ci/types
+
+.PHONY: console-check
+console-check: ## the console's TypeScript by tsc, and that its built files are those of its sources (needs npm, and says so where there is none)
+	@.ci/console -check
 
 .PHONY: sanitize
 sanitize: ## the C++ of engine/internal/warm under the sanitizers for addresses, undefined behaviour and threads (ROUNDS=200000: longer)

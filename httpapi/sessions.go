@@ -165,7 +165,7 @@ func crossOrigin() *Problem {
 
 // Session is a session of the console.
 type Session struct {
-	Role      string        `json:"role" enum:"superadmin,admin,developer,viewer"`
+	Role      string        `json:"role" enum:"superadmin,admin,developer,viewer,custom"`
 	Scopes    []string      `json:"scopes" nullable:"false" doc:"What the session may do: the permissions of the routes (x-permission in the OpenAPI document)."`
 	Tenant    *WhoAmITenant `json:"tenant" doc:"The tenant that the request speaks about; null for a superadmin without X-Tenant."`
 	CSRFToken string        `json:"csrf_token" doc:"To be sent as X-CSRF-Token with every request but GET and HEAD."`

@@ -44,7 +44,7 @@ func Start(t testing.TB) *Browser {
 		t.Skip("no Chromium on this machine")
 	}
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.Flag("headless", "new"), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.ExecPath(path), chromedp.Flag("headless", "new"), chromedp.WindowSize(1280, 900), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1"), chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(patience))...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithLogf(t.Logf), chromedp.WithErrorf(func(string, ...any) {}))

@@ -1,0 +1,41 @@
+// The table of pages. A page is one file below pages/ with a default export, and one line here: see README.md.
+
+import type { ComponentType } from "preact";
+import type { Operation } from "./lib/api";
+import type { Params } from "./lib/router";
+
+export interface PageProps { params: Params }
+type Loaded = Promise<{ default: ComponentType<PageProps> }>;
+
+export interface Route {
+  /** path below /console; :name is a parameter. */
+  path: string;
+  title: string;
+  /** group of the navigation; without one the page is reached from another. */
+  nav?: "Observe" | "Build" | "Data" | "Access" | "Operator";
+  /** in: the path whose entry of the navigation is marked on this page. */
+  in?: string;
+  /** needs is an operation that the page cannot do without: without the right to it the page is not offered. */
+  needs: Operation;
+  /** operator pages do not need a tenant; all others do. */
+  operator?: true;
+  load: () => Loaded;
+}
+
+export const routes: Route[] = [
+  { path: "/executions", title: "Executions", nav: "Observe", needs: "GET /executions", load: () => import("./pages/executions") },
+  { path: "/executions/:id", title: "Execution", in: "/executions", needs: "GET /executions/{id}", load: () => import("./pages/execution") },
+  { path: "/logs", title: "Live log", nav: "Observe", needs: "GET /logs/tail", load: () => import("./pages/logs") },
+  { path: "/scripts", title: "Scripts", nav: "Build", needs: "GET /scripts", load: () => import("./pages/scripts") },
+  { path: "/scripts/new", title: "New script", in: "/scripts", needs: "POST /scripts", load: () => import("./pages/script-new") },
+  { path: "/scripts/:id", title: "Script", in: "/scripts", needs: "GET /scripts/{id}", load: () => import("./pages/script") },
+  { path: "/schedules", title: "Schedules", nav: "Build", needs: "GET /schedules", load: () => import("./pages/schedules") },
+  { path: "/endpoints", title: "Endpoints", nav: "Build", needs: "GET /http-endpoints", load: () => import("./pages/endpoints") },
+  { path: "/events", title: "Events", nav: "Build", needs: "GET /event-subscriptions", load: () => import("./pages/events") },
+  { path: "/dead-letters", title: "Dead letters", nav: "Observe", needs: "GET /dead-letters", load: () => import("./pages/dead-letters") },
+  { path: "/keys", title: "API keys", nav: "Access", needs: "GET /api-keys", load: () => import("./pages/keys") },
+  { path: "/tenants", title: "Tenants", nav: "Operator", needs: "GET /tenants", operator: true, load: () => import("./pages/tenants") },
+];
+
+/** groups are the navigation's, in their order. */
+export const groups = ["Observe", "Build", "Data", "Access", "Operator"] as const;

@@ -1,0 +1,4 @@
+export * from "./basic";
+export * from "./overlay";
+export * from "./table";
+export * from "./value";
