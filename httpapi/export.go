@@ -21,12 +21,13 @@ import (
 	"example.com/jsruntime/sqlc"
 )
 
-// Export is all scripts of a tenant as one document, which import takes again, here or elsewhere. Organizations are named,
+// Export is all scripts and vars of a tenant as one document, which import takes again, here or elsewhere. Organizations are named,
 // because ids mean nothing elsewhere. Secrets, history and versions before the newest are not in it.
 type Export struct {
 	Format     string           `json:"format" enum:"jsruntime.export.v1"`
 	Tenant     string           `json:"tenant,omitempty" maxLength:"63" doc:"The slug of the tenant that it came from; not read by import."`
 	ExportedAt *time.Time       `json:"exported_at,omitempty"`
+	Vars       Vars             `json:"vars,omitempty"`
 	Scripts    []ExportedScript `json:"scripts" nullable:"false" maxItems:"10000"`
 }
 
@@ -80,10 +81,18 @@ func (a *API) scriptExport(ctx context.Context, _ *none) (*scriptExportOut, erro
 	if err != nil {
 		return nil, err
 	}
+	var vars VarSet
+	err = a.read(ctx, func(q *sqlc.Queries) (err error) {
+		vars, err = varsOf(ctx, q)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	return &scriptExportOut{Body: func(h huma.Context) {
 		h.SetHeader("Content-Type", "application/json")
 		h.SetStatus(http.StatusOK)
-		if err := a.sendExport(ctx, h.BodyWriter(), rows); err != nil {
+		if err := a.sendExport(ctx, h.BodyWriter(), vars.Vars, rows); err != nil {
 			a.logOf(ctx).WarnContext(ctx, "export ended early", "error", err)
 			panic(http.ErrAbortHandler) // the client sees that the document is not whole
 		}
@@ -101,7 +110,7 @@ func (a *API) exportPage(ctx context.Context, after string) (rows []sqlc.ScriptE
 }
 
 // sendExport writes an export that begins with rows.
-func (a *API) sendExport(ctx context.Context, w io.Writer, rows []sqlc.ScriptExportRow) error {
+func (a *API) sendExport(ctx context.Context, w io.Writer, vars Vars, rows []sqlc.ScriptExportRow) error {
 	begun, sent := time.Now(), 0
 	write := func(v any, before, after string) error {
 		var text bytes.Buffer
@@ -125,7 +134,8 @@ func (a *API) sendExport(ctx context.Context, w io.Writer, rows []sqlc.ScriptExp
 		Format     string     `json:"format"`
 		Tenant     string     `json:"tenant,omitempty"`
 		ExportedAt *time.Time `json:"exported_at,omitempty"`
-	}{exportFormat, principalOf(ctx).TenantSlug, &now}
+		Vars       Vars       `json:"vars,omitempty"`
+	}{exportFormat, principalOf(ctx).TenantSlug, &now, vars}
 	var text bytes.Buffer
 	if err := jsonFormat().Marshal(&text, head); err != nil {
 		return err
@@ -231,6 +241,9 @@ func (a *API) scriptImport(ctx context.Context, in *scriptImportIn) (*found[Impo
 			}
 			return nil
 		})
+		if err == nil {
+			err = c.importVars(ctx, body)
+		}
 		if err == nil && in.DryRun {
 			return errDryRun
 		}

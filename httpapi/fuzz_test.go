@@ -43,7 +43,7 @@ func countRows(t *testing.T, n *node) map[string]int {
 	t.Helper()
 	require.NoError(t, n.ledger.Flush(t.Context()))
 	counts := map[string]int{}
-	for _, table := range []string{"scripts", "script_versions", "script_deployments", "script_http_endpoints", "script_event_subscriptions", "script_scheduled_jobs", "organizations", "users", "api_keys", "script_secrets", "script_executions", "audit_log", "tenants"} {
+	for _, table := range []string{"scripts", "script_versions", "script_deployments", "script_http_endpoints", "script_event_subscriptions", "script_scheduled_jobs", "organizations", "users", "api_keys", "script_secrets", "script_vars", "script_executions", "audit_log", "tenants"} {
 		var c int
 		require.NoError(t, n.pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&c))
 		counts[table] = c
@@ -83,9 +83,10 @@ func samples() map[string]map[string]any {
 			"schedule": map[string]any{"jitter_seconds": 0, "missed": "skip", "missed_window_seconds": 1, "overlap": "skip", "retry_lost": false}},
 		"version-compare":  {"last": 1, "status": "completed", "trigger_type": "http", "fetch": "deny"},
 		"version-activate": {"percent": 100, "auto_rollback": nil}, "version-execution-create": {"input": 1},
-		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "scripts": []any{}},
+		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "vars": map[string]any{"A": "b"}, "scripts": []any{}},
 		"event-publish": {"type": "x.y", "data": 1, "id": "i", "deliver_at": "2026-12-01T00:00:00Z"}, "execution-create": {"input": 1}, "execution-replay": {"version": 1},
 		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v", "scripts": []string{"s"}, "hosts": []string{"api.example.com"}}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},
+		"var-replace": {"vars": map[string]any{"A": "b"}}, "var-put": {"value": "v"},
 	}
 }
 

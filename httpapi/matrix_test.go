@@ -73,6 +73,7 @@ func fillTenant(t *testing.T, n *node, c caller) objects {
 	o["users"] = jsonNumber(c.post("/api/v1/users", map[string]any{"name": "u", "email": "u@example.org", "role": "viewer"}).is(201).json()["id"])
 	c.do("PUT", "/api/v1/kv/cart%2F1", map[string]any{"value": 1}).is(204)
 	c.do("PUT", "/api/v1/secrets/TOKEN", map[string]any{"value": "s3cret"}).is(204)
+	c.do("PUT", "/api/v1/vars/REGION", map[string]any{"value": "eu"}).is(204)
 	var letter string
 	require.NoError(t, n.pool.QueryRow(t.Context(), `INSERT INTO script_event_dead_letters (script_id, tenant_id, event_type, event_data, error)
 		SELECT id, tenant_id, 'a.b', '{"n":1}', 'boom' FROM scripts WHERE id = $1 RETURNING id::text`, event).Scan(&letter))
@@ -102,6 +103,9 @@ func (o objects) fill(path, slug string) string {
 	if strings.Contains(path, "/secrets/") {
 		return strings.Replace(path, "{name}", "TOKEN", 1)
 	}
+	if strings.Contains(path, "/vars/") {
+		return strings.Replace(path, "{name}", "REGION", 1)
+	}
 	return strings.Replace(path, "{name}", "callee", 1)
 }
 
@@ -116,6 +120,7 @@ func bodies() map[string]any {
 		"version-create": map[string]any{}, "version-activate": map[string]any{}, "version-execution-create": map[string]any{}, "version-restore": map[string]any{}, "version-compare": map[string]any{"last": 1}, "script-import": map[string]any{"format": "jsruntime.export.v1", "scripts": []any{}},
 		"event-publish": map[string]any{"type": "x.y", "data": 1}, "execution-create": map[string]any{}, "script-invoke": map[string]any{},
 		"execution-replay": map[string]any{}, "dead-letter-retry-many": map[string]any{}, "secret-put": map[string]any{"value": "v"}, "kv-put": map[string]any{"value": 1},
+		"var-replace": map[string]any{"vars": map[string]any{"REGION": "eu"}}, "var-put": map[string]any{"value": "eu"},
 	}
 }
 
@@ -150,7 +155,7 @@ func permissions() map[string]string {
 		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read", "execution-calls": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",
 		"dead-letter-list": "read", "dead-letter-get": "read", "dead-letter-delete": "admin", "dead-letter-retry": "execute", "dead-letter-retry-many": "execute",
-		"kv-list": "inspect", "kv-get": "inspect", "kv-put": "write", "kv-delete": "write", "secret-list": "read", "secret-put": "write", "secret-delete": "admin", "usage": "read", "refusal-list": "read", "log-tail": "read",
+		"kv-list": "inspect", "kv-get": "inspect", "kv-put": "write", "kv-delete": "write", "secret-list": "read", "secret-put": "write", "secret-delete": "admin", "var-list": "read", "var-replace": "write", "var-put": "write", "var-delete": "write", "usage": "read", "refusal-list": "read", "log-tail": "read",
 	}
 }
 
@@ -275,6 +280,7 @@ func TestEveryRouteRoleAndTenant(t *testing.T) {
 	// All of the neighbour's things are as they were.
 	require.Len(t, theirs.get("/api/v1/scripts").items(), 3)
 	require.Len(t, theirs.get("/api/v1/secrets").items(), 1)
+	require.Equal(t, map[string]any{"vars": map[string]any{"REGION": "eu"}}, theirs.get("/api/v1/vars").is(200).json())
 	require.Len(t, theirs.get("/api/v1/dead-letters").items(), 1)
 	theirs.get("/api/v1/executions/" + foreign["executions"]).is(200)
 }

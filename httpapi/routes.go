@@ -108,6 +108,12 @@ func (a *API) runRoutes(r *router) {
 	put(r, "/secrets/{name}", write, "secret-put", "Set a secret", a.secretPut, secretBody)
 	del(r, "/secrets/{name}", admin, "secret-delete", "Delete a secret", a.secretDelete)
 
+	r.tag("Vars", "Plain values that scripts have on env beside the secrets.")
+	get(r, "/vars", read, "var-list", "List the vars", a.varList)
+	add(r, http.MethodPut, "/vars", http.StatusOK, write, "var-replace", "Set all vars: those that are not given are deleted", a.varReplace, []option{conditional})
+	put(r, "/vars/{name}", write, "var-put", "Set a var", a.varPut)
+	del(r, "/vars/{name}", write, "var-delete", "Delete a var", a.varDelete)
+
 	r.tag("kv", "Keys and values of scripts.")
 	list(r, "/kv", inspect, "kv-list", "List keys, in their own order", a.kvList)
 	get(r, "/kv/{key}", inspect, "kv-get", "Get a key's value", a.kvGet)

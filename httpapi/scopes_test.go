@@ -40,7 +40,7 @@ func TestEveryRouteAndScope(t *testing.T) {
 	for id, scope := range map[string]string{
 		"script-get": "scripts:read", "script-export": "scripts:read", "version-restore": "scripts:write", "script-delete": "scripts:write", "execution-create": "executions:run",
 		"execution-cancel": "executions:run", "execution-list": "executions:read", "event-publish": "events:publish", "script-invoke": "invoke:*", "secret-put": "secrets:write",
-		"kv-get": "kv:read", "key-create": "keys:write", "audit-list": "audit:read", "whoami": "", "tenant-create": "", "log-tail": "executions:read",
+		"kv-get": "kv:read", "var-list": "vars:read", "var-replace": "vars:write", "key-create": "keys:write", "audit-list": "audit:read", "whoami": "", "tenant-create": "", "log-tail": "executions:read",
 	} {
 		require.Equal(t, scope, scopes[id], id)
 	}

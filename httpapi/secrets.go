@@ -87,6 +87,16 @@ func (a *API) secretPut(ctx context.Context, in *secretPutIn) (*none, error) {
 		return nil, fmt.Errorf("seal secret: %w", err)
 	}
 	return nil, a.change(ctx, func(c *change) error {
+		if err := c.EnvLock(ctx, c.tenant.String()); err != nil {
+			return err
+		}
+		taken, err := c.VarExists(ctx, sqlc.VarExistsParams{TenantID: c.tenant, Name: in.Name})
+		if err != nil {
+			return err
+		}
+		if taken {
+			return conflict("name_taken", "The tenant has a var of this name.")
+		}
 		before, err := c.secret(ctx, in.Name)
 		if err != nil {
 			return err

@@ -33,6 +33,16 @@ CREATE TABLE script_secrets (
     CONSTRAINT ck_script_secrets_placeholder CHECK ((hosts IS NULL) = (placeholder IS NULL))
 );
 
+-- Plain values that a tenant's scripts have on env beside its secrets. The API keeps the names of both apart; of one that is in both, the
+-- secret counts.
+CREATE TABLE script_vars (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    name VARCHAR(128) NOT NULL CHECK (name ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
+    value TEXT NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+    PRIMARY KEY (tenant_id, name)
+);
+
 -- scope is the tenant's id, or 'operator'. status_code is null while the first request still runs.
 -- node_id is the node that answers it, and taken names this taking of the key: the key of a dead node is free at once instead of after five
 -- minutes, and a node that was taken for dead finds that the key is not its own any more.
@@ -203,5 +213,6 @@ DROP TABLE tenant_usage_daily;
 DROP TABLE script_usage_daily;
 DROP TABLE audit_log;
 DROP TABLE idempotency_keys;
+DROP TABLE script_vars;
 DROP TABLE script_secrets;
 DROP TABLE script_kv;

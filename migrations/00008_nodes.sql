@@ -54,7 +54,10 @@ $$;
 CREATE TRIGGER tr_tenants_changed AFTER INSERT OR UPDATE OR DELETE ON tenants FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 CREATE TRIGGER tr_scripts_changed AFTER INSERT OR UPDATE OR DELETE ON scripts FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 CREATE TRIGGER tr_endpoints_changed AFTER INSERT OR UPDATE OR DELETE ON script_http_endpoints FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
-CREATE TRIGGER tr_secrets_changed AFTER INSERT OR UPDATE OR DELETE ON script_secrets FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
+-- Encrypting a secret with another key (rekey) writes nonce and ciphertext alone: scripts see no change.
+CREATE TRIGGER tr_secrets_changed AFTER INSERT OR DELETE OR UPDATE OF name, scripts, hosts, placeholder, updated_at ON script_secrets
+    FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
+CREATE TRIGGER tr_vars_changed AFTER INSERT OR UPDATE OR DELETE ON script_vars FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 CREATE TRIGGER tr_api_keys_changed AFTER UPDATE OF role, scopes, expires_at OR DELETE ON api_keys FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
 CREATE TRIGGER tr_jobs_changed AFTER INSERT OR DELETE OR UPDATE OF cron_expression, timezone, is_active, overlap_policy, missed_policy
     ON script_scheduled_jobs FOR EACH ROW EXECUTE FUNCTION jsruntime_notify_changed();
@@ -115,6 +118,7 @@ DROP TABLE certificates;
 DROP TABLE service_keys;
 DROP TRIGGER tr_jobs_changed ON script_scheduled_jobs;
 DROP TRIGGER tr_api_keys_changed ON api_keys;
+DROP TRIGGER tr_vars_changed ON script_vars;
 DROP TRIGGER tr_secrets_changed ON script_secrets;
 DROP TRIGGER tr_endpoints_changed ON script_http_endpoints;
 DROP TRIGGER tr_scripts_changed ON scripts;

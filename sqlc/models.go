@@ -471,6 +471,13 @@ type ScriptUsageMark struct {
 	At time.Time
 }
 
+type ScriptVar struct {
+	TenantID  uuid.UUID
+	Name      string
+	Value     string
+	UpdatedAt time.Time
+}
+
 type ScriptVersion struct {
 	ID                uuid.UUID
 	ScriptID          uuid.UUID

@@ -479,7 +479,7 @@ func (n *node) buildGateway(ctx context.Context) (err error) {
 // startParts starts what has no listener, and waits for the catalog.
 func (n *node) startParts(ctx context.Context) error {
 	n.catalog.OnChange(func(change catalog.Change) {
-		if change.Table == "tenants" || change.Table == "script_secrets" {
+		if change.Table == "tenants" || change.Table == "script_secrets" || change.Table == "script_vars" {
 			n.secrets.Forget(change.TenantID)
 			n.engine.RetireTenant(change.TenantID)
 		}

@@ -141,6 +141,19 @@ func TestSecretsOfHostsOverANode(t *testing.T) {
 	n.must(200, "PATCH", "/api/v1/scripts/"+job, key, map[string]any{"name": "nameless"})
 	require.Nil(t, n.must(200, "POST", "/api/v1/scripts/"+job+"/executions?wait=true", key, map[string]any{})["output"].(map[string]any)["own"])
 
+	// Vars are on env beside them, and a change reaches running workers.
+	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "vars", "type": "embedded", "status": "active", "source": `export default { run(input, env) { return [env.REGION ?? null, Object.isFrozen(env)]; } }`})
+	region := func() any {
+		return n.must(200, "POST", "/api/v1/invoke/vars", key, map[string]any{})["output"].([]any)[0]
+	}
+	require.Nil(t, region())
+	n.must(200, "PUT", "/api/v1/vars", key, map[string]any{"vars": map[string]any{"REGION": "eu"}})
+	require.Eventually(t, func() bool { return region() == "eu" }, time.Minute, 20*time.Millisecond)
+	n.must(204, "PUT", "/api/v1/vars/REGION", key, map[string]any{"value": "us"})
+	require.Eventually(t, func() bool { return region() == "us" }, time.Minute, 20*time.Millisecond)
+	n.must(204, "DELETE", "/api/v1/vars/REGION", key, nil)
+	require.Eventually(t, func() bool { return region() == nil }, time.Minute, 20*time.Millisecond)
+
 	n.stop(syscall.SIGTERM) // what is buffered is written
 	kept := whole(t, url)
 	require.Contains(t, kept, "secret_refused")

@@ -171,7 +171,7 @@ type Head struct {
 
 // Change says that a row changed of which a node may hold something.
 type Change struct {
-	Table    string // tenants, scripts, script_http_endpoints, script_secrets, api_keys, script_scheduled_jobs; "" after a whole re-reading
+	Table    string // tenants, scripts, script_http_endpoints, script_secrets, script_vars, api_keys, script_scheduled_jobs; "" after a whole re-reading
 	TenantID uuid.UUID
 	ScriptID uuid.UUID // zero where the row is of no script
 }

@@ -39,6 +39,9 @@ const (
 	MaxSecretsBytes  = 1 << 20  // of a tenant's values together
 	MaxSecretScripts = 100      // that one secret is for
 	MaxSecretHosts   = 50       // that one secret is for
+
+	MaxVars      = 100      // of a tenant
+	MaxVarsBytes = 64 << 10 // of a tenant's names and values of vars together
 )
 
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
@@ -169,20 +172,24 @@ func (s *Secrets) know(tenantID uuid.UUID, rows []sqlc.SecretEnvRow, values map[
 // remembered lets a tenant's next worker start while Postgres is away.
 type remembered struct {
 	rows []sqlc.SecretEnvRow
+	vars []sqlc.VarListRow
 	at   time.Time
 }
 
-// Bounds of what is remembered: five minutes, as for API keys, and 64 KiB of secrets for each of 1,000 tenants.
+// Bounds of what is remembered: five minutes, as for API keys, and 64 KiB of secrets and vars for each of 1,000 tenants.
 const (
 	rememberFor     = 5 * time.Minute
 	rememberBytes   = 64 << 10
 	rememberTenants = 1000
 )
 
-func (s *Secrets) remember(tenantID uuid.UUID, rows []sqlc.SecretEnvRow) {
+func (s *Secrets) remember(tenantID uuid.UUID, read remembered) {
 	size := 0
-	for _, row := range rows {
+	for _, row := range read.rows {
 		size += len(row.Name) + len(row.Ciphertext)
+	}
+	for _, v := range read.vars {
+		size += len(v.Name) + len(v.Value)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,14 +203,14 @@ func (s *Secrets) remember(tenantID uuid.UUID, rows []sqlc.SecretEnvRow) {
 		}
 		delete(s.last, other)
 	}
-	s.last[tenantID] = remembered{rows, time.Now()}
+	s.last[tenantID] = read
 }
 
-func (s *Secrets) recall(tenantID uuid.UUID) ([]sqlc.SecretEnvRow, bool) {
+func (s *Secrets) recall(tenantID uuid.UUID) (remembered, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.last[tenantID]
-	return r.rows, ok && time.Since(r.at) < rememberFor
+	return r, ok && time.Since(r.at) < rememberFor
 }
 
 // SecretInfo is what may be shown of a secret.
@@ -309,59 +316,65 @@ func (s *Secrets) Seal(tenantID uuid.UUID, name string, value []byte) (nonce, ci
 // Env is what the tenant's scripts see as env: engine.Config.Env. Where Postgres cannot be asked, it is as it was read in the last five
 // minutes.
 func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (engine.Env, error) {
-	rows, values, forgets, err := s.rows(ctx, tenantID)
+	read, values, forgets, err := s.rows(ctx, tenantID)
 	if err != nil {
 		return engine.Env{}, err
 	}
-	if _, err := s.know(tenantID, rows, values, forgets); err != nil {
+	if _, err := s.know(tenantID, read.rows, values, forgets); err != nil {
 		return engine.Env{}, err
 	}
-	return envOf(rows, values), nil
+	return envOf(read, values), nil
 }
 
 // read reads the secrets, which the node then knows.
 func (s *Secrets) read(ctx context.Context, tenantID uuid.UUID) (*knownSecrets, error) {
-	rows, values, forgets, err := s.rows(ctx, tenantID)
+	read, values, forgets, err := s.rows(ctx, tenantID)
 	if err != nil {
 		return nil, err
 	}
-	return s.know(tenantID, rows, values, forgets)
+	return s.know(tenantID, read.rows, values, forgets)
 }
 
-// rows reads the secrets and deciphers them: their values by name.
-func (s *Secrets) rows(ctx context.Context, tenantID uuid.UUID) (rows []sqlc.SecretEnvRow, values map[string]string, forgets int, err error) {
+// rows reads the secrets and vars, and deciphers the secrets: their values by name.
+func (s *Secrets) rows(ctx context.Context, tenantID uuid.UUID) (read remembered, values map[string]string, forgets int, err error) {
 	s.mu.Lock()
 	forgets = s.forgets
 	s.mu.Unlock()
-	rows, err = s.queries.SecretEnv(ctx, tenantID)
+	read.at = time.Now()
+	if read.rows, err = s.queries.SecretEnv(ctx, tenantID); err == nil {
+		read.vars, err = s.queries.VarList(ctx, tenantID)
+	}
 	if err == nil {
-		s.remember(tenantID, rows)
+		s.remember(tenantID, read)
 	} else {
 		known := false
-		if rows, known = s.recall(tenantID); !known {
-			return nil, nil, 0, fmt.Errorf("read secrets: %w", err)
+		if read, known = s.recall(tenantID); !known {
+			return read, nil, 0, fmt.Errorf("read secrets: %w", err)
 		}
 	}
-	values = make(map[string]string, len(rows))
-	for _, row := range rows {
+	values = make(map[string]string, len(read.rows))
+	for _, row := range read.rows {
 		value, _, err := s.ring.Open(row.Nonce, row.Ciphertext, secretAAD(tenantID, row.Name))
 		if err != nil {
-			return nil, nil, 0, fmt.Errorf("secret %s: %w", row.Name, err)
+			return read, nil, 0, fmt.Errorf("secret %s: %w", row.Name, err)
 		}
 		values[row.Name] = string(value)
 	}
-	return rows, values, forgets, nil
+	return read, values, forgets, nil
 }
 
-// envOf makes the environment. A secret with hosts is its placeholder there.
-func envOf(rows []sqlc.SecretEnvRow, values map[string]string) engine.Env {
+// envOf makes the environment. A secret with hosts is its placeholder there. Of two members of one name, the later counts: the secret.
+func envOf(read remembered, values map[string]string) engine.Env {
 	type own struct {
 		scripts []string
 		member  []byte
 	}
 	var shared [][]byte
 	var owns []own
-	for _, row := range rows {
+	for _, v := range read.vars {
+		shared = append(shared, slices.Concat([]byte(`"`+v.Name+`":`), text.AppendString(nil, v.Value)))
+	}
+	for _, row := range read.rows {
 		value := values[row.Name]
 		if row.Placeholder != nil {
 			value = *row.Placeholder

@@ -179,7 +179,7 @@ func TestSecretsOutlastPostgres(t *testing.T) {
 	require.JSONEq(t, `{"TOKEN": "one"}`, string(env.Shared))
 	_, err = s.Env(away, other)
 	require.Error(t, err, "another tenant's are not its own")
-	s.last[tenant] = remembered{s.last[tenant].rows, time.Now().Add(-rememberFor)}
+	s.last[tenant] = remembered{rows: s.last[tenant].rows, at: time.Now().Add(-rememberFor)}
 	_, err = s.Env(away, tenant)
 	require.Error(t, err, "too old")
 }

@@ -77,6 +77,7 @@ var Codes = map[string][]int{
 	"tenant_suspended":           {403},
 	"too_many_attempts":          {429},
 	"too_many_secrets":           {409},
+	"too_many_vars":              {409},
 	"unauthorized":               {401},
 	"unsettled":                  {422, 500},
 	"unsupported_media_type":     {415},

@@ -100,6 +100,7 @@ func TestEveryTenantTableShowsOnlyTheTenantsRows(t *testing.T) {
 	// Writing as somebody else, and reaching for somebody else's row.
 	for statement, want := range map[string]string{
 		"INSERT INTO script_secrets (tenant_id, name, nonce, ciphertext) VALUES ($1, 'T', '', '')":            "row-level security",
+		"INSERT INTO script_vars (tenant_id, name, value) VALUES ($1, 'T', '')":                               "row-level security",
 		"INSERT INTO idempotency_keys (scope, key, route, fingerprint) VALUES ($1::uuid::text, 'x', 'r', '')": "row-level security",
 		"UPDATE script_secrets SET tenant_id = $1":                                                            "row-level security",
 		"UPDATE tenants SET name = 'x' WHERE id = $1":                                                         "permission denied",

@@ -44,6 +44,7 @@ INSERT INTO script_event_dead_letters (script_id, tenant_id, execution_id, event
 INSERT INTO script_kv (tenant_id, key, value, size_bytes, expires_at)
     SELECT lpad(to_hex(1 + k % 1000), 32, '0')::uuid, 'key-' || k, '1', 1, CASE WHEN k % 5 = 0 THEN now() + k * interval '1 minute' END FROM generate_series(1, 10000) k;
 INSERT INTO script_secrets (tenant_id, name, nonce, ciphertext) SELECT id, 'S', '', '' FROM tenants;
+INSERT INTO script_vars (tenant_id, name, value) SELECT id, 'V', 'v' FROM tenants;
 INSERT INTO idempotency_keys (scope, key, route, fingerprint, created_at)
     SELECT lpad(to_hex(1 + k % 1000), 32, '0')::uuid::text, 'key-' || k, 'r', '', now() - k * interval '10 seconds' FROM generate_series(1, 5000) k;
 INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id, created_at)

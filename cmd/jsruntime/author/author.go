@@ -44,8 +44,9 @@ type Commands struct {
 	Events      eventsCommand      `cmd:"" group:"scripts" help:"Events: publish."`
 
 	Secret secretCommand `cmd:"" group:"data" help:"Secrets, which scripts have on env: put, list, delete."`
+	Vars   varsCommand   `cmd:"" group:"data" help:"Plain values that scripts have on env: list, set, rm. Those of the project's file are in its scripts."`
 	KV     kvCommand     `cmd:"" name:"kv" group:"data" help:"Keys and values of scripts: get, put, list, delete."`
-	Export exportCommand `cmd:"" group:"data" help:"Write all scripts of the tenant to a file."`
+	Export exportCommand `cmd:"" group:"data" help:"Write all scripts and vars of the tenant to a file."`
 	Import importCommand `cmd:"" group:"data" help:"Take an export: all of it or nothing."`
 }
 

@@ -25,7 +25,7 @@ declare module "jsruntime" {
   }
 
   /**
-   * The tenant's secrets by name: those for all scripts, and those for this one. A secret with hosts is a placeholder here, in whose place the
+   * The tenant's vars and secrets by name. Of the secrets, those for all scripts, and those for this one. A secret with hosts is a placeholder here, in whose place the
    * node puts the value in headers of requests to these hosts, also in `Basic ${btoa("user:" + env.NAME)}`. A request that has it elsewhere
    * rejects with a TypeError whose code is "secret_refused".
    */
