@@ -44,6 +44,7 @@ type node struct {
 	db          string
 	server      string
 	databaseURL string
+	admin       string // the operator's key
 	cmd         *exec.Cmd
 	done        chan struct{} // closed when it has ended
 }
@@ -52,7 +53,7 @@ func path(tenant, script int) string { return fmt.Sprintf("/t/t%d/s%d", tenant, 
 
 // startNode makes database name, fills it, and starts a node on it with the given arguments.
 func startNode(ctx context.Context, o *options, name string, c content, args ...string) (_ *node, err error) {
-	n := &node{server: o.postgres, db: "jsruntime_aims_" + name}
+	n := &node{server: o.postgres, db: "jsruntime_aims_" + name, admin: adminKey()}
 	defer func() {
 		if err != nil {
 			n.stop()
@@ -76,7 +77,7 @@ func startNode(ctx context.Context, o *options, name string, c content, args ...
 	}
 	n.cmd = exec.Command(bin, append([]string{"serve", "--listen", n.address, "--data-dir", dir, "--log-level", "error"}, args...)...)
 	n.cmd.Dir = dir
-	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C", "DATABASE_URL=" + databaseURL}
+	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C", "DATABASE_URL=" + databaseURL, "JSRUNTIME_ADMIN_KEY=" + n.admin}
 	n.cmd.Stdout, n.cmd.Stderr = io.Discard, os.Stderr
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {
