@@ -145,3 +145,19 @@ func TestAddressesThatBeginAlike(t *testing.T) {
 	require.Empty(t, r.Code, r.Message)
 	require.Equal(t, "[]", string(r.Body))
 }
+
+// What a script keeps is seen, though its short executions are not each looked at.
+func TestWarmMemoryIsLookedAt(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, n *node) {
+		require.Empty(t, n.loadAs(1, "http", 64<<20, `const kept = []; module.exports = { default: { async fetch() {
+			kept.push(new Array(8000).fill(kept.length)); return new Response("ok") } } }`).Code)
+		var last, most uint64
+		for range 320 { // 10 MB
+			r := n.get(1)
+			require.Equal(t, uint32(200), r.Status, r.Message)
+			last, most = r.PeakMemory, max(most, r.PeakMemory)
+		}
+		require.Greater(t, last, uint64(8<<20))
+		require.Less(t, most, uint64(64<<20))
+	})
+}

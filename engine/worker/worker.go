@@ -206,8 +206,8 @@ func start(o options) (*worker, error) {
 	if w.statm, err = os.Open("/proc/self/statm"); err != nil {
 		return nil, err
 	}
-	begin, pump := isolate.WarmCalls()
-	if w.loop, err = warm.New(warm.Config{FD: fd, Statm: int(w.statm.Fd()), Begin: begin, Pump: pump}); err != nil {
+	begin, pump, used := isolate.WarmCalls()
+	if w.loop, err = warm.New(warm.Config{FD: fd, Statm: int(w.statm.Fd()), Begin: begin, Pump: pump, Used: used}); err != nil {
 		return nil, err
 	}
 	w.warm = o.warm && begin != nil
@@ -705,8 +705,10 @@ func (w *worker) measure(r *wire.Result) measured {
 	s.Used = usage.Heap + usage.Native
 	s.LastWall = max(m.wall, 1)
 	r.WallMicros = max(uint64(m.wall.Microseconds()), 1)
-	r.CPUMicros = uint64((m.cpu + s.Owed).Microseconds())
-	s.Owed = 0
+	// What the loop estimated of the clock may be ahead of it.
+	sum := m.cpu + s.Owed
+	r.CPUMicros = uint64(max(sum, 0).Microseconds())
+	s.Owed = sum - time.Duration(r.CPUMicros)*time.Microsecond
 	r.PeakMemory = max(s.Used, w.less(peakRSS, s))
 	if w.loop.Look(m.wall) {
 		if own, data, err := w.mem.Size(); err == nil {

@@ -73,11 +73,7 @@ Usage usage(v8::Isolate* isolate) {
   return {s.fields[4] + s.fields[6] + s.fields[7], s.fields[5]};
 }
 
-int end(Hook* hook, int flags, uint64_t* used) {
-  Usage u = usage(hook->isolate);
-  *used = u.used;
-  return flags | (u.limit != hook->heapLimit || hook->limitHits > 0 ? kExceeded : 0);
-}
+int end(Hook* hook, int flags) { return flags | (hook->limitHits > 0 ? kExceeded : 0); }
 
 }  // namespace
 
@@ -120,7 +116,7 @@ extern "C" int jsr_warm(const char* name, void* made, size_t heapLimit) {
 }
 
 // jsr_warm_begin is warm's jsr_begin: it calls boot.js's begin with texts of ASCII.
-extern "C" int jsr_warm_begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_t bodyLength, uint64_t* used) {
+extern "C" int jsr_warm_begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_t bodyLength) {
   Hook* hook = static_cast<Hook*>(made);
   Scope scope(hook->isolate);
   v8::Local<v8::Value> args[2];
@@ -132,22 +128,30 @@ extern "C" int jsr_warm_begin(void* made, const uint8_t* start, size_t n, const 
   }
   if (args[0].slot == nullptr || (body != nullptr && args[1].slot == nullptr)) {
     strcpy(hook->message, "RangeError: Invalid string length");
-    return end(hook, kThrew, used);
+    return end(hook, kThrew);
   }
-  return end(hook, call(hook, hook->begin, body != nullptr ? 2 : 1, args), used);
+  return end(hook, call(hook, hook->begin, body != nullptr ? 2 : 1, args));
 }
 
 // jsr_warm_pump is warm's jsr_pump. ended is 0 where boot.js still has the execution whose result was handed over without a call.
-extern "C" int jsr_warm_pump(void* made, int ended, uint64_t* used) {
+extern "C" int jsr_warm_pump(void* made, int ended) {
   Hook* hook = static_cast<Hook*>(made);
   Scope scope(hook->isolate);
   int flags = ended != 0 ? 0 : call(hook, hook->end, 0, nullptr);
   // What callbacks reject counts for nothing between executions: begin ends what is left.
   if (flags == 0 && jsr_pump(made, kPumpTasks, kPumpMicros) > 0) flags = call(hook, hook->end, 0, nullptr);
-  return end(hook, flags, used);
+  return end(hook, flags);
 }
 
 extern "C" const char* jsr_warm_message(void* made) { return static_cast<Hook*>(made)->message; }
+
+// jsr_warm_used is warm's jsr_used. All of it is used where the heap limit is not what it was.
+extern "C" uint64_t jsr_warm_used(void* made) {
+  Hook* hook = static_cast<Hook*>(made);
+  v8::Locker locker(hook->isolate);
+  Usage u = usage(hook->isolate);
+  return u.limit == hook->heapLimit ? u.used : UINT64_MAX;
+}
 
 // jsr_warm_usage is what the warm path reads of V8's statistics, for the probe.
 extern "C" uint64_t jsr_warm_usage(void* made, uint64_t* limit) {

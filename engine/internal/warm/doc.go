@@ -1,6 +1,6 @@
 // Package warm runs and answers plain requests in C++, without Go: to wake Go's scheduler and its monitor thread for each request costs more
 // than the request. It also has what the C++ loop shares with the worker in Go: the slots and the memory limit, the watchdog's timer, and
-// the frames for the node. It knows no V8: the two calls into an isolate are function pointers (see package isolate).
+// the frames for the node. It knows no V8: the three calls into an isolate are function pointers (see package isolate).
 //
 //	worker (Go)                           loop.cc
 //	  Run ──────────────────────────────>  frame in the inbox? ── no ──> tidy, write answers, unset timer, read fd 3
@@ -25,8 +25,11 @@
 //	                                        with it                                                           TestWarmOrder, TestWarmWatchedExecutionsLive
 //	terminate only within a call, again     the loop terminates nothing: the watchdog adopts what has run for half a tick, and Go's rules hold
 //	every 20 ms                             from then on                                                      TestWarmTerminationIsRepeated, TestWarmWatchedExecutionsLive
-//	wall and CPU limit                      both clocks are read before anything of the run; the CPU clock's end is the next one's beginning
-//	                                        only where runs follow at once                                    TestWarmWallTime, TestWarmCPUTime
+//	wall and CPU limit                      the clock is read before anything of the run; where runs follow at once, the CPU clock is estimated for
+//	                                        a millisecond, by the wall time of those before                   TestWarmWallTime, TestWarmCPUTime
+//	no more CPU time is answered for        a run of less than 0.2 ms answers for its wall time, and what the clock says at its next reading is put
+//	than was used                           right with the next one of the same script (Owed)                 make sanitize
+//	memory is looked at                     V8's and the kernel's, after each run of more than 0.2 ms and one in eight others  TestWarmMemoryIsLookedAt
 //	Cancel while JavaScript runs            Go reads ahead once it has adopted; the loop reads only where no whole frame is there  TestWarmCancel
 //	answers held for two ticks at most      written before a wait, before what may take long, and by the watchdog  TestWarmCancel
 //	what is not plain is Go's               TestWarmAnswersAsGoDoes, TestRunLeavesOtherFrames, TestWarmRunsWhatIsPlain

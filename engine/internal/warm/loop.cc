@@ -20,6 +20,7 @@ const int32_t kIdle = 0, kDone = 2, kResponse = 1, kOutput = 2;
 const uint32_t kFetch = 1, kRun = 4;              // wire.HandlerFetch and HandlerRun, the first and the last that are plain
 const size_t kMaxFrame = 20 << 20;                // wire.MaxFrame
 const size_t kReadRoom = 4096, kLargeBuf = 1 << 20;
+const int64_t kClockApart = 1000000;              // how long the CPU clock is estimated
 
 int64_t now(clockid_t clock) {
   struct timespec t;
@@ -37,11 +38,20 @@ jsr_slot* find(jsr_loop* l, uint32_t id) {
   return nullptr;
 }
 
+// clock reads the CPU clock, which is a system call of half a microsecond. What the executions before took more or less than they answered for
+// is left to the next one of the last of them.
+int64_t clock(jsr_loop* l) {
+  l->read = now(CLOCK_PROCESS_CPUTIME_ID);
+  if (l->cpu != 0 && l->last != nullptr) l->last->Owed += l->read - l->cpu;
+  l->last = nullptr;
+  return l->cpu = l->read;
+}
+
 // start makes what runs known to the watchdog, before anything of it runs.
-void start(jsr_loop* l, int64_t cpu) {
+void start(jsr_loop* l) {
   jsr_front* f = &l->Front;
   __atomic_store_n(&f->Began, now(CLOCK_MONOTONIC), __ATOMIC_RELAXED);
-  f->CPUBegan = cpu != 0 ? cpu : now(CLOCK_PROCESS_CPUTIME_ID);
+  f->CPUBegan = l->cpu != 0 ? l->cpu : clock(l);
   __atomic_store_n(&f->State, JSR_RUNNING, __ATOMIC_SEQ_CST);
   jsr_timer_set(&l->Timer);
 }
@@ -53,10 +63,10 @@ bool finish(jsr_loop* l) {
 }
 
 // plain reports whether an execution has ended with a short answer of ASCII, within all limits, and leaves nothing behind.
-bool plain(const jsr_loop* l, const jsr_slot* s, uint64_t used, jsr_result* r) {
+bool plain(const jsr_loop* l, const jsr_slot* s, jsr_result* r) {
   const int32_t* c = s->Control;
   if (l->Flags != 0 || c[kState] != kDone || c[kRejections] != 0 || c[kStreamed] != 0 || c[kPending] > 0 || c[kBytes] >= 0) return false;
-  if (c[kText] < 0 || (uint64_t)c[kText] > s->ShortLength || used > s->MaxMemory - s->MaxMemory / 8) return false;
+  if (c[kText] < 0 || (uint64_t)c[kText] > s->ShortLength || s->Used > s->MaxMemory - s->MaxMemory / 8) return false;
   size_t n = (size_t)c[kText];
   switch (c[kResult]) {
     case kResponse:
@@ -73,27 +83,47 @@ bool plain(const jsr_loop* l, const jsr_slot* s, uint64_t used, jsr_result* r) {
   return jsr_ascii(s->Short, n) && r->BodyLength <= l->Front.OutputLimit;
 }
 
+// measure looks how long the execution that has just ended has run, and at its isolate's memory where it is time: l->Looks is 0 then.
+int64_t measure(jsr_loop* l, jsr_slot* s) {
+  int64_t wall = now(CLOCK_MONOTONIC) - l->Front.Began;
+  if (wall >= JSR_SHORT_US * 1000 || s->Used == 0 || ++l->Looks >= JSR_LOOKS_APART) {
+    l->Looks = 0;
+    s->Used = l->used(s->Isolate);
+  }
+  return wall > 0 ? wall : 1;
+}
+
+// spent is the CPU time of the execution that has just ended. That of a short one is its wall time: what this is too much, because another
+// process had the processor, the next reading of the clock takes back.
+int64_t spent(jsr_loop* l, jsr_slot* s, int64_t wall) {
+  int64_t began = l->Front.CPUBegan, sum;
+  if (wall < JSR_SHORT_US * 1000 && began + wall - l->read < kClockApart) {
+    l->cpu = began + wall;
+    sum = wall + s->Owed;
+  } else {
+    l->last = nullptr;
+    sum = clock(l) - began + s->Owed;
+  }
+  l->last = s;
+  s->Owed = sum < 0 ? sum : sum % 1000;
+  return sum < 0 ? 0 : sum;
+}
+
 // answer writes the result of the execution that has just ended. tight says that the data segment has grown too much.
-int answer(jsr_loop* l, jsr_slot* s, uint64_t used, jsr_result* r, int64_t* cpu, bool* tight) {
+int answer(jsr_loop* l, jsr_slot* s, int64_t wall, jsr_result* r, bool* tight) {
   jsr_front* f = &l->Front;
-  int64_t wall = now(CLOCK_MONOTONIC) - f->Began;
-  *cpu = now(CLOCK_PROCESS_CPUTIME_ID);
-  s->Used = used;
-  s->LastWall = wall > 0 ? wall : 1;
+  s->LastWall = wall;
   r->Seq = f->Seq;
   r->WallMicros = wall >= 1000 ? (uint64_t)wall / 1000 : 1;
-  r->CPUMicros = (uint64_t)(*cpu - f->CPUBegan + s->Owed) / 1000;
-  r->PeakMemory = used;
+  r->CPUMicros = (uint64_t)spent(l, s, wall) / 1000;
+  r->PeakMemory = s->Used;
   r->LogBytes = 0;
-  s->Owed = 0;
   uint64_t own, data;
-  if (wall >= JSR_SHORT_US * 1000 || ++l->Looks >= JSR_LOOKS_APART) {
-    l->Looks = 0;
-    if (jsr_memory_size(&l->Memory, &own, &data)) {
-      uint64_t rest = l->Memory.Idle + jsr_others(l, s);
-      if (own > rest && own - rest > used) r->PeakMemory = own - rest;
-      *tight = data >= jsr_high(l, s);
-    }
+  if (l->Looks == 0 && jsr_memory_size(&l->Memory, &own, &data)) {
+    uint64_t rest = l->Memory.Idle + jsr_others(l, s);
+    if (own > rest && own - rest > s->Used) r->PeakMemory = own - rest;
+    *tight = data >= jsr_high(l, s);
+    if (*tight) l->Tidies = JSR_LOOKS_APART;
   }
   s->Control[kState] = kIdle;
   if (s->Ran == 0) s->Ran = 1, l->RanCount++;
@@ -106,7 +136,7 @@ int answer(jsr_loop* l, jsr_slot* s, uint64_t used, jsr_result* r, int64_t* cpu,
 }
 
 // execute runs one Run: JSR_GO with done where it was answered.
-int execute(jsr_loop* l, const uint8_t* payload, size_t n, int64_t* cpu, bool* done, bool* tight) {
+int execute(jsr_loop* l, const uint8_t* payload, size_t n, bool* done, bool* tight) {
   jsr_run run;
   if (!jsr_run_parse(payload, n, &run) || run.Handler < kFetch || run.Handler > kRun) return JSR_GO;
   bool body = run.HasBody != 0 || run.Handler != kFetch;
@@ -127,16 +157,20 @@ int execute(jsr_loop* l, const uint8_t* payload, size_t n, int64_t* cpu, bool* d
   c[kContext] = (int32_t)run.ContextLength, c[kBodyMode] = body ? 1 : 0, c[kBytes] = -1;
   l->Start += 4 + 1 + n;  // from here on the frame is taken: whoever adopts the execution has the inbox too
   *done = true;
-  start(l, *cpu);
-  uint64_t used = 0;
-  l->Flags = l->begin(s->Isolate, l->start, run.ContextLength + run.HeadLength, body ? run.Body : nullptr, run.BodyLength, &used);
+  start(l);
+  l->Flags = l->begin(s->Isolate, l->start, run.ContextLength + run.HeadLength, body ? run.Body : nullptr, run.BodyLength);
+  int64_t wall = measure(l, s);
   jsr_result r;
-  if (!plain(l, s, used, &r) || !finish(l)) return JSR_SETTLE;
-  return answer(l, s, used, &r, cpu, tight);
+  if (!plain(l, s, &r) || !finish(l)) {
+    l->cpu = 0, l->last = nullptr;  // Go reads the clock
+    return JSR_SETTLE;
+  }
+  return answer(l, s, wall, &r, tight);
 }
 
 // tidy writes the answers and lets V8 do what it put off in the isolates in which something ran.
 int tidy(jsr_loop* l) {
+  if (l->Runs > 0) clock(l);  // what is written is nobody's CPU time
   l->Runs = 0;
   if (jsr_out_flush(&l->Out) != 0) return JSR_ERROR;
   for (uint32_t i = 0; i < l->count && l->RanCount > 0; i++) {
@@ -146,11 +180,14 @@ int tidy(jsr_loop* l) {
     jsr_bound(l, s);
     jsr_front* f = &l->Front;
     f->Pump = 1, f->Seq = 0, f->Slot = s->ID, f->WallMillis = JSR_PUMP_WALL_MS, f->CPUMillis = JSR_PUMP_CPU_MS, f->OutputLimit = f->LogLimit = 0;
-    start(l, 0);
-    uint64_t used = 0, own, data;
-    l->Flags = l->pump(s->Isolate, s->Control[kEnded], &used);
+    start(l);
+    uint64_t own, data;
+    l->Flags = l->pump(s->Isolate, s->Control[kEnded]);
+    int64_t wall = now(CLOCK_MONOTONIC) - f->Began;
     if (l->Flags != 0 || !finish(l)) return JSR_PUMPED;
-    s->Owed += now(CLOCK_PROCESS_CPUTIME_ID) - f->CPUBegan;
+    s->Owed += wall < JSR_SHORT_US * 1000 ? wall : now(CLOCK_PROCESS_CPUTIME_ID) - f->CPUBegan;
+    if (wall < JSR_SHORT_US * 1000 && ++l->Tidies < JSR_LOOKS_APART) continue;
+    l->Tidies = 0;
     if (jsr_memory_size(&l->Memory, &own, &data) && data >= jsr_high(l, s)) return JSR_RELIEVE;
   }
   return JSR_GO;
@@ -173,10 +210,8 @@ bool more(jsr_loop* l) {
   }
 }
 
-}  // namespace
-
-extern "C" int jsr_loop_run(jsr_loop* l) {
-  int64_t cpu = 0;  // the CPU clock at the end of the last execution, where nothing came after it
+// run runs plain requests until something else comes.
+int run(jsr_loop* l) {
   for (;;) {
     const uint8_t* p = l->Buf + l->Start;
     size_t have = l->End - l->Start;
@@ -184,19 +219,29 @@ extern "C" int jsr_loop_run(jsr_loop* l) {
     if (have >= 4) n = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
     if (have >= 4 && (n < 1 || n > kMaxFrame)) return JSR_GO;
     if (have < 4 || have - 4 < n) {
-      cpu = 0;
       int code = tidy(l);
+      l->cpu = 0;
       if (code != JSR_GO) return code;
       if (!more(l)) return JSR_GO;
       continue;
     }
     if (p[4] != JSR_KIND_RUN) return JSR_GO;
     bool done = false, tight = false;
-    int code = execute(l, p + 5, n - 1, &cpu, &done, &tight);
+    int code = execute(l, p + 5, n - 1, &done, &tight);
     if (code != JSR_GO || !done) return code;
     if (tight || l->Runs >= JSR_TIDY_AFTER) {
-      cpu = 0;
-      if ((code = tidy(l)) != JSR_GO) return code;
+      code = tidy(l);
+      l->cpu = 0;
+      if (code != JSR_GO) return code;
     }
   }
+}
+
+}  // namespace
+
+extern "C" int jsr_loop_run(jsr_loop* l) {
+  l->cpu = 0, l->last = nullptr;  // the process did other things
+  int code = run(l);
+  if (l->cpu != 0 && l->last != nullptr) clock(l);
+  return code;
 }

@@ -31,7 +31,7 @@ type Slot struct {
 	Used        uint64 // bytes at the end of its last run
 	LastUse     uint64
 	LastWall    time.Duration  // of its last run; 0: it has not run
-	Owed        time.Duration  // CPU time of its callbacks between executions, for which its next one answers
+	Owed        time.Duration  // CPU time of its callbacks between executions, for which its next one answers, less what earlier ones answered for too much
 	Isolate     unsafe.Pointer // what the calls are given; nil: the loop leaves it to Go
 	Control     *int32
 	Short       *byte
@@ -79,7 +79,7 @@ const (
 	// QuickRun is how long a script's last run may have taken for the answers of others to be held back while it runs.
 	QuickRun = C.JSR_QUICK_US * time.Microsecond
 	// ShortRun is how long an execution may take whose memory is looked at only once in LooksApart times: a look is a system call of a
-	// microsecond, and less than 2 MiB can be written in that time.
+	// microsecond and V8's statistics, and less than 2 MiB can be written in that time. The loop takes its wall time for its CPU time as well.
 	ShortRun   = C.JSR_SHORT_US * time.Microsecond
 	LooksApart = C.JSR_LOOKS_APART
 	// TidyAfter is how many executions may follow each other before V8 does what it put off.
@@ -108,8 +108,8 @@ type Loop struct {
 type Config struct {
 	// FD is the socket to the node, Statm an open /proc/self/statm. The Loop reads and writes them, and does not close them.
 	FD, Statm int
-	// Begin and Pump are C functions, jsr_begin and jsr_pump of loop.h. Without them Run must not be called.
-	Begin, Pump unsafe.Pointer
+	// Begin, Pump and Used are C functions, jsr_begin, jsr_pump and jsr_used of loop.h. Without them Run must not be called.
+	Begin, Pump, Used unsafe.Pointer
 }
 
 // New makes a Loop.
@@ -118,7 +118,7 @@ func New(cfg Config) (*Loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("timerfd: %w", err)
 	}
-	c := C.jsr_loop_new(C.int(cfg.FD), C.int(timer), C.int(cfg.Statm), C.uint64_t(os.Getpagesize()), cfg.Begin, cfg.Pump)
+	c := C.jsr_loop_new(C.int(cfg.FD), C.int(timer), C.int(cfg.Statm), C.uint64_t(os.Getpagesize()), cfg.Begin, cfg.Pump, cfg.Used)
 	if c == nil {
 		_ = unix.Close(timer)
 		return nil, errors.New("no memory for the loop")

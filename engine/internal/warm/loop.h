@@ -39,7 +39,7 @@ typedef struct jsr_slot {
   uint64_t Used;  // bytes at the end of its last run
   uint64_t LastUse;
   int64_t LastWall;  // nanoseconds; 0: it has not run
-  int64_t Owed;      // nanoseconds of CPU time of its callbacks between executions, for which its next one answers
+  int64_t Owed;      // nanoseconds of CPU time of its callbacks between executions, for which its next one answers; below 0: what was too much
   void* Isolate;     // what begin and pump are called with; null: the loop leaves it to Go
   int32_t* Control;  // boot.js's control block
   const uint8_t* Short;
@@ -87,10 +87,11 @@ typedef struct jsr_out {
 // What a call into an isolate says, bits.
 enum { JSR_THREW = 1, JSR_TERMINATED = 2, JSR_EXCEEDED = 4 };
 
-// jsr_begin calls boot.js's begin with a text of ASCII and, where body is not null, another. jsr_pump runs what V8 has put off. Both write
-// the bytes that the isolate uses.
-typedef int (*jsr_begin)(void* isolate, const uint8_t* start, size_t n, const uint8_t* body, size_t body_length, uint64_t* used);
-typedef int (*jsr_pump)(void* isolate, int ended, uint64_t* used);
+// jsr_begin calls boot.js's begin with a text of ASCII and, where body is not null, another. jsr_pump runs what V8 has put off. jsr_used is how
+// many bytes the isolate uses.
+typedef int (*jsr_begin)(void* isolate, const uint8_t* start, size_t n, const uint8_t* body, size_t body_length);
+typedef int (*jsr_pump)(void* isolate, int ended);
+typedef uint64_t (*jsr_used)(void* isolate);
 
 enum { JSR_START = 64 << 10, JSR_SLOTS = 256 };
 
@@ -103,11 +104,16 @@ typedef struct jsr_loop {
   jsr_front Front;
   jsr_begin begin;
   jsr_pump pump;
+  jsr_used used;
   jsr_slot** slots;
   uint32_t count, room;
   jsr_slot* Loaded;  // whose memory limit is in force
   uint64_t Clock;
+  jsr_slot* last;       // what ran last since the CPU clock was read, or null
+  int64_t cpu;          // the CPU clock after it, estimated: 0 where it must be read
+  int64_t read;         // the CPU clock when it was read last
   int32_t Runs, Looks;  // executions since the last tidy, and since the memory was looked at
+  int32_t Tidies;       // slots that were tidied since the memory was looked at there
   int32_t RanCount;     // slots with Ran
   int64_t Quick;        // executions by the loop, for tests
   uint8_t* Buf;         // the inbox's memory while the loop has it
@@ -122,7 +128,7 @@ enum { JSR_GO = 0, JSR_SETTLE = 1, JSR_PUMPED = 2, JSR_RELIEVE = 3, JSR_ERROR = 
 extern "C" {
 #endif
 
-jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump);
+jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump, void* used);
 void jsr_loop_free(jsr_loop* l);
 int jsr_loop_run(jsr_loop* l);
 int jsr_slot_add(jsr_loop* l, jsr_slot* s);

@@ -41,7 +41,7 @@ void flushLocked(jsr_out* o) {
 
 }  // namespace
 
-extern "C" jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump) {
+extern "C" jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump, void* used) {
   jsr_loop* l = static_cast<jsr_loop*>(calloc(1, sizeof(jsr_loop)));
   if (l == nullptr) return nullptr;
   l->FD = l->Out.FD = fd;
@@ -50,6 +50,7 @@ extern "C" jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, v
   l->Memory.Page = page;
   l->begin = reinterpret_cast<jsr_begin>(begin);
   l->pump = reinterpret_cast<jsr_pump>(pump);
+  l->used = reinterpret_cast<jsr_used>(used);
   l->room = JSR_SLOTS;
   l->slots = static_cast<jsr_slot**>(calloc(l->room, sizeof *l->slots));
   l->Out.buf = static_cast<uint8_t*>(malloc(kOutRoom));
@@ -83,6 +84,7 @@ extern "C" void jsr_slot_remove(jsr_loop* l, jsr_slot* s) {
     break;
   }
   if (l->Loaded == s) l->Loaded = nullptr;
+  if (l->last == s) l->last = nullptr;
   if (s->Ran != 0) l->RanCount--;
 }
 

@@ -102,17 +102,16 @@ struct Isolate {
   uint8_t* text;
 };
 
-int hostile(Isolate* i, uint64_t* used) {
+int hostile(Isolate* i) {
   Random* r = i->random;
   int32_t* c = i->control;
   for (int k = 0; k < kControl; k++) {
     if (r->once(40)) c[k] = (int32_t)r->next();
   }
-  *used = r->once(20) ? r->next() : 1 << 20;
   return r->once(50) ? (int)r->below(8) : 0;
 }
 
-int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_t bodyLength, uint64_t* used) {
+int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_t bodyLength) {
   Isolate* i = static_cast<Isolate*>(made);
   MUST(jsr_ascii(start, n) && (body == nullptr || jsr_ascii(body, bodyLength)));
   Random* r = i->random;
@@ -122,10 +121,15 @@ int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_
   c[0] = 2, c[2] = -1, c[11] = 1 + (int32_t)r->below(2), c[12] = 200, c[13] = (int32_t)r->below(5), c[23] = n2;
   for (int k = 0; k < kShort; k++) i->text[k] = r->once(300) ? '\n' : (uint8_t)(32 + r->below(90));
   if (r->once(20)) i->text[r->below(kShort)] = 0xC3;
-  return hostile(i, used);
+  return hostile(i);
 }
 
-int pump(void* made, int, uint64_t* used) { return hostile(static_cast<Isolate*>(made), used); }
+int pump(void* made, int) { return hostile(static_cast<Isolate*>(made)); }
+
+uint64_t used(void* made) {
+  Random* r = static_cast<Isolate*>(made)->random;
+  return r->once(20) ? r->next() : 1 << 20;
+}
 
 struct Peer {
   jsr_loop* loop;
@@ -195,7 +199,8 @@ void loop(Random* r, int rounds) {
   int fds[2];
   MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
   int statm = open("/proc/self/statm", O_RDONLY);
-  jsr_loop* l = jsr_loop_new(fds[1], timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), statm, 4096, reinterpret_cast<void*>(begin), reinterpret_cast<void*>(pump));
+  jsr_loop* l = jsr_loop_new(fds[1], timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), statm, 4096, reinterpret_cast<void*>(begin), reinterpret_cast<void*>(pump),
+                            reinterpret_cast<void*>(used));
   l->Memory.Hard = RLIM_INFINITY;
   // Nothing here sets a memory limit: the sanitizers need the memory.
   l->Memory.Base = (uint64_t)1 << 50;
@@ -253,6 +258,87 @@ void loop(Random* r, int rounds) {
   jsr_loop_free(l);
 }
 
+// asleep answers after a wait in which the process uses no CPU time.
+int asleep(void* made, const uint8_t*, size_t, const uint8_t*, size_t) {
+  int32_t* c = static_cast<Isolate*>(made)->control;
+  memset(c, 0, kControl * sizeof *c);
+  c[0] = 2, c[2] = -1, c[11] = 1, c[12] = 200;
+  usleep(50);
+  return 0;
+}
+
+int nothing(void*, int) { return 0; }
+
+uint64_t little(void*) { return 1 << 20; }
+
+// answered is the CPU time that a Result answers for, the last but two of its numbers.
+uint64_t answered(const uint8_t* at, size_t n) {
+  uint64_t numbers[64] = {};
+  int have = 0;
+  for (const uint8_t* end = at + n; at < end && have < 64; have++) {
+    for (int shift = 0; at < end; shift += 7) {
+      numbers[have] |= (uint64_t)(*at & 0x7F) << shift;
+      if (*at++ < 0x80) break;
+    }
+  }
+  MUST(have > 3 && have < 64);
+  return numbers[have - 3];
+}
+
+// clocks shows that executions do not answer for more CPU time than the process has used, though short ones answer for their wall time at first.
+void clocks() {
+  int fds[2];
+  MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+  int statm = open("/proc/self/statm", O_RDONLY);
+  jsr_loop* l = jsr_loop_new(fds[1], timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), statm, 4096, reinterpret_cast<void*>(asleep), reinterpret_cast<void*>(nothing),
+                            reinterpret_cast<void*>(little));
+  l->Memory.Base = (uint64_t)1 << 50;
+  l->Memory.Hard = l->Memory.Last = RLIM_INFINITY >> 1;
+  Isolate isolate = {nullptr, static_cast<int32_t*>(calloc(kControl, 4)), static_cast<uint8_t*>(calloc(1, kShort))};
+  jsr_slot slot = {};
+  slot.ID = 1, slot.MaxMemory = 64 << 20, slot.Isolate = &isolate, slot.Control = isolate.control, slot.Short = isolate.text, slot.ShortLength = kShort;
+  MUST(jsr_slot_add(l, &slot));
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  int64_t before = t.tv_sec * 1000000000ll + t.tv_nsec, sum = 0;
+  static uint8_t frame[64 << 10], buf[kBuf];
+  const int kAtOnce = 16;
+  for (int round = 0; round < 40; round++) {
+    // The last frame is Go's, so that the loop returns.
+    size_t n = 0;
+    for (int i = 0; i < kAtOnce; i++) {
+      uint8_t* at = frame + n + 4;
+      *at++ = JSR_KIND_RUN;
+      uint64_t fields[11] = {(uint64_t)i, 1, 1, 1000, 1000, 1 << 20, 1 << 16, 0, 0, 0, 0};
+      for (uint64_t f : fields) at += number(at, f);
+      uint32_t length = (uint32_t)(at - frame - n - 4);
+      memcpy(frame + n, &length, 4);
+      n += 4 + length;
+    }
+    const uint8_t other[5] = {1, 0, 0, 0, 99};
+    memcpy(frame + n, other, sizeof other);
+    n += sizeof other;
+    memcpy(buf, frame, n);
+    l->Buf = buf, l->Start = 0, l->End = n, l->Cap = kBuf;
+    MUST(jsr_loop_run(l) == JSR_GO && l->End - l->Start == sizeof other);
+    MUST(jsr_out_flush(&l->Out) == 0);
+    for (int i = 0; i < kAtOnce; i++) {
+      uint32_t length;
+      MUST(read(fds[0], &length, 4) == 4 && length < sizeof frame && read(fds[0], frame, length) == (ssize_t)length && frame[0] == JSR_KIND_RESULT);
+      sum += (int64_t)answered(frame + 1, length - 1) * 1000;
+    }
+  }
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  int64_t all = t.tv_sec * 1000000000ll + t.tv_nsec - before;
+  MUST(l->Quick == 40 * kAtOnce);
+  MUST(sum + slot.Owed <= all);
+  printf("clocks: %lld of %lld us\n", (long long)sum / 1000, (long long)all / 1000);
+  close(l->Timer.FD), close(fds[0]), close(fds[1]), close(statm);
+  jsr_slot_remove(l, &slot);
+  free(isolate.control), free(isolate.text);
+  jsr_loop_free(l);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -263,5 +349,6 @@ int main(int argc, char** argv) {
   printf("seed %llu\n", (unsigned long long)r.state);
   for (int i = 0; i < 20 * rounds; i++) frames(&r);
   for (int i = 0; i < 10; i++) loop(&r, rounds);
+  clocks();
   return 0;
 }
