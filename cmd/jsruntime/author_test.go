@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
 	"example.com/jsruntime/cmd/jsruntime/author"
@@ -378,7 +379,7 @@ func authorRuns(t *testing.T, n *process, s *someone) {
 	require.Equal(t, 1, code)
 	require.Empty(t, out)
 	require.Contains(t, errs, "b is nothing")
-	require.Contains(t, errs, "sum.ts:1:")
+	require.Contains(t, errs, "sum.js:1:")
 	code, _, errs = s.try("run", "sum", "--input", `{"a"`)
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, "input: is not JSON")
@@ -590,4 +591,24 @@ func authorCompare(t *testing.T, n *process, s *someone) {
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "too many")
 	require.Contains(t, s.must("compare", "price", "--version", "1"), "0 different, 0 failed")
+}
+
+// TestEveryCommandHasJSON walks the whole command line. serve goes on, and completion's script is a document of its own.
+func TestEveryCommandHasJSON(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&commandLine{}, kong.ExplicitGroups(helpGroups))
+	require.NoError(t, err)
+	leaves := 0
+	for _, node := range parser.Model.Leaves(true) {
+		if node.Name == "serve" || node.Name == "completion" {
+			continue
+		}
+		leaves++
+		names := []string{}
+		for _, flag := range node.Flags {
+			names = append(names, flag.Name)
+		}
+		require.Contains(t, names, "json", node.FullPath())
+	}
+	require.Greater(t, leaves, 30)
 }

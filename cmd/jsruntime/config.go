@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/jsruntime/cmd/jsruntime/author"
 	"example.com/jsruntime/cmd/jsruntime/term"
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
@@ -156,18 +157,18 @@ type migrateConfig struct {
 }
 
 type (
-	migrateUpConfig   struct{}
-	migrateShowConfig struct{}
+	migrateUpConfig   struct{ author.Output }
+	migrateShowConfig struct{ author.Output }
 )
 
 // Run brings the schema up to date.
-func (*migrateUpConfig) Run(ctx context.Context, s *streams, line *commandLine) error {
-	return migrateUp(ctx, line.Migrate.DatabaseURL, s.out)
+func (*migrateUpConfig) Run(ctx context.Context, p *author.Program, line *commandLine) error {
+	return migrateUp(ctx, line.Migrate.DatabaseURL, p.Terminal)
 }
 
 // Run lists the migrations.
-func (*migrateShowConfig) Run(ctx context.Context, s *streams, line *commandLine) error {
-	return migrateStatus(ctx, line.Migrate.DatabaseURL, s.out)
+func (*migrateShowConfig) Run(ctx context.Context, p *author.Program, line *commandLine) error {
+	return migrateStatus(ctx, line.Migrate.DatabaseURL, p.Terminal)
 }
 
 func (c *serveConfig) validate() error {

@@ -8,18 +8,26 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"example.com/jsruntime/cmd/jsruntime/author"
 )
 
 // healthTimeout is longer than a node takes to find that its database does not answer.
 const healthTimeout = 5 * time.Second
 
 type healthConfig struct {
+	author.Output
 	URL     string   `name:"url" default:"http://127.0.0.1:8080" help:"The node's listener."`
 	Exclude []string `help:"Checks to leave out: database."`
 }
 
-// Run asks a node.
-func (c *healthConfig) Run(ctx context.Context) error { return health(ctx, *c) }
+// Run asks a node. A node that is ready needs no words.
+func (c *healthConfig) Run(ctx context.Context, p *author.Program) error {
+	if err := health(ctx, *c); err != nil {
+		return err
+	}
+	return p.Terminal.Show(map[string]any{"ready": true}, func(io.Writer) {})
+}
 
 // health asks a node's /readyz. Its error is what the node said.
 func health(ctx context.Context, cfg healthConfig) error {

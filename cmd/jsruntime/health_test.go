@@ -21,10 +21,16 @@ func TestHealthSaysWhatReadyzSays(t *testing.T) {
 			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
 		}
 	}))
-	ask := func(args ...string) (int, string) {
-		var out, errs bytes.Buffer
+	var out, errs bytes.Buffer
+	askFor := func(args ...string) (int, string) {
+		out.Reset()
+		errs.Reset()
 		none := func(string) string { return "" }
-		return run(t.Context(), append([]string{"health", "--url", server.URL}, args...), none, &out, &errs), errs.String()
+		return run(t.Context(), append([]string{"health", "--url", server.URL}, args...), none, &out, &errs), out.String()
+	}
+	ask := func(args ...string) (int, string) {
+		code, _ := askFor(args...)
+		return code, errs.String()
 	}
 	code, said := ask()
 	require.Equal(t, 1, code)
@@ -32,6 +38,9 @@ func TestHealthSaysWhatReadyzSays(t *testing.T) {
 	code, said = ask("--exclude", "database")
 	require.Equal(t, 0, code, said)
 	require.Equal(t, []string{"/readyz?", "/readyz?exclude=database"}, asked)
+	code, answer := askFor("--exclude", "database", "--json")
+	require.Equal(t, 0, code)
+	require.JSONEq(t, `{"ready": true}`, answer)
 	server.Close()
 	code, _ = ask("--exclude", "database")
 	require.Equal(t, 1, code, "nobody listens")

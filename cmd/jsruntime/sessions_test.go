@@ -130,7 +130,7 @@ func TestSessions(t *testing.T) {
 	}, time.Minute, 100*time.Millisecond)
 	status, _ = n.try("GET", "/t/sessions/hello/nobody", "", nil)
 	require.Equal(t, 500, status)
-	tail.sees(0, `TypeError: nobody is here\s+at \S*fetch \(\S*hello\.ts:\d+:\d+\)`)
+	tail.sees(0, `TypeError: nobody is here\s+at \S*fetch \(src/hello\.ts:\d+:\d+\)`)
 	tail.keys("\x03")
 	tail.ends()
 	tail.record("05-tail", "jsruntime tail hello")

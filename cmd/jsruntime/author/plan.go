@@ -149,7 +149,12 @@ func newStep(p *project.Project, s *project.Script, source *project.Source, pres
 	metadata["project"], _ = json.Marshal(p.Name)
 	step.wanted["metadata"], _ = json.Marshal(metadata)
 	step.wanted["name"], _ = json.Marshal(s.Name)
-	step.wanted["source"], _ = json.Marshal(source.Text)
+	if source.File != "" && compilesAsFile.MatchString(source.File) {
+		step.wanted["files"], _ = json.Marshal(map[string]string{source.File: source.Text}) // stacks have the file's whole name
+		step.wanted["main"], _ = json.Marshal(source.File)
+	} else {
+		step.wanted["source"], _ = json.Marshal(source.Text)
+	}
 	if _, ok := step.wanted["status"]; !ok {
 		// A deployment does not change the status of a paused or disabled script.
 		step.wanted["status"] = json.RawMessage(`"active"`)
@@ -173,13 +178,32 @@ func newStep(p *project.Project, s *project.Script, source *project.Source, pres
 			continue
 		}
 		step.Action = changed
-		c := FieldChange{Field: field, From: present[field], To: step.wanted[field]}
-		if field == "source" {
-			c = FieldChange{Field: field, Lines: countLines(textOf(present[field]), source.Text)}
+		if !slices.Contains(sourceFields, field) {
+			step.Fields = append(step.Fields, FieldChange{Field: field, From: present[field], To: step.wanted[field]})
+		} else if !slices.ContainsFunc(step.Fields, func(c FieldChange) bool { return c.Field == "source" }) {
+			step.Fields = append(step.Fields, FieldChange{Field: "source", Lines: countLines(sourceOf(present), source.Text)})
 		}
-		step.Fields = append(step.Fields, c)
 	}
 	return step, nil
+}
+
+// sourceFields are what of a script is its source: one change to an author.
+var sourceFields = []string{"source", "files", "main"}
+
+// compilesAsFile are the names of files that the API takes.
+var compilesAsFile = regexp.MustCompile(`^[A-Za-z0-9_@$+-][A-Za-z0-9._@$+-]*(/[A-Za-z0-9_@$+-][A-Za-z0-9._@$+-]*)*$`)
+
+// sourceOf is the text of a script as an export has it: of several files that of all, by their names.
+func sourceOf(script map[string]json.RawMessage) string {
+	var files map[string]string
+	if json.Unmarshal(script["files"], &files) != nil || len(files) == 0 {
+		return textOf(script["source"])
+	}
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		b.WriteString(files[name])
+	}
+	return b.String()
 }
 
 func union(a, b map[string]json.RawMessage) []string {
@@ -297,7 +321,7 @@ func (plan *Plan) Import(ctx context.Context, api *client.Client, dryRun bool, r
 
 var (
 	inScripts = regexp.MustCompile(`^body\.scripts\[(\d+)\](?:\.(\w+))?`)
-	inSource  = regexp.MustCompile(`^source:(\d+):(\d+)$`)
+	inSource  = regexp.MustCompile(`^([^:]+):(\d+):(\d+)$`)
 	inBody    = regexp.MustCompile(`^body\.(\w+)`)
 )
 
@@ -354,8 +378,8 @@ func (s *Step) inSource(m []string, message string) term.Place {
 	if place.File == "" {
 		place.File = s.Name + " (bundle)"
 	}
-	place.Line, _ = strconv.Atoi(m[1])
-	place.Column, _ = strconv.Atoi(m[2])
+	place.Line, _ = strconv.Atoi(m[2])
+	place.Column, _ = strconv.Atoi(m[3])
 	return place
 }
 

@@ -74,7 +74,12 @@ func (plan *Plan) save(ctx context.Context, api *client.Client, step *Step, labe
 	s := &staged{step: step, script: script, before: script.Version, version: script.Version}
 	body := map[string]json.RawMessage{}
 	for _, f := range step.Fields {
-		if !slices.Contains(besideVersions, f.Field) {
+		switch {
+		case f.Field == "source" && step.wanted["source"] != nil:
+			body["source"] = step.wanted["source"]
+		case f.Field == "source":
+			body["files"], body["main"] = patchOf(step.present["files"], step.wanted["files"]), step.wanted["main"]
+		case !slices.Contains(besideVersions, f.Field):
 			body[f.Field] = patchOf(step.present[f.Field], step.wanted[f.Field])
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -76,7 +77,11 @@ func plainOrStyled(w io.Writer, environ []string) io.Writer {
 	if w == nil {
 		return io.Discard
 	}
-	return &colorprofile.Writer{Forward: w, Profile: colorprofile.Detect(w, environ)}
+	profile := colorprofile.Detect(w, environ)
+	if slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "NO_COLOR=") }) {
+		profile = colorprofile.NoTTY // bold and faint are left out too
+	}
+	return &colorprofile.Writer{Forward: w, Profile: profile}
 }
 
 // terminal returns the file behind a reader or writer, where it is a terminal.

@@ -2,6 +2,8 @@ package term
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -55,4 +57,21 @@ func TestFrame(t *testing.T) {
 	long := Place{File: "b", Line: 1, Column: 1000, Message: "far", Text: strings.Repeat("x", 2000)}.Frame()
 	require.Less(t, len(long), 1000)
 	require.Contains(t, Place{File: "c", Line: 9, Column: 9, Message: "past the end", Text: "x"}.Frame(), "past the end")
+}
+
+// TestNoColor leaves bold and faint out too. The terminal is a pretended one: styles are asked for by force.
+func TestNoColor(t *testing.T) {
+	t.Parallel()
+	for variable, styled := range map[string]bool{"CLICOLOR_FORCE": true, "NO_COLOR": false} {
+		var out strings.Builder
+		terminal := New(Config{Out: &out, Err: io.Discard, Getenv: func(name string) string {
+			return map[string]string{"TERM": "xterm-256color", "CLICOLOR_FORCE": "1", variable: "1"}[name]
+		}})
+		fmt.Fprint(terminal.Out, Bold("bold")+Dim("faint")+Red("red"))
+		if styled {
+			require.Contains(t, out.String(), "\x1b[1m")
+		} else {
+			require.Equal(t, "boldfaintred", out.String())
+		}
+	}
 }
