@@ -32,7 +32,7 @@ export function dateTime(at: string | number | Date | null | undefined, utc: boo
 }
 export function clock(at: string | number | Date | null | undefined, utc: boolean, fraction = false): string {
   const d = valid(at);
-  return d ? d.toLocaleTimeString("en-GB", { hour12: false, ...(fraction ? { fractionalSecondDigits: 3 } : {}), ...(utc ? { timeZone: "UTC" } : {}) }) : "–";
+  return d ? d.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, ...(fraction ? { fractionalSecondDigits: 3 } : {}), ...(utc ? { timeZone: "UTC" } : {}) }) : "–";
 }
 /** ago is "3 min ago", or "in 3 min". */
 export function ago(at: string | number | Date | null | undefined, now = Date.now()): string {

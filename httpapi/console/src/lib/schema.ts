@@ -300,11 +300,13 @@ export interface EndpointAuth {
   issuer?: string | null;
   /** Of a jwt: where its public keys are, instead of secret. https, unless the operator's allow list names the host. */
   jwks_url?: string | null;
+  /** Of api_key: the scope that the key must have; any key of the tenant will do without it. invoke:NAME is for this: NAME may be any name, and keys with invoke:* have it too. */
+  scope?: string | null;
   /** The name of the secret with the key: whsec_… of Standard Webhooks and Stripe, the secret of a GitHub webhook, Slack's signing secret, the public key of a Discord application in hexadecimal, the shared key of a jwt. */
   secret?: string | null;
   /** By how much a signed time may differ from now, 300 by default; within it the same signed request is admitted once. With github, which signs no time, how long a delivery is not admitted again; 0: it always is. With jwt, by how much the clocks may differ, 60 by default. */
   tolerance_seconds?: number | null;
-  /** none: everybody; api_key: who holds a key of the tenant; jwt: who holds a JSON Web Token, whose claims are ctx.auth; the others: who signs the body as that service does. Whom it does not admit hears 401, and nothing runs. */
+  /** none: everybody; api_key: who holds a key of the tenant, with the scope where one is asked for (else 403 out_of_scope); jwt: who holds a JSON Web Token, whose claims are ctx.auth; the others: who signs the body as that service does. Whom it does not admit hears 401, and nothing runs. */
   type: "none" | "api_key" | "standard_webhooks" | "stripe" | "github" | "slack" | "discord" | "jwt";
 }
 
@@ -473,6 +475,8 @@ export interface HTTPSettings {
     /** * by default. */
     origins?: string | string[];
   };
+  /** Hosts of the customer's own, whose DNS leads here: requests to them reach the endpoint at its http_path, without /t/{slug}. Names of other scripts' endpoints, the console and the API do not exist there. A host belongs to one tenant, whose scripts may share it (else 409 host_taken). What is not ASCII is kept as punycode. */
+  hosts?: string[] | null;
   rate_limit?: EndpointRateLimit;
   /** What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself. */
   sticky?: string | null;
@@ -821,6 +825,10 @@ export interface PlanLimits {
 }
 
 export interface Problem {
+  /** When that was. */
+  changed_at?: string;
+  /** Of precondition_failed on a script: the name of the key that made its last change. */
+  changed_by?: string;
   /** What is wrong, for a program. Stable. */
   code: string;
   /** What is wrong with this request, for a person. */
@@ -1155,6 +1163,8 @@ export interface ScriptPatch {
       /** * by default. */
       origins?: string | string[];
     };
+    /** Hosts of the customer's own, whose DNS leads here: requests to them reach the endpoint at its http_path, without /t/{slug}. Names of other scripts' endpoints, the console and the API do not exist there. A host belongs to one tenant, whose scripts may share it (else 409 host_taken). What is not ASCII is kept as punycode. */
+    hosts?: string[] | null;
     rate_limit?: EndpointRateLimit;
     /** What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself. */
     sticky?: string | null;
@@ -1225,7 +1235,11 @@ export interface ScriptPatch {
 
 export interface Secret {
   created_at: string;
+  /** Where requests carry it; null: scripts see its value. */
+  hosts: string[] | null;
   name: string;
+  /** The names of the scripts that have it on env; null: all have. */
+  scripts: string[] | null;
   updated_at: string;
 }
 
@@ -1236,6 +1250,10 @@ export interface SecretPage {
 }
 
 export interface SecretPut {
+  /** Where requests carry the secret, which no script sees then: env.NAME is a placeholder, in whose place the node puts the value in headers of requests to these hosts, and refuses it elsewhere. Host names, *.name and addresses, each with a port or for all of them; over TLS, or over http where the entry has its port and the operator's JSRUNTIME_FETCH_ALLOW the host. Null, or left out: scripts see the value. */
+  hosts?: string[] | null;
+  /** Names of the scripts that have the secret on env, and no others; a script need not exist yet. Null, or left out: all have it. */
+  scripts?: string[] | null;
   /** At most 32 KiB of text. */
   value: string;
 }
@@ -1590,6 +1608,8 @@ export interface VersionCreate {
       /** * by default. */
       origins?: string | string[];
     };
+    /** Hosts of the customer's own, whose DNS leads here: requests to them reach the endpoint at its http_path, without /t/{slug}. Names of other scripts' endpoints, the console and the API do not exist there. A host belongs to one tenant, whose scripts may share it (else 409 host_taken). What is not ASCII is kept as punycode. */
+    hosts?: string[] | null;
     rate_limit?: EndpointRateLimit;
     /** What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself. */
     sticky?: string | null;

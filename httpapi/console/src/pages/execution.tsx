@@ -1,32 +1,165 @@
-import { call, may } from "../lib/api";
-import { useLoad, usePages } from "../lib/data";
-import { bytes, ms } from "../lib/format";
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { APIError, type Call, call, type Execution, isID, may } from "../lib/api";
+import { useEvery, useLoad, usePages } from "../lib/data";
+import { bytes, count, ms, parseJSON, plural, pretty } from "../lib/format";
 import { go, href, Link } from "../lib/router";
-import { Button, Code, Facts, JSONBlock, LogRows, Notice, PageHead, Panel, Shown, Status, Tag, Time, toast } from "../ui";
+import { Button, Dialog, Empty, Facts, Field, Form, JSONBlock, LogRows, Meter, Notice, PageHead, Panel, Shown, Status, Table, Tag, TextArea, Time, toast } from "../ui";
+import { Stack } from "../ui/stack";
+
+const isOpen = (e: Execution | undefined) => e?.status === "pending" || e?.status === "running";
 
 export default function ExecutionPage({ params }: { params: { id?: string } }) {
   const id = params.id ?? "";
-  const loaded = useLoad("GET /executions/{id}", { path: { id } });
-  const open = loaded.data?.status === "pending" || loaded.data?.status === "running";
-  const log = usePages("GET /executions/{id}/logs", { path: { id }, query: { limit: 200 } }, { every: open ? 1500 : 0 });
-  return <Shown of={loaded}>{(e) => <>
-    <PageHead title={e.script_name || "Execution"} crumbs={[["Executions", href("/executions")]]} actions={<>
-      {open && may("POST /executions/{id}/cancel") ? <Button kind="danger" onClick={async () => { await call("POST /executions/{id}/cancel", { path: { id } }); await loaded.reload(); }}>Cancel</Button> : null}
-      {may("POST /executions/{id}/replay") ? <Button onClick={async () => { const r = await call("POST /executions/{id}/replay", { path: { id }, body: {} }); toast("Queued again."); void go(href(`/executions/${r.id}`)); }}>Replay</Button> : null}
-      <Button onClick={loaded.reload}>Refresh</Button>
-    </>}><Status value={e.status} />{e.error_code ? <Tag kind="bad">{e.error_code}</Tag> : null}</PageHead>
+  const loaded = useLoad("GET /executions/{id}", { path: { id } }, { skip: !isID(id) });
+  const open = isOpen(loaded.data);
+  useEvery(open ? 1000 : 0, loaded.reload);
+  if (!isID(id)) return <Empty title="This address names no execution." />;
+  return <Shown of={loaded}>{(e) => <Run e={e} open={open} reload={loaded.reload} />}</Shown>;
+}
+
+function Run({ e, open, reload }: { e: Execution; open: boolean; reload: () => Promise<void> }) {
+  const [editing, setEditing] = useState(false);
+  const path = { id: e.id };
+  const log = usePages("GET /executions/{id}/logs", { path, query: { limit: 200 } }, { every: open ? 1500 : 0 });
+  const calls = usePages("GET /executions/{id}/calls", { path, query: { limit: 200 } }, { every: open ? 1500 : 0 });
+  const trigger = (e.trigger_data ?? {}) as Record<string, unknown>;
+  const replay = async () => {
+    const again = await call("POST /executions/{id}/replay", { path, body: {} });
+    toast("It runs again.");
+    await go(href(`/executions/${again.id}`));
+  };
+  return <>
+    <PageHead title={e.script_name || "Execution"} crumbs={[["Executions", href("/executions")], [e.script_name || "script", href("/executions", { script_id: e.script_id })]]} actions={<>
+      {open && may("POST /executions/{id}/cancel") ? <Button kind="danger" onClick={async () => { await call("POST /executions/{id}/cancel", { path }); await reload(); }}>Cancel</Button> : null}
+      {may("POST /scripts/{id}/executions") && !e.bodies_hidden ? <Button onClick={() => setEditing(true)}>Edit input and run</Button> : null}
+      {may("POST /executions/{id}/replay") ? <Button kind="primary" onClick={replay}>Replay</Button> : null}
+    </>}>
+      <Status value={e.status} />{e.error_code ? <Tag kind="bad">{e.error_code}</Tag> : null}
+      {e.trigger_type === "http" ? <code class="soft">{String(trigger.method ?? "")} {String(trigger.path ?? "")}{statusOf(e)}</code> : null}
+    </PageHead>
+    {editing ? <EditAndRun e={e} onClose={() => setEditing(false)} /> : null}
     <div class="columns">
       <div class="stack">
-        {e.error ? <Notice kind="bad"><Code text={[e.error, e.error_stack].filter(Boolean).join("\n\n")} label="Error" /></Notice> : null}
-        <Panel title="Log" flush>{log.items?.length ? <LogRows rows={log.items} /> : <div class="empty">{open ? "It has written nothing yet." : "It wrote nothing."}</div>}</Panel>
-        <Panel title="Output"><JSONBlock value={e.output} label="Output" /></Panel>
-        <Panel title="Input"><JSONBlock value={e.input} label="Input" /></Panel>
+        <Chain e={e} />
+        {e.error ? <Panel title="Error" class="bad-panel"><Stack script={e.script_id} version={e.version} error={e.error} stack={e.error_stack} /></Panel> : null}
+        <Panel title="Log" flush actions={<span class="faint">{log.items?.length ? plural(log.items.length, "line") : null}</span>}>
+          {log.items?.length ? <LogRows rows={log.items} /> : <Empty title={open ? "It has written nothing yet." : "It wrote nothing."} />}
+          {log.more ? <div class="more"><Button small onClick={log.loadMore}>Show more</Button></div> : null}
+        </Panel>
+        {calls.items?.length ? <Panel title="Calls" flush actions={<span class="faint">{plural(calls.items.length, "call")}</span>}><Waterfall e={e} calls={calls.items} />
+          {calls.more ? <div class="more"><Button small onClick={calls.loadMore}>Show more</Button></div> : null}</Panel> : null}
+        {e.bodies_hidden ? <Notice>Input and output are not shown to your role.</Notice> : <div class="halves">
+          <Panel title="Input"><JSONBlock value={e.input} label="Input" /></Panel>
+          <Panel title="Output"><Output e={e} /></Panel>
+        </div>}
       </div>
-      <Panel title="Facts"><Facts of={{
-        Script: <Link to={href(`/scripts/${e.script_id}`)}>{e.script_name || e.script_id}</Link>, Trigger: e.trigger_type, Version: e.version, Attempt: e.attempt,
-        Accepted: <Time at={e.queued_at} />, Began: <Time at={e.started_at} />, Ended: <Time at={e.completed_at} />, Duration: ms(e.metrics?.duration_ms), CPU: ms(e.metrics?.cpu_ms),
-        Waited: ms(e.metrics?.queue_ms), "Peak memory": bytes(e.metrics?.peak_memory_bytes), Calls: e.metrics?.api_calls, Output: bytes(e.metrics?.output_bytes), "Cold start": e.metrics?.cold_start ? "yes" : "no", Id: <code>{e.id}</code>,
-      }} /></Panel>
+      <div class="stack">
+        <Panel title="Timing"><Facts of={{
+          Accepted: <Time at={e.queued_at} />, Began: e.started_at ? <Time at={e.started_at} /> : null, Ended: e.completed_at ? <Time at={e.completed_at} /> : null,
+          "Not before": e.run_at && open ? <Time at={e.run_at} /> : null, Tick: e.scheduled_for ? <Time at={e.scheduled_for} /> : null,
+          Waited: ms(e.metrics?.queue_ms), Ran: ms(e.metrics?.duration_ms), Start: e.metrics?.cold_start ? "cold" : e.completed_at ? "warm" : null,
+        }} /></Panel>
+        <Limits e={e} />
+        <Panel title="Facts"><Facts of={{
+          Script: <Link to={href(`/scripts/${e.script_id}`)}>{e.script_name || e.script_id}</Link>, Version: e.version, Trigger: e.trigger_type, Attempt: e.attempt,
+          Id: <code>{e.id}</code>,
+        }} /></Panel>
+      </div>
     </div>
-  </>}</Shown>;
+  </>;
+}
+
+function statusOf(e: Execution): string {
+  const status = (e.output as { status?: unknown } | null)?.status;
+  return typeof status === "number" ? ` → ${status}` : "";
+}
+
+function Output({ e }: { e: Execution }) {
+  const answer = e.output as { status?: unknown; headers?: unknown; body?: unknown } | null;
+  if (e.trigger_type === "http" && answer && typeof answer.status === "number" && typeof answer.body === "string") {
+    const parsed = parseJSON(answer.body);
+    return <div class="stack">
+      <div class="row"><Tag kind={answer.status >= 500 ? "bad" : answer.status >= 400 ? "warn" : "good"}>{answer.status}</Tag><span class="faint">{bytes(e.metrics?.output_bytes)}</span></div>
+      <JSONBlock value={parsed.error ? answer.body : parsed.value} label="Body" />
+      <details><summary>Headers</summary><JSONBlock value={answer.headers} label="Headers" /></details>
+    </div>;
+  }
+  return <JSONBlock value={e.output} label="Output" />;
+}
+
+/** Chain shows where an execution comes from and what became of it: the event, its attempts, its dead letter, and what was run again. */
+function Chain({ e }: { e: Execution }) {
+  const attempts = usePages("GET /executions", { query: { event_id: e.event_id ?? "", limit: 50 } }, { skip: !e.event_id });
+  const letters = usePages("GET /dead-letters", { query: { script_id: e.script_id, limit: 100 } }, { skip: !e.event_id || e.status === "completed" || !may("GET /dead-letters") });
+  const letter = letters.items?.find((d) => d.event_id === e.event_id);
+  const steps: ComponentChildren[] = [];
+  const trigger = (e.trigger_data ?? {}) as { event_type?: string; redacted?: string[] };
+  if (e.event_id) steps.push(<>Event {trigger.event_type ? <code>{trigger.event_type}</code> : null}</>);
+  if (e.parent_id) steps.push(<Link to={href(`/executions/${e.parent_id}`)}>Caused by another execution</Link>);
+  if (e.replay_of) steps.push(<Link to={href(`/executions/${e.replay_of}`)}>Replay of an execution</Link>);
+  const same = (attempts.items ?? []).filter((a) => a.script_id === e.script_id).reverse();
+  for (const a of same) {
+    const name = `Attempt ${a.attempt}`;
+    steps.push(<span class="row nowrap">{a.id === e.id ? <strong>{name}</strong> : <Link to={href(`/executions/${a.id}`)}>{name}</Link>}<Status value={a.status ?? ""} /></span>);
+  }
+  if (letter) steps.push(<span class="row nowrap"><Link to={href("/dead-letters", { script_id: e.script_id })}>Dead letter</Link><span class="faint">{plural(letter.retry_count ?? 0, "retry", "retries")}</span></span>);
+  const others = new Set((attempts.items ?? []).filter((a) => a.script_id !== e.script_id).map((a) => a.script_id)).size;
+  if (others) steps.push(<Link to={href("/executions", { event_id: e.event_id })}>{plural(others, "other script")} of this event</Link>);
+  if (!steps.length && !trigger.redacted?.length) return null;
+  return <Panel title="Chain">
+    <ol class="chain">{steps.map((s, i) => <li key={i}>{s}</li>)}</ol>
+    {trigger.redacted?.length ? <div class="faint">Without credentials, which the record does not have: {trigger.redacted.join(", ")}</div> : null}
+  </Panel>;
+}
+
+/** Waterfall shows when each call began and how long it took. */
+function Waterfall({ e, calls }: { e: Execution; calls: Call[] }) {
+  const begin = new Date(e.started_at ?? calls[0]?.started_at ?? 0).getTime();
+  const last = Math.max(...calls.map((c) => new Date(c.started_at).getTime() + c.duration_ms), begin + (e.metrics?.duration_ms ?? 0));
+  const whole = Math.max(1, last - begin);
+  return <Table label="Calls" rows={calls} rowKey={(c) => String(c.seq)} columns={[
+    { title: "Call", cell: (c) => <span class="row nowrap" style={{ flexWrap: "nowrap" }}><Tag>{c.kind}</Tag><span>{c.operation}</span></span> },
+    { title: "Target", cell: (c) => <div><code style={{ overflowWrap: "anywhere" }}>{c.target}</code>{c.error ? <div class="bad">{c.error_code ? `${c.error_code}: ` : ""}{c.error}</div> : null}</div> },
+    { title: "Status", cell: (c) => c.status ? <span class={c.status >= 400 ? "bad" : ""}>{c.status}</span> : c.error ? <Tag kind="bad">failed</Tag> : "ok", wide: true },
+    { title: "Size", cell: (c) => <span class="faint nowrap">{bytes(c.request_bytes)} / {bytes(c.response_bytes)}</span>, right: true, wide: true },
+    { title: "Time", cell: (c) => ms(c.duration_ms), right: true },
+    { title: "Timeline", class: "timeline", wide: true, cell: (c) => {
+      const at = Math.max(0, new Date(c.started_at).getTime() - begin);
+      return <div class="track" title={`${ms(at)} after the start`}><span class={c.error ? "bad" : ""} style={{ left: `${100 * at / whole}%`, width: `max(3px, ${100 * c.duration_ms / whole}%)` }} /></div>;
+    } },
+  ]} />;
+}
+
+/** Limits shows what the execution used of what its script may use now. */
+function Limits({ e }: { e: Execution }) {
+  const script = useLoad("GET /scripts/{id}", { path: { id: e.script_id } }, { skip: !e.metrics });
+  const m = e.metrics;
+  const l = script.data?.effective_limits;
+  if (!m || !l) return null;
+  return <Panel title="Limits used"><div class="stack" style={{ gap: "10px" }}>
+    <Meter name="Time" used={m.duration_ms} limit={l.max_execution_time_ms} format={ms} />
+    <Meter name="CPU" used={m.cpu_ms} limit={l.max_cpu_time_ms} format={ms} />
+    <Meter name="Memory" used={m.peak_memory_bytes} limit={l.max_memory_bytes} format={bytes} />
+    <Meter name="Output" used={m.output_bytes} limit={l.max_output_size_bytes} format={bytes} />
+    <Meter name="Log" used={m.log_bytes} limit={l.max_log_bytes} format={bytes} />
+    <Meter name="Calls" used={m.api_calls} limit={l.max_api_calls_per_minute} format={count} />
+  </div></Panel>;
+}
+
+function EditAndRun({ e, onClose }: { e: Execution; onClose: () => void }) {
+  const [input, setInput] = useState(pretty(e.input));
+  const { error } = parseJSON(input);
+  return <Dialog title={`Run ${e.script_name} with another input`} large onClose={onClose}>
+    <Form onSubmit={async () => {
+      const { value, error } = parseJSON(input);
+      if (error) throw new APIError(0, { detail: error });
+      const made = await call("POST /scripts/{id}/executions", { path: { id: e.script_id }, body: { input: value } });
+      onClose();
+      await go(href(`/executions/${made.id}`));
+    }}>{({ busy }) => <>
+      <Field label="Input" fault={error} hint="The version that is live runs it, as a run by hand."><TextArea value={input} onInput={setInput} rows={18} /></Field>
+      <div class="foot"><Button onClick={onClose}>Cancel</Button><Button type="submit" kind="primary" disabled={busy || Boolean(error)}>Run</Button></div>
+    </>}</Form>
+  </Dialog>;
 }

@@ -40,6 +40,6 @@ export function List<T>({ pages, empty, ...table }: { pages: Pages<T>; columns: 
   return <div class="panel">
     {pages.error ? <Failure error={pages.error} retry={pages.reload} /> : null}
     {pages.items.length ? <Table rows={pages.items} {...table} /> : empty ?? <Empty title="Nothing here yet." />}
-    {pages.more ? <div class="more"><Button small onClick={pages.loadMore}>Show more</Button></div> : null}
+    {pages.more ? <div class="more"><Button small onClick={pages.loadMore}>{pages.items.length ? "Show more" : "Search further back"}</Button></div> : null}
   </div>;
 }

@@ -34,6 +34,7 @@ function Value({ value, open }: { value: unknown; open: number }) {
   const [from, to] = list ? "[]" : "{}";
   if (!entries.length) return <span>{from}{to}</span>;
   const toggle = <button type="button" class="fold" aria-expanded={unfolded} aria-label={unfolded ? "Fold" : "Unfold"} onClick={() => setUnfolded(!unfolded)}>{unfolded ? "▾" : "▸"}</button>;
+  if (list && value.length <= part && value.every((v) => typeof v === "number" || typeof v === "boolean" || v === null)) return <span>[{value.map((v, i) => <>{i ? ", " : ""}<Value key={i} value={v} open={0} /></>)}]</span>;
   if (!unfolded) return <span>{toggle}{from} <span class="null">{plural(entries.length, list ? "item" : "member")}</span> {to}</span>;
   return <span>{toggle}{from}
     <div>{entries.slice(0, shown).map(([k, v]) => <div class="node" key={k}>{list ? null : <><span class="key">{k}</span>: </>}<Value value={v} open={open - 1} /></div>)}
