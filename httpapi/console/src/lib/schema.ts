@@ -418,6 +418,8 @@ export interface Export {
   scripts: ExportedScript[];
   /** The slug of the tenant that it came from; not read by import. */
   tenant?: string;
+  /** Names of letters, digits and _ that do not begin with a digit, with texts: at most 100, of together 65536 bytes. No secret of the tenant may have one of the names. */
+  vars?: Record<string, string>;
 }
 
 export interface ExportedScript {
@@ -1540,6 +1542,21 @@ export interface UserUpdate {
   role?: "admin" | "developer" | "viewer" | null;
 }
 
+export interface VarPut {
+  /** A text; with the other vars at most 64 KiB. */
+  value: string;
+}
+
+export interface VarReplace {
+  /** Names of letters, digits and _ that do not begin with a digit, with texts: at most 100, of together 65536 bytes. No secret of the tenant may have one of the names. */
+  vars: Record<string, string>;
+}
+
+export interface VarSet {
+  /** Names of letters, digits and _ that do not begin with a digit, with texts: at most 100, of together 65536 bytes. No secret of the tenant may have one of the names. */
+  vars: Record<string, string>;
+}
+
 export interface Version {
   change_description: string | null;
   created_at: string;
@@ -2191,6 +2208,30 @@ export interface Operations {
     body: undefined;
     answer: null;
   };
+  "GET /vars": {
+    path: {};
+    query: {};
+    body: undefined;
+    answer: VarSet;
+  };
+  "PUT /vars": {
+    path: {};
+    query: {};
+    body: VarReplace;
+    answer: VarSet;
+  };
+  "PUT /vars/{name}": {
+    path: { name: string | number };
+    query: {};
+    body: VarPut;
+    answer: null;
+  };
+  "DELETE /vars/{name}": {
+    path: { name: string | number };
+    query: {};
+    body: undefined;
+    answer: null;
+  };
   "GET /whoami": {
     path: {};
     query: {};
@@ -2273,5 +2314,9 @@ export const access: Record<keyof Operations, [permission: string, scope: string
   "GET /users/{id}": ["read", "users:read"],
   "PATCH /users/{id}": ["admin", "users:write"],
   "DELETE /users/{id}": ["admin", "users:write"],
+  "GET /vars": ["read", "vars:read"],
+  "PUT /vars": ["write", "vars:write"],
+  "PUT /vars/{name}": ["write", "vars:write"],
+  "DELETE /vars/{name}": ["write", "vars:write"],
   "GET /whoami": ["known", ""],
 };
