@@ -84,10 +84,12 @@ type Config struct {
 	Executor engine.Executor
 	Catalog  Catalog
 	Ledger   Ledger
-	// MayFetchPlain reports whether an endpoint's jwks_url is one that nobody on the way can change. nil: any is.
+	// MayFetchPlain reports whether the URL of an endpoint's keys, or of a webhook, is one whose data the network cannot change. nil: any is.
 	MayFetchPlain func(url string) bool
 	// CheckHost returns an error that says why no tenant can have a host of its own by a name. nil: any name will do.
 	CheckHost func(name string) error
+	// WakeWebhooks has the node look at once for deliveries of webhooks. nil: it looks by itself, every second.
+	WakeWebhooks func()
 	// TryLoad loads a source in a worker and says how that ended; nil means that there is no warning of a top level that fails.
 	TryLoad func(ctx context.Context, t *Trial) (*engine.Result, error)
 	// Compare runs comparisons of versions; nil means that there are none (503).

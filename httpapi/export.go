@@ -50,6 +50,7 @@ type ExportedScript struct {
 	Metadata       Object            `json:"metadata,omitempty"`
 	History        *HistoryGiven     `json:"history,omitempty"`
 	HTTP           *HTTPSettings     `json:"http,omitempty"`
+	Breaker        *BreakerSettings  `json:"breaker,omitempty"`
 	Retry          *RetrySettings    `json:"retry,omitempty"`
 	Schedule       *ScheduleSettings `json:"schedule,omitempty"`
 	KVNamespaces   KVNamespaces      `json:"kv_namespaces,omitempty"`
@@ -170,6 +171,7 @@ func exportedScript(s *sqlc.ScriptExportRow) *ExportedScript {
 		e.Timezone = &s.Timezone
 	}
 	e.History, e.HTTP = settingsGiven[HistoryGiven](s.History), settingsGiven[HTTPSettings](s.Http)
+	e.Breaker = settingsGiven[BreakerSettings](s.Breaker)
 	e.Retry, e.Schedule = settingsGiven[RetrySettings](s.Retry), settingsGiven[ScheduleSettings](s.Schedule)
 	e.ResourceLimits, e.KVNamespaces = ResourceLimits(s.ResourceLimits), namespacesOf(s.KvNamespaces)
 	e.Egress = settingsGiven[EgressRules](s.Egress)
@@ -260,7 +262,7 @@ func (s *ExportedScript) create() *ScriptCreate {
 	return &ScriptCreate{
 		Name: s.Name, Type: s.Type, Source: s.Source, Files: s.Files, Main: s.Main, Status: s.Status, Description: s.Description, ResourceLimits: s.ResourceLimits,
 		CronExpression: s.CronExpression, Timezone: s.Timezone, HTTPPath: s.HTTPPath, HTTPMethods: s.HTTPMethods, EventTypes: s.EventTypes,
-		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, KVNamespaces: s.KVNamespaces, Egress: s.Egress, Tags: s.Tags,
+		Metadata: s.Metadata, History: s.History, HTTP: s.HTTP, Retry: s.Retry, Schedule: s.Schedule, Breaker: s.Breaker, KVNamespaces: s.KVNamespaces, Egress: s.Egress, Tags: s.Tags,
 	}
 }
 

@@ -72,6 +72,11 @@ func fillTenant(t *testing.T, n *node, c caller) objects {
 	o["organizations"] = c.post("/api/v1/organizations", map[string]any{"name": "second"}).is(201).str("id")
 	o["users"] = jsonNumber(c.post("/api/v1/users", map[string]any{"name": "u", "email": "u@example.org", "role": "viewer"}).is(201).json()["id"])
 	c.do("PUT", "/api/v1/kv/cart%2F1", map[string]any{"value": 1}).is(204)
+	o["webhooks"] = c.post("/api/v1/webhooks", map[string]any{"url": "https://hooks.example.org", "events": []string{"quota.warning"}}).is(201).str("id")
+	var delivery string
+	require.NoError(t, n.pool.QueryRow(t.Context(), `INSERT INTO webhook_deliveries (webhook_id, tenant_id, event, payload, status)
+		SELECT id, tenant_id, 'quota.warning', '{}', 'failed' FROM webhooks WHERE id = $1 RETURNING id::text`, o["webhooks"]).Scan(&delivery))
+	o["deliveries"] = delivery
 	c.do("PUT", "/api/v1/secrets/TOKEN", map[string]any{"value": "s3cret"}).is(204)
 	c.do("PUT", "/api/v1/vars/REGION", map[string]any{"value": "eu"}).is(204)
 	var letter string
@@ -99,6 +104,7 @@ func (o objects) fill(path, slug string) string {
 	}
 	path = strings.Replace(path, "{version}", "1", 1)
 	path = strings.Replace(path, "{tenant}", slug, 1)
+	path = strings.Replace(path, "{delivery}", o["deliveries"], 1)
 	path = strings.Replace(path, "{key}", "cart%2F1", 1)
 	if strings.Contains(path, "/secrets/") {
 		return strings.Replace(path, "{name}", "TOKEN", 1)
@@ -113,7 +119,8 @@ func (o objects) fill(path, slug string) string {
 func bodies() map[string]any {
 	return map[string]any{
 		"session-create": map[string]any{"link": "jsl_" + strings.Repeat("A", 43)}, "session-link-create": map[string]any{},
-		"tenant-create": map[string]any{"slug": "new", "name": "New"}, "tenant-update": map[string]any{}, "tenant-key-create": map[string]any{"name": "k", "role": "viewer"},
+		"webhook-create": map[string]any{"url": "https://hooks.example.org/x", "events": []string{"script.failing"}},
+		"tenant-create":  map[string]any{"slug": "new", "name": "New"}, "tenant-update": map[string]any{}, "tenant-key-create": map[string]any{"name": "k", "role": "viewer"},
 		"key-create": map[string]any{"name": "k", "role": "viewer"}, "organization-create": map[string]any{"name": "o"}, "organization-update": map[string]any{},
 		"user-create": map[string]any{"name": "n", "email": "n@example.org", "role": "viewer"}, "user-update": map[string]any{},
 		"script-create": map[string]any{"name": "n", "type": "oneoff", "source": runSource}, "script-update": map[string]any{},
@@ -145,6 +152,7 @@ func permissions() map[string]string {
 	return map[string]string{
 		"tenant-create": "operate", "tenant-list": "operate", "tenant-get": "operate", "tenant-update": "operate", "tenant-delete": "operate",
 		"tenant-key-create": "operate", "node-list": "operate", "tenant-usage": "operate", "whoami": "known",
+		"webhook-list": "manage", "webhook-create": "manage", "webhook-get": "manage", "webhook-delete": "manage", "webhook-test": "manage", "webhook-delivery-list": "manage", "webhook-redrive": "manage", "webhook-delivery-redrive": "manage",
 		"session-create": "public", "session-get": "known", "session-delete": "known", "session-link-create": "manage",
 		"key-list": "admin", "key-create": "admin", "key-delete": "admin", "audit-list": "manage",
 		"organization-list": "read", "organization-create": "write", "organization-get": "read", "organization-update": "write", "organization-delete": "admin",
@@ -155,7 +163,7 @@ func permissions() map[string]string {
 		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read", "execution-calls": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",
 		"dead-letter-list": "read", "dead-letter-get": "read", "dead-letter-delete": "admin", "dead-letter-retry": "execute", "dead-letter-retry-many": "execute",
-		"kv-list": "inspect", "kv-get": "inspect", "kv-put": "write", "kv-delete": "write", "secret-list": "read", "secret-put": "write", "secret-delete": "admin", "var-list": "read", "var-replace": "write", "var-put": "write", "var-delete": "write", "usage": "read", "refusal-list": "read", "log-tail": "read",
+		"kv-list": "inspect", "kv-get": "inspect", "kv-put": "write", "kv-delete": "write", "secret-list": "read", "secret-put": "write", "secret-delete": "admin", "var-list": "read", "var-replace": "write", "var-put": "write", "var-delete": "write", "usage": "read", "health-report": "read", "refusal-list": "read", "log-tail": "read",
 	}
 }
 

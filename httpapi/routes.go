@@ -120,8 +120,19 @@ func (a *API) runRoutes(r *router) {
 	put(r, "/kv/{key}", write, "kv-put", "Set a key", a.kvPut)
 	del(r, "/kv/{key}", write, "kv-delete", "Delete a key", a.kvDelete)
 
+	r.tag("Webhooks", "Where a tenant, or the operator without X-Tenant, hears of what happens to scripts.")
+	list(r, "/webhooks", manage, "webhook-list", "List webhooks", a.webhookList)
+	post(r, "/webhooks", manage, "webhook-create", "Create a webhook", a.webhookCreate, secretAnswer, secretBody)
+	get(r, "/webhooks/{id}", manage, "webhook-get", "Get a webhook", a.webhookGet)
+	del(r, "/webhooks/{id}", manage, "webhook-delete", "Delete a webhook with its deliveries", a.webhookDelete)
+	accept(r, "/webhooks/{id}/test", manage, "webhook-test", "Send a test", a.webhookTest)
+	list(r, "/webhooks/{id}/deliveries", manage, "webhook-delivery-list", "List deliveries", a.webhookDeliveries)
+	accept(r, "/webhooks/{id}/deliveries/{delivery}/redrive", manage, "webhook-delivery-redrive", "Make a delivery that has ended once more, and enable the webhook", a.webhookDeliveryRedrive)
+	accept(r, "/webhooks/{id}/redrive", manage, "webhook-redrive", "Make deliveries that failed once more, and enable the webhook", a.webhookRedrive)
+
 	r.tag("Usage", "What was used.")
 	get(r, "/usage", read, "usage", "Usage per day and script", a.usage)
+	get(r, "/health/report", read, "health-report", "Say how the tenant does: what fails, waits, is late or used up, and one verdict", a.healthReport)
 	list(r, "/refusals", read, "refusal-list", "List requests that were refused, by script, reason and minute", a.refusalList)
 }
 

@@ -47,6 +47,7 @@ type Script struct {
 	Metadata         Object            `json:"metadata"`
 	History          History           `json:"history"`
 	HTTP             *HTTPSettings     `json:"http,omitempty" doc:"Of scripts of type http."`
+	Breaker          *BreakerSettings  `json:"breaker,omitempty" doc:"Where its author gave one."`
 	Retry            *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event and scheduled, where their author gave it."`
 	Schedule         *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
 	KVNamespaces     KVNamespaces      `json:"kv_namespaces,omitempty"`
@@ -68,6 +69,7 @@ func (a *API) scriptOfRow(s sqlc.Script, plan catalog.PlanLimits) Script {
 		Metadata: Object(s.Metadata), History: historyOf(s.History), KVNamespaces: namespacesOf(s.KvNamespaces), Tags: nonNil(s.Tags), CreatedAt: orZero(s.CreatedAt), UpdatedAt: orZero(s.UpdatedAt), CreatedBy: s.CreatedBy,
 		QuarantinedUntil: utcPtr(s.QuarantinedUntil), QuarantineReason: s.QuarantineReason,
 	}
+	script.Breaker = settingsGiven[BreakerSettings](s.Breaker)
 	script.settingsOf(s.Http, s.Retry, s.Schedule)
 	if s.CandidateVersion != nil && s.CandidatePercent != nil {
 		script.Candidate = &Candidate{Version: *s.CandidateVersion, Percent: *s.CandidatePercent}
@@ -107,6 +109,7 @@ type ScriptCreate struct {
 	Metadata          Object            `json:"metadata,omitempty" doc:"Free, but for the names of settings in http, retry and schedule."`
 	History           *HistoryGiven     `json:"history,omitempty"`
 	HTTP              *HTTPSettings     `json:"http,omitempty" doc:"For scripts of type http."`
+	Breaker           *BreakerSettings  `json:"breaker,omitempty" doc:"What happens after so many failures in a row."`
 	Retry             *RetrySettings    `json:"retry,omitempty" doc:"For scripts of type event, and of type scheduled, which are tried once without it."`
 	Schedule          *ScheduleSettings `json:"schedule,omitempty" doc:"For scripts of type scheduled."`
 	KVNamespaces      KVNamespaces      `json:"kv_namespaces,omitempty"`
@@ -133,6 +136,7 @@ type ScriptPatch struct {
 	EventTypes        patch[[]string]           `json:"event_types,omitzero" maxItems:"100" maxLength:"255"`
 	History           mergeOf[HistoryGiven]     `json:"history,omitzero" doc:"Merged with what is there; null keeps everything again."`
 	HTTP              mergeOf[HTTPSettings]     `json:"http,omitzero" doc:"Merged with what is there; null brings back the defaults."`
+	Breaker           mergeOf[BreakerSettings]  `json:"breaker,omitzero" doc:"Merged with what is there; null takes it away."`
 	Retry             mergeOf[RetrySettings]    `json:"retry,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	Schedule          mergeOf[ScheduleSettings] `json:"schedule,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	KVNamespaces      mergeOf[KVNamespaces]     `json:"kv_namespaces,omitzero" doc:"Merged with what is there; null takes all away."`
@@ -320,6 +324,7 @@ func (a *API) uncompiled(ctx context.Context, b *ScriptCreate) (*draft, error) {
 		d.KvNamespaces = storedSettings(&b.KVNamespaces)
 	}
 	d.Egress = storedSettings(b.Egress)
+	d.Breaker = storedSettings(b.Breaker)
 	if b.Timezone != nil {
 		if d.Timezone = *b.Timezone; d.Type != "scheduled" && d.Timezone != "UTC" {
 			return nil, invalid("body.timezone", "not for a script of type "+d.Type)
@@ -350,7 +355,7 @@ func (a *API) insertScript(ctx context.Context, c *change, d *draft, organizatio
 	row, err := c.ScriptCreate(ctx, sqlc.ScriptCreateParams{
 		ID: d.ID, TenantID: d.TenantID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Type: d.Type,
 		Status: d.Status, ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath,
-		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Egress: d.Egress, Tags: d.Tags, CreatedBy: d.CreatedBy,
+		HttpMethods: d.HttpMethods, EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Breaker: d.Breaker, KvNamespaces: d.KvNamespaces, Egress: d.Egress, Tags: d.Tags, CreatedBy: d.CreatedBy,
 		Files: d.Files, Main: d.Main,
 	})
 	if err != nil {
@@ -601,6 +606,7 @@ func (a *API) applyPatch(ctx context.Context, c *change, d *draft, b *ScriptPatc
 	d.History, d.Http, d.Retry, d.Schedule = b.History.apply(d.History), b.HTTP.apply(d.Http), b.Retry.apply(d.Retry), b.Schedule.apply(d.Schedule)
 	d.KvNamespaces = b.KVNamespaces.apply(d.KvNamespaces)
 	d.Egress = b.Egress.apply(d.Egress)
+	d.Breaker = b.Breaker.apply(d.Breaker)
 	if err := checkMetadata(b.Metadata.Value); err != nil {
 		return err
 	}
@@ -675,7 +681,7 @@ func (a *API) updateScript(ctx context.Context, c *change, before sqlc.Script, d
 	after, err := c.ScriptUpdate(ctx, sqlc.ScriptUpdateParams{
 		TenantID: c.tenant, ID: d.ID, OrganizationID: d.OrganizationID, Name: d.Name, Description: d.Description, Source: d.Source, Status: d.Status,
 		ResourceLimits: d.ResourceLimits, CronExpression: d.CronExpression, Timezone: d.Timezone, HttpPath: d.HttpPath, HttpMethods: d.HttpMethods,
-		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, KvNamespaces: d.KvNamespaces, Egress: d.Egress, Tags: d.Tags,
+		EventTypes: d.EventTypes, Metadata: d.Metadata, History: d.History, Http: d.Http, Retry: d.Retry, Schedule: d.Schedule, Breaker: d.Breaker, KvNamespaces: d.KvNamespaces, Egress: d.Egress, Tags: d.Tags,
 		Files: d.Files, Main: d.Main, Version: d.Version, LatestVersion: d.LatestVersion,
 		CandidateVersion: d.CandidateVersion, CandidatePercent: d.CandidatePercent, CandidateDeployment: d.CandidateDeployment,
 	})
@@ -699,14 +705,14 @@ func (d *draft) over(before sqlc.Script) sqlc.Script {
 	after.ResourceLimits, after.CronExpression, after.Timezone, after.HttpPath, after.HttpMethods = d.ResourceLimits, d.CronExpression, d.Timezone, d.HttpPath, d.HttpMethods
 	after.EventTypes, after.Metadata, after.History, after.Http, after.Retry, after.Schedule = d.EventTypes, d.Metadata, d.History, d.Http, d.Retry, d.Schedule
 	after.KvNamespaces, after.Tags, after.Files, after.Main = d.KvNamespaces, d.Tags, d.Files, d.Main
-	after.Egress = d.Egress
+	after.Egress, after.Breaker = d.Egress, d.Breaker
 	return after
 }
 
 // sameScript reports whether a patch leaves the row as it is.
 func sameScript(before, after sqlc.Script) bool {
 	for _, s := range []*sqlc.Script{&before, &after} {
-		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule, &s.KvNamespaces, &s.Egress, &s.Files} {
+		for _, object := range []*json.RawMessage{&s.ResourceLimits, &s.Metadata, &s.History, &s.Http, &s.Retry, &s.Schedule, &s.KvNamespaces, &s.Egress, &s.Breaker, &s.Files} {
 			*object = mergePatch(nil, *object) // one spelling
 		}
 		s.HttpMethods, s.EventTypes, s.Tags = nonNil(s.HttpMethods), nonNil(s.EventTypes), nonNil(s.Tags)

@@ -166,6 +166,12 @@ func checkEgress(location string, stored json.RawMessage) error {
 	return nil
 }
 
+// BreakerSettings say what happens after so many failures in a row.
+type BreakerSettings struct {
+	Failures *int    `json:"failures,omitempty" minimum:"1" maximum:"1000000" nullable:"true" doc:"Failures and timeouts in a row, over all nodes, at which the breaker opens. Required."`
+	Action   *string `json:"action,omitempty" enum:"pause,notify" nullable:"true" doc:"pause (the default): the script is paused until its status is changed; notify: the webhook event breaker.opened only."`
+}
+
 // RetrySettings say how often executions that failed are tried, and how long after each other.
 type RetrySettings struct {
 	MaxAttempts  *int     `json:"max_attempts,omitempty" minimum:"1" maximum:"25" nullable:"true" doc:"4 by default."`
@@ -241,6 +247,9 @@ func checkSettings(d *draft) error {
 	}
 	if err := checkEgress("body.egress", d.Egress); err != nil {
 		return err
+	}
+	if breaker := settingsGiven[BreakerSettings](d.Breaker); breaker != nil && breaker.Failures == nil {
+		return invalid("body.breaker.failures", "is required")
 	}
 	hosts, err := catalog.CanonicalHosts(d.Http)
 	if err == nil {

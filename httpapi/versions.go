@@ -53,6 +53,7 @@ type VersionWithSource struct {
 	Schedule       *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
 	KVNamespaces   KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Egress         *EgressRules      `json:"egress,omitempty"`
+	Breaker        *BreakerSettings  `json:"breaker,omitempty"`
 	Handlers       []string          `json:"handlers" nullable:"false" doc:"The handlers that can be seen in the source."`
 	Warnings       []Warning         `json:"warnings,omitempty" doc:"In the answer to a new source only: what will fail, though the source compiles."`
 }
@@ -70,7 +71,7 @@ func versionOfRow(v sqlc.ScriptVersion, script sqlc.Script) VersionWithSource {
 		},
 		Source: v.Source, Files: filesIn(v.Files), Main: v.Main, ResourceLimits: Object(at.ResourceLimits), CronExpression: at.CronExpression, Timezone: at.Timezone, HTTPPath: at.HttpPath,
 		HTTPMethods: at.HttpMethods, EventTypes: at.EventTypes, History: historyOf(at.History), HTTP: shown.HTTP, Retry: shown.Retry,
-		Schedule: shown.Schedule, KVNamespaces: namespacesOf(at.KvNamespaces), Egress: settingsGiven[EgressRules](at.Egress), Handlers: nonNil(v.Handlers),
+		Schedule: shown.Schedule, KVNamespaces: namespacesOf(at.KvNamespaces), Egress: settingsGiven[EgressRules](at.Egress), Breaker: settingsGiven[BreakerSettings](at.Breaker), Handlers: nonNil(v.Handlers),
 	}
 }
 
@@ -104,6 +105,7 @@ type versionSettings struct {
 	Schedule       json.RawMessage `json:"schedule,omitempty"`
 	KVNamespaces   json.RawMessage `json:"kv_namespaces,omitempty"`
 	Egress         json.RawMessage `json:"egress,omitempty"`
+	Breaker        json.RawMessage `json:"breaker,omitempty"`
 }
 
 // settingsOfScript are those of a script.
@@ -112,6 +114,7 @@ func settingsOfScript(s sqlc.Script) versionSettings {
 		ResourceLimits: mergePatch(nil, s.ResourceLimits), CronExpression: s.CronExpression, Timezone: &s.Timezone, HTTPPath: s.HttpPath,
 		HTTPMethods: s.HttpMethods, EventTypes: s.EventTypes, History: mergePatch(nil, s.History), HTTP: mergePatch(nil, s.Http),
 		Retry: mergePatch(nil, s.Retry), Schedule: mergePatch(nil, s.Schedule), KVNamespaces: mergePatch(nil, s.KvNamespaces), Egress: mergePatch(nil, s.Egress),
+		Breaker: mergePatch(nil, s.Breaker),
 	}
 }
 
@@ -132,7 +135,7 @@ func (v versionSettings) onto(s *sqlc.Script) {
 	for _, f := range []struct {
 		to    *json.RawMessage
 		given json.RawMessage
-	}{{&s.ResourceLimits, v.ResourceLimits}, {&s.History, v.History}, {&s.Http, v.HTTP}, {&s.Retry, v.Retry}, {&s.Schedule, v.Schedule}, {&s.KvNamespaces, v.KVNamespaces}, {&s.Egress, v.Egress}} {
+	}{{&s.ResourceLimits, v.ResourceLimits}, {&s.History, v.History}, {&s.Http, v.HTTP}, {&s.Retry, v.Retry}, {&s.Schedule, v.Schedule}, {&s.KvNamespaces, v.KVNamespaces}, {&s.Egress, v.Egress}, {&s.Breaker, v.Breaker}} {
 		if len(f.given) > 0 {
 			*f.to = f.given
 		}
@@ -325,6 +328,7 @@ type VersionCreate struct {
 	Schedule          mergeOf[ScheduleSettings] `json:"schedule,omitzero" doc:"Merged with what is there; null brings back the defaults."`
 	KVNamespaces      mergeOf[KVNamespaces]     `json:"kv_namespaces,omitzero" doc:"Merged with what is there; null takes all away."`
 	Egress            mergeOf[EgressRules]      `json:"egress,omitzero" doc:"Merged with what is there; null allows what the tenant may."`
+	Breaker           mergeOf[BreakerSettings]  `json:"breaker,omitzero" doc:"Merged with what is there; null takes it away."`
 	Tag               *string                   `json:"tag,omitempty" maxLength:"100" example:"v1.4.0" doc:"Another name of the version, which can stand for its number. No two versions of a script have the same."`
 	ChangeDescription patch[string]             `json:"change_description,omitzero" maxLength:"2000"`
 	Activate          bool                      `json:"activate,omitempty" doc:"Whether it goes live at once, for all executions."`
@@ -334,7 +338,7 @@ type VersionCreate struct {
 func (b *VersionCreate) changes() *ScriptPatch {
 	return &ScriptPatch{
 		Source: b.Source, Files: b.Files, Main: b.Main, wholeFiles: true, ResourceLimits: b.ResourceLimits, CronExpression: b.CronExpression, Timezone: b.Timezone, HTTPPath: b.HTTPPath,
-		HTTPMethods: b.HTTPMethods, EventTypes: b.EventTypes, History: b.History, HTTP: b.HTTP, Retry: b.Retry, Schedule: b.Schedule, KVNamespaces: b.KVNamespaces, Egress: b.Egress,
+		HTTPMethods: b.HTTPMethods, EventTypes: b.EventTypes, History: b.History, HTTP: b.HTTP, Retry: b.Retry, Schedule: b.Schedule, KVNamespaces: b.KVNamespaces, Egress: b.Egress, Breaker: b.Breaker,
 		ChangeDescription: b.ChangeDescription,
 	}
 }

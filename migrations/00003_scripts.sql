@@ -7,6 +7,7 @@
 --   files     of a version that is made of several: path → text; source has the text of main then
 --   candidate_version gets candidate_percent of the executions while the deployment candidate_deployment rolls it out; the others stay on version
 --   history   what is kept of the executions: {"store", "sample", "bodies", "redact"}; an empty object keeps everything
+--   breaker   {"failures", "action"}: what happens after so many failures in a row
 --   http      {"auth", "cors", "rate_limit", "sticky", "hosts", "idempotency", "async"}      retry   {"max_attempts", "backoff_ms", "max_backoff_ms", "jitter"}
 --   schedule  {"overlap", "missed", "missed_window_seconds", "jitter_seconds", "retry_lost"}
 --   kv_namespaces   {NAME: {"prefix"?}}: names of env that are namespaces of kv
@@ -25,12 +26,14 @@ ALTER TABLE scripts
     ADD COLUMN quarantine_reason TEXT,
     ADD COLUMN history JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_history CHECK (jsonb_typeof(history) = 'object'),
     ADD COLUMN http JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_http CHECK (jsonb_typeof(http) = 'object'),
+    ADD COLUMN breaker JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_breaker CHECK (jsonb_typeof(breaker) = 'object'),
     ADD COLUMN retry JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_retry CHECK (jsonb_typeof(retry) = 'object'),
     ADD COLUMN schedule JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_schedule CHECK (jsonb_typeof(schedule) = 'object'),
     ADD COLUMN kv_namespaces JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_kv_namespaces CHECK (jsonb_typeof(kv_namespaces) = 'object'),
     ADD COLUMN egress JSONB NOT NULL DEFAULT '{}'::jsonb CONSTRAINT ck_scripts_egress CHECK (jsonb_typeof(egress) = 'object');
 
 CREATE INDEX idx_scripts_tenant_created ON scripts(tenant_id, created_at DESC, id DESC);
+CREATE INDEX idx_scripts_quarantined ON scripts(tenant_id, quarantined_until) WHERE quarantined_until IS NOT NULL;
 CREATE INDEX idx_scripts_tags ON scripts USING GIN(tags);
 CREATE INDEX idx_scripts_organization ON scripts(organization_id);
 CREATE INDEX idx_scripts_created_by ON scripts(created_by) WHERE created_by IS NOT NULL;
@@ -85,7 +88,7 @@ $$;
 CREATE FUNCTION jsruntime_version_settings(p_script_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object('resource_limits', s.resource_limits, 'cron_expression', s.cron_expression, 'timezone', s.timezone,
         'http_path', s.http_path, 'http_methods', s.http_methods, 'event_types', s.event_types, 'history', s.history, 'http', s.http,
-        'retry', s.retry, 'schedule', s.schedule, 'kv_namespaces', s.kv_namespaces, 'egress', s.egress))
+        'retry', s.retry, 'schedule', s.schedule, 'kv_namespaces', s.kv_namespaces, 'egress', s.egress, 'breaker', s.breaker))
     FROM scripts s WHERE s.id = p_script_id
 $$;
 -- +goose StatementEnd
@@ -169,10 +172,10 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER tr_scripts_settings AFTER UPDATE OF resource_limits, cron_expression, timezone, http_path, http_methods, event_types, history, http, retry, schedule, kv_namespaces ON scripts
+CREATE TRIGGER tr_scripts_settings AFTER UPDATE OF resource_limits, cron_expression, timezone, http_path, http_methods, event_types, history, http, retry, schedule, kv_namespaces, egress, breaker ON scripts
     FOR EACH ROW WHEN (NEW.version = OLD.version AND
-        (NEW.resource_limits, NEW.cron_expression, NEW.timezone, NEW.http_path, NEW.http_methods, NEW.event_types, NEW.history, NEW.http, NEW.retry, NEW.schedule, NEW.kv_namespaces) IS DISTINCT FROM
-        (OLD.resource_limits, OLD.cron_expression, OLD.timezone, OLD.http_path, OLD.http_methods, OLD.event_types, OLD.history, OLD.http, OLD.retry, OLD.schedule, OLD.kv_namespaces))
+        (NEW.resource_limits, NEW.cron_expression, NEW.timezone, NEW.http_path, NEW.http_methods, NEW.event_types, NEW.history, NEW.http, NEW.retry, NEW.schedule, NEW.kv_namespaces, NEW.egress, NEW.breaker) IS DISTINCT FROM
+        (OLD.resource_limits, OLD.cron_expression, OLD.timezone, OLD.http_path, OLD.http_methods, OLD.event_types, OLD.history, OLD.http, OLD.retry, OLD.schedule, OLD.kv_namespaces, OLD.egress, OLD.breaker))
     EXECUTE FUNCTION jsruntime_settings_changed();
 
 -- A change of status or version ends a quarantine, also by SQL.
@@ -209,8 +212,8 @@ DROP TABLE script_deployments;
 ALTER TABLE script_http_endpoints DROP COLUMN updated_at;
 ALTER TABLE script_versions DROP COLUMN compiled, DROP COLUMN source_map, DROP COLUMN source_sha256, DROP COLUMN handlers,
     DROP COLUMN files, DROP COLUMN main, DROP COLUMN settings, DROP COLUMN tag;
-DROP INDEX idx_scripts_created_by, idx_scripts_organization, idx_scripts_tags, idx_scripts_tenant_created;
+DROP INDEX idx_scripts_quarantined, idx_scripts_created_by, idx_scripts_organization, idx_scripts_tags, idx_scripts_tenant_created;
 ALTER TABLE scripts
     DROP COLUMN version, DROP COLUMN latest_version, DROP COLUMN files, DROP COLUMN main, DROP COLUMN candidate_version, DROP COLUMN candidate_percent,
     DROP COLUMN candidate_deployment, DROP COLUMN revision, DROP COLUMN timezone, DROP COLUMN quarantined_until, DROP COLUMN quarantine_reason,
-    DROP COLUMN history, DROP COLUMN http, DROP COLUMN retry, DROP COLUMN schedule, DROP COLUMN kv_namespaces, DROP COLUMN egress;
+    DROP COLUMN history, DROP COLUMN http, DROP COLUMN retry, DROP COLUMN schedule, DROP COLUMN kv_namespaces, DROP COLUMN egress, DROP COLUMN breaker;

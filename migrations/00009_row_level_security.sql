@@ -104,6 +104,7 @@ BEGIN
             WHEN 'script_usage_daily' THEN 'SELECT'
             WHEN 'tenant_usage_daily' THEN 'SELECT'
             WHEN 'tenant_quota_notices' THEN 'SELECT'
+            WHEN 'script_health' THEN 'SELECT'
             WHEN 'script_schedule_ticks' THEN 'SELECT'
             WHEN 'script_refusals' THEN 'SELECT'
             WHEN 'script_signed_requests' THEN 'SELECT'

@@ -44,8 +44,13 @@ var walks = map[string]string{
 
 // beside are statements that no file of queries has: those of our functions, in the form in which they ask a table.
 var beside = map[string]string{
-	"jsruntime_queue_full":    "SELECT count(*) FROM script_executions e WHERE e.tenant_id = $1::uuid AND e.status = 'pending' LIMIT 100",
-	"jsruntime_enqueue_event": "SELECT DISTINCT u.script_id FROM script_event_subscriptions u WHERE u.tenant_id = $1::uuid AND u.is_active AND u.event_type = ANY ($2::text[])",
+	"jsruntime_emit":            "SELECT w.id FROM webhooks w WHERE w.tenant_id = $1::uuid OR w.tenant_id IS NULL",
+	"jsruntime_emit waiting":    "SELECT FROM webhook_deliveries d WHERE d.webhook_id = $1::uuid AND d.status = 'pending' LIMIT 1000",
+	"jsruntime_completed_since": "SELECT sum(u.executions) FROM script_usage_daily u WHERE u.tenant_id = $1::uuid AND u.script_id = $2::uuid AND u.outcome = 'completed' AND u.day = ANY ($3::date[])",
+	"jsruntime_recover_scripts": "SELECT h.script_id FROM script_health h WHERE h.failing_since IS NOT NULL AND h.script_id > $1::uuid ORDER BY h.script_id LIMIT 1000",
+	"jsruntime_open_breakers":   "SELECT h.script_id FROM script_health h WHERE h.opening ORDER BY h.script_id LIMIT 100",
+	"jsruntime_queue_full":      "SELECT count(*) FROM script_executions e WHERE e.tenant_id = $1::uuid AND e.status = 'pending' LIMIT 100",
+	"jsruntime_enqueue_event":   "SELECT DISTINCT u.script_id FROM script_event_subscriptions u WHERE u.tenant_id = $1::uuid AND u.is_active AND u.event_type = ANY ($2::text[])",
 }
 
 // planner are the settings under which queries are planned, where they have any: those of PlanByRows and QueuePlanByIndex.

@@ -17,9 +17,9 @@ SELECT id FROM scripts WHERE id = ANY(@ids::uuid[]);
 
 -- name: ScriptCreate :one
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, http, retry, schedule, kv_namespaces, egress, tags, created_by, files, main)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, kv_namespaces, egress, breaker, tags, created_by, files, main)
 VALUES (@id, @tenant_id, @organization_id, @name, sqlc.narg(description), @source, @type, @status, @resource_limits,
-    sqlc.narg(cron_expression), @timezone, sqlc.narg(http_path), sqlc.narg(http_methods)::text[], sqlc.narg(event_types)::text[], @metadata, @history, @http, @retry, @schedule, @kv_namespaces, @egress, @tags,
+    sqlc.narg(cron_expression), @timezone, sqlc.narg(http_path), sqlc.narg(http_methods)::text[], sqlc.narg(event_types)::text[], @metadata, @history, @http, @retry, @schedule, @kv_namespaces, @egress, @breaker, @tags,
     sqlc.narg(created_by), sqlc.narg(files), @main)
 RETURNING *;
 
@@ -50,14 +50,14 @@ ORDER BY created_at DESC, id DESC LIMIT @row_limit;
 SELECT id, tenant_id, organization_id, name, description, (CASE WHEN @whole::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
     cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version,
     (CASE WHEN @whole::boolean THEN files END)::jsonb AS files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone,
-    quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
+    quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress
 FROM scripts WHERE tenant_id = @tenant_id AND id = ANY(@ids::uuid[]);
 
 -- The row is locked by ScriptGetForUpdate in the same transaction.
 -- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = @organization_id, name = @name, description = sqlc.narg(description), source = @source, status = @status,
     resource_limits = @resource_limits, cron_expression = sqlc.narg(cron_expression), timezone = @timezone, http_path = sqlc.narg(http_path),
-    http_methods = sqlc.narg(http_methods)::text[], event_types = sqlc.narg(event_types)::text[], metadata = @metadata, history = @history, http = @http, retry = @retry, schedule = @schedule, kv_namespaces = @kv_namespaces, egress = @egress, tags = @tags,
+    http_methods = sqlc.narg(http_methods)::text[], event_types = sqlc.narg(event_types)::text[], metadata = @metadata, history = @history, http = @http, retry = @retry, schedule = @schedule, kv_namespaces = @kv_namespaces, egress = @egress, breaker = @breaker, tags = @tags,
     files = sqlc.narg(files), main = @main, version = @version, latest_version = @latest_version, candidate_version = sqlc.narg(candidate_version),
     candidate_percent = sqlc.narg(candidate_percent), candidate_deployment = sqlc.narg(candidate_deployment), revision = revision + 1, updated_at = now()
 WHERE tenant_id = @tenant_id AND id = @id

@@ -139,6 +139,7 @@ func (s *Scheduler) writeOnce(ctx context.Context, batch []*ending) error {
 		tell()
 	}
 	w.rollouts.Write(ctx, s.queries, s.cfg.Logger)
+	w.failures.Write(ctx, s.queries, s.cfg.Logger)
 	if w.woken {
 		s.queueWake.Set()
 	}
@@ -159,6 +160,7 @@ type endingsWriter struct {
 
 	told     []func()        // once it is committed
 	rollouts ledger.Rollouts // counted then
+	failures ledger.Failures // the same
 	woken    bool            // the queue has something
 }
 
@@ -361,6 +363,7 @@ func (w *endingsWriter) collect(c *consequences, finished *sqlc.ExecutionFinishR
 	c.usage.Add(row.TenantID, row.ScriptID, now, res.Code, res.Metrics)
 	if e.inv != nil {
 		w.rollouts.Add(e.inv.Script.Deployment, res.Code.Outcome())
+		w.failures.Add(row.ScriptID, e.inv.Script.Version, res.Code)
 	}
 	w.told = append(w.told, func() { w.cfg.Observer.Ended(e.trigger, res.Code, followed) })
 }

@@ -141,6 +141,7 @@ type Script struct {
 	QuarantineReason    *string
 	History             json.RawMessage
 	Http                json.RawMessage
+	Breaker             json.RawMessage
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
@@ -358,6 +359,19 @@ type ScriptExecutionsDefault struct {
 	Attended     bool
 }
 
+type ScriptHealth struct {
+	ScriptID     uuid.UUID
+	TenantID     uuid.UUID
+	Failures     int64
+	LastCode     string
+	FailedAt     time.Time
+	CompletedDay time.Time
+	Completed    int64
+	FailingSince *time.Time
+	TrippedAt    *time.Time
+	Opening      bool
+}
+
 type ScriptHttpEndpoint struct {
 	ID          uuid.UUID
 	ScriptID    uuid.UUID
@@ -545,5 +559,32 @@ type User struct {
 	Email          string
 	Name           string
 	Role           string
+	CreatedAt      time.Time
+}
+
+type Webhook struct {
+	ID         uuid.UUID
+	TenantID   *uuid.UUID
+	Url        string
+	Events     []string
+	Nonce      []byte
+	Ciphertext []byte
+	DisabledAt *time.Time
+	CreatedAt  time.Time
+}
+
+type WebhookDelivery struct {
+	ID             uuid.UUID
+	WebhookID      uuid.UUID
+	TenantID       *uuid.UUID
+	Event          string
+	Payload        json.RawMessage
+	Status         string
+	Attempts       int32
+	RunAt          time.Time
+	LeaseToken     *uuid.UUID
+	LeaseExpiresAt *time.Time
+	ResponseStatus *int32
+	Error          *string
 	CreatedAt      time.Time
 }

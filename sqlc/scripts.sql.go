@@ -47,11 +47,11 @@ func (q *Queries) ScriptCount(ctx context.Context, tenantID uuid.UUID) (ScriptCo
 const scriptCreate = `-- name: ScriptCreate :one
 
 INSERT INTO scripts (id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, timezone,
-    http_path, http_methods, event_types, metadata, history, http, retry, schedule, kv_namespaces, egress, tags, created_by, files, main)
+    http_path, http_methods, event_types, metadata, history, http, retry, schedule, kv_namespaces, egress, breaker, tags, created_by, files, main)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20, $21, $22,
-    $23, $24, $25)
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
+    $10, $11, $12, $13::text[], $14::text[], $15, $16, $17, $18, $19, $20, $21, $22, $23,
+    $24, $25, $26)
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptCreateParams struct {
@@ -76,6 +76,7 @@ type ScriptCreateParams struct {
 	Schedule       json.RawMessage
 	KvNamespaces   json.RawMessage
 	Egress         json.RawMessage
+	Breaker        json.RawMessage
 	Tags           []string
 	CreatedBy      *int32
 	Files          json.RawMessage
@@ -106,6 +107,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		arg.Schedule,
 		arg.KvNamespaces,
 		arg.Egress,
+		arg.Breaker,
 		arg.Tags,
 		arg.CreatedBy,
 		arg.Files,
@@ -144,6 +146,7 @@ func (q *Queries) ScriptCreate(ctx context.Context, arg ScriptCreateParams) (Scr
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
@@ -170,7 +173,7 @@ func (q *Queries) ScriptDelete(ctx context.Context, arg ScriptDeleteParams) (int
 }
 
 const scriptExport = `-- name: ScriptExport :many
-SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.latest_version, s.files, s.main, s.candidate_version, s.candidate_percent, s.candidate_deployment, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.retry, s.schedule, s.kv_namespaces, s.egress, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
+SELECT s.id, s.tenant_id, s.organization_id, s.name, s.description, s.source, s.type, s.status, s.resource_limits, s.cron_expression, s.http_path, s.http_methods, s.event_types, s.metadata, s.tags, s.created_at, s.updated_at, s.created_by, s.version, s.latest_version, s.files, s.main, s.candidate_version, s.candidate_percent, s.candidate_deployment, s.revision, s.timezone, s.quarantined_until, s.quarantine_reason, s.history, s.http, s.breaker, s.retry, s.schedule, s.kv_namespaces, s.egress, o.name AS organization_name, COALESCE(u.email, '')::text AS created_by_email
 FROM scripts s JOIN organizations o ON o.id = s.organization_id LEFT JOIN users u ON u.id = s.created_by
 WHERE s.tenant_id = $1 AND s.id IN (
     SELECT sized.id FROM (
@@ -220,6 +223,7 @@ type ScriptExportRow struct {
 	QuarantineReason    *string
 	History             json.RawMessage
 	Http                json.RawMessage
+	Breaker             json.RawMessage
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
@@ -275,6 +279,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 			&i.QuarantineReason,
 			&i.History,
 			&i.Http,
+			&i.Breaker,
 			&i.Retry,
 			&i.Schedule,
 			&i.KvNamespaces,
@@ -293,7 +298,7 @@ func (q *Queries) ScriptExport(ctx context.Context, arg ScriptExportParams) ([]S
 }
 
 const scriptGet = `-- name: ScriptGet :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND id = $2
 `
 
 type ScriptGetParams struct {
@@ -336,6 +341,7 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
@@ -345,7 +351,7 @@ func (q *Queries) ScriptGet(ctx context.Context, arg ScriptGetParams) (Script, e
 }
 
 const scriptGetByName = `-- name: ScriptGetByName :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND name = $2
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND name = $2
 `
 
 type ScriptGetByNameParams struct {
@@ -388,6 +394,7 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
@@ -397,7 +404,7 @@ func (q *Queries) ScriptGetByName(ctx context.Context, arg ScriptGetByNameParams
 }
 
 const scriptGetForUpdate = `-- name: ScriptGetForUpdate :one
-SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress FROM scripts WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type ScriptGetForUpdateParams struct {
@@ -442,6 +449,7 @@ func (q *Queries) ScriptGetForUpdate(ctx context.Context, arg ScriptGetForUpdate
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
@@ -454,7 +462,7 @@ const scriptGetMany = `-- name: ScriptGetMany :many
 SELECT id, tenant_id, organization_id, name, description, (CASE WHEN $1::boolean THEN source ELSE '' END)::text AS source, type, status, resource_limits,
     cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version,
     (CASE WHEN $1::boolean THEN files END)::jsonb AS files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone,
-    quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
+    quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress
 FROM scripts WHERE tenant_id = $2 AND id = ANY($3::uuid[])
 `
 
@@ -496,6 +504,7 @@ type ScriptGetManyRow struct {
 	QuarantineReason    *string
 	History             json.RawMessage
 	Http                json.RawMessage
+	Breaker             json.RawMessage
 	Retry               json.RawMessage
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
@@ -544,6 +553,7 @@ func (q *Queries) ScriptGetMany(ctx context.Context, arg ScriptGetManyParams) ([
 			&i.QuarantineReason,
 			&i.History,
 			&i.Http,
+			&i.Breaker,
 			&i.Retry,
 			&i.Schedule,
 			&i.KvNamespaces,
@@ -752,7 +762,7 @@ func (q *Queries) ScriptQuarantine(ctx context.Context, arg ScriptQuarantinePara
 const scriptRelease = `-- name: ScriptRelease :one
 UPDATE scripts SET quarantined_until = NULL, quarantine_reason = NULL, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptReleaseParams struct {
@@ -796,6 +806,7 @@ func (q *Queries) ScriptRelease(ctx context.Context, arg ScriptReleaseParams) (S
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
@@ -841,7 +852,7 @@ const scriptRollout = `-- name: ScriptRollout :one
 UPDATE scripts SET candidate_version = $1, candidate_percent = $2,
     candidate_deployment = $3, revision = revision + 1, updated_at = now()
 WHERE tenant_id = $4 AND id = $5
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptRolloutParams struct {
@@ -894,6 +905,7 @@ func (q *Queries) ScriptRollout(ctx context.Context, arg ScriptRolloutParams) (S
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
@@ -905,11 +917,11 @@ func (q *Queries) ScriptRollout(ctx context.Context, arg ScriptRolloutParams) (S
 const scriptUpdate = `-- name: ScriptUpdate :one
 UPDATE scripts SET organization_id = $1, name = $2, description = $3, source = $4, status = $5,
     resource_limits = $6, cron_expression = $7, timezone = $8, http_path = $9,
-    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, kv_namespaces = $17, egress = $18, tags = $19,
-    files = $20, main = $21, version = $22, latest_version = $23, candidate_version = $24,
-    candidate_percent = $25, candidate_deployment = $26, revision = revision + 1, updated_at = now()
-WHERE tenant_id = $27 AND id = $28
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
+    http_methods = $10::text[], event_types = $11::text[], metadata = $12, history = $13, http = $14, retry = $15, schedule = $16, kv_namespaces = $17, egress = $18, breaker = $19, tags = $20,
+    files = $21, main = $22, version = $23, latest_version = $24, candidate_version = $25,
+    candidate_percent = $26, candidate_deployment = $27, revision = revision + 1, updated_at = now()
+WHERE tenant_id = $28 AND id = $29
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptUpdateParams struct {
@@ -931,6 +943,7 @@ type ScriptUpdateParams struct {
 	Schedule            json.RawMessage
 	KvNamespaces        json.RawMessage
 	Egress              json.RawMessage
+	Breaker             json.RawMessage
 	Tags                []string
 	Files               json.RawMessage
 	Main                string
@@ -964,6 +977,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		arg.Schedule,
 		arg.KvNamespaces,
 		arg.Egress,
+		arg.Breaker,
 		arg.Tags,
 		arg.Files,
 		arg.Main,
@@ -1008,6 +1022,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,
@@ -1019,7 +1034,7 @@ func (q *Queries) ScriptUpdate(ctx context.Context, arg ScriptUpdateParams) (Scr
 const scriptVersionSaved = `-- name: ScriptVersionSaved :one
 UPDATE scripts SET latest_version = latest_version + 1, revision = revision + 1
 WHERE tenant_id = $1 AND id = $2
-RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, retry, schedule, kv_namespaces, egress
+RETURNING id, tenant_id, organization_id, name, description, source, type, status, resource_limits, cron_expression, http_path, http_methods, event_types, metadata, tags, created_at, updated_at, created_by, version, latest_version, files, main, candidate_version, candidate_percent, candidate_deployment, revision, timezone, quarantined_until, quarantine_reason, history, http, breaker, retry, schedule, kv_namespaces, egress
 `
 
 type ScriptVersionSavedParams struct {
@@ -1063,6 +1078,7 @@ func (q *Queries) ScriptVersionSaved(ctx context.Context, arg ScriptVersionSaved
 		&i.QuarantineReason,
 		&i.History,
 		&i.Http,
+		&i.Breaker,
 		&i.Retry,
 		&i.Schedule,
 		&i.KvNamespaces,

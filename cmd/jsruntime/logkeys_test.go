@@ -25,7 +25,7 @@ var logKeys = strings.Fields(`
 	attempt attempts backlog binaries channel cut endpoints executions exit_code failures file host hop keys kind last_read layers line lines listen mark method network networks not_after
 	jit tzdata_version v8_age_days v8_version zones
 	bytes panic partition partitions pid pool port quota refused route rows schedules signal sqlstate stage status table tenants to unknown version
-	secret_name url
+	secret_name url webhook_id
 `)
 
 // TestLogKeys reads the source of every call of a logger and compares its keys with logKeys.

@@ -21,6 +21,7 @@ import (
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/host"
 	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/engine/webhook"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/scheduler"
 )
@@ -333,6 +334,22 @@ func (m *metrics) watchStorage(over func() (lean, full int)) {
 		func() float64 { lean, _ := over(); return float64(lean) })
 	m.gauge("jsruntime_storage_tenants", "Tenants at their storage quota that this node has seen in the last minute.", prometheus.Labels{"state": "full"},
 		func() float64 { _, full := over(); return float64(full) })
+}
+
+// watchWebhooks registers how attempts to deliver webhooks ended.
+func (m *metrics) watchWebhooks(stats func() webhook.Stats) {
+	for result, read := range map[string]func(webhook.Stats) int64{
+		"delivered": func(s webhook.Stats) int64 { return s.Delivered },
+		"retried":   func(s webhook.Stats) int64 { return s.Retried },
+		"failed":    func(s webhook.Stats) int64 { return s.Failed },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "jsruntime_webhook_attempts_total", Help: "Attempts to deliver webhooks, by how they ended.", ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(read(stats())) }))
+	}
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "jsruntime_breakers_opened_total", Help: "Breakers of scripts that this node has opened.",
+	}, func() float64 { return float64(stats().Opened) }))
 }
 
 // watchQuota registers how many tenants have reached a quota.

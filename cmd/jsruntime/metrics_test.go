@@ -21,6 +21,7 @@ import (
 	"example.com/jsruntime/engine/admission"
 	"example.com/jsruntime/engine/compile"
 	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/engine/webhook"
 	"example.com/jsruntime/httpapi"
 )
 
@@ -31,6 +32,7 @@ func TestDeployedRulesNameMetricsThatExist(t *testing.T) {
 	m.watchEngine(func() engine.Stats { return engine.Stats{} })
 	m.watchLedger(func() ledger.Stats { return ledger.Stats{} })
 	m.watchStorage(func() (lean, full int) { return 0, 0 })
+	m.watchWebhooks(func() webhook.Stats { return webhook.Stats{} })
 	m.watchQuota(func() int { return 0 })
 	m.watchCompiler(func() compile.Stats { return compile.Stats{} })
 	m.watchGuesses(func() httpapi.GuessStats { return httpapi.GuessStats{} })

@@ -34,6 +34,7 @@ import (
 	"example.com/jsruntime/engine/rawnet"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/engine/webhook"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/httpapi/gateway"
 	"example.com/jsruntime/httpapi/gateway/auth"
@@ -95,6 +96,7 @@ type node struct {
 	member        *cluster.Node // the node's row
 	host          *host.Host
 	quarantines   *quarantines
+	webhooks      *webhook.Dispatcher
 	engine        *engine.Engine
 	queued        engine.Executor // runs what the scheduler claimed
 	comparer      *compare.Comparer
@@ -362,6 +364,12 @@ func (n *node) buildEngine(context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
+	n.webhooks, err = webhook.New(webhook.Config{DB: n.leases, Post: n.host.Post, Open: n.secrets.Open, Log: n.log})
+	if err != nil {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	n.metrics.watchWebhooks(n.webhooks.Stats)
+	n.notifications.Subscribe("jsruntime_webhooks", func(string) { n.webhooks.Wake() })
 	n.quarantines = newQuarantines(n.leases, n.catalog, n.log)
 	n.engine, err = engine.New(engine.Config{
 		MaxMemoryCeiling: n.cfg.bounds.Ceiling.MaxMemoryBytes,
@@ -429,7 +437,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 		Pool: n.db, Replica: n.replica, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
 		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine, Compare: n.comparer,
 		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
-		MayFetchPlain: n.host.MayFetchPlain, CheckHost: n.checkHost, TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
+		MayFetchPlain: n.host.MayFetchPlain, CheckHost: n.checkHost, WakeWebhooks: n.webhooks.Wake, TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
 		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,
 		Ping: n.databaseWrites, Able: n.engine.Able, TraceParent: n.traces.queued(), Budget: n.budget, Ready: n.ready,
@@ -496,6 +504,7 @@ func (n *node) startParts(ctx context.Context) error {
 	n.stages.start("ledger", n.ledger.Run)
 	n.stages.start("host", n.host.Run)
 	n.stages.start("quarantines", n.quarantines.run)
+	n.stages.start("webhooks", n.webhooks.Run)
 	n.stages.start("engine", n.engine.Run)
 	n.stages.start("comparisons", n.comparer.Run)
 	n.stages.start("log tail", n.tail.Run)

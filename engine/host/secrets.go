@@ -313,6 +313,12 @@ func (s *Secrets) Seal(tenantID uuid.UUID, name string, value []byte) (nonce, ci
 	return s.ring.Seal(value, secretAAD(tenantID, name))
 }
 
+// Open deciphers what Seal has made.
+func (s *Secrets) Open(tenantID uuid.UUID, name string, nonce, ciphertext []byte) (string, error) {
+	value, _, err := s.ring.Open(nonce, ciphertext, secretAAD(tenantID, name))
+	return string(value), err
+}
+
 // Env is what the tenant's scripts see as env: engine.Config.Env. Where Postgres cannot be asked, it is as it was read in the last five
 // minutes.
 func (s *Secrets) Env(ctx context.Context, tenantID uuid.UUID) (engine.Env, error) {

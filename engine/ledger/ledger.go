@@ -118,9 +118,11 @@ type row struct {
 	number   uint64
 	stripped bool      // its tuple has nothing from outside
 	rollout  uuid.UUID // the deployment of its version, while that is rolled out
-	absent   bool      // only its usage is written: its script's history does not keep it
-	shown    bool      // it may have a row, as one that runs
-	metered  bool      // Config.Quota has counted it, and waits for what becomes of it
+	version  int       // of the script
+	code     engine.Code
+	absent   bool // only its usage is written: its script's history does not keep it
+	shown    bool // it may have a row, as one that runs
+	metered  bool // Config.Quota has counted it, and waits for what becomes of it
 }
 
 // flushWait is a caller of Flush: done closes when all rows below the number are written or dropped.
@@ -396,7 +398,7 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 	if inv.Unlisted || !script.History.Keeps(inv.ExecutionID, res.Code) {
 		return &row{
 			id: inv.ExecutionID, usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
-			sum: sumOf(res.Metrics), size: rowOverhead, absent: true, rollout: script.Deployment,
+			sum: sumOf(res.Metrics), size: rowOverhead, absent: true, rollout: script.Deployment, version: script.Version, code: res.Code,
 		}
 	}
 	state, _ := l.cfg.Storage.State(script.TenantID)
@@ -406,7 +408,7 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 	r := &row{
 		tuple: slices.Clone(encoded), id: inv.ExecutionID,
 		usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
-		sum:   sumOf(res.Metrics), rollout: script.Deployment,
+		sum:   sumOf(res.Metrics), rollout: script.Deployment, version: script.Version, code: res.Code,
 	}
 	if cap(encoded) <= maxScratch {
 		*scratch = encoded

@@ -74,10 +74,14 @@ func (r *Rollouts) Write(ctx context.Context, queries *sqlc.Queries, log *slog.L
 	}
 }
 
-func (l *Ledger) countRollouts(ctx context.Context, batch []*row) {
+// countEndings counts what rollouts and breakers go by.
+func (l *Ledger) countEndings(ctx context.Context, batch []*row) {
 	var rollouts Rollouts
+	var failures Failures
 	for _, r := range batch {
 		rollouts.Add(r.rollout, r.usage.outcome)
+		failures.Add(r.usage.script, r.version, r.code)
 	}
 	rollouts.Write(ctx, l.queries, l.log)
+	failures.Write(ctx, l.queries, l.log)
 }

@@ -40,7 +40,7 @@ func (l *Ledger) write(ctx context.Context, batch []*row) {
 			l.done(batch, mark)
 			l.counts.batches.Add(1)
 			l.recovered()
-			l.countRollouts(ctx, batch)
+			l.countEndings(ctx, batch)
 			return
 		}
 		if ctx.Err() != nil {

@@ -3,6 +3,7 @@ package problem
 // Codes are all codes of problems, with the statuses that they come with. The codes of an execution's ending are engine.Codes.
 var Codes = map[string][]int{
 	"already_ended":              {409},
+	"already_pending":            {409},
 	"background_error":           {500},
 	"bad_request":                {400},
 	"body_too_large":             {413},
@@ -83,5 +84,6 @@ var Codes = map[string][]int{
 	"unsupported_media_type":     {415},
 	"validation_failed":          {422},
 	"version_live":               {409},
+	"webhook_limit":              {409},
 	"worker_lost":                {503},
 }

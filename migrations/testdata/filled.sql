@@ -50,6 +50,13 @@ INSERT INTO idempotency_keys (scope, key, route, fingerprint, created_at)
 INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id, created_at)
     SELECT gen_random_uuid(), lpad(to_hex(1 + a % 1000), 32, '0')::uuid, 'a', 'admin', 'x', 'y', 'z', now() - a * interval '1 minute' FROM generate_series(1, 10000) a;
 INSERT INTO script_usage_daily (tenant_id, script_id, day, outcome) SELECT tenant_id, id, current_date - d, 'completed' FROM scripts, generate_series(1, 4) d;
+INSERT INTO webhooks (id, tenant_id, url, events, nonce, ciphertext, created_at)
+    SELECT gen_random_uuid(), lpad(to_hex(1 + w % 1000), 32, '0')::uuid, 'https://example.org', '{script.failing}', '', '', now() - w * interval '1 minute' FROM generate_series(1, 3000) w;
+INSERT INTO webhooks (id, url, events, nonce, ciphertext) SELECT gen_random_uuid(), 'https://example.org', '{script.failing}', '', '' FROM generate_series(1, 10) w;
+INSERT INTO webhook_deliveries (webhook_id, tenant_id, event, payload, status, run_at, created_at)
+    SELECT w.id, w.tenant_id, 'script.failing', '{}', CASE WHEN n % 10 = 0 THEN 'pending' ELSE 'delivered' END, now() - n * interval '1 hour', now() - n * interval '1 hour' FROM webhooks w, generate_series(1, 10) n;
+INSERT INTO script_health (script_id, tenant_id, failures, completed_day, completed, failing_since, opening)
+    SELECT id, tenant_id, 1, current_date, 1, CASE WHEN n % 100 = 0 THEN now() END, n % 1000 = 0 FROM (SELECT s.*, row_number() OVER () AS n FROM scripts s) s;
 INSERT INTO script_refusals (tenant_id, script_id, minute, code, refused) SELECT tenant_id, id, now() - m * interval '1 hour', 'overloaded', 1 FROM scripts, generate_series(1, 2) m;
 INSERT INTO script_signed_requests (tenant_id, script_id, id, expires_at) SELECT tenant_id, id, sha256(convert_to(n::text, 'UTF8')), now() - n * interval '1 minute' FROM scripts, generate_series(1, 4) n;
 UPDATE scripts SET http = jsonb_build_object('hosts', jsonb_build_array(id || '.example.com'));
