@@ -39,8 +39,10 @@ type modelTenant struct {
 	changes int // RetireTenant
 }
 
+// modelScript is a script, or another version of one: family is the script's id, which is the live version's own.
 type modelScript struct {
 	id     admission.Key
+	family admission.Key
 	tenant *modelTenant
 	limit  int
 }
@@ -88,8 +90,16 @@ func newNode(t *rapid.T) *node {
 		}
 		n.tenants, byTenant[tenant.id] = append(n.tenants, tenant), tenant
 		for j := range rapid.IntRange(1, 3).Draw(t, "scripts") {
-			s := &modelScript{id: admission.Key{2, byte(i), byte(j)}, tenant: tenant, limit: rapid.SampledFrom([]int{0, 0, 1, 2, 3}).Draw(t, "limit")}
+			id := admission.Key{2, byte(i), byte(j)}
+			s := &modelScript{id: id, family: id, tenant: tenant, limit: rapid.SampledFrom([]int{0, 0, 1, 2, 3}).Draw(t, "limit")}
 			n.scripts, byScript[s.id] = append(n.scripts, s), s
+			for k := range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "versions") { // beside the live one
+				v := &modelScript{id: admission.Key{3, byte(i), byte(j), byte(k)}, family: id, tenant: tenant, limit: s.limit}
+				if rapid.IntRange(0, 3).Draw(t, "other") == 0 {
+					v.limit = rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "version's limit")
+				}
+				n.scripts, byScript[v.id] = append(n.scripts, v), v
+			}
 		}
 	}
 	workers := rapid.IntRange(1, 4).Draw(t, "workers")
@@ -237,7 +247,10 @@ func (n *node) refuse(c *modelCall) {
 	case admission.ReasonConcurrency:
 		switch r.Scope {
 		case admission.ScopeScript:
-			n.require(r.Limit == c.script.limit && n.lanesOf(c.script) >= r.Limit, "refused for the script's limit %d, which is not reached", r.Limit)
+			own := r.Limit == c.script.limit && n.lanesOf(c.script) >= r.Limit
+			shared := r.Limit >= c.script.limit && n.kinOf(c.script) >= r.Limit &&
+				slices.ContainsFunc(n.scripts, func(s *modelScript) bool { return s.family == c.script.family && s.limit == r.Limit })
+			n.require(own || shared, "refused for the script's limit %d, which is not reached", r.Limit)
 		case admission.ScopeTenant:
 			n.require(r.Limit == c.script.tenant.share && n.busy(c.script.tenant) >= r.Limit, "refused for the tenant's limit %d, which is not reached", r.Limit)
 		default:
@@ -277,6 +290,46 @@ func (n *node) lanesOf(s *modelScript) (count int) {
 	return count
 }
 
+// kinOf is how many lanes serve the script or another of its versions: no more of their calls than that execute.
+func (n *node) kinOf(s *modelScript) (count int) {
+	for _, w := range n.workers {
+		for _, l := range w.lanes {
+			if slices.ContainsFunc(l.of, func(o *modelScript) bool { return o.family == s.family }) {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// shared is the limit that the versions of a script have together: the largest of those for which ok holds, 0 where one of these has none.
+func (n *node) shared(s *modelScript, ok func(*modelScript) bool) (limit int) {
+	for _, v := range n.scripts {
+		if v.family != s.family || !ok(v) {
+			continue
+		}
+		if v.limit == 0 {
+			return 0
+		}
+		limit = max(limit, v.limit)
+	}
+	return limit
+}
+
+// whole reports whether the lanes that serve the script's versions are as many as all of these may have together.
+func (n *node) whole(s *modelScript) bool {
+	limit := n.shared(s, func(*modelScript) bool { return true })
+	return limit > 0 && n.kinOf(s) >= limit
+}
+
+// filled is whole by the versions that have calls: the least that the Placement knows of.
+func (n *node) filled(s *modelScript) bool {
+	limit := n.shared(s, func(v *modelScript) bool {
+		return v == s || n.lanesOf(v) > 0 || slices.ContainsFunc(n.calls, func(c *modelCall) bool { return c.script == v && c.Pending() })
+	})
+	return limit > 0 && n.kinOf(s) >= limit
+}
+
 func (n *node) busy(t *modelTenant) (count int) {
 	for _, w := range n.workers {
 		for _, l := range w.lanes {
@@ -301,6 +354,9 @@ func (n *node) check() {
 	n.require(s.Pending == waiting, "%d calls wait, not %d", waiting, s.Pending)
 	for _, s := range n.scripts {
 		n.require(s.limit == 0 || n.lanesOf(s) <= s.limit, "a script of limit %d has %d executions", s.limit, n.lanesOf(s))
+		if limit := n.shared(s, func(*modelScript) bool { return true }); limit > 0 {
+			n.require(n.kinOf(s) <= limit, "versions of limit %d together have %d executions", limit, n.kinOf(s))
+		}
 	}
 	parked := 0
 	for _, t := range n.tenants {
@@ -319,7 +375,7 @@ func (n *node) check() {
 // executions. What another tenant's limits say never matters.
 func (n *node) mayWait(c *modelCall) {
 	s, t := c.script, c.script.tenant
-	if s.limit > 0 && n.lanesOf(s) >= s.limit || t.share > 0 && n.busy(t) >= t.share || n.lanesOf(s) > 0 {
+	if s.limit > 0 && n.lanesOf(s) >= s.limit || n.filled(s) || t.share > 0 && n.busy(t) >= t.share || n.lanesOf(s) > 0 {
 		return
 	}
 	if len(n.starts) > 0 || n.now.Before(n.backoff) || n.failed > 0 {
@@ -372,7 +428,10 @@ func (n *node) held(s *modelScript) bool {
 func (n *node) submit() {
 	s := n.scripts[rapid.IntRange(0, len(n.scripts)-1).Draw(n.t, "script")]
 	c := &modelCall{script: s, at: n.now}
-	c.Call = admission.Call{Tenant: s.tenant.id, Script: s.id, Limit: s.limit, Patience: 5 * time.Second, LimitPatience: 5 * time.Second}
+	c.Call = admission.Call{Tenant: s.tenant.id, Script: s.family, Limit: s.limit, Patience: 5 * time.Second, LimitPatience: 5 * time.Second}
+	if s.id != s.family {
+		c.Place = s.id
+	}
 	if rapid.Bool().Draw(n.t, "http") {
 		c.LimitPatience, c.Standing = 250*time.Millisecond, 500*time.Millisecond
 	}
@@ -483,7 +542,7 @@ func (n *node) tick(d time.Duration) {
 	n.now = n.now.Add(d)
 	full := map[*modelScript]bool{}
 	for _, s := range n.scripts {
-		full[s] = s.limit > 0 && n.lanesOf(s) >= s.limit
+		full[s] = n.fullOf(s)
 	}
 	n.m.Tick(n.now)
 	n.settle()
@@ -499,10 +558,15 @@ func (n *node) tick(d time.Duration) {
 			continue // it waits longer while workers are being started
 		}
 		n.require(waited < c.Patience, "a call waits for %s", waited)
-		if s := c.script; full[s] && n.lanesOf(s) >= s.limit {
+		if full[c.script] && n.fullOf(c.script) {
 			n.require(waited < c.LimitPatience, "a call waits for its script's limit for %s", waited)
 		}
 	}
+}
+
+// fullOf reports whether no further lane may serve the script.
+func (n *node) fullOf(s *modelScript) bool {
+	return s.limit > 0 && n.lanesOf(s) >= s.limit || n.whole(s)
 }
 
 func (n *node) some(ok func(*modelWorker) bool) *modelWorker {
@@ -729,8 +793,8 @@ func (n *node) drain() {
 	n.require(s == admission.PlacementStats{}, "left over: %+v", s)
 }
 
-// Whatever happens to calls, workers and limits, in whatever order: no call is lost or placed twice, no limit of script, tenant or node is
-// exceeded, no call waits without a reason of its own tenant's or the node's, and none beyond its patience.
+// Whatever happens to calls, workers and limits, in whatever order: no call is lost or placed twice, no limit of a version, of a script's versions
+// together, of tenant or node is exceeded, no call waits without a reason of its own tenant's or the node's, and none beyond its patience.
 func TestPlacement(t *testing.T) {
 	t.Parallel()
 	for range 10 { // a Check is a hundred histories: some interleavings are rarer than that
