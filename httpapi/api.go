@@ -98,6 +98,10 @@ type Config struct {
 	Cancel Canceller
 	// Sealer encrypts secrets; nil means that secrets can't be written (503).
 	Sealer Sealer
+	// Rekey encrypts everything that is stored under a secret key with the newest one, and counts the rows that it has written and that no key
+	// opens; nil means that there is none (503). SecretKeys are the names of this node's secret keys, as nodes tell them in their load.
+	Rekey      func(ctx context.Context) (rewritten, unreadable int64, err error)
+	SecretKeys []string
 	// Storage counts what the API stores, and says which tenants may store no more; nil: none.
 	Storage *storage.Meter
 	// KV judges what is written to kv; scripts write by the same one. nil: the defaults.

@@ -128,7 +128,7 @@ func startNodeOn(t testing.TB, pool *pgxpool.Pool, change ...func(*httpapi.Confi
 	require.NoError(t, err)
 	secrets := host.NewSecrets(pool, ring)
 	cfg := httpapi.Config{
-		Pool: pool, Keys: keys, Compiler: compiler, Executor: n.exec, Catalog: cat, Refresh: cat.Refresh, Ledger: n.ledger, Sealer: secrets, Secrets: secrets.Read, NextTicks: nextTicks,
+		Pool: pool, Keys: keys, Compiler: compiler, Executor: n.exec, Catalog: cat, Refresh: cat.Refresh, Ledger: n.ledger, Sealer: secrets, Rekey: func(context.Context) (int64, int64, error) { return 7, 1, nil }, SecretKeys: ring.IDs(), Secrets: secrets.Read, NextTicks: nextTicks,
 		Log: log, RatePerMinute: -1, Types: []byte("declare module \"jsruntime\" {}\n"), Compare: idle{},
 	}
 	for _, c := range change {

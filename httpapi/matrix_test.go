@@ -151,7 +151,7 @@ func allowed(role, permission string) bool {
 func permissions() map[string]string {
 	return map[string]string{
 		"tenant-create": "operate", "tenant-list": "operate", "tenant-get": "operate", "tenant-update": "operate", "tenant-delete": "operate",
-		"tenant-key-create": "operate", "node-list": "operate", "tenant-usage": "operate", "whoami": "known",
+		"tenant-key-create": "operate", "node-list": "operate", "secret-rekey": "operate", "tenant-usage": "operate", "whoami": "known",
 		"webhook-list": "manage", "webhook-create": "manage", "webhook-get": "manage", "webhook-delete": "manage", "webhook-test": "manage", "webhook-delivery-list": "manage", "webhook-redrive": "manage", "webhook-delivery-redrive": "manage",
 		"session-create": "public", "session-get": "known", "session-delete": "known", "session-link-create": "manage",
 		"key-list": "admin", "key-create": "admin", "key-delete": "admin", "audit-list": "manage",

@@ -108,6 +108,8 @@ func (a *API) runRoutes(r *router) {
 	put(r, "/secrets/{name}", write, "secret-put", "Set a secret", a.secretPut, secretBody)
 	del(r, "/secrets/{name}", admin, "secret-delete", "Delete a secret", a.secretDelete)
 
+	act(r, "/secrets/rekey", operate, "secret-rekey", "Encrypt the secrets of all tenants with the newest secret key", a.secretRekey)
+
 	r.tag("Vars", "Plain values that scripts have on env beside the secrets.")
 	get(r, "/vars", read, "var-list", "List the vars", a.varList)
 	add(r, http.MethodPut, "/vars", http.StatusOK, write, "var-replace", "Set all vars: those that are not given are deleted", a.varReplace, []option{conditional})

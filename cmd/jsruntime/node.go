@@ -33,6 +33,7 @@ import (
 	"example.com/jsruntime/engine/quota"
 	"example.com/jsruntime/engine/rawnet"
 	"example.com/jsruntime/engine/redact"
+	"example.com/jsruntime/engine/rekey"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/webhook"
 	"example.com/jsruntime/httpapi"
@@ -424,6 +425,7 @@ func (n *node) buildScheduler(context.Context) (err error) {
 // load is cluster.Config.Load.
 func (n *node) load() any {
 	load := nodeLoad(n.worker, n.engine.Stats(), n.ledger.Stats())
+	load.SecretKeys = n.ring.IDs()
 	load.Running, load.Concurrency = n.scheduler.Running(), n.scheduler.Concurrency()
 	return load
 }
@@ -436,7 +438,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 	n.api, err = httpapi.New(httpapi.Config{
 		Pool: n.db, Replica: n.replica, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
 		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine, Compare: n.comparer,
-		Sealer: n.secrets, Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
+		Sealer: n.secrets, Rekey: n.rekey, SecretKeys: n.ring.IDs(), Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
 		MayFetchPlain: n.host.MayFetchPlain, CheckHost: n.checkHost, WakeWebhooks: n.webhooks.Wake, TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
 		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,
@@ -449,6 +451,13 @@ func (n *node) buildAPI(context.Context) (err error) {
 	n.api.Mount(router)
 	n.router = router
 	return nil
+}
+
+// rekey is httpapi.Config.Rekey.
+func (n *node) rekey(ctx context.Context) (rewritten, unreadable int64, err error) {
+	r, err := rekey.Run(ctx, n.db, n.ring)
+	n.log.InfoContext(ctx, "secrets are encrypted with the newest key", "rows", r.Rewritten, "refused", r.Unreadable, "error", err)
+	return r.Rewritten, r.Unreadable, err
 }
 
 // databaseWrites is httpapi.Config.Ping: a database that only reads is no use to a node.

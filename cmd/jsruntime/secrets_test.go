@@ -14,9 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/migrations/dbtest"
 )
 
@@ -161,4 +165,93 @@ func TestSecretsOfHostsOverANode(t *testing.T) {
 		require.NotContains(t, kept, value)
 		require.NotContains(t, n.log.String()+n.out.String(), value)
 	}
+}
+
+// TestRekeyWhileNodesRun: two nodes go from one secret key to another while they serve a script that needs its secret. A node that encrypts
+// with the old key refuses the rewriting; a node that is killed in the middle loses nothing; at the end the old key is not needed.
+func TestRekeyWhileNodesRun(t *testing.T) {
+	t.Parallel()
+	url := dbtest.URL(t)
+	keys := func(current, old string) []string {
+		env := []string{"JSRUNTIME_SECRET_KEY=" + strings.Repeat(current, 32)}
+		if old != "" {
+			env = append(env, "JSRUNTIME_SECRET_KEY_OLD="+strings.Repeat(old, 32))
+		}
+		return env
+	}
+	const one, two = "a1", "b2"
+	first := start(t, nodeConfig{databaseURL: url, env: keys(one, two)})
+	key := first.tenant("acme")
+	first.must(204, "PUT", "/api/v1/secrets/TOKEN", key, map[string]any{"value": "s3cret-value"})
+	first.must(204, "PUT", "/api/v1/secrets/SIGN", key, map[string]any{"value": "signing-secret"})
+	first.endpoint(key, "/token", `export default { fetch(request, env) { return new Response(env.TOKEN) } }`, nil)
+	ring, err := keyring.Parse(strings.Repeat(one, 32), "")
+	require.NoError(t, err)
+	pool, err := pgxpool.New(t.Context(), url)
+	require.NoError(t, err)
+	defer pool.Close()
+	bulk := host.NewSecrets(pool, ring)
+	for i := range 8 { // of tenants that only have secrets
+		id := uuid.New()
+		_, err := pool.Exec(t.Context(), `INSERT INTO tenants (id, slug, name) VALUES ($1, $2, $2)`, id, fmt.Sprintf("bulk-%d", i))
+		require.NoError(t, err)
+		for j := range 60 {
+			require.NoError(t, bulk.Put(t.Context(), id, fmt.Sprintf("S%d", j), host.Secret{Value: strings.Repeat("x", 500)}))
+		}
+	}
+	second := start(t, nodeConfig{databaseURL: url, env: keys(two, one)})
+	for _, n := range []*process{first, second} {
+		n.live("/t/acme/token")
+	}
+	// Step 2 is not done on all nodes.
+	status, text := second.try("POST", "/api/v1/secrets/rekey", testAdminKey, nil)
+	require.Equal(t, []any{409, "keys_differ"}, []any{status, code(t, text)})
+	first.stop(syscall.SIGTERM)
+	first = start(t, nodeConfig{databaseURL: url, env: keys(two, one)})
+	first.live("/t/acme/token")
+
+	ended, stop := make(chan struct{}), make(chan struct{})
+	go func() { // traffic, all the time
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if status, text := second.try("GET", "/t/acme/token", "", nil); status != 200 || text != "s3cret-value" {
+				t.Errorf("%d %s", status, text)
+				return
+			}
+		}
+	}()
+	nonces := func() (n int) {
+		require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(DISTINCT s.nonce) FROM script_secrets s JOIN script_secrets_before b USING (tenant_id, name) WHERE s.nonce <> b.nonce`).Scan(&n))
+		return n
+	}
+	_, err = pool.Exec(t.Context(), `CREATE TABLE script_secrets_before AS SELECT tenant_id, name, nonce FROM script_secrets`)
+	require.NoError(t, err)
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		first.try("POST", "/api/v1/secrets/rekey", testAdminKey, nil)
+	}()
+	require.Eventually(t, func() bool { return nonces() > 0 }, time.Minute, time.Millisecond)
+	first.stop(syscall.SIGKILL)
+	<-asked
+	second.must(204, "PUT", "/api/v1/secrets/SIGN", key, map[string]any{"value": "signing-secret-2"})
+	done := second.must(200, "POST", "/api/v1/secrets/rekey", testAdminKey, nil)
+	require.Zero(t, done["unreadable"])
+	require.Equal(t, 0.0, second.must(200, "POST", "/api/v1/secrets/rekey", testAdminKey, nil)["rewritten"])
+	require.Equal(t, 8*60+2, nonces(), "every row")
+	require.Contains(t, fmt.Sprint(second.must(200, "GET", "/api/v1/audit-log", testAdminKey, nil)["items"]), "secrets.rekey")
+	close(stop)
+	<-ended
+	second.stop(syscall.SIGTERM)
+
+	last := start(t, nodeConfig{databaseURL: url, env: keys(two, "")})
+	last.live("/t/acme/token")
+	_, text = last.try("GET", "/t/acme/token", "", nil)
+	require.Equal(t, "s3cret-value", text)
+	require.NotContains(t, last.log.String(), "deciphered")
 }

@@ -8,6 +8,7 @@ type Load struct {
 	Workers     WorkersLoad    `json:"workers"`
 	Executions  ExecutionsLoad `json:"executions"`
 	History     HistoryLoad    `json:"history"`
+	SecretKeys  []string       `json:"secret_keys"` // names of the secret keys that the node has (keyring.Ring.IDs); the first encrypts
 }
 
 // EngineInfo is what a node's workers run scripts with.

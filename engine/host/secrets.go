@@ -310,12 +310,12 @@ func WriteSecret(ctx context.Context, queries *sqlc.Queries, row sqlc.SecretPutP
 
 // Seal enciphers a value for the row of that tenant and name, for a caller that writes the row itself.
 func (s *Secrets) Seal(tenantID uuid.UUID, name string, value []byte) (nonce, ciphertext []byte, err error) {
-	return s.ring.Seal(value, secretAAD(tenantID, name))
+	return s.ring.Seal(value, SecretAdditional(tenantID, name))
 }
 
 // Open deciphers what Seal has made.
 func (s *Secrets) Open(tenantID uuid.UUID, name string, nonce, ciphertext []byte) (string, error) {
-	value, _, err := s.ring.Open(nonce, ciphertext, secretAAD(tenantID, name))
+	value, _, err := s.ring.Open(nonce, ciphertext, SecretAdditional(tenantID, name))
 	return string(value), err
 }
 
@@ -360,7 +360,7 @@ func (s *Secrets) rows(ctx context.Context, tenantID uuid.UUID) (read remembered
 	}
 	values = make(map[string]string, len(read.rows))
 	for _, row := range read.rows {
-		value, _, err := s.ring.Open(row.Nonce, row.Ciphertext, secretAAD(tenantID, row.Name))
+		value, _, err := s.ring.Open(row.Nonce, row.Ciphertext, SecretAdditional(tenantID, row.Name))
 		if err != nil {
 			return read, nil, 0, fmt.Errorf("secret %s: %w", row.Name, err)
 		}
@@ -411,4 +411,5 @@ func object(members [][]byte) json.RawMessage {
 	return slices.Concat([]byte("{"), bytes.Join(members, []byte(",")), []byte("}"))
 }
 
-func secretAAD(tenantID uuid.UUID, name string) []byte { return append(tenantID[:], name...) }
+// SecretAdditional is the additional data of a secret's row: whose it is, and its name.
+func SecretAdditional(tenantID uuid.UUID, name string) []byte { return append(tenantID[:], name...) }

@@ -22,6 +22,9 @@ var (
 
 const keyBytes = 32
 
+// Certificates is the purpose of the keys that encrypt certificates; the additional data is the row's name, so that no row stands for another.
+const Certificates = "jsruntime certificates"
+
 // Ring is the operator's secret keys. It is immutable. A Ring without keys refuses everything.
 type Ring struct {
 	keys []key // the first encrypts, all decrypt

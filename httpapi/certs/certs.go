@@ -58,7 +58,7 @@ func New(files *Files, authority *ACMEConfig) (*Source, error) {
 	case authority.Ring == nil || authority.Ring.Empty():
 		return nil, errors.New("Ring: a secret key is required, it encrypts the keys of certificates")
 	}
-	kept := &store{queries: sqlc.New(authority.DB), ring: authority.Ring.Derive(Purpose)}
+	kept := &store{queries: sqlc.New(authority.DB), ring: authority.Ring.Derive(keyring.Certificates)}
 	policy := &policy{serves: authority.Serves}
 	s.acme = &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: kept, HostPolicy: policy.check, Email: authority.Email,
@@ -168,10 +168,6 @@ func (p *policy) check(_ context.Context, name string) error {
 	p.count++
 	return nil
 }
-
-// Purpose is what the keys that encrypt certificates are made for: see keyring.Ring.Derive. The additional data is the row's name, so that no
-// row stands for another.
-const Purpose = "jsruntime certificates"
 
 // store keeps what autocert asks it to, encrypted.
 type store struct {

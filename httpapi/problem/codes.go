@@ -47,6 +47,7 @@ var Codes = map[string][]int{
 	"memory_budget":              {429, 503},
 	"method_not_allowed":         {405},
 	"misdirected":                {421},
+	"keys_differ":                {409},
 	"name_taken":                 {409},
 	"not_active":                 {409},
 	"not_found":                  {404},
