@@ -59,6 +59,7 @@ func execute(ctx context.Context, args []string, program *author.Program, s *str
 	without := map[*kong.Flag]bool{} // flags without a variable
 	terminal := term.New(term.Config{In: s.in, Out: s.out, Err: s.err, Getenv: s.getenv})
 	program.Terminal, program.Getenv, program.Version = terminal, s.getenv, version()
+	program.Local = localNode(program, s)
 	parser, err := kong.New(&line,
 		kong.Name("jsruntime"),
 		kong.Description("A self-hosted, multi-tenant JavaScript runtime."),

@@ -55,15 +55,63 @@ const (
 	devFolder = ".jsruntime"
 	devTenant = "dev"
 	devPort   = 8787
+	// devAddressFile has the URL of a dev that goes on, for jsruntime run --local in the same folder.
+	devAddressFile = "dev.url"
 )
 
 // Run serves until Ctrl-C or q, and then leaves nothing but the folder .jsruntime behind.
 func (c *devCommand) Run(ctx context.Context, p *author.Program, s *streams) error {
+	return c.run(ctx, p, s, nil)
+}
+
+// localNode returns what makes a project live on a node of its own, for author.Program: that of a dev of the folder where one goes on, else one that
+// ends with do.
+func localNode(p *author.Program, s *streams) func(ctx context.Context, folder, env string, do func(context.Context, *client.Client) error) error {
+	return func(ctx context.Context, folder, env string, do func(context.Context, *client.Client) error) error {
+		port := 0
+		c := &devCommand{Folder: folder, Env: env, Port: &port}
+		proj, err := c.load(p)
+		if err != nil {
+			return err
+		}
+		if api := runningDev(ctx, filepath.Join(proj.Dir, devFolder), p.Version); api != nil {
+			load := func() (*project.Project, error) { return proj, nil }
+			return dev.Run(ctx, dev.Config{Terminal: p.Terminal, Load: load, API: api, Slug: devTenant, Do: do})
+		}
+		return c.run(ctx, p, s, do)
+	}
+}
+
+// runningDev returns a client of the dev that uses a data directory; nil where none does.
+func runningDev(ctx context.Context, dataDir, version string) *client.Client {
+	address, err := os.ReadFile(filepath.Join(dataDir, devAddressFile))
+	if err != nil {
+		return nil
+	}
+	key, err := os.ReadFile(filepath.Join(dataDir, devTenant+".key"))
+	if err != nil {
+		return nil
+	}
+	api := client.New(client.Config{URL: strings.TrimSpace(string(address)), Key: strings.TrimSpace(string(key)), UserAgent: "jsruntime/" + version})
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	if api.Get(ctx, "/api/v1/whoami", nil, nil) != nil {
+		return nil // it was killed, and another program may have its port
+	}
+	return api
+}
+
+func (c *devCommand) load(p *author.Program) (*project.Project, error) {
 	folder := c.Folder
 	if !filepath.IsAbs(folder) {
 		folder = filepath.Join(p.Dir, folder)
 	}
-	load := func() (*project.Project, error) { return project.Load(folder, c.Env) }
+	return project.Load(folder, c.Env)
+}
+
+// run is Run; with do the node ends when that returns.
+func (c *devCommand) run(ctx context.Context, p *author.Program, s *streams, do func(context.Context, *client.Client) error) error {
+	load := func() (*project.Project, error) { return c.load(p) }
 	proj, err := load()
 	if err != nil {
 		return err
@@ -91,7 +139,7 @@ func (c *devCommand) Run(ctx context.Context, p *author.Program, s *streams) err
 		if err != nil {
 			return err
 		}
-		config.Load = load
+		config.Load, config.Do = load, do
 		n.stages.beside("dev", func(ctx context.Context) error {
 			looped = dev.Run(ctx, *config)
 			cancel()
@@ -100,7 +148,10 @@ func (c *devCommand) Run(ctx context.Context, p *author.Program, s *streams) err
 		})
 		return nil
 	}
-	defer keepTerminal(s.in)()
+	if do == nil {
+		defer keepTerminal(s.in)()
+		defer os.Remove(filepath.Join(c.DataDir, devAddressFile))
+	}
 	if err := serve(ctx, *cfg, io.Discard, log); err != nil {
 		return fmt.Errorf("%w (the node's log is in %s)", err, log.Name())
 	}
@@ -176,6 +227,9 @@ func (c *devCommand) loop(ctx context.Context, n *node, p *author.Program, s *st
 	api.tenant = devTenant
 	key, err := tenantKey(ctx, api, n.cfg.DataDir, devTenant)
 	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(n.cfg.DataDir, devAddressFile), []byte(base+"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	config := &dev.Config{

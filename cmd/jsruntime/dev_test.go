@@ -282,6 +282,12 @@ func TestDev(t *testing.T) {
 	status, _ = fetched(t, strings.Replace(url, "/price/", "/again/", 1)+"tea")
 	require.Equal(t, 200, status)
 
+	// A script runs by hand on the node that is there.
+	local := atTerminal(t, dir, nil, "jsruntime", "run", "order", "--local", "--input", `{"type": "order.created", "data": {"n": 5}}`)
+	require.Zero(t, local.ends())
+	local.sees(0, `order of 5`)
+	dev.sees(at, `order +info order of 5`)
+
 	// A third one in a folder that has a node is told so.
 	third := atTerminal(t, dir, nil, "jsruntime", "dev")
 	require.Equal(t, 1, third.ends())
@@ -295,6 +301,18 @@ func TestDev(t *testing.T) {
 	require.NoError(t, second.cmd.Process.Signal(syscall.SIGHUP))
 	second.ends()
 	leftNothing(t, other, otherPIDs)
+
+	// A run by hand has a node of its own, which it takes with it.
+	local = atTerminal(t, other, nil, "jsruntime", "run", "nightly", "--local")
+	require.Zero(t, local.ends())
+	local.sees(0, `night falls`)
+	local.sees(0, `completed  version 1`)
+	require.NotContains(t, local.text(), " live in")
+	leftNothing(t, other, append(otherPIDs, local.cmd.Process.Pid))
+	replaceIn(t, filepath.Join(other, "src/nightly.ts"), "export default {", "export default {{")
+	local = atTerminal(t, other, nil, "jsruntime", "run", "nightly", "--local")
+	require.Equal(t, 1, local.ends())
+	local.sees(0, `nightly does not build\s+✘ src/nightly\.ts:1:17`)
 
 	// What it kept is there the next time.
 	again := atTerminal(t, dir, nil, "jsruntime", "dev")

@@ -57,6 +57,8 @@ type Program struct {
 	Version  string
 	// Dir is the folder to work in; empty is the process's.
 	Dir string
+	// Local makes a project's scripts live on a node of its own on this machine, and calls do with that node's API. nil where no node runs.
+	Local func(ctx context.Context, folder, env string, do func(ctx context.Context, api *client.Client) error) error
 }
 
 // Output is the flag that every command has.

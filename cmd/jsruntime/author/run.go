@@ -54,6 +54,9 @@ type runCommand struct {
 	Script  string `arg:"" help:"The script's name."`
 	Input   string `name:"input" short:"i" placeholder:"JSON" help:"What the handler gets: JSON, @FILE, or - for stdin. Of an HTTP script {method, path, headers, query, body}."`
 	Version string `name:"version" placeholder:"N" help:"A version, by its number or tag, live or not."`
+	Local   bool   `name:"local" help:"Run the source of the project's folder, on a node of its own on this machine: that of jsruntime dev where it goes on. It needs no key, and is on Linux only."`
+	Folder  string `name:"dir" default:"." help:"With --local: the project's folder."`
+	Env     string `name:"env" help:"With --local: an environment of the project's file."`
 }
 
 func (c *runCommand) Help() string {
@@ -66,10 +69,35 @@ func (c *runCommand) Run(ctx context.Context, p *Program) error {
 	if err != nil {
 		return err
 	}
+	if c.Local {
+		return c.runLocal(ctx, p, input)
+	}
 	api, script, err := c.connectScript(ctx, p, c.Script)
 	if err != nil {
 		return err
 	}
+	return c.runOn(ctx, p, api, script, input)
+}
+
+// runLocal runs the script of the project's folder.
+func (c *runCommand) runLocal(ctx context.Context, p *Program, input json.RawMessage) error {
+	switch {
+	case c.Version != "":
+		return term.Usage("version: is not together with --local, which runs the folder's source")
+	case p.Local == nil:
+		return errors.New("local: a node runs on Linux only; without --local the script runs where it is deployed")
+	}
+	return p.Local(ctx, c.Folder, c.Env, func(ctx context.Context, api *client.Client) error {
+		script, err := scriptNamed(ctx, api, c.Script)
+		if err != nil {
+			return err
+		}
+		return c.runOn(ctx, p, api, script, input)
+	})
+}
+
+// runOn runs the script on a node and shows how that went.
+func (c *runCommand) runOn(ctx context.Context, p *Program, api *client.Client, script *apiScript, input json.RawMessage) error {
 	path := "/executions"
 	if c.Version != "" {
 		path = "/versions/" + url.PathEscape(c.Version) + "/executions"

@@ -22,7 +22,7 @@ import (
 	"example.com/jsruntime/cmd/jsruntime/term"
 )
 
-// Config is what a Loop is made of. All but Keys is required.
+// Config is what a Loop is made of. All but Keys and Do is required.
 type Config struct {
 	Terminal *term.Terminal
 	// Load reads the project.
@@ -40,6 +40,8 @@ type Config struct {
 	ConsoleLink func(ctx context.Context) (string, error)
 	// OpenBrowser opens a page, and reports whether it could.
 	OpenBrowser func(page string) bool
+	// Do is called once the project is live, and Run returns with it: nothing is shown, watched or asked for. nil: the loop.
+	Do func(ctx context.Context, api *client.Client) error
 }
 
 // Loop is one run of dev.
@@ -53,7 +55,8 @@ type Loop struct {
 	secrets map[string]string // of .dev.vars, as they were sent
 	last    string            // the execution that r runs again
 	prompt  *prompt
-	failing bool // a script does not build
+	failing bool  // a script does not build
+	failed  error // with Do: what kept the project from being live
 }
 
 // settle is how long files must be quiet: an editor writes one in several steps. gather is how long a change waits at most.
@@ -71,6 +74,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	l.adopt(p)
 	defer func() { l.builder.close() }()
+	if cfg.Do != nil {
+		return l.once(ctx)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	events := tail(ctx, cfg.API)
@@ -110,6 +116,17 @@ func Run(ctx context.Context, cfg Config) error {
 			}
 		}
 	}
+}
+
+// once makes the project live and does what Do says.
+func (l *Loop) once(ctx context.Context) error {
+	if err := l.deploy(ctx, time.Now()); err != nil {
+		return err
+	}
+	if l.failed != nil {
+		return l.failed
+	}
+	return l.cfg.Do(ctx, l.cfg.API)
 }
 
 // adopt takes a project as it was read, with a builder of its own.
@@ -277,6 +294,9 @@ type event struct {
 
 // tell writes an event for programs, or what human writes for people.
 func (l *Loop) tell(e event, human func()) {
+	if l.cfg.Do != nil {
+		return
+	}
 	if l.t.JSON {
 		_ = l.t.WriteJSON(e, "") // a reader that is gone is noticed at its stdin
 		return
@@ -285,6 +305,10 @@ func (l *Loop) tell(e event, human func()) {
 }
 
 func (l *Loop) fail(err error) {
+	if l.cfg.Do != nil {
+		l.failed = err
+		return
+	}
 	e := event{Event: "error", Message: err.Error()}
 	var source *term.SourceError
 	if errors.As(err, &source) {
