@@ -973,8 +973,11 @@
         this.auth = own.auth;
       } else ObjectAssign(this, own.other);
       this.params = params;
-      this.waitUntil = (promise) => waitUntil(ex, promise);
-      this.remainingTimeMs = () => MathMax(0, deadline - DateNow());
+      // Not assigned as they are made: V8 puts a function that is made in an assignment to a member among what is old, where it keeps the
+      // execution until a collection of everything.
+      const waitUntil = (promise) => waitFor(ex, promise), remainingTimeMs = () => MathMax(0, deadline - DateNow());
+      this.waitUntil = waitUntil;
+      this.remainingTimeMs = remainingTimeMs;
     }
     get signal() {
       const ex = this.#ex;
@@ -1022,7 +1025,7 @@
     return { executionId: own.executionId, trigger: own.trigger, attempt: own.attempt, auth: own.auth, other: undefined };
   }
 
-  function waitUntil(ex, promise) {
+  function waitFor(ex, promise) {
     if (execution !== ex) throw new ErrorCtor("waitUntil: the execution has ended");
     control[WAITS] = ++ex.waits;
     const done = () => {
