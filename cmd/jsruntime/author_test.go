@@ -465,6 +465,32 @@ func authorData(t *testing.T, n *process, s *someone) {
 	s.must("secret", "delete", "TOKEN", "--yes")
 	require.Equal(t, "none\n", s.must("secret", "list"))
 
+	s.stdin = "another secret value\n"
+	s.must("secret", "put", "STRIPE", "--host", "api.stripe.com", "--host", "*.stripe.com:443", "--script", "env")
+	require.Regexp(t, `STRIPE +env +api\.stripe\.com, \*\.stripe\.com:443`, s.must("secret", "list"))
+	s.stdin = "another secret value\n"
+	code, _, errs = s.try("secret", "put", "STRIPE", "--host", "10.0.0.0/8")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "hosts[0]")
+	code, _, errs = s.try("secret", "rekey")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "forbidden")
+	require.Contains(t, s.must("secret", "rekey", "--url", n.base, "--key", testAdminKey), "0 rows are encrypted")
+
+	s.must("vars", "set", "REGION=eu", "URL=https://a.test/?x=y")
+	s.must("vars", "set", "LEVEL", "debug info")
+	require.Equal(t, "LEVEL=debug info\nREGION=eu\nURL=https://a.test/?x=y\n", s.must("vars", "list"))
+	s.must("vars", "rm", "URL")
+	require.Equal(t, map[string]any{"vars": map[string]any{"LEVEL": "debug info", "REGION": "eu"}}, s.answer("vars", "list"))
+	code, _, errs = s.try("vars", "set", "STRIPE=x")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "name_taken")
+	code, _, _ = s.try("vars", "set", "REGION")
+	require.Equal(t, 2, code)
+	s.must("vars", "rm", "LEVEL")
+	s.must("vars", "rm", "REGION")
+	s.must("secret", "delete", "STRIPE", "--yes")
+
 	s.must("kv", "put", "a/b c", `{"n": 1}`, "--metadata", `{"by": "me"}`, "--ttl", "1h")
 	require.JSONEq(t, `{"n": 1}`, s.must("kv", "get", "a/b c"))
 	require.Regexp(t, `a/b c .*\{"by":"me"\}`, s.must("kv", "list", "a/"))

@@ -61,8 +61,6 @@ func TestAQuotaHoldsOverNodes(t *testing.T) {
 	}
 	clients.Wait()
 	require.Positive(t, refused.Load())
-	// Each node alone would have served as many. What is beyond the mark began before the other node's flush was known.
-	require.Less(t, served.Load(), int64(hard*3/2))
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
@@ -75,6 +73,12 @@ func TestAQuotaHoldsOverNodes(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return count(usage) >= hard && count(usage) == count(rows) && count(totals) == count(usage)
 	}, time.Minute, 20*time.Millisecond)
+
+	// Each node alone would have served as many. What is beyond the mark one of them admitted before it knew of the other's last flush, while
+	// the next one was under way, and of what each client had on the way. Rows of one flush have one transaction.
+	flush := count(`SELECT max(f.n) FROM (SELECT count(*) AS n FROM script_executions GROUP BY xmin) f`)
+	t.Logf("over the mark by %d; the largest flush had %d rows", served.Load()-hard, flush)
+	require.LessOrEqual(t, served.Load()-hard, min(2*flush+8, hard/2))
 
 	status, text := nodes[1].try("POST", "/api/v1/scripts/"+job+"/executions?wait=true", key, map[string]any{})
 	require.Equal(t, []any{429, "quota_exceeded"}, []any{status, code(t, text)})

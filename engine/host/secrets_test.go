@@ -133,7 +133,7 @@ func TestSecretsOfScriptsAndHosts(t *testing.T) {
 	for _, other := range []string{"", "Billing", "billing2", "other"} {
 		require.Equal(t, `{}`, string(env.Own(other)), other)
 	}
-	require.True(t, s.Known(tenant).Plain("x sk-canary y") == "x [redacted] y", "values are masked in what is kept, whoever may see them")
+	require.Equal(t, "x [redacted] y", s.Known(tenant).Plain("x sk-canary y"), "values are masked in what is kept, whoever may see them")
 
 	placeholder := shared["STRIPE"]
 	put("STRIPE", Secret{Value: "sk-second", Hosts: []string{"api.stripe.com", "b.test"}})

@@ -21,6 +21,7 @@ type secretCommand struct {
 	Put    secretPutCommand    `cmd:"" help:"Set a secret. Its value is asked for, or read from stdin: jsruntime secret put NAME < file."`
 	List   secretListCommand   `cmd:"" help:"List names of secrets. Values are shown nowhere."`
 	Delete secretDeleteCommand `cmd:"" help:"Delete a secret."`
+	Rekey  secretRekeyCommand  `cmd:"" help:"Encrypt the secrets of all tenants with the node's newest secret key. Needs the operator's key."`
 }
 
 type secretPutCommand struct {
@@ -91,6 +92,32 @@ func (c *secretDeleteCommand) Run(ctx context.Context, p *Program) error {
 		return err
 	}
 	return c.deleteAt(ctx, p, secretPath(c.Name), c.Name)
+}
+
+type secretRekeyCommand struct {
+	Target
+}
+
+func (c *secretRekeyCommand) Run(ctx context.Context, p *Program) error {
+	api, err := c.connect(p)
+	if err != nil {
+		return err
+	}
+	var done struct {
+		Key        string `json:"key"`
+		Rewritten  int64  `json:"rewritten"`
+		Unreadable int64  `json:"unreadable"`
+	}
+	if err := api.Do(ctx, client.Call{Method: http.MethodPost, Path: "/api/v1/secrets/rekey"}, &done); err != nil {
+		return err
+	}
+	err = p.Terminal.Show(done, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %d rows are encrypted with the key %s now.\n", term.Green("✔"), done.Rewritten, term.Line(done.Key))
+	})
+	if err == nil && done.Unreadable > 0 {
+		err = fmt.Errorf("%d rows cannot be read with any key of the node: do not take the old key away", done.Unreadable)
+	}
+	return err
 }
 
 type kvCommand struct {
