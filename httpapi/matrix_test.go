@@ -160,7 +160,7 @@ func permissions() map[string]string {
 		"script-create": "write", "script-list": "read", "script-get": "read", "script-update": "write", "script-delete": "admin",
 		"version-list": "read", "version-get": "read", "version-create": "write", "version-activate": "write", "deployment-list": "read", "version-execution-create": "execute", "version-diff": "read", "version-restore": "write", "version-compare": "execute", "comparison-get": "inspect", "script-release": "write", "script-export": "read", "script-import": "write",
 		"schedule-list": "read", "schedule-get": "read", "endpoint-list": "read", "subscription-list": "read", "event-publish": "execute",
-		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read", "execution-calls": "read",
+		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read", "execution-calls": "read", "activity-get": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",
 		"dead-letter-list": "read", "dead-letter-get": "read", "dead-letter-delete": "admin", "dead-letter-retry": "execute", "dead-letter-retry-many": "execute",
 		"kv-list": "inspect", "kv-get": "inspect", "kv-put": "write", "kv-delete": "write", "secret-list": "read", "secret-put": "write", "secret-delete": "admin", "var-list": "read", "var-replace": "write", "var-put": "write", "var-delete": "write", "usage": "read", "health-report": "read", "refusal-list": "read", "log-tail": "read",

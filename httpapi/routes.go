@@ -90,6 +90,7 @@ func (a *API) runRoutes(r *router) {
 	act(r, "/invoke/{name}", execute, "script-invoke", "Run a script by name and get its output", a.scriptInvoke, unmetered, anyBody, optional)
 	list(r, "/executions", read, "execution-list", "List executions", a.executionList)
 	get(r, "/executions/{id}", read, "execution-get", "Get an execution", a.executionGet)
+	get(r, "/activity", read, "activity-get", "What ran lately: over time, and failures in groups", a.activity)
 	list(r, "/executions/{id}/logs", read, "execution-logs", "List an execution's log", a.executionLogs)
 	list(r, "/executions/{id}/calls", read, "execution-calls", "List an execution's host calls", a.executionCalls)
 	get(r, "/logs/tail", read, "log-tail", "Watch log lines, starts and ends of executions as they happen (server-sent events)", a.logTail)

@@ -22,7 +22,7 @@ const invokeScope = "invoke:"
 // scopeAreas are the areas of paths that are not called as their first segment.
 var scopeAreas = map[string]string{
 	"schedules": "scripts", "http-endpoints": "scripts", "event-subscriptions": "scripts", "export": "scripts", "import": "scripts", "comparisons": "scripts",
-	"logs": "executions", "refusals": "usage", "api-keys": "keys", "audit-log": "audit", "session-links": "sessions", "health": "usage",
+	"logs": "executions", "activity": "executions", "refusals": "usage", "api-keys": "keys", "audit-log": "audit", "session-links": "sessions", "health": "usage",
 }
 
 // scopeOf is the scope that a route asks of a key that has scopes; empty where every key may (known), or none of a tenant (operate). The area is

@@ -613,3 +613,31 @@ SELECT (SELECT count(*) FROM gone)::bigint AS rows, CASE WHEN (SELECT mine.locke
 SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
     set_config('jsruntime.queue', 'kept', true);
+
+-- Admin API: what ran in each span of time. A span is judged by the newest @look_at of its executions, so that the answer costs the same
+-- however many there are. The spans are given by their first and last ids: an id begins with the time.
+-- name: ExecutionActivity :many
+SELECT b.n::integer AS n, count(*)::bigint AS looked, count(*) FILTER (WHERE x.status IN ('failed', 'timeout'))::bigint AS failures,
+    COALESCE(percentile_disc(0.5) WITHIN GROUP (ORDER BY x.duration_ms), 0)::float8 AS p50_ms,
+    COALESCE(percentile_disc(0.99) WITHIN GROUP (ORDER BY x.duration_ms), 0)::float8 AS p99_ms,
+    COALESCE(percentile_disc(0.99) WITHIN GROUP (ORDER BY x.queue_ms), 0)::float8 AS queue_p99_ms,
+    COALESCE(sum(x.cpu_ms), 0)::float8 AS cpu_ms,
+    count(*) FILTER (WHERE x.late)::bigint AS late_ticks
+FROM (SELECT unnest(@ns::integer[]) AS n, unnest(@from_ids::uuid[]) AS from_id, unnest(@below_ids::uuid[]) AS below_id) b
+CROSS JOIN LATERAL (
+    SELECT e.status, (e.metrics->>'duration_ms')::float8 AS duration_ms, (e.metrics->>'queue_ms')::float8 AS queue_ms, (e.metrics->>'cpu_ms')::float8 AS cpu_ms,
+        e.scheduled_for IS NOT NULL AND e.started_at > e.scheduled_for + make_interval(secs => 5) AS late
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= b.from_id AND e.id < b.below_id
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+GROUP BY b.n ORDER BY b.n;
+
+-- Admin API: the newest failures of a status, by which failures are grouped.
+-- name: ExecutionFailures :many
+SELECT e.id, e.script_id, COALESCE(s.name, '')::text AS script_name, e.version, e.error_code, COALESCE(left(e.error, 300), '')::text AS error, COALESCE(left(e.error_stack, 2000), '')::text AS error_stack, e.queued_at
+FROM (SELECT * FROM script_executions f
+    WHERE f.tenant_id = @tenant_id AND f.status = @status::text AND f.status <> 'completed' AND f.id >= @from_id::uuid
+    ORDER BY f.id DESC LIMIT @row_limit) e
+LEFT JOIN scripts s ON s.id = e.script_id
+ORDER BY e.id DESC;

@@ -13,6 +13,80 @@ import (
 	"github.com/google/uuid"
 )
 
+const executionActivity = `-- name: ExecutionActivity :many
+SELECT b.n::integer AS n, count(*)::bigint AS looked, count(*) FILTER (WHERE x.status IN ('failed', 'timeout'))::bigint AS failures,
+    COALESCE(percentile_disc(0.5) WITHIN GROUP (ORDER BY x.duration_ms), 0)::float8 AS p50_ms,
+    COALESCE(percentile_disc(0.99) WITHIN GROUP (ORDER BY x.duration_ms), 0)::float8 AS p99_ms,
+    COALESCE(percentile_disc(0.99) WITHIN GROUP (ORDER BY x.queue_ms), 0)::float8 AS queue_p99_ms,
+    COALESCE(sum(x.cpu_ms), 0)::float8 AS cpu_ms,
+    count(*) FILTER (WHERE x.late)::bigint AS late_ticks
+FROM (SELECT unnest($1::integer[]) AS n, unnest($2::uuid[]) AS from_id, unnest($3::uuid[]) AS below_id) b
+CROSS JOIN LATERAL (
+    SELECT e.status, (e.metrics->>'duration_ms')::float8 AS duration_ms, (e.metrics->>'queue_ms')::float8 AS queue_ms, (e.metrics->>'cpu_ms')::float8 AS cpu_ms,
+        e.scheduled_for IS NOT NULL AND e.started_at > e.scheduled_for + make_interval(secs => 5) AS late
+    FROM script_executions e
+    WHERE e.tenant_id = $4 AND e.id >= b.from_id AND e.id < b.below_id
+    ORDER BY e.id DESC LIMIT $5::integer
+) x
+GROUP BY b.n ORDER BY b.n
+`
+
+type ExecutionActivityParams struct {
+	Ns       []int32
+	FromIds  []uuid.UUID
+	BelowIds []uuid.UUID
+	TenantID uuid.UUID
+	LookAt   int32
+}
+
+type ExecutionActivityRow struct {
+	N          int32
+	Looked     int64
+	Failures   int64
+	P50Ms      float64
+	P99Ms      float64
+	QueueP99Ms float64
+	CpuMs      float64
+	LateTicks  int64
+}
+
+// Admin API: what ran in each span of time. A span is judged by the newest @look_at of its executions, so that the answer costs the same
+// however many there are. The spans are given by their first and last ids: an id begins with the time.
+func (q *Queries) ExecutionActivity(ctx context.Context, arg ExecutionActivityParams) ([]ExecutionActivityRow, error) {
+	rows, err := q.db.Query(ctx, executionActivity,
+		arg.Ns,
+		arg.FromIds,
+		arg.BelowIds,
+		arg.TenantID,
+		arg.LookAt,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionActivityRow{}
+	for rows.Next() {
+		var i ExecutionActivityRow
+		if err := rows.Scan(
+			&i.N,
+			&i.Looked,
+			&i.Failures,
+			&i.P50Ms,
+			&i.P99Ms,
+			&i.QueueP99Ms,
+			&i.CpuMs,
+			&i.LateTicks,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const executionBacklog = `-- name: ExecutionBacklog :one
 WITH RECURSIVE bounds AS (
     SELECT $1::bigint AS tenant_limit, $2::bigint AS row_limit
@@ -452,6 +526,68 @@ func (q *Queries) ExecutionEnqueue(ctx context.Context, arg ExecutionEnqueuePara
 		&i.Attended,
 	)
 	return i, err
+}
+
+const executionFailures = `-- name: ExecutionFailures :many
+SELECT e.id, e.script_id, COALESCE(s.name, '')::text AS script_name, e.version, e.error_code, COALESCE(left(e.error, 300), '')::text AS error, COALESCE(left(e.error_stack, 2000), '')::text AS error_stack, e.queued_at
+FROM (SELECT id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, traceparent, attended FROM script_executions f
+    WHERE f.tenant_id = $1 AND f.status = $2::text AND f.status <> 'completed' AND f.id >= $3::uuid
+    ORDER BY f.id DESC LIMIT $4) e
+LEFT JOIN scripts s ON s.id = e.script_id
+ORDER BY e.id DESC
+`
+
+type ExecutionFailuresParams struct {
+	TenantID uuid.UUID
+	Status   string
+	FromID   uuid.UUID
+	RowLimit int32
+}
+
+type ExecutionFailuresRow struct {
+	ID         uuid.UUID
+	ScriptID   uuid.UUID
+	ScriptName string
+	Version    int32
+	ErrorCode  *string
+	Error      string
+	ErrorStack string
+	QueuedAt   time.Time
+}
+
+// Admin API: the newest failures of a status, by which failures are grouped.
+func (q *Queries) ExecutionFailures(ctx context.Context, arg ExecutionFailuresParams) ([]ExecutionFailuresRow, error) {
+	rows, err := q.db.Query(ctx, executionFailures,
+		arg.TenantID,
+		arg.Status,
+		arg.FromID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionFailuresRow{}
+	for rows.Next() {
+		var i ExecutionFailuresRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ScriptID,
+			&i.ScriptName,
+			&i.Version,
+			&i.ErrorCode,
+			&i.Error,
+			&i.ErrorStack,
+			&i.QueuedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const executionFinish = `-- name: ExecutionFinish :many

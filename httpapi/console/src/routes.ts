@@ -23,6 +23,7 @@ export interface Route {
 }
 
 export const routes: Route[] = [
+  { path: "/", title: "Overview", nav: "Observe", needs: "GET /activity", load: () => import("./pages/overview") },
   { path: "/executions", title: "Executions", nav: "Observe", needs: "GET /executions", load: () => import("./pages/executions") },
   { path: "/executions/:id", title: "Execution", in: "/executions", needs: "GET /executions/{id}", load: () => import("./pages/execution") },
   { path: "/logs", title: "Live log", nav: "Observe", needs: "GET /logs/tail", load: () => import("./pages/logs") },

@@ -1,7 +1,7 @@
 // Numbers, sizes and times as text.
 
 export const ms = (n: number | null | undefined): string => n === null || n === undefined ? "–"
-  : n < 10 ? `${n.toFixed(n < 1 ? 2 : 1)} ms` : n < 10_000 ? `${Math.round(n)} ms` : n < 120_000 ? `${(n / 1000).toFixed(1)} s` : n < 7_200_000 ? `${Math.round(n / 60_000)} min` : `${(n / 3_600_000).toFixed(1)} h`;
+  : n === 0 ? "0 ms" : n < 10 ? `${n.toFixed(n < 1 ? 2 : 1)} ms` : n < 10_000 ? `${Math.round(n)} ms` : n < 120_000 ? `${(n / 1000).toFixed(1)} s` : n < 7_200_000 ? `${Math.round(n / 60_000)} min` : `${(n / 3_600_000).toFixed(1)} h`;
 
 export function bytes(n: number | null | undefined): string {
   if (n === null || n === undefined) return "–";

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
-import { useDark } from "../lib/prefs";
+import { useDark, usePrefs } from "../lib/prefs";
 
 export interface Series { name: string; values: (number | null)[]; color: 1 | 2 | 3 | 4 | 5; fill?: boolean; bars?: boolean }
 
@@ -10,6 +10,7 @@ export interface Series { name: string; values: (number | null)[]; color: 1 | 2 
 export function Chart({ times, series, format, height = 160, label }: { times: number[]; series: Series[]; format: (n: number) => string; height?: number; label: string }) {
   const box = useRef<HTMLDivElement>(null);
   const dark = useDark();
+  const { utc } = usePrefs();
   useEffect(() => {
     const element = box.current;
     if (!element || !times.length) return;
@@ -24,9 +25,9 @@ export function Chart({ times, series, format, height = 160, label }: { times: n
         width: element.clientWidth, height, legend: { show: false }, padding: [8, 8, 0, 0],
         cursor: { y: false, points: { size: 6 } },
         scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-        axes: [axis, { ...axis, size: 58, values: (_u, ticks) => ticks.map(format) }],
+        axes: [{ ...axis, values: (_u, ticks) => ticks.map((t) => moment(t, (times.at(-1) ?? 0) - (times[0] ?? 0), utc)) }, { ...axis, size: 58, values: (_u, ticks) => ticks.map(format) }],
         series: [{}, ...series.map((s) => ({
-          label: s.name, stroke: color(`series-${s.color}`), width: s.bars ? 0 : 1.5, points: { show: false },
+          label: s.name, ...(s.bars ? {} : { stroke: color(`series-${s.color}`) }), width: s.bars ? 0 : 1.5, points: { show: false },
           ...(s.fill || s.bars ? { fill: color(`series-${s.color}`) + (s.bars ? "" : "22") } : {}),
           ...(s.bars ? { paths: UPlot.paths.bars?.({ size: [0.8, 40] }) as uPlot.Series.PathBuilder } : {}),
         }))],
@@ -35,7 +36,7 @@ export function Chart({ times, series, format, height = 160, label }: { times: n
       observer.observe(element);
     });
     return () => { gone = true; observer.disconnect(); plot?.destroy(); };
-  }, [dark, height, JSON.stringify([times, series])]);
+  }, [dark, utc, height, JSON.stringify([times, series])]);
   return <div class="chart">
     <div ref={box} role="img" aria-label={label} style={{ height: `${height}px` }} />
     <div class="legend">{series.map((s) => <span key={s.name} style={{ "--key": `var(--series-${s.color})` }}>{s.name}</span>)}</div>
@@ -61,4 +62,11 @@ function tell(u: uPlot, element: HTMLElement, series: Series[], format: (n: numb
     const v = i === null || i === undefined ? null : s.values[i];
     entry.textContent = v === null || v === undefined ? s.name : `${s.name} ${format(v)}`;
   });
+}
+
+/** moment is a time of the axis: the clock, or the day where the axis is longer than two days. */
+function moment(seconds: number, length: number, utc: boolean): string {
+  const zone: Intl.DateTimeFormatOptions = utc ? { timeZone: "UTC" } : {};
+  const at = new Date(seconds * 1000);
+  return length > 2 * 86_400 ? at.toLocaleDateString("en-GB", { day: "2-digit", month: "short", ...zone }) : at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...zone });
 }
