@@ -42,7 +42,8 @@ func newPlaceholder() string {
 // findPlaceholder returns where the first placeholder of s begins, -1 if there is none. Upper case counts too: a host name's case changes.
 func findPlaceholder[T ~string | ~[]byte](s T) int {
 	for i := 0; i+placeholderLength <= len(s); i++ {
-		if s[i]|0x20 != placeholderMark[0] || !strings.EqualFold(string(s[i:i+len(placeholderMark)]), placeholderMark) {
+		// Most positions are out by two bytes: a body of 10 MiB is looked through.
+		if s[i]|0x20 != placeholderMark[0] || s[i+len(placeholderMark)-1] != '-' || !strings.EqualFold(string(s[i:i+len(placeholderMark)]), placeholderMark) {
 			continue
 		}
 		digits := string(s[i+len(placeholderMark) : i+placeholderLength])

@@ -236,6 +236,22 @@ func TestSecretsOfHosts(t *testing.T) {
 	require.NotContains(t, c.logs.String(), "canary")
 }
 
+func TestFindPlaceholder(t *testing.T) {
+	t.Parallel()
+	made := newPlaceholder()
+	require.NotEqual(t, made, newPlaceholder())
+	for text, at := range map[string]int{
+		made: 0, "x" + made + "y": 1, strings.ToUpper(made): 0, strings.Repeat("j", 40) + made: 40, "jsruntime-secret-" + made: 17, strings.Repeat("jsruntime-", 9) + made: 90,
+		"": -1, made[1:]: -1, made[:len(made)-1]: -1, strings.Replace(made, "-", "_", 1): -1, placeholderMark + strings.Repeat("g", 40): -1, placeholderMark: -1,
+	} {
+		require.Equal(t, at, findPlaceholder(text), text)
+		require.Equal(t, at, findPlaceholder([]byte(text)), text)
+	}
+	for text, has := range map[string]bool{"/%6a" + made[1:]: true, "/%256a" + made[1:]: true, "/%" + made: true, "/%zz%6": false, "/" + made[:30] + "/" + made[30:]: false} {
+		require.Equal(t, has, inText(text), text)
+	}
+}
+
 func inParts(parts []string) io.Reader {
 	readers := make([]io.Reader, len(parts))
 	for i, part := range parts {
