@@ -592,6 +592,18 @@ func authorVersions(t *testing.T, n *process, s *someone) {
 	require.Contains(t, errs, "max_nonsense")
 	require.Contains(t, errs, "jsruntime.jsonc:3:")
 	require.Equal(t, "2\n", s.must("run", "price"))
+
+	// A file that has another name is no change of its lines, and stacks have its whole name.
+	s.write("jsruntime.jsonc", strings.Replace(strings.Replace(config(""), "5000", "6000", 1), `"rate.js"`, `"lib/rate.js"`, 1))
+	s.write("lib/rate.js", "export default { run: () => 'a' };\n")
+	out = s.must("deploy", "--message", "moved", "--only", "rate")
+	require.Regexp(t, `changed +rate\n +main +"rate.js" → "lib/rate.js"\n`, out)
+	require.NotContains(t, out, "source")
+	require.Equal(t, "\"a\"\n", s.must("run", "rate"))
+	s.write("lib/rate.js", "export default { run: (n) => n.no.such };\n")
+	require.Regexp(t, `source +\+1 −1 lines`, s.must("deploy", "--only", "rate"))
+	_, _, errs = s.try("run", "rate")
+	require.Contains(t, errs, "lib/rate.js:1:")
 }
 
 // authorCompare tries a changed price rule on the inputs that are on record.
@@ -599,6 +611,7 @@ func authorCompare(t *testing.T, n *process, s *someone) {
 	s.write("jsruntime.jsonc", `{ "scripts": { "price": { "type": "oneoff", "main": "price.js" } } }`)
 	s.write("price.js", "export default { run: ({ n }) => ({ price: n * 10 }) };\n")
 	s.must("deploy")
+	require.Contains(t, s.must("compare", "price"), "Nothing was compared: no execution with an input is on record.")
 	for _, amount := range []string{"1", "5", "20"} {
 		s.must("run", "price", "--input", `{"n": `+amount+`}`)
 	}

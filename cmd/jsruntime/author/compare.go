@@ -194,6 +194,10 @@ func showComparison(w io.Writer, c *comparison, inputs map[string]string) {
 			showDiff(w, *item.Diff)
 		}
 	}
+	if c.Total == 0 && c.Status == "completed" {
+		fmt.Fprintf(w, "Nothing was compared: no execution with an input is on record. Version %d is saved.\n", c.VersionNumber)
+		return
+	}
 	mark := term.Green("✔")
 	if c.Failed > 0 || c.Status != "completed" {
 		mark = term.Red("✘")

@@ -120,13 +120,21 @@ func (c *initCommand) Run(p *Program) error {
 		}
 		fmt.Fprintf(w, "\nNext:\n")
 		if c.Folder != "." {
-			fmt.Fprintf(w, "  cd %s\n", c.Folder)
+			fmt.Fprintf(w, "  cd %s\n", quoted(c.Folder))
 		}
 		if dependencies[c.Template] != "" {
 			fmt.Fprintf(w, "  npm install\n")
 		}
 		fmt.Fprintf(w, "  jsruntime deploy\n")
 	})
+}
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if regexp.MustCompile(`^[\w./~@%+-]+$`).MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(term.Line(word), "'", `'\''`) + "'"
 }
 
 // filesOf are the files of a template, for a project's name.

@@ -180,6 +180,10 @@ func newStep(p *project.Project, s *project.Script, source *project.Source, pres
 		step.Action = changed
 		if !slices.Contains(sourceFields, field) {
 			step.Fields = append(step.Fields, FieldChange{Field: field, From: present[field], To: step.wanted[field]})
+		} else if sourceOf(present) == source.Text {
+			if field == "main" {
+				step.Fields = append(step.Fields, FieldChange{Field: field, From: present[field], To: step.wanted[field]})
+			}
 		} else if !slices.ContainsFunc(step.Fields, func(c FieldChange) bool { return c.Field == "source" }) {
 			step.Fields = append(step.Fields, FieldChange{Field: "source", Lines: countLines(sourceOf(present), source.Text)})
 		}

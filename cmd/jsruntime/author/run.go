@@ -27,7 +27,7 @@ func (p *Program) readJSON(name, given string) (json.RawMessage, error) {
 		return nil, nil
 	case given == "-":
 		var err error
-		if text, err = io.ReadAll(io.LimitReader(p.Terminal.In, maxInput)); err != nil {
+		if text, err = io.ReadAll(io.LimitReader(p.Terminal.In, maxInput+1)); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	case given[0] == '@':
@@ -36,11 +36,14 @@ func (p *Program) readJSON(name, given string) (json.RawMessage, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		defer file.Close()
-		if text, err = io.ReadAll(io.LimitReader(file, maxInput)); err != nil {
+		if text, err = io.ReadAll(io.LimitReader(file, maxInput+1)); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	default:
 		text = []byte(given)
+	}
+	if len(text) > maxInput {
+		return nil, fmt.Errorf("%s: has more than %d bytes", name, maxInput)
 	}
 	text = bytes.TrimSpace(text)
 	if err := json.Unmarshal(text, new(any)); err != nil {

@@ -75,9 +75,9 @@ func (plan *Plan) save(ctx context.Context, api *client.Client, step *Step, labe
 	body := map[string]json.RawMessage{}
 	for _, f := range step.Fields {
 		switch {
-		case f.Field == "source" && step.wanted["source"] != nil:
+		case slices.Contains(sourceFields, f.Field) && step.wanted["source"] != nil:
 			body["source"] = step.wanted["source"]
-		case f.Field == "source":
+		case slices.Contains(sourceFields, f.Field):
 			body["files"], body["main"] = patchOf(step.present["files"], step.wanted["files"]), step.wanted["main"]
 		case !slices.Contains(besideVersions, f.Field):
 			body[f.Field] = patchOf(step.present[f.Field], step.wanted[f.Field])

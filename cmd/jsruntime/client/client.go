@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -200,10 +201,15 @@ func (c *Client) once(ctx context.Context, call Call, body []byte) (*http.Respon
 	if errors.As(err, &failed) {
 		err = failed.Err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be reached: %w", c.cfg.URL, err)
+	switch {
+	case err == nil:
+		return resp, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return nil, fmt.Errorf("%s: the connection broke before the answer came; what was asked for may have been done (%w)", c.cfg.URL, err)
 	}
-	return resp, nil
+	return nil, fmt.Errorf("%s cannot be reached: %w", c.cfg.URL, err)
 }
 
 // retryAfter reports whether an answer asks for another try, and when.

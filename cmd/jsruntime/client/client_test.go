@@ -59,3 +59,21 @@ func TestGivesUp(t *testing.T) {
 	require.Equal(t, "Two things.\n  body.name: too long", p.Error())
 	require.ErrorContains(t, New(Config{URL: "http://127.0.0.1:1", Key: testKey}).Get(t.Context(), "/x", nil, nil), "http://127.0.0.1:1 cannot be reached")
 }
+
+// TestBrokenConnection: a connection that ends in the middle is told as what it is, since the node may have done what was asked for.
+func TestBrokenConnection(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err == nil {
+			_ = conn.Close()
+		}
+	}))
+	defer server.Close()
+	c := New(Config{URL: server.URL, Key: "jsr_secret"})
+	err := c.Post(t.Context(), "/api/v1/import", nil, map[string]any{}, nil)
+	require.ErrorContains(t, err, "the connection broke before the answer came; what was asked for may have been done")
+	require.NotContains(t, err.Error(), "jsr_secret")
+	server.Close()
+	require.ErrorContains(t, c.Get(t.Context(), "/", nil, nil), "cannot be reached")
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -66,7 +67,7 @@ func (p *Project) Options(s *Script) api.BuildOptions {
 			".txt": api.LoaderText, ".html": api.LoaderText, ".sql": api.LoaderText, ".md": api.LoaderText, ".bin": api.LoaderBinary,
 		},
 		Define:  map[string]string{"process.env.NODE_ENV": `"production"`},
-		Plugins: []api.Plugin{{Name: "jsruntime", Setup: external}},
+		Plugins: []api.Plugin{{Name: "jsruntime", Setup: external}, {Name: "bounded", Setup: bounded}},
 	}
 	if len(s.Vars) == 0 {
 		o.EntryPoints = []string{"./" + s.Main}
@@ -87,6 +88,53 @@ func external(b api.PluginBuild) {
 		}
 		return api.OnResolveResult{}, nil
 	})
+}
+
+// maxFile is how large a file may be that a bundle reads: more of it than a node takes can be left out of the bundle.
+const maxFile = 64 << 20
+
+// bounded refuses files that have no end, such as devices and pipes, and files of any size that no bundle needs.
+func bounded(b api.PluginBuild) {
+	b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: "file"}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+		info, err := os.Stat(args.Path)
+		switch {
+		case err != nil:
+			return api.OnLoadResult{}, nil // esbuild says it
+		case !info.Mode().IsRegular():
+			return api.OnLoadResult{}, fmt.Errorf("%s is no file", args.Path)
+		case info.Size() > maxFile:
+			return api.OnLoadResult{}, fmt.Errorf("%s has %d bytes, of at most %d", args.Path, info.Size(), maxFile)
+		}
+		return api.OnLoadResult{}, nil
+	})
+}
+
+var unresolved = regexp.MustCompile(`^Could not resolve "([^./"][^"]*)"$`)
+
+// notOfNode are modules of Node that scripts do not have; those that begin with node: are not all of them either.
+var notOfNode = []string{
+	"child_process", "cluster", "dgram", "dns", "fs", "fs/promises", "http", "http2", "https", "inspector", "module", "net", "os", "perf_hooks", "process", "readline", "repl", "tls", "tty",
+	"v8", "vm", "worker_threads", "zlib",
+}
+
+// hint says what to do about an import that is not found.
+func hint(message string) string {
+	m := unresolved.FindStringSubmatch(message)
+	switch {
+	case m == nil:
+		return message
+	case slices.Contains(notOfNode, m[1]):
+		return message + ": a module of Node that scripts do not have"
+	case strings.HasPrefix(m[1], "cloudflare:"):
+		return message + ": a module of Workers that is not here; handlers get env and ctx as arguments"
+	case strings.Contains(m[1], ":"):
+		return message
+	}
+	name := strings.SplitN(m[1], "/", 3)
+	if strings.HasPrefix(m[1], "@") && len(name) > 1 {
+		name[0] += "/" + name[1]
+	}
+	return message + ": npm install " + name[0]
 }
 
 // Build bundles a script. Its error is a *term.SourceError with the places.
@@ -115,6 +163,7 @@ func (p *Project) Built(s *Script, result *api.BuildResult) (*Source, error) {
 		}
 	}
 	slices.Sort(src.Inputs)
+	src.Warnings = append(src.Warnings, p.fromOutside(s, src.Inputs)...)
 	if len(meta.Inputs) == 1 && slices.Contains(withoutBundle, filepath.Ext(s.Main)) && !p.lowersClasses() {
 		text, err := os.ReadFile(filepath.Join(p.Dir, filepath.FromSlash(s.Main)))
 		if err != nil {
@@ -140,6 +189,24 @@ func (p *Project) Built(s *Script, result *api.BuildResult) (*Source, error) {
 	return src, src.check(s)
 }
 
+// fromOutside is a warning where files from outside of the project's folder are a part of a script: they are uploaded. Packages are not meant.
+func (p *Project) fromOutside(s *Script, inputs []string) []term.Place {
+	var outside []string
+	for _, file := range inputs {
+		if !strings.Contains(filepath.ToSlash(file), "/node_modules/") && p.outside(file) {
+			outside = append(outside, filepath.ToSlash(file))
+		}
+	}
+	if len(outside) == 0 {
+		return nil
+	}
+	message := "is outside of the project's folder, and is uploaded as a part of " + s.Name
+	if more := len(outside) - 1; more > 0 {
+		message = fmt.Sprintf("and %d more files are outside of the project's folder, and are uploaded as a part of %s", more, s.Name)
+	}
+	return []term.Place{{File: outside[0], Message: message}}
+}
+
 func (src *Source) check(s *Script) error {
 	if len(src.Text) > MaxSource {
 		return &term.SourceError{Message: fmt.Sprintf("%s is too large", s.Name), Places: []term.Place{{
@@ -160,7 +227,7 @@ func (p *Project) places(messages []api.Message) []term.Place {
 	texts := map[string]string{}
 	places := make([]term.Place, 0, len(messages))
 	for _, m := range messages {
-		place := term.Place{Message: m.Text}
+		place := term.Place{Message: hint(m.Text)}
 		if l := m.Location; l != nil {
 			if _, ok := texts[l.File]; !ok {
 				text, _ := os.ReadFile(filepath.Join(p.Dir, filepath.FromSlash(l.File))) // no text, no frame

@@ -99,7 +99,7 @@ func Load(dir, env string) (*Project, error) {
 func load(dir, env string) (*Project, error) {
 	p := &Project{Dir: dir, Env: env, files: map[string]source{}}
 	found, known := false, env == ""
-	text, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	text, err := readConfigFile(dir, ConfigFile)
 	switch {
 	case err == nil:
 		has, err := p.readConfig(text)
@@ -111,7 +111,7 @@ func load(dir, env string) (*Project, error) {
 		return nil, err
 	}
 	for _, name := range wranglerFiles {
-		text, err := os.ReadFile(filepath.Join(dir, name))
+		text, err := readConfigFile(dir, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -151,11 +151,46 @@ func (p *Project) checkMain(s *Script) error {
 	if s.Main == "" {
 		return p.Fault(s, "", "main: the file of the script is required")
 	}
-	info, err := os.Stat(filepath.Join(p.Dir, filepath.FromSlash(s.Main)))
+	file := filepath.Join(p.Dir, filepath.FromSlash(s.Main))
+	info, err := os.Stat(file)
 	if err != nil || !info.Mode().IsRegular() {
 		return p.Fault(s, "main", fmt.Sprintf("main: there is no file %s", s.Main))
 	}
+	if p.outside(file) {
+		return p.Fault(s, "main", fmt.Sprintf("main: %s is outside of the project's folder", s.Main))
+	}
 	return nil
+}
+
+// outside reports whether a file, wherever symbolic links lead, is not below the project's folder.
+func (p *Project) outside(file string) bool {
+	dir, err := filepath.EvalSymlinks(p.Dir)
+	if err != nil {
+		return true
+	}
+	if file, err = filepath.EvalSymlinks(file); err != nil {
+		return true
+	}
+	inside, err := filepath.Rel(dir, file)
+	return err != nil || !filepath.IsLocal(inside)
+}
+
+// maxConfig is how large a project's file may be.
+const maxConfig = 1 << 20
+
+// readConfigFile reads a file of the project's folder that says what the project is. A file that is none, or one without an end, is an error.
+func readConfigFile(dir, name string) ([]byte, error) {
+	file := filepath.Join(dir, name)
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no file", name)
+	case info.Size() > maxConfig:
+		return nil, fmt.Errorf("%s has %d bytes, of at most %d", name, info.Size(), maxConfig)
+	}
+	return os.ReadFile(file)
 }
 
 // packageName is the name in package.json, else the folder's.
@@ -249,7 +284,7 @@ func (p *Project) decode(file string, plain []byte, into any) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		pointer = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
-		message = fmt.Sprintf("%s: must be %s, not %s", wrong.Field, kind(wrong.Type.String()), wrong.Value)
+		message = strings.TrimPrefix(fmt.Sprintf("%s: must be %s, not %s", wrong.Field, kind(wrong.Type.String()), wrong.Value), ": ")
 	}
 	if name, ok := strings.CutPrefix(message, "unknown field "); ok {
 		if field, err := strconv.Unquote(name); err == nil {
@@ -263,7 +298,7 @@ func kind(goType string) string {
 	switch {
 	case goType == "string":
 		return "a string"
-	case strings.HasPrefix(goType, "map"):
+	case strings.HasPrefix(goType, "map"), strings.HasPrefix(goType, "project."):
 		return "an object"
 	case strings.HasPrefix(goType, "[]"):
 		return "a list"
