@@ -5,6 +5,7 @@
 //	go test -run xxx -bench . ./bench/invoke          an execution through pool and worker, no HTTP, no Postgres
 //	WEBAPI_TABLE=$PWD/bench/WEBAPI.md go test ./engine/worker -run xxx -bench WebAPISpeed -benchtime 1x       the web API beside Node → WEBAPI.md
 //	go test -run xxx -bench WorkerCPU -benchtime 2s ./bench/invoke                  what a request costs its worker, warm path off and on
+//	BEFORE=PATH NOW=PATH go test -run xxx -bench Beside ./engine/worker                the same of two builds of the worker, in turns
 //	go run ./bench/cmd/load -help                     open or closed loop against a running node, with CPU and memory
 //	go run ./bench/cmd/scheduler -postgres URL storm idle queue held latency
 //	go run ./bench/cmd/crash ticks                    500 schedules of every second, 2 and 4 nodes, calm and with kill -9 (about 8 min)
