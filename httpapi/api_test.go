@@ -607,6 +607,14 @@ func TestRunAndInvoke(t *testing.T) {
 	acme.post("/api/v1/executions/"+queued.str("id")+"/replay", map[string]any{"version": 9}).refused(422, "validation_failed")
 	require.NoError(t, n.ledger.Flush(context.Background()))
 	require.Len(t, acme.get("/api/v1/executions?status=cancelled").items(), 1)
+
+	// What the script's history does not keep goes with its cancellation.
+	secret := acme.post("/api/v1/scripts", map[string]any{
+		"name": "secret", "type": "oneoff", "status": "active", "source": "export default { run() {} }", "history": map[string]any{"store": "none"},
+	}).is(201).str("id")
+	unkept := acme.post("/api/v1/scripts/"+secret+"/executions", map[string]any{"input": 7}).is(202).str("id")
+	require.Equal(t, "cancelled", acme.post("/api/v1/executions/"+unkept+"/cancel", nil).is(202).str("status"))
+	acme.get("/api/v1/executions/"+unkept).refused(404, "not_found")
 	require.NotEmpty(t, acme.get("/api/v1/executions?script_id="+id+"&trigger_type=api").items())
 	require.Empty(t, acme.get("/api/v1/executions?until=2001-01-01T00:00:00Z").items())
 

@@ -15,6 +15,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
+	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/record"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
@@ -699,7 +700,9 @@ func (a *API) executionCancel(ctx context.Context, in *IDPath) (*found[Execution
 	running := false
 	err = a.change(ctx, func(c *change) error {
 		running = false
-		if _, err = c.ExecutionCancelPending(ctx, sqlc.ExecutionCancelPendingParams{TenantID: c.tenant, ID: id, Message: given(errCancelledByCaller.Error())}); errors.Is(err, pgx.ErrNoRows) {
+		cancelled, err := c.ExecutionCancelPending(ctx, sqlc.ExecutionCancelPendingParams{TenantID: c.tenant, ID: id, Message: given(errCancelledByCaller.Error())})
+		waited := err == nil
+		if errors.Is(err, pgx.ErrNoRows) {
 			_, err = c.ExecutionRequestCancel(ctx, sqlc.ExecutionRequestCancelParams{TenantID: c.tenant, ID: id})
 			if running = err == nil; running {
 				// Sent with the commit; the node that runs it also looks by itself, so a lost notification costs time only.
@@ -718,6 +721,13 @@ func (a *API) executionCancel(ctx context.Context, in *IDPath) (*found[Execution
 			return conflict("already_ended", "The execution has ended: "+e.ScriptExecution.Status+".")
 		}
 		out.Body = executionOfRow(e.ScriptExecution, e.ScriptName)
+		if waited {
+			forgotten, err := ledger.Forget(ctx, c.Queries, a.cfg.Storage, []ledger.Ended{{ID: cancelled.ID, ScriptID: cancelled.ScriptID, Code: engine.CodeCancelled}})
+			if err != nil {
+				return err
+			}
+			c.after = append(c.after, forgotten)
+		}
 		return c.audit("execution.cancel", "execution", id.String(), nil, map[string]any{"script_id": e.ScriptExecution.ScriptID, "status": e.ScriptExecution.Status})
 	})
 	if err != nil {

@@ -236,7 +236,7 @@ WITH gone AS (
 )
 UPDATE script_executions e SET status = 'cancelled', error_code = 'cancelled', error = @message, completed_at = now()
 FROM gone WHERE e.id = gone.id AND e.tenant_id = @tenant_id
-RETURNING e.id;
+RETURNING e.id, e.script_id;
 
 -- Asks the node that runs the execution to end it.
 -- name: ExecutionRequestCancel :one
@@ -401,8 +401,8 @@ FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@inputs::text[]) AS input, unnes
 WHERE e.id = h.id AND (h.chosen OR octet_length(e.input::text) > @max_bytes::integer);
 
 -- Deletes executions that have ended and that their script's history does not keep. Their dead letters forget them (ON DELETE SET NULL).
--- name: ExecutionForget :exec
-DELETE FROM script_executions e WHERE e.id = ANY(@ids::uuid[]);
+-- name: ExecutionForget :many
+DELETE FROM script_executions e WHERE e.id = ANY(@ids::uuid[]) RETURNING e.tenant_id, e.attempt;
 
 -- The next attempt of executions that ended, with the script's live version or its candidate.
 -- name: ExecutionRetry :exec
@@ -479,7 +479,7 @@ SELECT r.id, r.tenant_id, r.script_id, r.status, r.trigger_type, COALESCE(r.erro
 FROM rescued r;
 
 -- Ticks that were accepted before their script was paused, disabled, archived or its tenant suspended do not start afterwards.
--- name: ExecutionCancelStopped :execrows
+-- name: ExecutionCancelStopped :many
 WITH stopped AS MATERIALIZED (
     SELECT q.id, q.script_id FROM script_execution_queue q JOIN scripts s ON s.id = q.script_id JOIN tenants t ON t.id = q.tenant_id
     WHERE q.lease_token IS NULL AND q.tenant_id = @tenant_id AND q.script_id = @script_id AND q.trigger_type = 'cron'
@@ -491,10 +491,12 @@ WITH stopped AS MATERIALIZED (
     UPDATE script_executions e
     SET status = 'cancelled', error_code = 'cancelled', error = 'the script or its tenant was stopped before the tick began', completed_at = now()
     FROM stopped p WHERE e.id = p.id
+), freed AS (
+    UPDATE script_scheduled_jobs j
+    SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_run_status = 'cancelled', updated_at = now()
+    FROM stopped p WHERE j.script_id = p.script_id AND j.execution_id = p.id
 )
-UPDATE script_scheduled_jobs j
-SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_run_status = 'cancelled', updated_at = now()
-FROM stopped WHERE j.script_id = stopped.script_id AND j.execution_id = stopped.id;
+SELECT p.id, p.script_id FROM stopped p;
 
 -- How many executions are due and wait, of those that may be claimed, up to a bound for each tenant and one for all. A loose scan
 -- as ExecutionDiscover's, that counts the rows of each pair on its way, and goes on to the next tenant where a tenant's bound is

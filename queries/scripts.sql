@@ -116,3 +116,7 @@ FROM scripts s WHERE s.id = ANY(@ids::uuid[]);
 SELECT (SELECT count(*) FROM scripts s WHERE s.tenant_id = t.id)::bigint AS scripts, COALESCE((t.plan->>'max_scripts')::numeric::bigint, -1)::bigint AS max_scripts
 FROM tenants t, LATERAL (SELECT pg_advisory_xact_lock(hashtextextended('jsruntime_scripts ' || t.id::text, 0))) l
 WHERE t.id = @tenant_id;
+
+-- What is kept of the executions of scripts, of those that say so.
+-- name: ScriptHistories :many
+SELECT s.id, s.history FROM scripts s WHERE s.id = ANY(@ids::uuid[]) AND s.history <> '{}'::jsonb;

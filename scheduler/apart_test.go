@@ -191,3 +191,51 @@ func TestCancelFindsWhatWaitsAndWhatIsLeased(t *testing.T) {
 	require.True(t, one[bool](w, `SELECT cancel_requested FROM script_execution_queue WHERE id = $1`, leased))
 	w.exec(`DELETE FROM script_executions`)
 }
+
+// TestWhatEndsElsewhereIsKeptAsChosen: a script's history decides about executions that another than their own run has ended, too.
+func TestWhatEndsElsewhereIsKeptAsChosen(t *testing.T) {
+	w := newWorld(t)
+	tenant := w.tenant("a")
+	const cases = 6
+	want := map[string]int{`{}`: cases, `{"sample": 0.5}`: cases, `{"store": "errors"}`: 2, `{"store": "none"}`: 0}
+	scripts := map[string][2]uuid.UUID{}
+	refused := map[uuid.UUID]bool{}
+	began := make(chan uuid.UUID, len(want))
+	var waiting []uuid.UUID
+	for history := range want {
+		active, paused := w.script(tenant, "oneoff"), w.script(tenant, "oneoff")
+		scripts[history] = [2]uuid.UUID{active, paused}
+		w.exec(`UPDATE scripts SET history = $2 WHERE id = ANY ($1)`, []uuid.UUID{active, paused}, history)
+		w.exec(`UPDATE scripts SET status = 'paused' WHERE id = $1`, paused)
+		const lost = `lease_expires_at = now() - interval '1 second'`
+		w.leased(tenant, active, `trigger_type = 'cron'`, lost)                   // its node is lost: failed
+		w.leased(tenant, active, `attempt = 1`, lost+`, cancel_requested = true`) // the same, and it was to be cancelled
+		w.enqueue(tenant, paused, `trigger_type = 'cron'`)                        // its script was paused before it began
+		w.exec(`UPDATE script_execution_queue SET trigger_type = 'cron' WHERE script_id = $1`, paused)
+		w.enqueue(tenant, active, `version = 404`) // there is no such version
+		w.exec(`UPDATE script_execution_queue SET version = 404 WHERE script_id = $1 AND lease_token IS NULL`, active)
+		cancelled := w.enqueue(tenant, active, "") // cancelled before a node has claimed it
+		w.exec(`UPDATE script_execution_queue SET cancel_requested = true WHERE id = $1`, cancelled)
+		back := w.enqueue(tenant, active, "") // refused, and cancelled meanwhile
+		refused[back] = true
+		waiting = append(waiting, back)
+	}
+	w.node(func(ctx context.Context, inv *engine.Invocation) (*engine.Result, error) {
+		if !refused[inv.ExecutionID] {
+			return done(nil), nil
+		}
+		began <- inv.ExecutionID
+		<-ctx.Done()
+		return nil, &engine.RefusedError{Code: engine.CodeOverloaded, Scope: engine.ScopeScript}
+	})
+	for range waiting {
+		w.exec(`UPDATE script_execution_queue SET cancel_requested = true WHERE id = $1`, <-began)
+	}
+	w.eventually(`SELECT count(*) = 0 FROM script_execution_queue`)
+	for history, kept := range want {
+		for _, script := range scripts[history] {
+			require.Zero(t, one[int](w, `SELECT count(*) FROM script_executions WHERE script_id = $1 AND status IN ('pending', 'running', 'completed')`, script), history)
+		}
+		require.Equal(t, kept, one[int](w, `SELECT count(*) FROM script_executions WHERE script_id = ANY ($1)`, []uuid.UUID{scripts[history][0], scripts[history][1]}), history)
+	}
+}

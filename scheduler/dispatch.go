@@ -16,6 +16,7 @@ import (
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
@@ -356,13 +357,23 @@ func (d *dispatcher) stopped(ctx context.Context, p pair, row sqlc.ExecutionDisc
 	if began.Before(d.held[p]) {
 		return nil
 	}
+	var forgotten func()
 	err := d.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) error {
-		_, err := queries.ExecutionCancelStopped(ctx, sqlc.ExecutionCancelStoppedParams{TenantID: p.tenant, ScriptID: p.script, RowLimit: 1000})
+		rows, err := queries.ExecutionCancelStopped(ctx, sqlc.ExecutionCancelStoppedParams{TenantID: p.tenant, ScriptID: p.script, RowLimit: 1000})
+		if err != nil {
+			return err
+		}
+		ended := make([]ledger.Ended, len(rows))
+		for i, row := range rows {
+			ended[i] = ledger.Ended{ID: row.ID, ScriptID: row.ScriptID, Code: engine.CodeCancelled}
+		}
+		forgotten, err = ledger.Forget(ctx, queries, d.cfg.Storage, ended)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	forgotten()
 	if row.TenantActive && !row.Archived {
 		q := &queued{}
 		d.limit(q, row.Plan, row.ResourceLimits)

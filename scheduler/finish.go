@@ -7,12 +7,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/cluster"
@@ -22,6 +20,7 @@ import (
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/engine/wake"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
 )
@@ -113,8 +112,8 @@ func (s *Scheduler) write(ctx context.Context, batch []*ending) {
 
 // refusesContent reports whether the same statement would fail again: bad data, a limit of a value, a violated check.
 func refusesContent(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "54") || pg.Code == "23514" || pg.Code == "23502")
+	class := connect.ClassOf(err)
+	return class == connect.Value || class == connect.Check
 }
 
 // writeOnce writes a batch in one transaction.
@@ -254,15 +253,28 @@ func (w *endingsWriter) release(ctx context.Context) error {
 	}
 	w.woken = true
 	lost := len(w.back.Ids) - w.doubtful
+	var ended []ledger.Ended
 	for _, row := range rows {
 		e := w.byID[row.ID]
 		if !e.doubtful {
 			lost--
 		}
+		if row.Status == string(engine.StatusCancelled) {
+			ended = append(ended, ledger.Ended{ID: row.ID, ScriptID: e.row.ScriptID, Code: engine.CodeCancelled})
+		}
 		w.told = append(w.told, func() { w.cfg.Observer.GivenBack(e.trigger, e.reason) })
 	}
 	w.lost(lost)
-	return nil
+	return w.forget(ctx, ended)
+}
+
+// forget deletes the rows of what ended without its script at hand, where the script's history does not keep them.
+func (w *endingsWriter) forget(ctx context.Context, ended []ledger.Ended) error {
+	after, err := ledger.Forget(ctx, w.queries, w.cfg.Storage, ended)
+	if err == nil {
+		w.told = append(w.told, after)
+	}
+	return err
 }
 
 // lost counts executions whose lease this node had lost.
@@ -286,7 +298,7 @@ func (s *Scheduler) lean(e *ending) bool {
 	return state != storage.Normal
 }
 
-// keeps reports whether the script's history keeps an execution that ended so. The queue needs its row until then, and a retry and a dead letter
+// keeps reports whether the script's history keeps an execution that ended so; ledger.Forget asks about one whose script was not read. The queue needs its row until then, and a retry and a dead letter
 // have made what they need of it before it goes.
 func (e *ending) keeps() bool {
 	return e.inv == nil || e.inv.Script.History.Keeps(e.row.ID, e.result.Code)
@@ -301,7 +313,8 @@ type consequences struct {
 	calls                   []sqlc.ExecutionCallRecordParams
 	usage                   ledger.Usage
 	cuts                    sqlc.ExecutionCutInputsParams
-	unkept                  []uuid.UUID // whose rows go: their script's history does not keep them
+	unkept                  []uuid.UUID    // whose rows go: their script's history does not keep them
+	unread                  []ledger.Ended // whose script was not read, so that its history is asked
 }
 
 // follow writes what follows from endings.
@@ -371,6 +384,9 @@ func (w *endingsWriter) collect(c *consequences, finished *sqlc.ExecutionFinishR
 // collectStored adds what is stored of one ending, and counts its bytes.
 func (w *endingsWriter) collectStored(c *consequences, e *ending) {
 	row, res := e.row, e.result
+	if e.inv == nil {
+		c.unread = append(c.unread, ledger.Ended{ID: row.ID, ScriptID: row.ScriptID, Code: res.Code})
+	}
 	if !e.keeps() {
 		c.unkept = append(c.unkept, row.ID)
 		if row.Attempt == 1 { // what its acceptance counted
@@ -453,7 +469,8 @@ func (w *endingsWriter) writeConsequences(ctx context.Context, c *consequences) 
 		// After the dead letters, which are made of the whole input.
 		{len(c.cuts.Ids), func() error { return w.queries.ExecutionCutInputs(ctx, c.cuts) }},
 		{len(c.jobs.ScriptIds), func() error { return w.freeSchedules(ctx, c) }},
-		{len(c.unkept), func() error { return w.queries.ExecutionForget(ctx, c.unkept) }},
+		{len(c.unkept), func() error { _, err := w.queries.ExecutionForget(ctx, c.unkept); return err }},
+		{len(c.unread), func() error { return w.forget(ctx, c.unread) }},
 		// A run that was lost and ran again has the same id: what the lost one had logged was never written.
 		{len(c.logs), func() error { _, err := w.queries.ExecutionLogRecord(ctx, c.logs); return err }},
 		{len(c.calls), func() error { _, err := w.queries.ExecutionCallRecord(ctx, c.calls); return err }},

@@ -7,6 +7,7 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/ledger"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/migrations/partitions"
@@ -38,13 +39,24 @@ func (s *Scheduler) rescue(ctx context.Context) {
 func (s *Scheduler) rescueOnce(ctx context.Context) error {
 	for {
 		var rows []sqlc.ExecutionRescueRow
+		var forgotten func()
 		err := s.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) (err error) {
-			rows, err = queries.ExecutionRescue(ctx, sqlc.ExecutionRescueParams{MaxLost: maxLost, RowLimit: sweepBatch})
+			if rows, err = queries.ExecutionRescue(ctx, sqlc.ExecutionRescueParams{MaxLost: maxLost, RowLimit: sweepBatch}); err != nil {
+				return err
+			}
+			var ended []ledger.Ended
+			for _, row := range rows {
+				if row.Status != string(engine.StatusPending) {
+					ended = append(ended, ledger.Ended{ID: row.ID, ScriptID: row.ScriptID, Code: engine.Code(row.ErrorCode)})
+				}
+			}
+			forgotten, err = ledger.Forget(ctx, queries, s.cfg.Storage, ended)
 			return err
 		})
 		if err != nil {
 			return err
 		}
+		forgotten()
 		for _, row := range rows {
 			s.cfg.Observer.Rescued("execution_" + row.Status)
 			if row.Status != string(engine.StatusPending) {

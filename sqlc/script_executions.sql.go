@@ -150,7 +150,7 @@ WITH gone AS (
 )
 UPDATE script_executions e SET status = 'cancelled', error_code = 'cancelled', error = $1, completed_at = now()
 FROM gone WHERE e.id = gone.id AND e.tenant_id = $2
-RETURNING e.id
+RETURNING e.id, e.script_id
 `
 
 type ExecutionCancelPendingParams struct {
@@ -159,16 +159,21 @@ type ExecutionCancelPendingParams struct {
 	ID       uuid.UUID
 }
 
-// Ends an execution that still waits. The claim takes its rows FOR UPDATE SKIP LOCKED, so either this statement finds that no one has
-// leased it and ends it, or it waits for the claim and leaves it to ExecutionRequestCancel.
-func (q *Queries) ExecutionCancelPending(ctx context.Context, arg ExecutionCancelPendingParams) (uuid.UUID, error) {
-	row := q.db.QueryRow(ctx, executionCancelPending, arg.Message, arg.TenantID, arg.ID)
-	var id uuid.UUID
-	err := row.Scan(&id)
-	return id, err
+type ExecutionCancelPendingRow struct {
+	ID       uuid.UUID
+	ScriptID uuid.UUID
 }
 
-const executionCancelStopped = `-- name: ExecutionCancelStopped :execrows
+// Ends an execution that still waits. The claim takes its rows FOR UPDATE SKIP LOCKED, so either this statement finds that no one has
+// leased it and ends it, or it waits for the claim and leaves it to ExecutionRequestCancel.
+func (q *Queries) ExecutionCancelPending(ctx context.Context, arg ExecutionCancelPendingParams) (ExecutionCancelPendingRow, error) {
+	row := q.db.QueryRow(ctx, executionCancelPending, arg.Message, arg.TenantID, arg.ID)
+	var i ExecutionCancelPendingRow
+	err := row.Scan(&i.ID, &i.ScriptID)
+	return i, err
+}
+
+const executionCancelStopped = `-- name: ExecutionCancelStopped :many
 WITH stopped AS MATERIALIZED (
     SELECT q.id, q.script_id FROM script_execution_queue q JOIN scripts s ON s.id = q.script_id JOIN tenants t ON t.id = q.tenant_id
     WHERE q.lease_token IS NULL AND q.tenant_id = $1 AND q.script_id = $2 AND q.trigger_type = 'cron'
@@ -180,10 +185,12 @@ WITH stopped AS MATERIALIZED (
     UPDATE script_executions e
     SET status = 'cancelled', error_code = 'cancelled', error = 'the script or its tenant was stopped before the tick began', completed_at = now()
     FROM stopped p WHERE e.id = p.id
+), freed AS (
+    UPDATE script_scheduled_jobs j
+    SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_run_status = 'cancelled', updated_at = now()
+    FROM stopped p WHERE j.script_id = p.script_id AND j.execution_id = p.id
 )
-UPDATE script_scheduled_jobs j
-SET is_running = false, lease_token = NULL, lease_expires_at = NULL, node_id = NULL, last_run_status = 'cancelled', updated_at = now()
-FROM stopped WHERE j.script_id = stopped.script_id AND j.execution_id = stopped.id
+SELECT p.id, p.script_id FROM stopped p
 `
 
 type ExecutionCancelStoppedParams struct {
@@ -192,13 +199,30 @@ type ExecutionCancelStoppedParams struct {
 	RowLimit int32
 }
 
+type ExecutionCancelStoppedRow struct {
+	ID       uuid.UUID
+	ScriptID uuid.UUID
+}
+
 // Ticks that were accepted before their script was paused, disabled, archived or its tenant suspended do not start afterwards.
-func (q *Queries) ExecutionCancelStopped(ctx context.Context, arg ExecutionCancelStoppedParams) (int64, error) {
-	result, err := q.db.Exec(ctx, executionCancelStopped, arg.TenantID, arg.ScriptID, arg.RowLimit)
+func (q *Queries) ExecutionCancelStopped(ctx context.Context, arg ExecutionCancelStoppedParams) ([]ExecutionCancelStoppedRow, error) {
+	rows, err := q.db.Query(ctx, executionCancelStopped, arg.TenantID, arg.ScriptID, arg.RowLimit)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	items := []ExecutionCancelStoppedRow{}
+	for rows.Next() {
+		var i ExecutionCancelStoppedRow
+		if err := rows.Scan(&i.ID, &i.ScriptID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const executionCancelled = `-- name: ExecutionCancelled :many
@@ -657,14 +681,34 @@ func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams
 	return items, nil
 }
 
-const executionForget = `-- name: ExecutionForget :exec
-DELETE FROM script_executions e WHERE e.id = ANY($1::uuid[])
+const executionForget = `-- name: ExecutionForget :many
+DELETE FROM script_executions e WHERE e.id = ANY($1::uuid[]) RETURNING e.tenant_id, e.attempt
 `
 
+type ExecutionForgetRow struct {
+	TenantID uuid.UUID
+	Attempt  int32
+}
+
 // Deletes executions that have ended and that their script's history does not keep. Their dead letters forget them (ON DELETE SET NULL).
-func (q *Queries) ExecutionForget(ctx context.Context, ids []uuid.UUID) error {
-	_, err := q.db.Exec(ctx, executionForget, ids)
-	return err
+func (q *Queries) ExecutionForget(ctx context.Context, ids []uuid.UUID) ([]ExecutionForgetRow, error) {
+	rows, err := q.db.Query(ctx, executionForget, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionForgetRow{}
+	for rows.Next() {
+		var i ExecutionForgetRow
+		if err := rows.Scan(&i.TenantID, &i.Attempt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const executionGet = `-- name: ExecutionGet :one

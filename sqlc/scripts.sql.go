@@ -629,6 +629,36 @@ func (q *Queries) ScriptHead(ctx context.Context, arg ScriptHeadParams) (ScriptH
 	return i, err
 }
 
+const scriptHistories = `-- name: ScriptHistories :many
+SELECT s.id, s.history FROM scripts s WHERE s.id = ANY($1::uuid[]) AND s.history <> '{}'::jsonb
+`
+
+type ScriptHistoriesRow struct {
+	ID      uuid.UUID
+	History json.RawMessage
+}
+
+// What is kept of the executions of scripts, of those that say so.
+func (q *Queries) ScriptHistories(ctx context.Context, ids []uuid.UUID) ([]ScriptHistoriesRow, error) {
+	rows, err := q.db.Query(ctx, scriptHistories, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScriptHistoriesRow{}
+	for rows.Next() {
+		var i ScriptHistoriesRow
+		if err := rows.Scan(&i.ID, &i.History); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const scriptIDByName = `-- name: ScriptIDByName :one
 SELECT id FROM scripts WHERE tenant_id = $1 AND name = $2
 `

@@ -30,13 +30,18 @@ func start(dir string, env []string, name string, args ...string) (*process, err
 	return p, nil
 }
 
-// stop asks the peer to end and kills what is left of its group after ten seconds.
+// stop asks the peer to end, for ten seconds, and kills what is left of its group: workerd's command is a script that ends before the server that
+// it has started.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	ended := false
 	select {
 	case <-p.done:
+		ended = true
 	case <-time.After(10 * time.Second):
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	}
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	if !ended {
 		<-p.done
 	}
 }

@@ -8,19 +8,18 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/host"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/wake"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -268,7 +267,7 @@ func (c *Comparer) finish(ctx context.Context, id uuid.UUID, out *outcome) {
 		if _, err = c.queries.ComparisonFinish(ctx, p); err == nil {
 			return
 		}
-		if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && strings.HasPrefix(refused.Code, "22") {
+		if connect.ClassOf(err) == connect.Value {
 			text := "its items cannot be stored"
 			p.Status, p.Error, p.Items = "failed", &text, json.RawMessage("[]")
 		}

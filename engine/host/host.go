@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/cluster"
 	"example.com/jsruntime/engine/kv"
 	"example.com/jsruntime/engine/storage"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -194,8 +194,7 @@ func (h *Host) Call(ctx context.Context, call *engine.HostCall) (*engine.HostRep
 
 // ofDeleted tells a script that its tenant, or what belongs to it, was deleted while it ran. That is no failure of the node's.
 func ofDeleted(method string, err error) error {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == "23503" {
+	if connect.ClassOf(err) == connect.Reference {
 		return &engine.HostError{Name: "NotFoundError", Code: "tenant_deleted", Message: method + ": the tenant was deleted"}
 	}
 	return err

@@ -7,15 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/kv"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -291,13 +290,12 @@ func (h *Host) kvIncrement(ctx context.Context, call *engine.HostCall) (*engine.
 	}
 	lease, execution := leaseOf(call)
 	value, err := h.queries.KVIncrement(ctx, sqlc.KVIncrementParams{TenantID: tenant, Key: args.Key, Delta: delta, TtlSeconds: ttl, Lease: lease, ExecutionID: execution})
-	var refused *pgconn.PgError
 	switch {
 	case errors.Is(err, pgx.ErrNoRows) && call.Invocation.Live != nil && !call.Invocation.Live():
 		return nil, engine.ErrLeaseLost
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, typeError(call.Method, "the value of this key is not a number")
-	case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "22"):
+	case connect.ClassOf(err) == connect.Value:
 		return nil, &engine.HostError{Name: "RangeError", Message: "kv.increment: the sum is beyond what a number can hold"}
 	case err != nil:
 		return nil, fmt.Errorf("kv increment: %w", err)

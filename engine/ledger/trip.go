@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/jsruntime/migrations/connect"
 )
 
 // A trip is a transaction that takes one round trip: its statements and the rows of its COPYs are written one after the other, with one
@@ -173,7 +175,7 @@ func (t *trip) receive(conn *pgconn.PgConn) (broken bool, err error) {
 			switch {
 			case failed != nil:
 				// A connection whose statements the server has forgotten is no good: the next one prepares them.
-				return message.TxStatus != 'I' || sqlState(failed) == unknownStatement, failed
+				return message.TxStatus != 'I' || connect.ClassOf(failed) == connect.Unprepared, failed
 			case completed != len(t.steps) || message.TxStatus != 'I':
 				return true, fmt.Errorf("%d of %d statements completed, transaction status %q", completed, len(t.steps), message.TxStatus)
 			}
@@ -181,9 +183,6 @@ func (t *trip) receive(conn *pgconn.PgConn) (broken bool, err error) {
 		}
 	}
 }
-
-// unknownStatement is the SQLSTATE of a prepared statement that the server does not know.
-const unknownStatement = "26000"
 
 // abandon ends what may still run on a connection, and closes it.
 func abandon(conn *pgx.Conn) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/jsruntime/engine"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/dbtest"
 	"example.com/jsruntime/sqlc"
 )
@@ -78,7 +79,7 @@ func TestTripErrors(t *testing.T) {
 		for _, step := range c.steps {
 			step(tr)
 		}
-		require.Equal(t, c.code, sqlState(tr.run(ctx, conn)), name)
+		require.Equal(t, c.code, connect.State(tr.run(ctx, conn)), name)
 		var n int
 		var role string
 		require.NoError(t, conn.QueryRow(ctx, "SELECT count(*), current_setting('session_replication_role') FROM script_execution_logs").Scan(&n, &role), name)

@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"example.com/jsruntime/engine/text"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
 )
@@ -214,7 +214,7 @@ func (l *Ledger) writeOnce(ctx context.Context, batch []*row, mark uuid.UUID) er
 		l.answered = slices.DeleteFunc(l.answered, func(m uuid.UUID) bool { return slices.Contains(answered, m) })
 		l.mu.Unlock()
 	}
-	if once && sqlState(err) == insufficientPrivilege { // it has been revoked
+	if once && connect.ClassOf(err) == connect.Denied { // it has been revoked
 		l.apiece.Store(true)
 		return l.writeOnce(ctx, batch, mark)
 	}
@@ -328,40 +328,24 @@ const (
 
 // judge tells an outage from a row that can never be written, by SQLSTATE.
 func judge(err error) verdict {
-	code := sqlState(err)
-	if len(code) != 5 {
-		return unclear
+	state := connect.State(err)
+	if state == "" {
+		return unclear // ClassOf knows a lost connection, and not whether the batch has ended it
 	}
-	switch code {
-	case "23503":
+	switch connect.ClassOfState(state) {
+	case connect.Reference:
 		return missingParent
-	case "23505":
+	case connect.Duplicate:
 		return duplicate
-	case "25006", "55P03", unknownStatement: // read-only after a failover; lock not available
+	case connect.Away, connect.Busy, connect.Unprepared:
 		return tryAgain
-	case "57014": // canceled, by a statement_timeout perhaps
+	case connect.Cancelled: // by a statement_timeout perhaps
 		return unclear
 	}
-	switch code[:2] {
-	case "08", "40", "53", "57", "58": // connection, rollback, resources, operator, system
-		return tryAgain
-	case "XX": // internal
+	if strings.HasPrefix(state, "XX") || strings.HasPrefix(state, "58") { // internal, or a file of the server's
 		return unclear
-	default:
-		return refused
 	}
-}
-
-// insufficientPrivilege is an SQLSTATE.
-const insufficientPrivilege = "42501"
-
-// sqlState is the SQLSTATE of an error of the server, else empty.
-func sqlState(err error) string {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return ""
-	}
-	return pg.Code
+	return refused
 }
 
 // answers reports whether Postgres can be reached, so that a batch which keeps failing is itself the cause.

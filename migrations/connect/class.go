@@ -16,14 +16,17 @@ type Class int
 
 // The classes.
 const (
-	Other     Class = iota // no error of Postgres, or one that says that a statement of ours is wrong
-	Away                   // the server cannot be reached or serves no one at the moment: the same statement may succeed later
-	Busy                   // other transactions are in the way: the same statement may succeed at once
-	Cancelled              // the statement took too long, or an administrator ended it
-	Value                  // a value cannot be stored, now or later
-	Check                  // a row breaks a constraint of its own, now or later
-	Duplicate              // another row has the same key
-	Reference              // the row refers to one that is gone, or others refer to it
+	Other      Class = iota // no error of Postgres, or one that says that a statement of ours is wrong
+	Away                    // the server cannot be reached or serves no one at the moment: the same statement may succeed later
+	Busy                    // other transactions are in the way: the same statement may succeed at once
+	Cancelled               // the statement took too long, or an administrator ended it
+	Value                   // a value cannot be stored, now or later
+	Check                   // a row breaks a constraint of its own, now or later
+	Duplicate               // another row has the same key
+	Reference               // the row refers to one that is gone, or others refer to it
+	Denied                  // the user may not do it
+	Missing                 // a table is gone, or was never there
+	Unprepared              // the session does not know the prepared statement: it is another server's, or a pooler's
 )
 
 // exact are the states whose class is not that of their first two characters.
@@ -31,8 +34,9 @@ var exact = map[string]Class{
 	"25006": Away, // read_only_sql_transaction: a standby, or a primary that is one no longer
 	"25P03": Away, // idle_in_transaction_session_timeout, after which the connection is closed
 	"25P04": Away, // transaction_timeout, the same
-	"40001": Busy, // serialization_failure; on a standby: a conflict with recovery
-	"40P01": Busy, // deadlock_detected
+	"26000": Unprepared,
+	"42501": Denied,
+	"42P01": Missing,
 	"55P03": Busy, // lock_not_available
 	"57014": Cancelled,
 	"58000": Away, // system_error
@@ -48,6 +52,7 @@ var byPrefix = map[string]Class{
 	"08": Away, // connection exception
 	"53": Away, // out of connections, memory or disk
 	"57": Away, // operator intervention: stopping, crashed, starting
+	"40": Busy, // serialization failure, deadlock; on a standby: a conflict with recovery
 	"22": Value,
 	"54": Value, // a program limit, such as the depth of JSON
 }
@@ -63,11 +68,19 @@ func ClassOfState(code string) Class {
 	return byPrefix[code[:2]]
 }
 
+// State is the SQLSTATE of an error that the server has answered; empty: it is another's.
+func State(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return ""
+	}
+	return pg.Code
+}
+
 // ClassOf is the class of an error of pgx, which may be wrapped.
 func ClassOf(err error) Class {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return ClassOfState(pg.Code)
+	if state := State(err); state != "" {
+		return ClassOfState(state)
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error // context.DeadlineExceeded is one

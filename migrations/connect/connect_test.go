@@ -162,7 +162,8 @@ func TestClasses(t *testing.T) {
 		"25006": connect.Away, "25P03": connect.Away, "25P04": connect.Away, "58030": connect.Away,
 		"40001": connect.Busy, "40P01": connect.Busy, "55P03": connect.Busy, "57014": connect.Cancelled,
 		"22P02": connect.Value, "54001": connect.Value, "23502": connect.Check, "23514": connect.Check, "23505": connect.Duplicate, "23503": connect.Reference,
-		"28P01": connect.Other, "3D000": connect.Other, "42601": connect.Other, "42501": connect.Other, "58P01": connect.Other, "JSR03": connect.Other, "": connect.Other,
+		"42501": connect.Denied, "42P01": connect.Missing, "26000": connect.Unprepared,
+		"28P01": connect.Other, "3D000": connect.Other, "42601": connect.Other, "58P01": connect.Other, "JSR03": connect.Other, "": connect.Other,
 	} {
 		require.Equal(t, class, connect.ClassOf(fmt.Errorf("x: %w", &pgconn.PgError{Code: code})), code)
 	}

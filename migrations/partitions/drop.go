@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/jsruntime/migrations/connect"
 )
 
 // Drop drops the partitions of a table whose rows were all accepted before a time, and returns the dropped partitions. A partition with an
@@ -77,7 +79,7 @@ func drop(ctx context.Context, db *pgxpool.Pool, table string, p Partition) (dro
 		}
 		return locked(ctx, db, func(tx pgx.Tx) error { return detach(ctx, tx, table, p.Name, tenants, sizes) })
 	})
-	if errors.Is(err, errElsewhere) || sqlState(err, "42P01") { // undefined_table: another node has dropped it
+	if errors.Is(err, errElsewhere) || connect.ClassOf(err) == connect.Missing { // another node has dropped it
 		return false, nil
 	}
 	if err != nil {

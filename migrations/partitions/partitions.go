@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/jsruntime/engine/wake"
+	"example.com/jsruntime/migrations/connect"
 )
 
 // Tables that are partitioned.
@@ -193,28 +195,18 @@ func locked(ctx context.Context, db *pgxpool.Pool, do func(pgx.Tx) error) error 
 func patiently(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
-		if attempt == attempts || !sqlState(err, "55P03", "40P01", "23503", "23514") { // lock_not_available, deadlock_detected, a dead letter or a row that came between
+		switch connect.ClassOf(err) {
+		case connect.Busy, connect.Reference, connect.Check: // a lock, a dead letter or a row that came between
+		default:
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if attempt == attempts {
+			return err
+		}
+		if !wake.Pause(ctx, attemptPause) {
 			return ctx.Err()
-		case <-time.After(attemptPause):
 		}
 	}
-}
-
-func sqlState(err error, codes ...string) bool {
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) {
-		return false
-	}
-	for _, code := range codes {
-		if refused.Code == code {
-			return true
-		}
-	}
-	return false
 }
 
 // ErrNotAllowed is of a user that may not make partitions.
@@ -222,7 +214,7 @@ var ErrNotAllowed = errors.New("partitions of the history cannot be made: this u
 	"rows go to the default partition, which works but is deleted row by row")
 
 func explain(err error) error {
-	if sqlState(err, "42501") { // insufficient_privilege
+	if connect.ClassOf(err) == connect.Denied {
 		return fmt.Errorf("%w (%w)", ErrNotAllowed, err)
 	}
 	return err
