@@ -74,7 +74,7 @@ function Side({ path, onPalette, onNavigate }: { path: string; onPalette: () => 
   const current = open?.in ?? open?.path;
   return <div class="side" id="side">
     <Link to={href(home())} class="brand"><img src="/console/icon.svg" alt="" />jsruntime</Link>
-    <button type="button" class="search-button" onClick={onPalette} aria-label="Go to…">Go to…<kbd>Ctrl K</kbd></button>
+    <button type="button" class="search-button" onClick={onPalette}>Go to… <kbd aria-hidden="true">Ctrl K</kbd></button>
     {session.operator ? <Button small onClick={() => setChoosing(true)}>{session.tenant ? `Tenant: ${session.tenant}` : "Choose a tenant"}</Button> : null}
     {choosing ? <ChooseTenant onClose={() => setChoosing(false)} /> : null}
     <nav aria-label="Pages" onClick={onNavigate}>{groups.map((g) => {

@@ -1,0 +1,126 @@
+//go:build linux
+
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/jsruntime/httpapi/browsertest"
+	"example.com/jsruntime/migrations/dbtest"
+)
+
+// What people do on the pages of the console, in a real browser, against a real node.
+
+const failingSource = `type Order = { items?: string[] };
+
+function tax(order: Order): number {
+  return order.items![0]!.length;
+}
+
+export default {
+  async run(input: Order) {
+    console.log("taxing", input);
+    return tax(input);
+  },
+};
+`
+
+// A failing script is found from the overview: one click leads to its line, or to the run that shows the code around it; there the input
+// is edited, and the run succeeds.
+func TestConsoleFromOverviewToLine(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	id := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "orders", "type": "oneoff", "status": "active", "source": failingSource})["id"].(string)
+	for range 3 {
+		n.must(200, "POST", "/api/v1/scripts/"+id+"/executions?wait=true", key, map[string]any{"input": map[string]any{"n": 1}})
+	}
+	v := visit(t, browser, n)
+	v.signIn(key)
+	v.until(`document.querySelector('table[aria-label="Failing scripts"]')`)
+	v.until(`document.querySelector('table[aria-label="Failing scripts"] tbody tr')?.innerText.includes("3")`)
+	require.Contains(t, v.text(), "Cannot read properties of undefined")
+	v.until(`document.querySelector(".chart canvas")`)
+	v.press("orders.ts:4")
+	v.until(`location.pathname === "/console/scripts/` + id + `" && new URLSearchParams(location.search).get("line") === "4"`)
+	v.must(`(history.back(), true)`)
+
+	v.until(`document.querySelector('table[aria-label="Failing scripts"] a.row-link')`)
+	v.must(`(document.querySelector('table[aria-label="Failing scripts"] a.row-link').click(), true)`)
+	v.until(`document.querySelector(".excerpt .here")?.textContent.includes("order.items![0]")`)
+	v.until(`document.querySelector(".log")?.textContent.includes("taxing")`)
+	v.press("Edit input and run")
+	v.write("dialog textarea", `{"items": `)
+	v.until(`document.querySelector("dialog .fault")?.textContent.includes("not JSON")`)
+	v.write("dialog textarea", `{"items": ["four"]}`)
+	v.until(`!document.querySelector("dialog button[type=submit]").disabled`)
+	v.press("Run")
+	v.until(`document.querySelector(".page-head .status")?.textContent === "completed"`)
+	v.until(`document.querySelector('[aria-label="Output"]')?.textContent === "4"`)
+}
+
+// An event that no attempt could handle is followed from one attempt to the next, to its dead letter.
+func TestConsoleChainOfARun(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{
+		"name": "mailer", "type": "event", "status": "active", "event_types": []string{"user.created"}, "retry": map[string]any{"max_attempts": 2, "backoff_ms": 100},
+		"source": `export default { async event(e, env) { await env.KV?.get("x"); await fetch("http://127.0.0.1:1/").catch(() => {}); throw new Error("no mail today"); } }`,
+	})
+	n.must(202, "POST", "/api/v1/events", key, map[string]any{"type": "user.created", "data": map[string]any{"user": 7}})
+	require.Eventually(t, func() bool {
+		return len(n.must(200, "GET", "/api/v1/dead-letters", key, nil)["items"].([]any)) == 1
+	}, time.Minute, 50*time.Millisecond)
+
+	v := visit(t, browser, n)
+	v.signIn(key)
+	v.ready()
+	v.open("executions?status=failed")
+	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 2`)
+	// A row is a link, and the keyboard steps through the rows.
+	v.must(`(() => { const rows = document.querySelectorAll("a.row-link"); rows[0].focus(); rows[0].dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true, cancelable: true })); return document.activeElement === rows[1]; })()`)
+	v.must(`(document.activeElement.click(), true)`)
+	v.until(`document.querySelector(".chain")?.textContent.includes("Dead letter")`)
+	require.Contains(t, browsertest.Eval[string](v.Visitor, `document.querySelector(".chain").textContent`), "Attempt 1")
+	v.until(`document.querySelector('table[aria-label="Calls"]')?.textContent.includes("http://127.0.0.1:1/")`)
+	v.until(`[...document.querySelectorAll("[role=meter]")].some((m) => m.getAttribute("aria-label") === "Memory")`)
+	v.press("Attempt 2")
+	v.until(`document.querySelector(".chain strong")?.textContent === "Attempt 2"`)
+
+	// Filters are in the address, and the address shows what it showed.
+	v.press("Executions")
+	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 2`)
+	v.must(`(() => { const f = document.querySelector('select[aria-label="Trigger"]'); f.value = "cron"; return f.dispatchEvent(new Event("change", { bubbles: true })); })()`)
+	v.until(`location.search.includes("trigger_type=cron") && document.body.innerText.includes("No execution is like that.")`)
+	v.open("executions?trigger_type=event")
+	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 2`)
+
+	// The palette finds a script by a few letters.
+	v.must(`dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true }))`)
+	v.write(".palette input", "mail")
+	v.until(`[...document.querySelectorAll(".palette li")].some((c) => c.textContent.includes("mailer"))`)
+	v.must(`([...document.querySelectorAll(".palette li")].find((c) => c.textContent.includes("mailer")).click(), true)`)
+	v.until(`location.pathname.startsWith("/console/scripts/") && document.querySelector("main h1")?.textContent.includes("mailer")`)
+}
+
+// Lines appear on the live log as they are written.
+func TestConsoleLiveLog(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	id := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "talks", "type": "oneoff", "status": "active", "source": `export default { run(n) { console.log("said", n); } }`})["id"].(string)
+	v := visit(t, browser, n)
+	v.signIn(key)
+	v.ready()
+	v.open("logs?text=said")
+	v.until(`document.querySelector(".page-head .tag")?.textContent === "live"`)
+	n.must(200, "POST", "/api/v1/scripts/"+id+"/executions?wait=true", key, map[string]any{"input": 42})
+	v.until(`document.querySelector(".log")?.textContent.includes("said 42")`)
+}
