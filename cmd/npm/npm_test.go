@@ -55,6 +55,7 @@ func TestSchema(t *testing.T) {
 	for _, wrong := range []string{
 		`{"script": {}}`, `{"scripts": {"a": {"type": "http"}}}`, `{"scripts": {"a": {` + script + `, "source": "x"}}}`, `{"scripts": {"a": {` + script + `, "http_pth": "/"}}}`,
 		`{"scripts": {"a": {"main": "a.ts", "type": "cron"}}}`, `{"scripts": {"a": {` + script + `, "http": {"nope": 1}}}}`, `{"vars": 1}`,
+		`{"kv_namespaces": {"A": "a/"}, "scripts": {}}`, // a script has them
 	} {
 		require.Error(t, check(wrong), wrong)
 	}

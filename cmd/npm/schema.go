@@ -40,13 +40,12 @@ func schema(openapi []byte) ([]byte, error) {
 	collect(fields, all, definitions)
 	script := object{"type": "object", "additionalProperties": false, "required": []string{"type", "main"}, "properties": fields}
 	project := object{
-		"$schema":       object{"type": "string"},
-		"name":          object{"type": "string", "description": "The project's name, which marks its scripts on the node. By default that of package.json."},
-		"url":           object{"type": "string", "description": "The node. JSRUNTIME_URL and --url come first."},
-		"profile":       object{"type": "string", "description": "The profile of jsruntime login."},
-		"vars":          object{"type": "object", "description": "Plain values on env."},
-		"kv_namespaces": object{"type": "object", "additionalProperties": object{"type": "string"}, "description": "Names on env with the methods of Workers KV, with the prefix of their keys."},
-		"scripts":       object{"type": "object", "description": "One entry a script, with the API's own field names.", "additionalProperties": object{"$ref": "#/$defs/script"}},
+		"$schema": object{"type": "string"},
+		"name":    object{"type": "string", "description": "The project's name, which marks its scripts on the node. By default that of package.json."},
+		"url":     object{"type": "string", "description": "The node. JSRUNTIME_URL and --url come first."},
+		"profile": object{"type": "string", "description": "The profile of jsruntime login."},
+		"vars":    object{"type": "object", "description": "Plain values on env."},
+		"scripts": object{"type": "object", "description": "One entry a script, with the API's own field names.", "additionalProperties": object{"$ref": "#/$defs/script"}},
 	}
 	environment := maps.Clone(project)
 	delete(environment, "$schema")

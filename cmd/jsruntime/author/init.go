@@ -45,12 +45,13 @@ var common = map[string]string{
   "include": ["src"]
 }
 `,
-	".gitignore": "node_modules/\n.jsruntime/\n.env\n",
+	".gitignore": "node_modules/\n.jsruntime/\n.wrangler/\n.env\n.dev.vars*\n",
 	"package.json": `{
   "name": "NAME",
   "private": true,
   "type": "module",
   "scripts": {
+    "dev": "jsruntime dev",
     "deploy": "jsruntime deploy",
     "test": "node --test \"test/**/*.test.ts\"",
     "types": "tsc"
@@ -125,7 +126,7 @@ func (c *initCommand) Run(p *Program) error {
 		if dependencies[c.Template] != "" {
 			fmt.Fprintf(w, "  npm install\n")
 		}
-		fmt.Fprintf(w, "  jsruntime deploy\n")
+		fmt.Fprintf(w, "  jsruntime dev      %s\n  jsruntime deploy   %s\n", term.Dim("a node of its own on this machine (Linux)"), term.Dim("to the node of jsruntime login"))
 	})
 }
 
