@@ -188,8 +188,8 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER tr_scripts_quarantine BEFORE UPDATE OF status, version ON scripts
-    FOR EACH ROW WHEN (OLD.quarantined_until IS NOT NULL AND (NEW.status, NEW.version) IS DISTINCT FROM (OLD.status, OLD.version))
+CREATE TRIGGER tr_scripts_quarantine BEFORE UPDATE OF status, version, source ON scripts
+    FOR EACH ROW WHEN (OLD.quarantined_until IS NOT NULL AND (NEW.status, NEW.version, NEW.source) IS DISTINCT FROM (OLD.status, OLD.version, OLD.source))
     EXECUTE FUNCTION jsruntime_quarantine_ends();
 
 -- +goose Down

@@ -406,7 +406,7 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER tr_scripts_health AFTER UPDATE OF status, version ON scripts FOR EACH ROW
+CREATE TRIGGER tr_scripts_health AFTER UPDATE OF status, version, source ON scripts FOR EACH ROW
     WHEN ((NEW.status = 'active' AND OLD.status <> 'active') OR NEW.version <> OLD.version) EXECUTE FUNCTION jsruntime_health_anew();
 CREATE TRIGGER tr_scripts_healthless AFTER DELETE ON scripts FOR EACH ROW EXECUTE FUNCTION jsruntime_health_anew();
 
