@@ -130,7 +130,7 @@ func (a *API) runRoutes(r *router) {
 	del(r, "/webhooks/{id}", manage, "webhook-delete", "Delete a webhook with its deliveries", a.webhookDelete)
 	accept(r, "/webhooks/{id}/test", manage, "webhook-test", "Send a test", a.webhookTest)
 	list(r, "/webhooks/{id}/deliveries", manage, "webhook-delivery-list", "List deliveries", a.webhookDeliveries)
-	accept(r, "/webhooks/{id}/deliveries/{delivery}/redrive", manage, "webhook-delivery-redrive", "Make a delivery that has ended once more, and enable the webhook", a.webhookDeliveryRedrive)
+	accept(r, "/webhooks/{id}/deliveries/{delivery}/redrive", manage, "webhook-delivery-redrive", "Make a delivery once more, now, and enable the webhook", a.webhookDeliveryRedrive)
 	accept(r, "/webhooks/{id}/redrive", manage, "webhook-redrive", "Make deliveries that failed once more, and enable the webhook", a.webhookRedrive)
 
 	r.tag("Usage", "What was used.")

@@ -308,7 +308,7 @@ func (a *API) webhookDeliveryRedrive(ctx context.Context, in *deliveryPath) (*fo
 		}
 		delivery, err := c.WebhookDeliveryRedrive(ctx, sqlc.WebhookDeliveryRedriveParams{WebhookID: row.ID, ID: id})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return conflict("already_pending", "This delivery waits for its next attempt already.")
+			return conflict("already_pending", "An attempt to make this delivery is under way.")
 		}
 		if err != nil {
 			return err

@@ -43,11 +43,11 @@ WITH enabled AS (UPDATE webhooks w SET disabled_at = NULL WHERE w.id = @webhook_
       AND d.status = 'failed' RETURNING d.id
 ) SELECT count(*) FROM again;
 
--- Queues one delivery that has ended once more, and enables the webhook.
+-- Queues one delivery once more that has ended, or waits for its next attempt, and enables the webhook. One that is under way is left alone.
 -- name: WebhookDeliveryRedrive :one
 WITH enabled AS (UPDATE webhooks w SET disabled_at = NULL WHERE w.id = @webhook_id)
-UPDATE webhook_deliveries d SET status = 'pending', attempts = 0, run_at = now(), error = NULL, response_status = NULL
-WHERE d.webhook_id = @webhook_id AND d.id = @id AND d.status <> 'pending' RETURNING *;
+UPDATE webhook_deliveries d SET status = 'pending', attempts = 0, run_at = now(), error = NULL, response_status = NULL, lease_token = NULL, lease_expires_at = NULL
+WHERE d.webhook_id = @webhook_id AND d.id = @id AND (d.lease_expires_at IS NULL OR d.lease_expires_at < now()) RETURNING *;
 
 -- name: WebhookDeliveryGet :one
 SELECT * FROM webhook_deliveries d WHERE d.webhook_id = @webhook_id AND d.id = @id;

@@ -301,8 +301,8 @@ func (q *Queries) WebhookDeliveryList(ctx context.Context, arg WebhookDeliveryLi
 
 const webhookDeliveryRedrive = `-- name: WebhookDeliveryRedrive :one
 WITH enabled AS (UPDATE webhooks w SET disabled_at = NULL WHERE w.id = $1)
-UPDATE webhook_deliveries d SET status = 'pending', attempts = 0, run_at = now(), error = NULL, response_status = NULL
-WHERE d.webhook_id = $1 AND d.id = $2 AND d.status <> 'pending' RETURNING id, webhook_id, tenant_id, event, payload, status, attempts, run_at, lease_token, lease_expires_at, response_status, error, created_at
+UPDATE webhook_deliveries d SET status = 'pending', attempts = 0, run_at = now(), error = NULL, response_status = NULL, lease_token = NULL, lease_expires_at = NULL
+WHERE d.webhook_id = $1 AND d.id = $2 AND (d.lease_expires_at IS NULL OR d.lease_expires_at < now()) RETURNING id, webhook_id, tenant_id, event, payload, status, attempts, run_at, lease_token, lease_expires_at, response_status, error, created_at
 `
 
 type WebhookDeliveryRedriveParams struct {
@@ -310,7 +310,7 @@ type WebhookDeliveryRedriveParams struct {
 	ID        uuid.UUID
 }
 
-// Queues one delivery that has ended once more, and enables the webhook.
+// Queues one delivery once more that has ended, or waits for its next attempt, and enables the webhook. One that is under way is left alone.
 func (q *Queries) WebhookDeliveryRedrive(ctx context.Context, arg WebhookDeliveryRedriveParams) (WebhookDelivery, error) {
 	row := q.db.QueryRow(ctx, webhookDeliveryRedrive, arg.WebhookID, arg.ID)
 	var i WebhookDelivery

@@ -415,6 +415,18 @@ func authorRuns(t *testing.T, n *process, s *someone) {
 	code, _, _ = s.try("dead-letters", "delete", letter["id"].(string))
 	require.Equal(t, 2, code, "deleting asks")
 
+	added := s.answer("webhooks", "add", "https://example.org/hook", "script.failing", "dead_letter.created")
+	hook := added["id"].(string)
+	require.Contains(t, added["secret"], "whsec_")
+	require.Contains(t, s.must("webhooks", "list"), "https://example.org/hook")
+	require.Contains(t, s.must("webhooks", "test", hook), "A test is sent")
+	require.Contains(t, s.must("webhooks", "deliveries", hook), "webhook.test")
+	require.Contains(t, s.must("webhooks", "redrive", hook), "sent again")
+	code, _, errs = s.try("webhooks", "redrive", hook, "01900000-0000-7000-8000-000000000000")
+	require.Equal(t, 1, code, errs)
+	require.Contains(t, s.must("webhooks", "rm", hook, "--yes"), "deleted")
+	require.Contains(t, []any{"ok", "warning"}, s.answer("report")["verdict"])
+
 	var failed map[string]any
 	require.Eventually(t, func() bool {
 		items := s.answer("executions", "list", "sum", "--status", "failed")["items"].([]any)

@@ -42,12 +42,14 @@ type Commands struct {
 	DeadLetters deadLettersCommand `cmd:"" group:"scripts" help:"Dead letters: list, retry, delete."`
 	Schedules   schedulesCommand   `cmd:"" group:"scripts" help:"List schedules, with the next and the last tick."`
 	Events      eventsCommand      `cmd:"" group:"scripts" help:"Events: publish."`
+	Report      reportCommand      `cmd:"" group:"scripts" help:"Say how the tenant does: what fails, waits, is late or used up. Exit code 1 where something fails."`
 
-	Secret secretCommand `cmd:"" group:"data" help:"Secrets, which scripts have on env: put, list, delete."`
-	Vars   varsCommand   `cmd:"" group:"data" help:"Plain values that scripts have on env: list, set, rm. Those of the project's file are in its scripts."`
-	KV     kvCommand     `cmd:"" name:"kv" group:"data" help:"Keys and values of scripts: get, put, list, delete."`
-	Export exportCommand `cmd:"" group:"data" help:"Write all scripts and vars of the tenant to a file."`
-	Import importCommand `cmd:"" group:"data" help:"Take an export: all of it or nothing."`
+	Secret   secretCommand   `cmd:"" group:"data" help:"Secrets, which scripts have on env: put, list, delete."`
+	Vars     varsCommand     `cmd:"" group:"data" help:"Plain values that scripts have on env: list, set, rm. Those of the project's file are in its scripts."`
+	Webhooks webhooksCommand `cmd:"" group:"data" help:"Webhooks, which hear of what happens to scripts: list, add, rm, test, deliveries, redrive."`
+	KV       kvCommand       `cmd:"" name:"kv" group:"data" help:"Keys and values of scripts: get, put, list, delete."`
+	Export   exportCommand   `cmd:"" group:"data" help:"Write all scripts and vars of the tenant to a file."`
+	Import   importCommand   `cmd:"" group:"data" help:"Take an export: all of it or nothing."`
 }
 
 // Program is what all commands are given.
