@@ -28,6 +28,7 @@ import (
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/engine/storage"
 	"example.com/jsruntime/httpapi/bodies"
+	"example.com/jsruntime/httpapi/docs"
 	"example.com/jsruntime/httpapi/forwarded"
 	"example.com/jsruntime/sqlc"
 )
@@ -182,7 +183,7 @@ type API struct {
 	log                   *slog.Logger
 	huma                  huma.API
 	spec                  []byte
-	docs                  []byte
+	docs                  *docs.Docs
 	pings                 singleflight.Group
 	closing               chan struct{} // closed when Run's context ends: streams end then
 

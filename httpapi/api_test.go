@@ -648,9 +648,10 @@ func TestServiceRoutes(t *testing.T) {
 	require.Equal(t, "3.1.0", nobody.get("/openapi.json").is(200).json()["openapi"])
 	page := nobody.get("/docs").is(200)
 	require.Contains(t, page.header.Get("Content-Type"), "text/html")
-	require.Contains(t, string(page.body), "/api/v1/scripts/{id}")
-	require.NotContains(t, string(page.body), "http://unpkg")
-	require.NotContains(t, string(page.body), "<script")
+	require.Contains(t, string(page.body), "jsruntime docs")
+	require.Contains(t, string(nobody.get("/docs/reference/scripts").is(200).body), "/api/v1/scripts/{id}")
+	require.Contains(t, string(nobody.get("/docs/errors").is(200).body), `id="precondition_failed"`)
+	nobody.get("/docs/nothing").is(404)
 	require.Contains(t, string(nobody.get("/jsruntime.d.ts").is(200).body), "declare module")
 }
 

@@ -145,6 +145,7 @@ func (a *API) serviceRoutes(g *gin.Engine) {
 	g.GET("/readyz", a.readyz)
 	g.GET("/openapi.json", a.openAPI)
 	g.GET("/docs", a.docsPage)
+	g.GET("/docs/*page", a.docsPage)
 	g.GET("/jsruntime.d.ts", a.types)
 	if a.cfg.Metrics != nil {
 		g.GET("/metrics", gin.WrapH(a.cfg.Metrics))

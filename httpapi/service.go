@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"example.com/jsruntime/httpapi/console"
+	"example.com/jsruntime/httpapi/docs"
 )
 
 // healthz says that the process serves requests. It asks nothing of anyone else, so that a database outage restarts no node.
@@ -84,8 +85,8 @@ func (a *API) openAPI(c *gin.Context) {
 }
 
 func (a *API) docsPage(c *gin.Context) {
-	console.Protect(c.Writer.Header(), docsPolicy)
-	c.Data(http.StatusOK, "text/html; charset=utf-8", a.docs)
+	console.Protect(c.Writer.Header(), docs.Policy)
+	a.docs.ServeHTTP(c.Writer, c.Request)
 }
 
 func (a *API) types(c *gin.Context) {
@@ -106,6 +107,13 @@ func Document() ([]byte, error) {
 	return a.spec, nil
 }
 
+// Docs returns the pages of /docs as the API serves them.
+func Docs() *docs.Docs {
+	a := &API{}
+	a.Mount(NewRouter(slog.New(slog.DiscardHandler)))
+	return a.docs
+}
+
 // document completes the OpenAPI document once all routes are known, and renders it.
 func (a *API) document() {
 	doc := a.huma.OpenAPI()
@@ -122,7 +130,11 @@ func (a *API) document() {
 		}
 	}
 	a.spec = indented(doc)
-	a.docs = renderDocs(doc)
+	pages, err := docs.New(docs.Config{Document: doc, Script: console.Asset("docs", ".js"), Style: console.Asset("docs", ".css")})
+	if err != nil {
+		panic(err) // a template of ours
+	}
+	a.docs = pages
 }
 
 func operationsOf(item *huma.PathItem) []*huma.Operation {

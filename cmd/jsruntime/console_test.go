@@ -282,10 +282,10 @@ export default { async run(input) { console.log(text); console.error(text, { [te
 	}
 	v.open("executions/" + executions[1])
 	v.until(fmt.Sprintf("document.body.textContent.includes(%q)", payloads[0]))
-	v.open("scripts/" + ids[1])
+	v.open("scripts/" + ids[1] + "?tab=run")
 	v.ready()
 	v.press("Run now")
-	v.until(`document.body.innerText.includes("details")`)
+	v.until(`document.body.innerText.includes("Open the run")`)
 	require.False(t, browsertest.Eval[bool](v.Visitor, `"ran" in window`))
 	// Not even code in the page finds a place where a text becomes markup, script, or the address of a script.
 	for _, sink := range []string{
@@ -316,7 +316,8 @@ func TestConsoleAsksBeforeHarm(t *testing.T) {
 	guest.signIn(viewer)
 	guest.ready()
 	for path, buttons := range map[string][]string{
-		"scripts": {"New script"}, "scripts/" + script: {"Save", "Pause", "Disable", "Run now", "Restore", "Delete script"}, "executions/" + execution: {"Replay", "Cancel"},
+		"scripts": {"New script"}, "scripts/" + script: {"Save", "Save as version…", "Pause", "Disable", "Archive", "Delete", "Run", "+ File"},
+		"scripts/" + script + "?tab=versions": {"Restore", "Activate…", "Compare on last inputs…"}, "scripts/" + script + "?tab=settings": {"Save settings"}, "executions/" + execution: {"Replay", "Cancel"},
 		"events": {"Publish"}, "dead-letters": {"Retry all"},
 	} {
 		guest.open(path)
@@ -333,40 +334,38 @@ func TestConsoleAsksBeforeHarm(t *testing.T) {
 	v.open("scripts")
 	v.press("job")
 	v.until(`document.querySelector("main h1")?.textContent === "job"`)
-	const area = `textarea[aria-label="source"]`
-	write := func(text string) { v.t.Helper(); v.write(area, text) }
-	shown := func() string {
-		return browsertest.Eval[string](v.Visitor, `document.querySelector('`+area+`').value`)
-	}
 	mine, theirs := "export default { run() { return 'mine' } }", "export default { run() { return 'theirs' } }"
+	v.shows("return 1")
 	change(theirs)
-	write(mine)
+	v.edit(mine)
 	v.press("Save")
-	v.until(`document.body.innerText.includes("This script was changed since you opened it")`)
+	v.until(`document.querySelector("dialog[open]")?.textContent.includes("Changed by")`)
 	require.Equal(t, theirs, source())
-	require.Equal(t, mine, shown())
-	v.press("Save over it")
-	v.press("Cancel")
+	v.press("Keep editing")
+	require.Equal(t, mine, v.code())
+	v.press("Save")
+	v.until(button("Overwrite"))
 	require.Equal(t, theirs, source())
-	v.press("Save over it")
-	v.until(`document.querySelector("dialog[open]")`)
-	v.press("Save over it")
+	v.press("Overwrite")
 	require.Eventually(t, func() bool { return source() == mine }, time.Minute, 20*time.Millisecond)
 	v.until(`document.querySelector(".page-head")?.innerText.includes("version 3")`)
 
 	// A text that is not saved is not lost by a step to another page.
-	write(theirs)
+	v.edit(theirs)
 	v.press("Executions")
 	v.until(`document.querySelector("dialog[open]")?.textContent.includes("Leave without saving?")`)
 	v.press("Cancel")
-	require.Equal(t, theirs, shown())
+	require.Equal(t, theirs, v.code())
 	require.Equal(t, "/console/scripts/"+script, browsertest.Eval[string](v.Visitor, `location.pathname`))
 	v.must(`(history.back(), true)`)
 	v.until(`document.querySelector("dialog[open]")?.textContent.includes("Leave without saving?")`)
 	v.press("Cancel")
-	require.Equal(t, theirs, shown())
-	write(mine)
+	require.Equal(t, theirs, v.code())
+	v.edit(mine)
 
+	v.press("Versions (3)")
+	v.until(`document.querySelectorAll(".versions-list li button").length === 3`)
+	v.must(`(document.querySelectorAll(".versions-list li button")[2].click(), true)`)
 	v.press("Restore")
 	v.press("Cancel")
 	require.Equal(t, mine, source())

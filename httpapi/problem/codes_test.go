@@ -136,3 +136,26 @@ func TestEndings(t *testing.T) {
 		require.Equal(t, refuses, problem.Refuses(status), status)
 	}
 }
+
+// Each code is explained: a problem's type leads to the explanation.
+func TestEveryCodeIsExplained(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{"unresolved_import": true} // chosen beside source_invalid
+	for code := range problem.Codes {
+		known[code] = true
+	}
+	for _, code := range engine.Codes() {
+		if code != engine.CodeNone {
+			known[string(code)] = true
+		}
+	}
+	for code := range known {
+		e := problem.Explanations[code]
+		require.NotEmpty(t, e.Cause, "%s has no explanation: add it to explain.go", code)
+		require.NotEmpty(t, e.Cure, code)
+	}
+	for code := range problem.Explanations {
+		require.True(t, known[code], "%s is explained and nothing answers with it", code)
+	}
+	require.Equal(t, "/docs/errors#busy", problem.New(503, "busy", "").Type)
+}

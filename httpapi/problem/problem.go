@@ -64,10 +64,13 @@ type Fault struct {
 	Value    any    `json:"value,omitempty" doc:"What was there, where it is short."`
 }
 
+// docs is where a code is explained, on the host of the console and the API.
+const docs = "/docs/errors#"
+
 // New makes a problem.
 func New(status int, code, detail string, faults ...Fault) *Problem {
 	return &Problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Errors: faults, Header: http.Header{},
+		Type: docs + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Errors: faults, Header: http.Header{},
 	}
 }
 

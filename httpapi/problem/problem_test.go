@@ -19,7 +19,7 @@ import (
 func TestOneWriter(t *testing.T) {
 	t.Parallel()
 	p := problem.New(http.StatusServiceUnavailable, "busy", `a "<quoted>" text`).RetryAfter(1500 * time.Millisecond)
-	const body = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"a \"<quoted>\" text","code":"busy"}` + "\n"
+	const body = `{"type":"/docs/errors#busy","title":"Service Unavailable","status":503,"detail":"a \"<quoted>\" text","code":"busy"}` + "\n"
 
 	get, head := httptest.NewRecorder(), httptest.NewRecorder()
 	p.Write(get, httptest.NewRequest(http.MethodGet, "/", nil))

@@ -75,7 +75,7 @@ func bundle() (map[string][]byte, error) {
 		return nil, err
 	}
 	for _, path := range workers {
-		made, err := esbuild(root, path, define, false)
+		made, err := esbuild(root, define, path)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func bundle() (map[string][]byte, error) {
 			define["WORKER_"+strings.ToUpper(stem)] = `"/console/assets/` + name + `"`
 		}
 	}
-	made, err := esbuild(root, filepath.Join(root, "main.tsx"), define, true)
+	made, err := esbuild(root, define, filepath.Join(root, "main.tsx"), filepath.Join(root, "docs.ts"))
 	if err != nil {
 		return nil, err
 	}
@@ -107,15 +107,15 @@ func bundle() (map[string][]byte, error) {
 	return files, err
 }
 
-// esbuild bundles one entry point and returns the files that it makes.
-func esbuild(root, entry string, define map[string]string, split bool) (map[string][]byte, error) {
+// esbuild bundles entry points and returns the files that it makes. What several share becomes a file of its own.
+func esbuild(root string, define map[string]string, entries ...string) (map[string][]byte, error) {
 	result := api.Build(api.BuildOptions{
-		EntryPoints: []string{entry}, AbsWorkingDir: root, Outdir: filepath.Join(root, "out"), // nothing is written there
+		EntryPoints: entries, AbsWorkingDir: root, Outdir: filepath.Join(root, "out"), // nothing is written there
 		EntryNames: "[name]-[hash]", ChunkNames: "[name]-[hash]",
-		Bundle: true, Splitting: split, Format: api.FormatESModule, Platform: api.PlatformBrowser, Target: api.ES2022,
+		Bundle: true, Splitting: len(entries) > 1, Format: api.FormatESModule, Platform: api.PlatformBrowser, Target: api.ES2022,
 		JSX: api.JSXAutomatic, JSXImportSource: "preact",
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true, LegalComments: api.LegalCommentsNone, Charset: api.CharsetUTF8,
-		Define: define, TsconfigRaw: "{}",
+		Define: define, TsconfigRaw: "{}", Plugins: []api.Plugin{libraries(root)},
 	})
 	if len(result.Errors) > 0 {
 		return nil, errors.New(strings.Join(api.FormatMessages(result.Errors, api.FormatMessagesOptions{}), "\n"))

@@ -1,0 +1,82 @@
+// The editor's looks. Every colour is a property of the page's style sheet (editor.css), so that light and dark follow the console's.
+
+import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { EditorView } from "@codemirror/view";
+import { tags as t } from "@lezer/highlight";
+
+const look = EditorView.theme({
+  "&": { color: "var(--ed-text)", backgroundColor: "var(--ed-back)", fontSize: "13px", height: "100%" },
+  "&.cm-focused": { outline: "none" },
+  ".cm-scroller": { fontFamily: "var(--ed-mono, ui-monospace, SFMono-Regular, Menlo, Consolas, monospace)", lineHeight: "1.55" },
+  ".cm-content": { caretColor: "var(--ed-caret)", padding: "8px 0" },
+  ".cm-cursor, .cm-dropCursor": { borderLeftColor: "var(--ed-caret)", borderLeftWidth: "2px" },
+  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground, .cm-content ::selection": { backgroundColor: "var(--ed-selection) !important" },
+  ".cm-gutters": { backgroundColor: "var(--ed-back)", color: "var(--ed-faint)", border: "none" },
+  ".cm-lineNumbers .cm-gutterElement": { padding: "0 8px 0 12px", minWidth: "28px" },
+  ".cm-activeLine": { backgroundColor: "var(--ed-line)" },
+  ".cm-activeLineGutter": { backgroundColor: "var(--ed-line)", color: "var(--ed-text)" },
+  ".cm-foldGutter .cm-gutterElement": { color: "var(--ed-faint)", cursor: "pointer" },
+  ".cm-foldPlaceholder": { backgroundColor: "var(--ed-line)", border: "1px solid var(--ed-border)", color: "var(--ed-faint)", borderRadius: "4px", padding: "0 5px" },
+  ".cm-matchingBracket, &.cm-focused .cm-matchingBracket": { backgroundColor: "var(--ed-match)", outline: "1px solid var(--ed-border)" },
+  ".cm-nonmatchingBracket, &.cm-focused .cm-nonmatchingBracket": { backgroundColor: "transparent", color: "var(--ed-bad)" },
+  ".cm-selectionMatch": { backgroundColor: "var(--ed-match)" },
+  ".cm-searchMatch": { backgroundColor: "var(--ed-found)", borderRadius: "2px" },
+  ".cm-searchMatch.cm-searchMatch-selected": { backgroundColor: "var(--ed-selection)", outline: "1px solid var(--ed-accent)" },
+  ".cm-panels": { backgroundColor: "var(--ed-panel)", color: "var(--ed-text)", zIndex: "2" },
+  ".cm-panels.cm-panels-top": { borderBottom: "1px solid var(--ed-border)" },
+  ".cm-panels.cm-panels-bottom": { borderTop: "1px solid var(--ed-border)" },
+  ".cm-panel.cm-search": { padding: "6px 8px", fontSize: "12.5px" },
+  ".cm-panel.cm-search label": { fontSize: "12px", color: "var(--ed-text)" },
+  ".cm-panel.cm-search [name=close]": { color: "var(--ed-text)", fontSize: "18px", padding: "0 6px" },
+  ".cm-textfield": { backgroundColor: "var(--ed-back)", color: "var(--ed-text)", border: "1px solid var(--ed-border)", borderRadius: "4px", padding: "3px 6px", fontSize: "12.5px" },
+  ".cm-button": { backgroundImage: "none", backgroundColor: "var(--ed-line)", color: "var(--ed-text)", border: "1px solid var(--ed-border)", borderRadius: "4px", fontSize: "12px" },
+  ".cm-tooltip": { backgroundColor: "var(--ed-panel)", color: "var(--ed-text)", border: "1px solid var(--ed-border)", borderRadius: "6px", boxShadow: "0 6px 24px #0003", overflow: "hidden" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--ed-mono, ui-monospace, monospace)", fontSize: "12.5px", maxHeight: "15em" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "2px 8px", lineHeight: "1.6" },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--ed-accent)", color: "var(--ed-on-accent)" },
+  ".cm-completionMatchedText": { textDecoration: "none", fontWeight: "700" },
+  ".cm-completionDetail": { color: "var(--ed-faint)", fontStyle: "normal" },
+  ".cm-completionIcon": { opacity: "0.7", paddingRight: "1.1em" },
+  ".cm-completionInfo": { padding: "0", maxWidth: "480px" },
+  ".ed-tip": { maxWidth: "min(560px, 88vw)", maxHeight: "40vh", overflow: "auto", padding: "6px 10px", fontSize: "12.5px", lineHeight: "1.5" },
+  ".ed-tip code": { fontFamily: "var(--ed-mono, ui-monospace, monospace)", whiteSpace: "pre-wrap", display: "block" },
+  ".ed-tip p": { margin: "6px 0 0", color: "var(--ed-faint)", whiteSpace: "pre-wrap" },
+  ".ed-tip b": { color: "var(--ed-accent)" },
+  ".cm-diagnostic": { padding: "5px 10px", fontSize: "12.5px", whiteSpace: "pre-wrap" },
+  ".cm-diagnostic-error": { borderLeft: "3px solid var(--ed-bad)" },
+  ".cm-diagnostic-warning": { borderLeft: "3px solid var(--ed-warn)" },
+  ".cm-diagnostic-hint": { borderLeft: "3px solid var(--ed-faint)" },
+  // The library draws its waves as pictures in a style sheet (data: URLs), which the page's policy refuses.
+  ".cm-lintRange": { backgroundImage: "none", paddingBottom: "0" },
+  ".cm-lintRange-error": { textDecoration: "underline wavy var(--ed-bad) 1px", textUnderlineOffset: "3px", textDecorationSkipInk: "none" },
+  ".cm-lintRange-warning": { textDecoration: "underline wavy var(--ed-warn) 1px", textUnderlineOffset: "3px", textDecorationSkipInk: "none" },
+  ".cm-lintRange-hint": { opacity: "0.6" },
+  ".cm-lintRange-active": { backgroundColor: "var(--ed-match)" },
+  ".cm-lintPoint:after": { borderBottomColor: "var(--ed-bad)" },
+  ".cm-lint-marker": { width: "8px", height: "8px", borderRadius: "50%", margin: "6px 2px 0 4px", content: "normal" },
+  ".cm-lint-marker-error": { content: "normal", backgroundColor: "var(--ed-bad)" },
+  ".cm-lint-marker-warning": { content: "normal", backgroundColor: "var(--ed-warn)" },
+  ".cm-lint-marker-info, .cm-lint-marker-hint": { content: "normal", backgroundColor: "var(--ed-faint)" },
+  ".cm-gutter-lint": { width: "14px" },
+  ".cm-gutter-lint .cm-gutterElement": { padding: "0" },
+  // Differences: colours of the page, and none of the library's underlines as pictures.
+  ".cm-changedLine, .cm-changedLineGutter": { backgroundColor: "var(--ed-added) !important" },
+  ".cm-deletedChunk, .cm-deletedLine, .cm-deletedLineGutter": { backgroundColor: "var(--ed-removed) !important" },
+  ".cm-changedText, .cm-insertedLine .cm-changedText": { background: "var(--ed-added-text) !important" },
+  ".cm-deletedText": { background: "var(--ed-removed-text) !important" },
+  ".cm-collapsedLines": { color: "var(--ed-faint)", background: "var(--ed-line)", padding: "3px 12px" },
+});
+
+const colours = HighlightStyle.define([
+  { tag: [t.keyword, t.modifier, t.operatorKeyword, t.controlKeyword, t.definitionKeyword, t.moduleKeyword], color: "var(--ed-keyword)" },
+  { tag: [t.string, t.special(t.string), t.regexp], color: "var(--ed-string)" },
+  { tag: [t.number, t.bool, t.null, t.atom, t.self], color: "var(--ed-number)" },
+  { tag: [t.comment, t.lineComment, t.blockComment], color: "var(--ed-comment)", fontStyle: "italic" },
+  { tag: [t.typeName, t.className, t.namespace, t.tagName], color: "var(--ed-type)" },
+  { tag: [t.function(t.variableName), t.function(t.propertyName), t.definition(t.function(t.variableName))], color: "var(--ed-function)" },
+  { tag: [t.propertyName, t.attributeName, t.labelName], color: "var(--ed-property)" },
+  { tag: [t.operator, t.punctuation, t.bracket], color: "var(--ed-operator)" },
+  { tag: t.invalid, color: "var(--ed-bad)" },
+]);
+
+export const theme = [look, syntaxHighlighting(colours)];

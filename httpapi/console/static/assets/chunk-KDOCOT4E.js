@@ -1,0 +1,1 @@
+var e=/^\/console\/assets\/[A-Za-z0-9_-]+\.js$/,o=globalThis.trustedTypes,t=o?.createPolicy("jsruntime-worker",{createScriptURL(r){if(!e.test(r))throw new TypeError("This is not a worker of the console.");return r}});function c(r){if(!e.test(r))throw new TypeError("This is not a worker of the console.");return new Worker(t?t.createScriptURL(r):r,{type:"module"})}export{c as a};
