@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -144,17 +145,37 @@ type Retried struct {
 	ExecutionID uuid.UUID `json:"execution_id" format:"uuid"`
 }
 
-func (a *API) deadLetterRetry(ctx context.Context, in *IDPath) (*found[Retried], error) {
+type deadLetterRetryIn struct {
+	IDPath
+	Body struct {
+		Data    json.RawMessage `json:"data,omitempty" doc:"The event's data instead of that of the letter, which keeps its own until the redrive has succeeded."`
+		Version *int32          `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"The version that handles it; the live one by default."`
+	}
+}
+
+func (a *API) deadLetterRetry(ctx context.Context, in *deadLetterRetryIn) (*found[Retried], error) {
 	id, err := parseID(in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if len(in.Body.Data) > 0 {
+		if bytes.Contains(in.Body.Data, []byte(`"`+redact.Mask+`"`)) {
+			return nil, invalid("body.data", "has a value that was masked when it was shown: put the value in its place")
+		}
+		if err := inputFits(len(in.Body.Data), a.cfg.Bounds.Limits(a.planLimits(ctx), nil)); err != nil {
+			return nil, err
+		}
 	}
 	if err := a.mayStore(ctx); err != nil {
 		return nil, err
 	}
 	out := &found[Retried]{}
 	err = a.change(ctx, func(c *change) error {
-		if _, err := c.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: c.tenant, ID: id}); err != nil {
+		letter, err := c.DeadLetterGet(ctx, sqlc.DeadLetterGetParams{TenantID: c.tenant, ID: id})
+		if err != nil {
+			return err
+		}
+		if err := c.hasVersion(ctx, letter.ScriptEventDeadLetter.ScriptID, in.Body.Version); err != nil {
 			return err
 		}
 		rows, err := c.DeadLetterTakeForRetry(ctx, sqlc.DeadLetterTakeForRetryParams{TenantID: c.tenant, ID: &id, RowLimit: 1})
@@ -167,6 +188,12 @@ func (a *API) deadLetterRetry(ctx context.Context, in *IDPath) (*found[Retried],
 		if rows[0].ScriptStatus == "archived" {
 			return scriptArchived()
 		}
+		if len(in.Body.Data) > 0 {
+			rows[0].ScriptEventDeadLetter.EventData = in.Body.Data
+		}
+		if in.Body.Version != nil {
+			rows[0].ScriptVersion = *in.Body.Version
+		}
 		out.Body.ExecutionID, err = a.redrive(ctx, c, rows[0])
 		return err
 	})
@@ -174,6 +201,18 @@ func (a *API) deadLetterRetry(ctx context.Context, in *IDPath) (*found[Retried],
 		a.after(ctx, a.cfg.Wake)
 	}
 	return out, err
+}
+
+// hasVersion refuses a version of body.version that the script does not have; nil is the live one.
+func (c *change) hasVersion(ctx context.Context, script uuid.UUID, version *int32) error {
+	if version == nil {
+		return nil
+	}
+	_, err := c.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: c.tenant, ScriptID: script, VersionNumber: *version})
+	if err != nil {
+		return missing(err, "body.version", "the script has no such version")
+	}
+	return nil
 }
 
 // redrive puts a dead letter's event into the queue again. Success removes the letter, failure keeps it with the newer error:
@@ -207,29 +246,45 @@ type deadLetterRetryManyIn struct {
 	Body struct {
 		ScriptID  *uuid.UUID `json:"script_id,omitempty" format:"uuid"`
 		EventType *string    `json:"event_type,omitempty" maxLength:"255"`
+		ErrorCode *string    `json:"error_code,omitempty" maxLength:"64"`
+		Since     *time.Time `json:"since,omitempty" doc:"Made at this time or later."`
+		Until     *time.Time `json:"until,omitempty" doc:"Made before this time."`
+		Version   *int32     `json:"version,omitempty" minimum:"1" maximum:"2147483647" doc:"The version that handles them; the live one by default. It needs script_id."`
+		DryRun    bool       `json:"dry_run,omitempty" doc:"Only say how many it would be."`
 	}
 }
 
 // RetriedMany is the answer to a redrive of many dead letters.
 type RetriedMany struct {
-	Retried int `json:"retried"`
+	Retried int `json:"retried" doc:"How many are under way again, or would be; at most 1000 a request, the newest first."`
 }
 
 // retryBatch is how many dead letters one request redrives at most: so many rows are locked at one time.
 const retryBatch = 1000
 
 func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn) (*found[RetriedMany], error) {
+	b := in.Body
+	if b.Version != nil && b.ScriptID == nil {
+		return nil, invalid("body.version", "needs script_id: each script has versions of its own")
+	}
 	if err := a.mayStore(ctx); err != nil {
 		return nil, err
 	}
 	out := &found[RetriedMany]{}
 	err := a.change(ctx, func(c *change) error {
 		out.Body.Retried = 0
-		if err := a.checkQueue(ctx, c); err != nil {
-			return err
+		if b.ScriptID != nil {
+			if err := c.hasVersion(ctx, *b.ScriptID, b.Version); err != nil {
+				return err
+			}
+		}
+		if !b.DryRun {
+			if err := a.checkQueue(ctx, c); err != nil {
+				return err
+			}
 		}
 		rows, err := c.DeadLetterTakeForRetry(ctx, sqlc.DeadLetterTakeForRetryParams{
-			TenantID: c.tenant, ScriptID: in.Body.ScriptID, EventType: in.Body.EventType, RowLimit: retryBatch,
+			TenantID: c.tenant, ScriptID: b.ScriptID, EventType: b.EventType, ErrorCode: b.ErrorCode, Since: b.Since, Until: b.Until, RowLimit: retryBatch,
 		})
 		if err != nil {
 			return err
@@ -238,14 +293,19 @@ func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn
 			if d.ScriptStatus == "archived" {
 				continue
 			}
-			if _, err := a.redrive(ctx, c, d); err != nil {
-				return err
+			if b.Version != nil {
+				d.ScriptVersion = *b.Version
+			}
+			if !b.DryRun {
+				if _, err := a.redrive(ctx, c, d); err != nil {
+					return err
+				}
 			}
 			out.Body.Retried++
 		}
 		return nil
 	})
-	if err == nil && out.Body.Retried > 0 {
+	if err == nil && out.Body.Retried > 0 && !b.DryRun {
 		a.after(ctx, a.cfg.Wake)
 	}
 	return out, err

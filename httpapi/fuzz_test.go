@@ -86,7 +86,8 @@ func samples() map[string]map[string]any {
 		"version-activate": {"percent": 100, "auto_rollback": nil}, "version-execution-create": {"input": 1},
 		"version-restore": {"change_description": "c"}, "script-import": {"format": "jsruntime.export.v1", "tenant": "t", "exported_at": "2100-01-01T00:00:00Z", "vars": map[string]any{"A": "b"}, "scripts": []any{}},
 		"event-publish": {"type": "x.y", "data": 1, "id": "i", "deliver_at": "2026-12-01T00:00:00Z"}, "execution-create": {"input": 1}, "execution-replay": {"version": 1},
-		"dead-letter-retry-many": {"script_id": nil, "event_type": "x"}, "secret-put": {"value": "v", "scripts": []string{"s"}, "hosts": []string{"api.example.com"}}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},
+		"dead-letter-retry-many": {"script_id": nil, "event_type": "x", "error_code": "exception", "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "version": 1, "dry_run": true},
+		"dead-letter-retry":      {"data": map[string]any{"n": 1}, "version": 1}, "secret-put": {"value": "v", "scripts": []string{"s"}, "hosts": []string{"api.example.com"}}, "kv-put": {"value": 1, "expiration_ttl": 60, "metadata": 1},
 		"var-replace": {"vars": map[string]any{"A": "b"}}, "var-put": {"value": "v"},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/migrations/dbtest"
 )
@@ -355,7 +356,25 @@ func TestEventsAndDeadLetters(t *testing.T) {
 	require.Equal(t, "order.paid", e["input"].(map[string]any)["type"])
 	acme.post("/api/v1/dead-letters/"+one+"/retry", nil).refused(409, "retry_in_progress")
 	require.EqualValues(t, 1, acme.get("/api/v1/dead-letters/" + one).json()["retry_count"])
-	require.EqualValues(t, 2, acme.post("/api/v1/dead-letters/retry", map[string]any{"event_type": "order.paid"}).is(202).json()["retried"])
+	many := func(body map[string]any) any {
+		return acme.post("/api/v1/dead-letters/retry", body).is(202).json()["retried"]
+	}
+	require.EqualValues(t, 2, many(map[string]any{"event_type": "order.paid", "dry_run": true}))
+	require.EqualValues(t, 0, many(map[string]any{"error_code": "none", "dry_run": true}))
+	require.EqualValues(t, 0, many(map[string]any{"until": "2020-01-01T00:00:00Z", "dry_run": true}))
+	acme.post("/api/v1/dead-letters/retry", map[string]any{"version": 1}).refused(422, "validation_failed")
+
+	// Edited, and onto a version.
+	other := letters[1]["id"].(string)
+	acme.post("/api/v1/dead-letters/"+other+"/retry", map[string]any{"version": 77}).refused(422, "validation_failed")
+	acme.post("/api/v1/dead-letters/"+other+"/retry", map[string]any{"data": map[string]any{"token": redact.Mask}}).refused(422, "validation_failed")
+	ran = acme.post("/api/v1/dead-letters/"+other+"/retry", map[string]any{"data": map[string]any{"n": 41}, "version": 1}).is(202).str("execution_id")
+	e = acme.get("/api/v1/executions/" + ran).is(200).json()
+	require.Equal(t, map[string]any{"n": 41.0}, e["input"].(map[string]any)["data"])
+	require.Equal(t, 1.0, e["version"])
+	require.NotEqual(t, map[string]any{"n": 41.0}, acme.get("/api/v1/dead-letters/" + other).json()["event_data"])
+
+	require.EqualValues(t, 1, many(map[string]any{"event_type": "order.paid"}))
 	require.EqualValues(t, 0, acme.post("/api/v1/dead-letters/retry", nil).is(202).json()["retried"])
 	acme.del("/api/v1/dead-letters/" + one).is(204)
 	acme.get("/api/v1/dead-letters/"+one).refused(404, "not_found")

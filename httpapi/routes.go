@@ -101,7 +101,7 @@ func (a *API) runRoutes(r *router) {
 	list(r, "/dead-letters", read, "dead-letter-list", "List dead letters", a.deadLetterList)
 	get(r, "/dead-letters/{id}", read, "dead-letter-get", "Get a dead letter", a.deadLetterGet)
 	del(r, "/dead-letters/{id}", admin, "dead-letter-delete", "Delete a dead letter", a.deadLetterDelete)
-	accept(r, "/dead-letters/{id}/retry", execute, "dead-letter-retry", "Retry a dead letter", a.deadLetterRetry)
+	accept(r, "/dead-letters/{id}/retry", execute, "dead-letter-retry", "Retry a dead letter", a.deadLetterRetry, optional)
 	accept(r, "/dead-letters/retry", execute, "dead-letter-retry-many", "Retry all dead letters that match", a.deadLetterRetryMany, optional)
 
 	r.tag("Secrets", "Values that only scripts see, as env.")

@@ -26,6 +26,9 @@ WHERE d.tenant_id = @tenant_id
   AND (sqlc.narg(id)::uuid IS NULL OR d.id = sqlc.narg(id))
   AND (sqlc.narg(script_id)::uuid IS NULL OR d.script_id = sqlc.narg(script_id))
   AND (sqlc.narg(event_type)::text IS NULL OR d.event_type = sqlc.narg(event_type))
+  AND (sqlc.narg(error_code)::text IS NULL OR d.error_code = sqlc.narg(error_code))
+  AND (sqlc.narg(since)::timestamptz IS NULL OR d.created_at >= sqlc.narg(since))
+  AND (sqlc.narg(until)::timestamptz IS NULL OR d.created_at < sqlc.narg(until))
   AND NOT EXISTS (SELECT 1 FROM script_executions e WHERE e.id = d.retry_execution_id AND e.status IN ('pending', 'running'))
 ORDER BY d.created_at DESC, d.id DESC LIMIT @row_limit
 FOR UPDATE OF d SKIP LOCKED;

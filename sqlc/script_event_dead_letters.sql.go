@@ -237,8 +237,11 @@ WHERE d.tenant_id = $1
   AND ($2::uuid IS NULL OR d.id = $2)
   AND ($3::uuid IS NULL OR d.script_id = $3)
   AND ($4::text IS NULL OR d.event_type = $4)
+  AND ($5::text IS NULL OR d.error_code = $5)
+  AND ($6::timestamptz IS NULL OR d.created_at >= $6)
+  AND ($7::timestamptz IS NULL OR d.created_at < $7)
   AND NOT EXISTS (SELECT 1 FROM script_executions e WHERE e.id = d.retry_execution_id AND e.status IN ('pending', 'running'))
-ORDER BY d.created_at DESC, d.id DESC LIMIT $5
+ORDER BY d.created_at DESC, d.id DESC LIMIT $8
 FOR UPDATE OF d SKIP LOCKED
 `
 
@@ -247,6 +250,9 @@ type DeadLetterTakeForRetryParams struct {
 	ID        *uuid.UUID
 	ScriptID  *uuid.UUID
 	EventType *string
+	ErrorCode *string
+	Since     *time.Time
+	Until     *time.Time
 	RowLimit  int32
 }
 
@@ -265,6 +271,9 @@ func (q *Queries) DeadLetterTakeForRetry(ctx context.Context, arg DeadLetterTake
 		arg.ID,
 		arg.ScriptID,
 		arg.EventType,
+		arg.ErrorCode,
+		arg.Since,
+		arg.Until,
 		arg.RowLimit,
 	)
 	if err != nil {

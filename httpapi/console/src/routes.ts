@@ -34,8 +34,16 @@ export const routes: Route[] = [
   { path: "/endpoints", title: "Endpoints", nav: "Build", needs: "GET /http-endpoints", load: () => import("./pages/endpoints") },
   { path: "/events", title: "Events", nav: "Build", needs: "GET /event-subscriptions", load: () => import("./pages/events") },
   { path: "/dead-letters", title: "Dead letters", nav: "Observe", needs: "GET /dead-letters", load: () => import("./pages/dead-letters") },
+  { path: "/kv", title: "Key-value store", nav: "Data", needs: "GET /kv", load: () => import("./pages/kv") },
+  { path: "/secrets", title: "Secrets and vars", nav: "Data", needs: "GET /secrets", load: () => import("./pages/secrets") },
+  { path: "/usage", title: "Usage", nav: "Observe", needs: "GET /usage", load: () => import("./pages/usage") },
+  { path: "/webhooks", title: "Webhooks", nav: "Data", needs: "GET /webhooks", load: () => import("./pages/webhooks") },
+  { path: "/webhooks/:id", title: "Webhook", in: "/webhooks", needs: "GET /webhooks/{id}", load: () => import("./pages/webhook") },
   { path: "/keys", title: "API keys", nav: "Access", needs: "GET /api-keys", load: () => import("./pages/keys") },
+  { path: "/audit", title: "Audit log", nav: "Access", needs: "GET /audit-log", load: () => import("./pages/audit") },
   { path: "/tenants", title: "Tenants", nav: "Operator", needs: "GET /tenants", operator: true, load: () => import("./pages/tenants") },
+  { path: "/nodes", title: "Nodes", nav: "Operator", needs: "GET /nodes", operator: true, load: () => import("./pages/nodes") },
+  { path: "/all-usage", title: "Usage of all", nav: "Operator", needs: "GET /tenants/usage", operator: true, load: () => import("./pages/all-usage") },
 ];
 
 /** groups are the navigation's, in their order. */

@@ -41,6 +41,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const slug = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const checks: Record<string, (v: string) => boolean> = {
   id: (v) => uuid.test(v) || /^\d{1,15}$/.test(v),
+  delivery: (v) => uuid.test(v),
   version: (v) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(v),
   tenant: (v) => uuid.test(v) || slug.test(v),
   name: (v) => v.length <= 255 && !/^\.{1,2}$/.test(v),

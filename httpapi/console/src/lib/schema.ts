@@ -219,9 +219,25 @@ export interface DeadLetterPage {
   next_cursor: string | null;
 }
 
+export interface DeadLetterRetry {
+  /** The event's data instead of that of the letter, which keeps its own until the redrive has succeeded. */
+  data?: unknown;
+  /** The version that handles it; the live one by default. */
+  version?: number;
+}
+
 export interface DeadLetterRetryMany {
+  /** Only say how many it would be. */
+  dry_run?: boolean;
+  error_code?: string;
   event_type?: string;
   script_id?: string;
+  /** Made at this time or later. */
+  since?: string;
+  /** Made before this time. */
+  until?: string;
+  /** The version that handles them; the live one by default. It needs script_id. */
+  version?: number;
 }
 
 export interface Deployment {
@@ -1065,6 +1081,7 @@ export interface Retried {
 }
 
 export interface RetriedMany {
+  /** How many are under way again, or would be; at most 1000 a request, the newest first. */
   retried: number;
 }
 
@@ -2058,7 +2075,7 @@ export interface Operations {
   "POST /dead-letters/{id}/retry": {
     path: { id: string | number };
     query: {};
-    body: undefined;
+    body: DeadLetterRetry | undefined;
     answer: Retried;
   };
   "GET /event-subscriptions": {

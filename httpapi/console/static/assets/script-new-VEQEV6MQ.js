@@ -1,4 +1,4 @@
-import{e as z}from"./chunk-UXBSFKKF.js";import"./chunk-AKHGHLK3.js";import{B as j,C as R,P as o,Q as u,R as N,S as w,T as q,V as A,a as e,c as P,d as x,e as O,g as C,w as F,z as _}from"./chunk-7NPBFTI6.js";import{c as b,e as c,f as g,h as T,l as E,s as I}from"./chunk-BVFYTEHU.js";var d=[{name:"JSON endpoint",about:"Answers HTTP requests",type:"http",path:"/hello/:name",methods:["GET"],source:`export default {
+import{e as z}from"./chunk-UXBSFKKF.js";import"./chunk-VGNYBNWP.js";import{A as _,C as j,D as R,Q as o,R as u,S as N,T as w,U as q,W as A,a as e,c as P,d as x,e as O,g as C,x as F}from"./chunk-GZFGZOJZ.js";import{c as b,e as c,f as g,h as T,m as E,t as I}from"./chunk-XWH3L4BQ.js";var d=[{name:"JSON endpoint",about:"Answers HTTP requests",type:"http",path:"/hello/:name",methods:["GET"],source:`export default {
   async fetch(request, env, ctx) {
     return Response.json({ hello: ctx.params.name });
   },
