@@ -3,9 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"example.com/jsruntime/httpapi/idempotency"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/sqlc"
 )
@@ -57,6 +55,8 @@ func replayedHeaders() []string {
 	return []string{"Content-Type", "Location", "Etag", "X-Execution-Id"}
 }
 
+const idempotencyHeader = "Idempotency-Key"
+
 // idempotent honours Idempotency-Key on POST for 24 hours: the first answer again for the same request, 422 for another
 // one, 409 while the first still runs. An answer that says "try again" (429, 5xx) is not kept.
 //
@@ -66,13 +66,13 @@ func replayedHeaders() []string {
 // Kept answers may hold what is shown only once (a new key), so they are encrypted with a key made of what only the caller
 // has: its API key or its session's token, and the idempotency key.
 func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
-	key := ctx.Header("Idempotency-Key")
+	key := ctx.Header(idempotencyHeader)
 	if key == "" || ctx.Method() != http.MethodPost || infoOf(ctx.Operation()).permission == public {
 		next(ctx)
 		return
 	}
-	if len(key) > 255 || !isText(key) {
-		a.refuse(ctx, invalid("header.Idempotency-Key", "expected length <= 255"))
+	if !idempotency.Valid(key) {
+		a.refuse(ctx, idempotency.Invalid(idempotencyHeader))
 		return
 	}
 	in := callOf(ctx.Context())
@@ -204,7 +204,7 @@ func (a *API) conclude(ctx context.Context, id sqlc.IdempotencyTakeParams, in *c
 			return false, err
 		}
 	}
-	if keep := status < 500 && status != http.StatusTooManyRequests; keep {
+	if idempotency.Kept(status) {
 		header := map[string]string{}
 		for _, name := range replayedHeaders() {
 			if v := rec.Header().Get(name); v != "" {
@@ -218,13 +218,13 @@ func (a *API) conclude(ctx context.Context, id sqlc.IdempotencyTakeParams, in *c
 		code := int32(status)
 		rows, err := q.IdempotencyFinish(ctx, sqlc.IdempotencyFinishParams{
 			Scope: id.Scope, Key: id.Key, Route: id.Route, Taken: id.Taken, StatusCode: &code, Headers: headers,
-			Body: sealAnswer(in.secret(), id.Key, rec.body.Bytes()),
+			Body: idempotency.Seal(in.secret(), id.Key, rec.body.Bytes()),
 		})
 		if err != nil {
 			return false, err
 		}
 		if rows == 0 {
-			return false, idempotencyInProgress() // another node took it for dead, and the key with it
+			return false, idempotency.InProgress(idempotencyHeader) // another node took it for dead, and the key with it
 		}
 		kept = true
 	}
@@ -242,10 +242,6 @@ func (a *API) conclude(ctx context.Context, id sqlc.IdempotencyTakeParams, in *c
 	return kept, nil
 }
 
-func idempotencyInProgress() *Problem {
-	return conflict("idempotency_in_progress", "The first request with this Idempotency-Key has not been answered yet.").RetryAfter(time.Second)
-}
-
 func fingerprint(c *gin.Context, in *call) []byte {
 	h := sha256.New()
 	h.Write([]byte(c.Request.URL.Path + "?" + c.Request.URL.Query().Encode() + "\n"))
@@ -258,19 +254,19 @@ func (a *API) replay(ctx huma.Context, id sqlc.IdempotencyTakeParams, in *call) 
 	row, err := a.queries.IdempotencyGet(ctx.Context(), sqlc.IdempotencyGetParams{Scope: id.Scope, Key: id.Key, Route: id.Route})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		a.refuse(ctx, idempotencyInProgress())
+		a.refuse(ctx, idempotency.InProgress(idempotencyHeader))
 		return
 	case err != nil:
 		a.refuse(ctx, err)
 		return
 	case !bytes.Equal(row.Fingerprint, id.Fingerprint):
-		a.refuse(ctx, invalidCode("idempotency_key_reused", "header.Idempotency-Key", "already used for another request"))
+		a.refuse(ctx, idempotency.Reused(idempotencyHeader))
 		return
 	case row.StatusCode == nil:
-		a.refuse(ctx, idempotencyInProgress())
+		a.refuse(ctx, idempotency.InProgress(idempotencyHeader))
 		return
 	}
-	body, err := openAnswer(in.secret(), id.Key, row.Body)
+	body, err := idempotency.Open(in.secret(), id.Key, row.Body)
 	if err != nil {
 		a.refuse(ctx, err)
 		return
@@ -281,7 +277,7 @@ func (a *API) replay(ctx huma.Context, id sqlc.IdempotencyTakeParams, in *call) 
 	for name, v := range header {
 		c.Writer.Header().Set(name, v)
 	}
-	c.Writer.Header().Set("Idempotent-Replayed", "true")
+	c.Writer.Header().Set(idempotency.Replayed, "true")
 	c.Status(int(*row.StatusCode))
 	c.Writer.WriteHeaderNow()
 	_, _ = c.Writer.Write(body)
@@ -305,28 +301,6 @@ func (c *call) secret() string {
 		return c.session.token
 	}
 	return c.bearer
-}
-
-func answerCipher(secret, key string) cipher.AEAD {
-	sum := sha256.Sum256([]byte("jsruntime answer\x00" + secret + "\x00" + key))
-	block, _ := aes.NewCipher(sum[:]) // 32 bytes are a key
-	aead, _ := cipher.NewGCM(block)
-	return aead
-}
-
-func sealAnswer(secret, key string, body []byte) []byte {
-	aead := answerCipher(secret, key)
-	nonce := make([]byte, aead.NonceSize())
-	_, _ = rand.Read(nonce)
-	return aead.Seal(nonce, nonce, body, nil)
-}
-
-func openAnswer(secret, key string, sealed []byte) ([]byte, error) {
-	aead := answerCipher(secret, key)
-	if len(sealed) < aead.NonceSize() {
-		return nil, errors.New("kept answer is too short")
-	}
-	return aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
 }
 
 // pruneIdempotency deletes keys that are older than a day, in batches.

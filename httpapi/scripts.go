@@ -48,7 +48,7 @@ type Script struct {
 	History          History           `json:"history"`
 	HTTP             *HTTPSettings     `json:"http,omitempty" doc:"Of scripts of type http."`
 	Breaker          *BreakerSettings  `json:"breaker,omitempty" doc:"Where its author gave one."`
-	Retry            *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event and scheduled, where their author gave it."`
+	Retry            *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event, scheduled and http with async, where their author gave it."`
 	Schedule         *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
 	KVNamespaces     KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Egress           *EgressRules      `json:"egress,omitempty"`
@@ -110,7 +110,7 @@ type ScriptCreate struct {
 	History           *HistoryGiven     `json:"history,omitempty"`
 	HTTP              *HTTPSettings     `json:"http,omitempty" doc:"For scripts of type http."`
 	Breaker           *BreakerSettings  `json:"breaker,omitempty" doc:"What happens after so many failures in a row."`
-	Retry             *RetrySettings    `json:"retry,omitempty" doc:"For scripts of type event, and of type scheduled, which are tried once without it."`
+	Retry             *RetrySettings    `json:"retry,omitempty" doc:"For scripts of type event, and of types scheduled and http with async, which are tried once without it."`
 	Schedule          *ScheduleSettings `json:"schedule,omitempty" doc:"For scripts of type scheduled."`
 	KVNamespaces      KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Egress            *EgressRules      `json:"egress,omitempty"`

@@ -22,6 +22,9 @@ type HTTPSettings struct {
 	CORS      EndpointCORS       `json:"cors,omitempty"`
 	RateLimit *EndpointRateLimit `json:"rate_limit,omitempty"`
 	Hosts     *EndpointHosts     `json:"hosts,omitempty" nullable:"true"`
+	Async     EndpointAsync      `json:"async,omitempty"`
+
+	Idempotency *EndpointIdempotency `json:"idempotency,omitempty"`
 	// Sticky keeps clients on one version.
 	Sticky *string `json:"sticky,omitempty" pattern:"^(ip|header:[A-Za-z0-9!#$%&'*+.^_|~-]{1,100})$" nullable:"true" example:"header:X-User" doc:"What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself."`
 }
@@ -31,6 +34,35 @@ type EndpointRateLimit struct {
 	Requests int    `json:"requests" minimum:"1" maximum:"1000000" doc:"Over all nodes, of which each takes its part."`
 	Per      string `json:"per" enum:"second,minute,hour" doc:"The window, which slides."`
 	Key      string `json:"key" minLength:"2" maxLength:"255" example:"ip" doc:"What requests are counted by: ip (before auth; the network of 64 bits of an IPv6 address), header:NAME, claim:NAME of a jwt, or endpoint, which counts all (after auth). Over it: 429 rate_limited with Retry-After; every answer has the RateLimit headers."`
+}
+
+// EndpointIdempotency says under which header an endpoint honours idempotency keys.
+type EndpointIdempotency struct {
+	Header     *string `json:"header,omitempty" maxLength:"100" nullable:"true" example:"Idempotency-Key" doc:"The header that has the key, of at most 255 bytes; Idempotency-Key by default. The same request of the same caller under it gets the first answer again, marked by Idempotent-Replayed: true; another request under it 422 idempotency_key_reused, and one that comes while the first runs 409 idempotency_in_progress. GET, HEAD and OPTIONS have no key. An answer with 429 or 5xx is not kept, so that the client may try again; one of more than 256 KiB is not given again: 409 idempotency_answer_not_kept."`
+	TTLSeconds *int64  `json:"ttl_seconds,omitempty" minimum:"1" maximum:"604800" nullable:"true" doc:"How long the answer is kept; a day by default."`
+}
+
+// EndpointAsync is a boolean or "prefer".
+type EndpointAsync json.RawMessage
+
+// Schema documents EndpointAsync.
+func (EndpointAsync) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{
+		Description: `Which requests are answered before they run: true: all of them; "prefer": those with Prefer: respond-async; false, the default: none, whatever a client prefers. Such a request hears 202 with Location: /api/v1/executions/{id} once it is in the durable queue; it runs from there with trigger http, and again after a failure as retry says where that is given. A response of the script is kept as the output, whatever its status.`,
+		OneOf:       []*huma.Schema{{Type: huma.TypeBoolean}, {Type: huma.TypeString, Enum: []any{"prefer"}}},
+		Examples:    []any{"prefer"},
+	}
+	s.PrecomputeMessages()
+	return s
+}
+
+// MarshalJSON writes it as it is.
+func (a EndpointAsync) MarshalJSON() ([]byte, error) { return json.RawMessage(a).MarshalJSON() }
+
+// UnmarshalJSON keeps its bytes.
+func (a *EndpointAsync) UnmarshalJSON(b []byte) error {
+	*a = append((*a)[:0], b...)
+	return nil
 }
 
 // EndpointHosts are host names.
@@ -199,6 +231,7 @@ func (s *Script) settingsOf(http, retry, schedule json.RawMessage) {
 		} else {
 			_ = json.Unmarshal(http, s.HTTP)
 		}
+		s.Retry = settingsGiven[RetrySettings](retry)
 	case "scheduled":
 		shown := scheduleOf(schedule)
 		s.Schedule = &shown
@@ -240,7 +273,7 @@ func checkSettings(d *draft) error {
 		field  string
 		stored json.RawMessage
 		types  []string
-	}{{"http", d.Http, []string{"http"}}, {"retry", d.Retry, []string{"event", "scheduled"}}, {"schedule", d.Schedule, []string{"scheduled"}}} {
+	}{{"http", d.Http, []string{"http"}}, {"retry", d.Retry, []string{"event", "scheduled", "http"}}, {"schedule", d.Schedule, []string{"scheduled"}}} {
 		if len(s.stored) > 2 && !slices.Contains(s.types, d.Type) {
 			return invalid("body."+s.field, "not for a script of type "+d.Type)
 		}
@@ -252,13 +285,17 @@ func checkSettings(d *draft) error {
 		return invalid("body.breaker.failures", "is required")
 	}
 	hosts, err := catalog.CanonicalHosts(d.Http)
+	options := catalog.HTTPOptions{}
 	if err == nil {
 		d.Http = hosts
-		_, err = catalog.HTTPOf(d.Http)
+		options, err = catalog.HTTPOf(d.Http)
 	}
 	if err != nil {
 		field, message, _ := strings.Cut(err.Error(), ": ")
 		return invalid("body."+field, text.Clip(message, 200))
+	}
+	if d.Type == "http" && len(d.Retry) > 2 && options.Async == catalog.AsyncNever {
+		return invalid("body.retry", "not for a script of type http without http.async: its client tries again by itself")
 	}
 	return nil
 }

@@ -75,7 +75,15 @@ func TestSettingsAreTyped(t *testing.T) {
 		{web(m{"http": m{"cors": m{"credentials": "yes"}}}), "body.http.cors.credentials", "boolean"},
 		{web(m{"http": m{"cors": m{"credentials": true}}}), "body.http.cors", "origins"},
 		{web(m{"http": m{"cors": m{"max_age_seconds": 1e6}}}), "body.http.cors.max_age_seconds", "86400"},
-		{web(m{"retry": m{"max_attempts": 1}}), "body.retry", "not for a script of type http"},
+		{web(m{"retry": m{"max_attempts": 1}}), "body.retry", "without http.async"},
+		{web(m{"http": m{"idempotency": m{"headers": "x"}}}), "body.http.idempotency.headers", "did you mean header?"},
+		{web(m{"http": m{"idempotency": m{"header": "a b"}}}), "body.http.idempotency.header", "not the name of a header"},
+		{web(m{"http": m{"idempotency": m{"header": "cookie"}}}), "body.http.idempotency.header", "a meaning of its own"},
+		{web(m{"http": m{"idempotency": m{"ttl_seconds": 0}}}), "body.http.idempotency.ttl_seconds", "1"},
+		{web(m{"http": m{"idempotency": m{"ttl_seconds": 604801}}}), "body.http.idempotency.ttl_seconds", "604800"},
+		{web(m{"http": m{"idempotency": true}}), "body.http.idempotency", "object"},
+		{web(m{"http": m{"async": "always"}}), "body.http.async", ""},
+		{web(m{"http": m{"async": m{}}}), "body.http.async", ""},
 		{web(m{"schedule": m{"missed": "skip"}}), "body.schedule", "not for a script of type http"},
 		{cron(m{"http": m{"auth": m{"type": "api_key"}}}), "body.http", "not for a script of type scheduled"},
 		{cron(m{"retry": m{"max_attempt": 1}}), "body.retry.max_attempt", "did you mean max_attempts?"},
@@ -110,6 +118,19 @@ func TestSettingsAreTyped(t *testing.T) {
 		require.Equal(t, m{"auth": m{"type": "none"}}, acme.patch(at, m{"http": nil}).is(200).json()["http"])
 		acme.del(at).is(204)
 	}
+
+	// What comes before the script runs comes back as it was given, and is part of the version.
+	queued := m{"auth": m{"type": "none"}, "idempotency": m{"header": "X-Key", "ttl_seconds": 60.0}, "async": "prefer", "hosts": []any{"a.example.com"}}
+	before := acme.post("/api/v1/scripts", web(m{"name": "queued", "http": queued, "retry": m{"max_attempts": 2}})).is(201)
+	require.Equal(t, queued, before.json()["http"])
+	require.Equal(t, m{"max_attempts": 2.0}, before.json()["retry"])
+	queuedAt := "/api/v1/scripts/" + before.str("id")
+	require.EqualValues(t, 2, acme.patch(queuedAt, m{"http": m{"async": true, "idempotency": nil}}).is(200).json()["version"])
+	require.Equal(t, m{"auth": m{"type": "none"}, "async": true, "hosts": []any{"a.example.com"}}, acme.get(queuedAt).json()["http"])
+	require.Contains(t, fmt.Sprint(acme.patch(queuedAt, m{"http": m{"async": false}}).refused(422, "validation_failed")), "body.retry")
+	acme.post(queuedAt+"/versions/1/restore", nil).is(201)
+	require.Equal(t, queued, acme.get(queuedAt).json()["http"])
+	acme.del(queuedAt).is(204)
 
 	// A version that is saved and not live is judged as well.
 	saved := "/api/v1/scripts/" + acme.post("/api/v1/scripts", web(m{"name": "saved"})).is(201).str("id")

@@ -49,7 +49,7 @@ type VersionWithSource struct {
 	EventTypes     []string          `json:"event_types"`
 	History        History           `json:"history"`
 	HTTP           *HTTPSettings     `json:"http,omitempty" doc:"Of scripts of type http."`
-	Retry          *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event and scheduled, where their author gave it."`
+	Retry          *RetrySettings    `json:"retry,omitempty" doc:"Of scripts of type event, scheduled and http with async, where their author gave it."`
 	Schedule       *ScheduleSettings `json:"schedule,omitempty" doc:"Of scripts of type scheduled."`
 	KVNamespaces   KVNamespaces      `json:"kv_namespaces,omitempty"`
 	Egress         *EgressRules      `json:"egress,omitempty"`

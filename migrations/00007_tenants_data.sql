@@ -152,6 +152,26 @@ CREATE TABLE script_signed_requests (
 CREATE INDEX idx_signed_requests_expires ON script_signed_requests(expires_at);
 CREATE INDEX idx_signed_requests_tenant ON script_signed_requests(tenant_id);
 
+-- Answers of endpoints that honour idempotency keys (http.idempotency). id is a SHA-256 of the caller and the key, fingerprint one of the request.
+-- status is null while the first request runs: on node_id, until expires_at at most; taken names this taking of the key. answer is encrypted with
+-- a key that is made of the idempotency key, which is not stored; null beside a status: it was too large to be kept. execution_id is the run.
+CREATE TABLE script_http_answers (
+    tenant_id UUID NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    script_id UUID NOT NULL REFERENCES scripts(id) ON DELETE CASCADE,
+    id BYTEA NOT NULL CHECK (octet_length(id) = 32),
+    fingerprint BYTEA NOT NULL CHECK (octet_length(fingerprint) = 32),
+    execution_id UUID NOT NULL,
+    node_id UUID,
+    taken UUID NOT NULL,
+    status INTEGER,
+    answer BYTEA,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (script_id, id)
+);
+ALTER TABLE script_http_answers ALTER COLUMN answer SET STORAGE EXTERNAL; -- what is encrypted cannot be compressed
+CREATE INDEX idx_http_answers_expires ON script_http_answers(expires_at);
+CREATE INDEX idx_http_answers_tenant ON script_http_answers(tenant_id);
+
 -- tenant_storage has the bytes of each tenant by table. Nodes add what they write and take off what they prune, in one statement every
 -- second as they do with usage; now and then one of them counts a tenant anew (counted_at), which corrects what a node that was killed
 -- has not told, and what is written with plain SQL. Bytes are those of the values as Postgres stores them, with an allowance for each row.
@@ -470,6 +490,7 @@ DROP FUNCTION jsruntime_emit(UUID, TEXT, JSONB);
 DROP TABLE webhook_deliveries;
 DROP TABLE webhooks;
 DROP TABLE tenant_storage;
+DROP TABLE script_http_answers;
 DROP TABLE script_signed_requests;
 DROP TABLE script_refusals;
 DROP TABLE script_usage_marks;

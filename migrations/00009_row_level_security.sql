@@ -109,6 +109,7 @@ BEGIN
             WHEN 'script_refusals' THEN 'SELECT'
             WHEN 'script_signed_requests' THEN 'SELECT'
             WHEN 'script_http_hosts' THEN 'SELECT'
+            WHEN 'script_http_answers' THEN 'SELECT'
             WHEN 'script_execution_logs' THEN 'SELECT'
             WHEN 'script_execution_calls' THEN 'SELECT'
             WHEN 'tenant_storage' THEN 'SELECT'

@@ -54,6 +54,8 @@ SELECT @tenant_id::uuid, c.table_name, c.bytes, now() FROM (
         FROM audit_log a WHERE a.tenant_id = @tenant_id
     UNION ALL SELECT 'idempotency_keys', COALESCE(sum(COALESCE(pg_column_size(i.body), 0) + COALESCE(pg_column_size(i.headers), 0) + 250), 0)::bigint
         FROM idempotency_keys i WHERE i.scope = (@tenant_id::uuid)::text
+    UNION ALL SELECT 'script_http_answers', COALESCE(sum(COALESCE(pg_column_size(h.answer), 0) + 250), 0)::bigint
+        FROM script_http_answers h WHERE h.tenant_id = @tenant_id
 ) c
 WHERE pg_try_advisory_xact_lock(hashtextextended('jsruntime_storage_count ' || @tenant_id::uuid, 0))
   AND EXISTS (SELECT FROM tenants t WHERE t.id = @tenant_id)

@@ -323,6 +323,9 @@ func (s *Scheduler) pruneTables(ctx context.Context, longest time.Duration) erro
 		{"script_signed_requests", 0, func(ctx context.Context, _ time.Duration) (int64, error) {
 			return s.queries.SignedRequestPrune(ctx, pruneBatch)
 		}},
+		{"script_http_answers", 0, func(ctx context.Context, _ time.Duration) (int64, error) {
+			return s.queries.AnswerPrune(ctx, pruneBatch)
+		}},
 		{"audit_log", s.cfg.AuditRetention, func(ctx context.Context, age time.Duration) (int64, error) {
 			return s.queries.AuditPrune(ctx, sqlc.AuditPruneParams{RetentionSeconds: age.Seconds(), RowLimit: pruneBatch})
 		}},

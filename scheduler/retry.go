@@ -121,7 +121,7 @@ func decideFailed(a attempt, res *engine.Result, p policy) action {
 		return actionRetry
 	case a.trigger == engine.TriggerEvent:
 		return actionDeadLetter
-	case a.trigger == engine.TriggerCron && p.explicit && again: // runs by hand are looked at by the person who started them
+	case (a.trigger == engine.TriggerCron || a.trigger == engine.TriggerHTTP) && p.explicit && again: // runs by hand are looked at by the person who started them
 		return actionRetry
 	}
 	return actionEnd

@@ -372,6 +372,19 @@ type ScriptHealth struct {
 	Opening      bool
 }
 
+type ScriptHttpAnswer struct {
+	TenantID    uuid.UUID
+	ScriptID    uuid.UUID
+	ID          []byte
+	Fingerprint []byte
+	ExecutionID uuid.UUID
+	NodeID      *uuid.UUID
+	Taken       uuid.UUID
+	Status      *int32
+	Answer      []byte
+	ExpiresAt   time.Time
+}
+
 type ScriptHttpEndpoint struct {
 	ID          uuid.UUID
 	ScriptID    uuid.UUID

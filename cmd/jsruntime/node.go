@@ -39,6 +39,7 @@ import (
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/httpapi/gateway"
 	"example.com/jsruntime/httpapi/gateway/auth"
+	"example.com/jsruntime/httpapi/gateway/durable"
 	"example.com/jsruntime/httpapi/origin"
 	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/postgres"
@@ -482,10 +483,16 @@ func (n *node) buildGateway(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("endpoint auth: %w", err)
 	}
+	kept, err := durable.New(durable.Config{
+		DB: n.db, Storage: n.storage, NodeID: n.id, Exceeded: n.quota.Refused, Secrets: n.knownSecrets, TraceParent: n.traces.queued(), Wake: n.wakeScheduler,
+	})
+	if err != nil {
+		return fmt.Errorf("kept answers: %w", err)
+	}
 	n.gateway, err = gateway.New(gateway.Config{
 		Router: n.catalog, Executor: n.direct, Recorder: n.ledger, Keys: tenantKeys{keys: n.keys, proxies: n.cfg.TrustedProxy}, Auth: verifier,
 		Log: n.log, TrustedProxies: n.cfg.TrustedProxy, Origins: n.origins, OperatorKey: n.keys.IsOperators, Budget: n.budget,
-		Members: n.members, Refused: n.ledger.Refused,
+		Members: n.members, Refused: n.ledger.Refused, Durable: kept,
 	})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/net/http/httpguts"
 
 	"example.com/jsruntime/engine"
 )
@@ -38,6 +39,70 @@ type HTTPOptions struct {
 	RateLimit *RateLimit // nil: none
 	Sticky    Sticky
 	Hosts     []string // in their canonical form
+	// Idempotency is nil where the endpoint honours no key.
+	Idempotency *Idempotency
+	Async       Async
+}
+
+// Idempotency is an endpoint's http.idempotency.
+type Idempotency struct {
+	Header string // that has the key, canonical
+	TTL    time.Duration
+}
+
+// Bounds of http.idempotency.
+const (
+	defaultIdempotencyHeader = "Idempotency-Key"
+	defaultIdempotencyTTL    = 24 * 60 * 60
+	maxIdempotencyTTL        = 7 * 24 * 60 * 60
+)
+
+type idempotencyGiven struct {
+	Header     *string `json:"header"`
+	TTLSeconds *int64  `json:"ttl_seconds"`
+}
+
+func (g *idempotencyGiven) rule() (*Idempotency, error) {
+	header, ttl := defaultIdempotencyHeader, int64(defaultIdempotencyTTL)
+	if g.Header != nil {
+		header = *g.Header
+	}
+	if g.TTLSeconds != nil {
+		ttl = *g.TTLSeconds
+	}
+	if !httpguts.ValidHeaderFieldName(header) {
+		return nil, fmt.Errorf("http.idempotency.header: %q is not the name of a header", header)
+	}
+	switch header = textproto.CanonicalMIMEHeaderKey(header); header {
+	case "Authorization", "Cookie", "Host", "Content-Length", "Transfer-Encoding", "Connection":
+		return nil, fmt.Errorf("http.idempotency.header: %s has a meaning of its own", header)
+	}
+	if ttl < 1 || ttl > maxIdempotencyTTL {
+		return nil, fmt.Errorf("http.idempotency.ttl_seconds: %d is not within 1 and %d", ttl, maxIdempotencyTTL)
+	}
+	return &Idempotency{Header: header, TTL: time.Duration(ttl) * time.Second}, nil
+}
+
+// Async says which requests are answered before they run.
+type Async int
+
+// Kinds of Async.
+const (
+	AsyncNever  Async = iota
+	AsyncAsked        // those whose client prefers it: Prefer: respond-async
+	AsyncAlways       // all
+)
+
+func asyncFrom(raw json.RawMessage) (Async, error) {
+	switch string(bytes.TrimSpace(raw)) {
+	case "", "null", "false":
+		return AsyncNever, nil
+	case "true":
+		return AsyncAlways, nil
+	case `"prefer"`:
+		return AsyncAsked, nil
+	}
+	return AsyncNever, fmt.Errorf("http.async: neither true nor false nor \"prefer\"")
 }
 
 // Sticky says what of a request keeps its client on one version while another is rolled out: the zero value nothing, "ip" its address,
@@ -70,8 +135,10 @@ type Endpoint struct {
 	Auth             Auth
 	AuthRule         *AuthRule // nil: Auth needs none
 	CORS             *CORS
-	RateLimit        *RateLimit // nil: none
-	Hosts            []string   // beside the tenant's own: requests to them reach this endpoint too
+	RateLimit        *RateLimit   // nil: none
+	Idempotency      *Idempotency // nil: no key is honoured
+	Async            Async
+	Hosts            []string // beside the tenant's own: requests to them reach this endpoint too
 	Limits           engine.Limits
 	QuarantinedUntil time.Time // zero: not quarantined
 
@@ -131,7 +198,9 @@ func (e *Endpoint) finish() {
 //	 "cors": true | {"origins": ["https://…"] | "*", "methods": […], "headers": […], "expose_headers": […],
 //	                 "credentials": false, "max_age_seconds": 600},
 //	 "sticky": "ip" | "header:NAME",
-//	 "hosts": ["api.example.com"]}
+//	 "hosts": ["api.example.com"],
+//	 "idempotency": {"header": "Idempotency-Key", "ttl_seconds": 86400},
+//	 "async": false | true | "prefer"}
 func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 	if len(stored) <= 2 {
 		return HTTPOptions{Auth: AuthNone}, nil
@@ -143,6 +212,9 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 		RateLimit *rateGiven      `json:"rate_limit"`
 		Sticky    Sticky          `json:"sticky"`
 		Hosts     []string        `json:"hosts"`
+		Async     json.RawMessage `json:"async"`
+
+		Idempotency *idempotencyGiven `json:"idempotency"`
 	}
 	if err := strictly(stored, &given); err != nil {
 		return closed, fmt.Errorf("http: %w", err)
@@ -167,6 +239,14 @@ func HTTPOf(stored json.RawMessage) (HTTPOptions, error) {
 		if err := checkHosts(given.Hosts); err != nil {
 			return closed, err
 		}
+	}
+	if given.Idempotency != nil {
+		if options.Idempotency, err = given.Idempotency.rule(); err != nil {
+			return closed, err
+		}
+	}
+	if options.Async, err = asyncFrom(given.Async); err != nil {
+		return closed, err
 	}
 	if options.CORS, err = corsFrom(given.CORS); err != nil {
 		return closed, fmt.Errorf("http.cors: %w", err)

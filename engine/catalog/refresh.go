@@ -343,7 +343,7 @@ func (c *Catalog) endpointOf(tenant Tenant, row sqlc.EndpointListLiveRow) *Endpo
 		TenantID: row.TenantID, TenantSlug: tenant.Slug, OrganizationID: row.OrganizationID, ScriptID: row.ScriptID, ScriptName: row.Name,
 		Version: int(row.Version), Rollout: RolloutOf(row.CandidateVersion, row.CandidatePercent), Sticky: options.Sticky,
 		Pattern: row.HttpPath, Methods: row.HttpMethods, Auth: options.Auth, AuthRule: options.AuthRule, CORS: options.CORS, RateLimit: options.RateLimit,
-		Hosts: options.Hosts, Limits: c.lastLimits,
+		Hosts: options.Hosts, Idempotency: options.Idempotency, Async: options.Async, Limits: c.lastLimits,
 	}
 	if row.QuarantinedUntil != nil {
 		endpoint.QuarantinedUntil = *row.QuarantinedUntil

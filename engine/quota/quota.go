@@ -223,6 +223,14 @@ func (m *Meter) Exceeded(tenantID uuid.UUID) (Passed, bool) {
 	return t.passed(quotas, now)
 }
 
+// Refused is Exceeded as the error with which a run is refused; nil: the tenant may begin one.
+func (m *Meter) Refused(tenantID uuid.UUID) error {
+	if passed, over := m.Exceeded(tenantID); over {
+		return refused(passed, m.cfg.Now())
+	}
+	return nil
+}
+
 // Over is how many of the tenants that this node knows have reached the hard mark of a quota.
 func (m *Meter) Over() int {
 	if m == nil {

@@ -214,6 +214,14 @@ func TriggerData(inv *engine.Invocation, res *engine.Result) json.RawMessage {
 	return k.AppendTriggerData(nil)
 }
 
+// QueuedTriggerData is what is known of a run of the queue before it has begun: what started it. Its row has the input whole.
+func QueuedTriggerData(inv *engine.Invocation, secrets *redact.Values) json.RawMessage {
+	bare, script := *inv, *inv.Script
+	script.History, bare.Script = nil, &script
+	k := Kept{Invocation: &bare, Result: &engine.Result{Secrets: secrets}}
+	return k.AppendTriggerData(nil)
+}
+
 // EndedInput is what is kept of the input of a run of the queue that has ended, whose row has it whole, and what its trigger data get in
 // addition: nothing where its script's history keeps no bodies, less where the history masks a member, and the beginning of an input that is
 // too large, once the run has ended for good. ok is false where the input stays as it is.

@@ -49,6 +49,7 @@ const (
 	DeadLetters = "script_event_dead_letters"
 	Audit       = "audit_log"
 	KV          = "script_kv"
+	Answers     = "script_http_answers"
 )
 
 // RowBytes is the allowance for a row of the history beside its values.

@@ -5,6 +5,8 @@
 //	client ── /t/{slug}/{path…} ─────────┴► Gateway ── Route ──► catalog (in memory, no database)
 //	                                   │
 //	                                   ├─ limits, auth, CORS: refused here, nothing was run or recorded; 401, 413, 429 and 503 are counted
+//	                                   ├─ http.idempotency: a key is taken, or its first answer given again (Durable)
+//	                                   ├─ http.async: the run is put into the queue, 202 (Durable)
 //	                                   ├─ Execute ──► engine
 //	                                   ├─ Record  ──► ledger, before the client has its last byte; after it where work of waitUntil goes on
 //	                                   └─ response, or the error table of the HTTP contract as problem+json
@@ -40,7 +42,11 @@
 //     takes for a document is never guessed from a type.
 //   - A body takes only what has arrived, on behalf of the endpoint's tenant, within the node's memory budget (package bodies). An
 //     answer of more than 64 KiB is counted while it is sent. Who is over the budget gets 429 or 503 memory_budget.
-//   - A client that goes away cancels its execution, unless work of waitUntil is registered. A response is whole, and its connection free,
+//   - A key of http.idempotency is one caller's, at one endpoint: of api_key the key's, of a jwt the subject's, elsewhere of who presents the same
+//     Authorization and Cookie. Its request runs to its end though the client leaves, and its answer is kept, encrypted, before it is sent. 429, 5xx
+//     and an answer that broke off free the key. Package idempotency has the rule that the admin API shares.
+//   - A request that is answered before it runs is judged as any other before: auth, rate limit, body, idempotency key.
+//   - A client that goes away cancels its execution, unless work of waitUntil is registered, or a key is taken. A response is whole, and its connection free,
 //     before such work ends; the run is recorded when it has ended.
 //   - X-Execution-Id names an execution that is on record, or will be: what was refused has none.
 //   - An answer is sent only once the ledger has taken the run; a ledger that cannot take it in time makes it 503.

@@ -85,6 +85,8 @@ type Config struct {
 	Refused func(tenantID, scriptID uuid.UUID, code string)
 	// RecordTimeout bounds the wait for room in the ledger; 0 means 10 s.
 	RecordTimeout time.Duration
+	// Durable keeps answers under idempotency keys, and takes requests that are answered before they run. nil: such requests are refused with 503.
+	Durable Durable
 	// Members are the nodes that share endpoints' rate limits. nil means that this node is alone.
 	Members *cluster.Members
 	// Budget is the node's memory budget; nil means that nothing is refused for memory.
@@ -146,16 +148,26 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	defer a.release()
+	defer a.giveBack()
 	if e.Auth.Signed() && !(g.check(&a, e, body) && a.rated(e, afterAuth)) {
 		return
 	}
+	if !a.attempted(e, body, script.Limits.MaxExecutionTime) {
+		return
+	}
+	defer a.conclude()
 	inv := a.invocation(&match, script, body)
+	if async, asked := a.async(e); async {
+		a.enqueue(inv, asked)
+		return
+	}
 	sink := &sink{answer: &a, head: r.Method == http.MethodHead}
 	inv.Response = sink
 	// A streamed response takes the header along. A refused request has no execution, and no id of one.
 	w.Header()["X-Execution-Id"] = []string{a.id.String()}
-	result, err := g.cfg.Executor.Execute(r.Context(), inv)
+	ctx, end := a.runContext()
+	defer end()
+	result, err := g.cfg.Executor.Execute(ctx, inv)
 	if err != nil {
 		delete(w.Header(), "X-Execution-Id")
 		a.admission.Undo()
@@ -260,8 +272,8 @@ func (a *answer) invocation(match *catalog.Match, script *engine.Script, body []
 	return inv
 }
 
-// release gives the memory of the request's body back, unless a run that goes on holds it: that one's OnEnd does.
-func (a *answer) release() {
+// giveBack gives the memory of the request's body back, unless a run that goes on holds it: that one's OnEnd does.
+func (a *answer) giveBack() {
 	if !a.goesOn {
 		a.memory.Release()
 	}
@@ -281,7 +293,7 @@ func (a *answer) ended(inv *engine.Invocation, result *engine.Result, sink *sink
 		if result.Code != engine.CodeNone || recorded != nil {
 			panic(http.ErrAbortHandler)
 		}
-	case gone(a.r.Context()): // the client is gone
+	case a.left():
 	case recorded != nil:
 		delete(h, "X-Execution-Id") // it leads to nothing
 		a.ran = false
@@ -295,6 +307,9 @@ func (a *answer) ended(inv *engine.Invocation, result *engine.Result, sink *sink
 		a.respond(result.Response, sink.head)
 	}
 }
+
+// left reports whether there is nobody to answer: an answer that is kept is for the client that asks again.
+func (a *answer) left() bool { return a.attempt == nil && gone(a.r.Context()) }
 
 // gone reports whether the client of a request's context has left. Where the node cancelled it, the client waits for an answer.
 func gone(ctx context.Context) bool {

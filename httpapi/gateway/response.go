@@ -33,6 +33,7 @@ type answer struct {
 	endpoint  *catalog.Endpoint      // nil where none was found
 	keyID     uuid.UUID              // of the key that was presented to an endpoint with auth api_key; zero elsewhere
 	admission auth.Admission         // of the endpoint's auth
+	attempt   *attempt               // nil: the request has taken no idempotency key
 	memory    *admission.Reservation // of the body; nil where there is none
 	jar       map[string]int         // the tenant's cookies on the shared host, by name: bytes; nil before one is set
 }
@@ -94,7 +95,7 @@ func (a *answer) refused(err error) {
 	switch {
 	case errors.As(err, &refused):
 		a.send(problem.Refused(refused))
-	case gone(a.r.Context()): // the client is gone
+	case a.left():
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		h["Retry-After"] = retryAfterOne
 		a.problem(http.StatusServiceUnavailable, string(engine.CodeOverloaded), "The node is stopping.")

@@ -41,6 +41,7 @@ func fill(t *testing.T, db *pgxpool.Pool, slug string) (tenant uuid.UUID) {
 		"INSERT INTO script_schedule_ticks (script_id, tenant_id, scheduled_for, outcome) SELECT id, $1, now(), 'missed' FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_refusals (tenant_id, script_id, minute, code, refused) SELECT $1, id, now(), 'overloaded', 1 FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_signed_requests (tenant_id, script_id, id, expires_at) SELECT $1, id, decode(repeat('00', 32), 'hex'), now() FROM scripts WHERE tenant_id = $1",
+		"INSERT INTO script_http_answers (tenant_id, script_id, id, fingerprint, execution_id, taken, expires_at) SELECT $1, id, sha256(''), sha256(''), id, id, now() FROM scripts WHERE tenant_id = $1",
 		"INSERT INTO script_events (tenant_id, id, type, data) VALUES ($1, 'e', 'e', '{}')",
 		"INSERT INTO script_secrets (tenant_id, name, nonce, ciphertext) VALUES ($1, 'S', '', '')",
 		"INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id) VALUES (gen_random_uuid(), $1, 'a', 'admin', 'x', 'y', 'z')",

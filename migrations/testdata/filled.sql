@@ -59,6 +59,8 @@ INSERT INTO script_health (script_id, tenant_id, failures, completed_day, comple
     SELECT id, tenant_id, 1, current_date, 1, CASE WHEN n % 100 = 0 THEN now() END, n % 1000 = 0 FROM (SELECT s.*, row_number() OVER () AS n FROM scripts s) s;
 INSERT INTO script_refusals (tenant_id, script_id, minute, code, refused) SELECT tenant_id, id, now() - m * interval '1 hour', 'overloaded', 1 FROM scripts, generate_series(1, 2) m;
 INSERT INTO script_signed_requests (tenant_id, script_id, id, expires_at) SELECT tenant_id, id, sha256(convert_to(n::text, 'UTF8')), now() - n * interval '1 minute' FROM scripts, generate_series(1, 4) n;
+INSERT INTO script_http_answers (tenant_id, script_id, id, fingerprint, execution_id, taken, status, expires_at)
+    SELECT tenant_id, id, sha256(convert_to(n::text, 'UTF8')), sha256(''), id, id, 200, now() - n * interval '1 minute' FROM scripts, generate_series(1, 4) n;
 UPDATE scripts SET http = jsonb_build_object('hosts', jsonb_build_array(id || '.example.com'));
 INSERT INTO script_http_hosts (host, script_id, tenant_id) SELECT id || '.example.com', id, tenant_id FROM scripts;
 INSERT INTO tenant_storage (tenant_id, table_name, bytes, counted_at) SELECT id, t, 1, now() FROM tenants, unnest(ARRAY['script_executions', 'script_execution_logs', 'scripts']) t;
