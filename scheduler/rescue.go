@@ -76,6 +76,24 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 			break
 		}
 	}
+	if err := s.rescueSchedules(ctx); err != nil {
+		return err
+	}
+	return s.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) error {
+		executions, err := queries.ExecutionBacklog(ctx, sqlc.ExecutionBacklogParams{RowLimit: backlogLimit, TenantLimit: backlogOfTenant})
+		if err != nil {
+			return err
+		}
+		schedules, err := queries.ScheduledJobBacklog(ctx, backlogLimit)
+		if err == nil {
+			s.cfg.Observer.Backlog(int(executions), int(schedules))
+		}
+		return err
+	})
+}
+
+// rescueSchedules renews the leases of this node's own schedules, and frees those whose execution has ended without them.
+func (s *Scheduler) rescueSchedules(ctx context.Context) error {
 	err := cluster.Within(ctx, func(ctx context.Context) error {
 		for {
 			renewed, err := s.queries.ScheduledJobRenew(ctx, sqlc.ScheduledJobRenewParams{LeaseSeconds: s.cfg.Node.Lease().Seconds(), NodeID: s.cfg.Node.ID(), RowLimit: sweepBatch})
@@ -87,7 +105,7 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = cluster.Within(ctx, func(ctx context.Context) error {
+	return cluster.Within(ctx, func(ctx context.Context) error {
 		for {
 			freed, err := s.queries.ScheduledJobRescue(ctx, sweepBatch)
 			for _, row := range freed {
@@ -101,20 +119,6 @@ func (s *Scheduler) rescueOnce(ctx context.Context) error {
 				return err
 			}
 		}
-	})
-	if err != nil {
-		return err
-	}
-	return s.byIndex(ctx, func(ctx context.Context, queries *sqlc.Queries) error {
-		executions, err := queries.ExecutionBacklog(ctx, sqlc.ExecutionBacklogParams{RowLimit: backlogLimit, TenantLimit: backlogOfTenant})
-		if err != nil {
-			return err
-		}
-		schedules, err := queries.ScheduledJobBacklog(ctx, backlogLimit)
-		if err == nil {
-			s.cfg.Observer.Backlog(int(executions), int(schedules))
-		}
-		return err
 	})
 }
 

@@ -21,8 +21,9 @@ func TestSign(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, CheckSecret(NewSecret()))
-	require.NotEqual(t, NewSecret(), NewSecret())
+	one, other := NewSecret(), NewSecret()
+	require.Empty(t, CheckSecret(one))
+	require.NotEqual(t, one, other)
 	require.Empty(t, CheckSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
 	for _, bad := range []string{"", "whsec_", "whsec_QUJD", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS!"} {
 		require.NotEmpty(t, CheckSecret(bad), bad)
