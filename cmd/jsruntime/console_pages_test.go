@@ -3,9 +3,14 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/jsruntime/httpapi/browsertest"
@@ -123,4 +128,54 @@ func TestConsoleLiveLog(t *testing.T) {
 	v.until(`document.querySelector(".page-head .tag")?.textContent === "live"`)
 	n.must(200, "POST", "/api/v1/scripts/"+id+"/executions?wait=true", key, map[string]any{"input": 42})
 	v.until(`document.querySelector(".log")?.textContent.includes("said 42")`)
+}
+
+// Every page that the navigation offers has nothing serious against it by axe, in both themes, and fits into 390 px. A viewer and the
+// operator see theirs.
+func TestConsoleIsAccessible(t *testing.T) {
+	t.Parallel()
+	axe, err := os.ReadFile("../../httpapi/console/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Skip("axe-core is not installed: make console fetches it")
+	}
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	id := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "orders", "type": "oneoff", "status": "active", "source": failingSource})["id"].(string)
+	run := n.must(200, "POST", "/api/v1/scripts/"+id+"/executions?wait=true", key, map[string]any{"input": map[string]any{"n": 1}})["id"].(string)
+	viewer := n.must(201, "POST", "/api/v1/api-keys", key, map[string]any{"name": "viewer", "role": "viewer"})["key"].(string)
+
+	for _, who := range []struct {
+		name, key string
+		pages     []string
+	}{{"admin", key, []string{"/console/scripts/" + id, "/console/executions/" + run}}, {"viewer", viewer, []string{"/console/executions/" + run}}, {"operator", testAdminKey, nil}} {
+		v := visit(t, browser, n)
+		v.signIn(who.key)
+		v.ready()
+		pages := append(who.pages, browsertest.Eval[[]string](v.Visitor, `[...document.querySelectorAll(".side nav a")].map((a) => a.pathname)`)...)
+		require.NotEmpty(t, pages)
+		for i, page := range pages {
+			for j, theme := range []string{"light", "dark"} {
+				if who.name == "viewer" && i%2 != j { // the same pages with less on them
+					continue
+				}
+				v.must(`(localStorage.setItem("jsruntime.prefs", JSON.stringify({ theme: %q })), true)`, theme)
+				v.open(strings.TrimPrefix(page, "/console/"))
+				v.ready()
+				v.until(`document.querySelector("main h1")`)
+				v.Do(chromedp.EmulateViewport(1280, 900))
+				require.False(t, browsertest.Eval[bool](v.Visitor, `Boolean(document.querySelector("main .notice.bad") && !location.pathname.includes("executions/"))`), "%s of %s: %s", page, who.name, v.text())
+				browsertest.Eval[bool](v.Visitor, string(axe)+"; true")
+				found := browsertest.Eval[[]string](v.Visitor, `axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations
+					.filter((x) => x.impact === "serious" || x.impact === "critical").map((x) => x.id + ": " + x.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary).join(" | ")))`)
+				assert.Empty(t, found, "%s of %s, %s", page, who.name, theme)
+				if theme == "light" {
+					v.Do(chromedp.EmulateViewport(390, 800))
+					width := browsertest.Eval[int](v.Visitor, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(document.documentElement.scrollWidth))))`)
+					assert.LessOrEqual(t, width, 390, fmt.Sprintf("%s of %s at 390 px", page, who.name))
+					v.Do(chromedp.EmulateViewport(1280, 900))
+				}
+			}
+		}
+	}
 }
