@@ -126,7 +126,7 @@ func bodies() map[string]any {
 		"script-create": map[string]any{"name": "n", "type": "oneoff", "source": runSource}, "script-update": map[string]any{},
 		"version-create": map[string]any{}, "version-activate": map[string]any{}, "version-execution-create": map[string]any{}, "version-restore": map[string]any{}, "version-compare": map[string]any{"last": 1}, "script-import": map[string]any{"format": "jsruntime.export.v1", "scripts": []any{}},
 		"event-publish": map[string]any{"type": "x.y", "data": 1}, "execution-create": map[string]any{}, "script-invoke": map[string]any{},
-		"execution-replay": map[string]any{}, "dead-letter-retry-many": map[string]any{}, "secret-put": map[string]any{"value": "v"}, "kv-put": map[string]any{"value": 1},
+		"execution-replay": map[string]any{}, "dead-letter-retry": map[string]any{}, "dead-letter-retry-many": map[string]any{}, "secret-put": map[string]any{"value": "v"}, "kv-put": map[string]any{"value": 1},
 		"var-replace": map[string]any{"vars": map[string]any{"REGION": "eu"}}, "var-put": map[string]any{"value": "eu"},
 	}
 }
