@@ -107,7 +107,7 @@ func TestConsoleData(t *testing.T) {
 
 	// The next ticks.
 	v.open("schedules")
-	v.until(`document.querySelectorAll(".timeline .tick").length >= 4`)
+	v.until(`document.querySelectorAll(".ticks-of-day .tick").length >= 4`)
 	v.press("Ticks")
 	v.until(`document.querySelector("dialog[open]")?.textContent.includes("0 * * * *")`)
 

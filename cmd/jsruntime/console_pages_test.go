@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -172,7 +171,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 				if theme == "light" {
 					v.Do(chromedp.EmulateViewport(390, 800))
 					width := browsertest.Eval[int](v.Visitor, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(document.documentElement.scrollWidth))))`)
-					assert.LessOrEqual(t, width, 390, fmt.Sprintf("%s of %s at 390 px", page, who.name))
+					assert.LessOrEqual(t, width, 390, "%s of %s at 390 px", page, who.name)
 					v.Do(chromedp.EmulateViewport(1280, 900))
 				}
 			}

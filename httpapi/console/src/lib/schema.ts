@@ -365,6 +365,13 @@ export interface EndpointAuth {
   type: "none" | "api_key" | "standard_webhooks" | "stripe" | "github" | "slack" | "discord" | "jwt";
 }
 
+export interface EndpointIdempotency {
+  /** The header that has the key, of at most 255 bytes; Idempotency-Key by default. The same request of the same caller under it gets the first answer again, marked by Idempotent-Replayed: true; another request under it 422 idempotency_key_reused, and one that comes while the first runs 409 idempotency_in_progress. GET, HEAD and OPTIONS have no key. An answer with 429 or 5xx is not kept, so that the client may try again; one of more than 256 KiB is not given again: 409 idempotency_answer_not_kept. */
+  header?: string | null;
+  /** How long the answer is kept; a day by default. */
+  ttl_seconds?: number | null;
+}
+
 export interface EndpointPage {
   items: Endpoint[];
   /** Give this as cursor for the next page; null on the last one. */
@@ -562,6 +569,8 @@ export interface Fault {
 }
 
 export interface HTTPSettings {
+  /** Which requests are answered before they run: true: all of them; "prefer": those with Prefer: respond-async; false, the default: none, whatever a client prefers. Such a request hears 202 with Location: /api/v1/executions/{id} once it is in the durable queue; it runs from there with trigger http, and again after a failure as retry says where that is given. A response of the script is kept as the output, whatever its status. */
+  async?: "prefer" | boolean;
   auth?: EndpointAuth;
   /** Which pages of other origins may read the answers. true: all of them. */
   cors?: boolean | {
@@ -577,6 +586,7 @@ export interface HTTPSettings {
   };
   /** Hosts of the customer's own, whose DNS leads here: requests to them reach the endpoint at its http_path, without /t/{slug}. Names of other scripts' endpoints, the console and the API do not exist there. A host belongs to one tenant, whose scripts may share it (else 409 host_taken). What is not ASCII is kept as punycode. */
   hosts?: string[] | null;
+  idempotency?: EndpointIdempotency;
   rate_limit?: EndpointRateLimit;
   /** What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself. */
   sticky?: string | null;
@@ -1178,7 +1188,7 @@ export interface Script {
   quarantined_until: string | null;
   /** What the author asked for. */
   resource_limits: Record<string, unknown>;
-  /** Of scripts of type event and scheduled, where their author gave it. */
+  /** Of scripts of type event, scheduled and http with async, where their author gave it. */
   retry?: RetrySettings;
   /** Of scripts of type scheduled. */
   schedule?: ScheduleSettings;
@@ -1228,7 +1238,7 @@ export interface ScriptCreate {
   /** The tenant's default organization by default. */
   organization_id?: string;
   resource_limits?: ResourceLimits;
-  /** For scripts of type event, and of type scheduled, which are tried once without it. */
+  /** For scripts of type event, and of types scheduled and http with async, which are tried once without it. */
   retry?: RetrySettings;
   /** For scripts of type scheduled. */
   schedule?: ScheduleSettings;
@@ -1280,7 +1290,7 @@ export interface ScriptItem {
   quarantined_until?: string | null;
   /** What the author asked for. */
   resource_limits?: Record<string, unknown>;
-  /** Of scripts of type event and scheduled, where their author gave it. */
+  /** Of scripts of type event, scheduled and http with async, where their author gave it. */
   retry?: RetrySettings;
   /** Of scripts of type scheduled. */
   schedule?: ScheduleSettings;
@@ -1335,6 +1345,8 @@ export interface ScriptPatch {
   } | null;
   /** Merged with what is there; null brings back the defaults. */
   http?: {
+    /** Which requests are answered before they run: true: all of them; "prefer": those with Prefer: respond-async; false, the default: none, whatever a client prefers. Such a request hears 202 with Location: /api/v1/executions/{id} once it is in the durable queue; it runs from there with trigger http, and again after a failure as retry says where that is given. A response of the script is kept as the output, whatever its status. */
+    async?: "prefer" | boolean;
     auth?: EndpointAuth;
     /** Which pages of other origins may read the answers. true: all of them. */
     cors?: boolean | {
@@ -1350,6 +1362,7 @@ export interface ScriptPatch {
     };
     /** Hosts of the customer's own, whose DNS leads here: requests to them reach the endpoint at its http_path, without /t/{slug}. Names of other scripts' endpoints, the console and the API do not exist there. A host belongs to one tenant, whose scripts may share it (else 409 host_taken). What is not ASCII is kept as punycode. */
     hosts?: string[] | null;
+    idempotency?: EndpointIdempotency;
     rate_limit?: EndpointRateLimit;
     /** What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself. */
     sticky?: string | null;
@@ -1802,6 +1815,8 @@ export interface VersionCreate {
   } | null;
   /** Merged with what is there; null brings back the defaults. */
   http?: {
+    /** Which requests are answered before they run: true: all of them; "prefer": those with Prefer: respond-async; false, the default: none, whatever a client prefers. Such a request hears 202 with Location: /api/v1/executions/{id} once it is in the durable queue; it runs from there with trigger http, and again after a failure as retry says where that is given. A response of the script is kept as the output, whatever its status. */
+    async?: "prefer" | boolean;
     auth?: EndpointAuth;
     /** Which pages of other origins may read the answers. true: all of them. */
     cors?: boolean | {
@@ -1817,6 +1832,7 @@ export interface VersionCreate {
     };
     /** Hosts of the customer's own, whose DNS leads here: requests to them reach the endpoint at its http_path, without /t/{slug}. Names of other scripts' endpoints, the console and the API do not exist there. A host belongs to one tenant, whose scripts may share it (else 409 host_taken). What is not ASCII is kept as punycode. */
     hosts?: string[] | null;
+    idempotency?: EndpointIdempotency;
     rate_limit?: EndpointRateLimit;
     /** What keeps a client on one version while another is rolled out: its address (ip) or the value of a header (header:NAME). Without it each request is decided by itself. */
     sticky?: string | null;
@@ -1922,7 +1938,7 @@ export interface VersionWithSource {
   percent: number;
   /** What the author asked for. */
   resource_limits: Record<string, unknown>;
-  /** Of scripts of type event and scheduled, where their author gave it. */
+  /** Of scripts of type event, scheduled and http with async, where their author gave it. */
   retry?: RetrySettings;
   /** Of scripts of type scheduled. */
   schedule?: ScheduleSettings;

@@ -37,7 +37,7 @@ function Timeline({ schedules, open }: { schedules: Schedule[]; open: (s: Schedu
   const rows = schedules.filter((s) => s.upcoming.some((at) => Date.parse(at) < now + day)).slice(0, 30);
   if (!rows.length) return null;
   return <Panel title="The next 24 hours" actions={<span class="faint">the next five ticks of each schedule</span>}>
-    <div class="timeline" role="list" aria-label="Ticks of the next 24 hours">
+    <div class="ticks-of-day" role="list" aria-label="Ticks of the next 24 hours">
       <div class="scale" aria-hidden="true"><span />{[0, 6, 12, 18].map((h) => <span key={h} style={{ left: `${h / 24 * 100}%` }}>{clock(new Date(now + h * 3_600_000), utc).slice(0, 5)}</span>)}</div>
       {rows.map((s) => <div class="lane" role="listitem" key={s.script_id}>
         <button type="button" class="clip" onClick={() => open(s)}>{s.script_name}</button>
