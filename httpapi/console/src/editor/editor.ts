@@ -313,7 +313,7 @@ export class ScriptEditor {
         highlightActiveLine(), highlightSelectionMatches(), search({ top: true }), indentUnit.of("  "), EditorState.tabSize.of(2),
         typed ? javascript({ typescript: true, jsx: /\.[jt]sx$/.test(name) }) : [],
         uploadErrors, services, theme, this.#readOnly.of(readOnlyOf(this.#options.readOnly ?? false)),
-        EditorView.contentAttributes.of({ "aria-label": name ? `Source of ${name}` : "Source", spellcheck: "false", autocapitalize: "off" }),
+        EditorView.contentAttributes.of({ "aria-label": name ? `Source of ${name}` : "Source", spellcheck: "false", autocapitalize: "off", tabindex: "0" }),
         keymap.of([
           { key: "Mod-s", preventDefault: true, run: () => { this.#options.save?.(); return true; } },
           { key: "Tab", run: acceptCompletion },
@@ -328,7 +328,7 @@ export class ScriptEditor {
   }
 }
 
-const readOnlyOf = (readOnly: boolean) => [EditorState.readOnly.of(readOnly), EditorView.editable.of(!readOnly), readOnly ? EditorView.contentAttributes.of({ tabindex: "0" }) : []];
+const readOnlyOf = (readOnly: boolean) => [EditorState.readOnly.of(readOnly), EditorView.editable.of(!readOnly)];
 
 // signatureHelp shows a call's parameters while they are written.
 function signatureHelp(service: TypeScriptService, file: () => string): Extension {
