@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -136,7 +137,7 @@ func (f *fakeWorker) run() int {
 		case wire.KindLease:
 			m, _ := wire.ParseLease(p)
 			f.mu.Lock()
-			f.tenant, f.env = m.TenantID, string(m.Env)
+			f.tenant, f.env = m.TenantID, cmp.Or(string(m.Env), "{}")
 			f.mu.Unlock()
 		case wire.KindLoad:
 			m, _ := wire.ParseLoad(p)
