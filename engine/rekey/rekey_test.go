@@ -157,7 +157,8 @@ func TestEveryEncryptedColumnIsKnown(t *testing.T) {
 	encrypted := []string{"script_secrets.nonce", "script_secrets.ciphertext", "certificates.data", "webhooks.nonce", "webhooks.ciphertext"}
 	others := []string{ // hashes, random keys, and what is encrypted with a caller's key
 		"api_keys.key_hash", "console_session_links.operator_proof", "console_session_links.token_hash", "console_sessions.operator_proof", "console_sessions.token_hash",
-		"idempotency_keys.body", "idempotency_keys.fingerprint", "script_signed_requests.id", "service_keys.value",
+		"idempotency_keys.body", "idempotency_keys.fingerprint", "script_http_answers.answer", "script_http_answers.fingerprint", "script_http_answers.id",
+		"script_signed_requests.id", "service_keys.value",
 	}
 	for _, column := range columns {
 		if !slices.Contains(encrypted, column) && !slices.Contains(others, column) {
