@@ -11,7 +11,7 @@
 //	go run ./bench/cmd/crash ticks                    500 schedules of every second, 2 and 4 nodes, calm and with kill -9 (about 8 min)
 //	go run ./bench/cmd/crash events                   100,000 events into three subscribers, 4 nodes, with kill -9; both after make build
 //	make soak                                         a node under mixed load for 30 minutes, what it holds → soak.svg, SOAK.md
-//	go run ./bench/cmd/aims -postgres URL cold burst tenants scripts crowd cpu overload neighbour upload dev rollout   a whole node against its aims, without peers
+//	go run ./bench/cmd/aims -postgres URL cold burst tenants scripts crowd cpu overload neighbour upload dev rollout rules   a whole node against its aims, without peers
 //	go test -run xxx -bench Admin ./httpapi           admin API with 100,000 scripts and 1,000,000 executions
 //	go test -run xxx -bench . ./engine/ledger ./engine/catalog ./httpapi/gateway
 //

@@ -1,7 +1,7 @@
 // Command aims measures a whole node against the aims that bench/doc.go lists, where no peer is needed to do so.
 //
 //	make build
-//	go run ./bench/cmd/aims -postgres postgres://postgres@127.0.0.1:5432/postgres [cold burst tenants scripts crowd cpu overload neighbour upload dev rollout]
+//	go run ./bench/cmd/aims -postgres postgres://postgres@127.0.0.1:5432/postgres [cold burst tenants scripts crowd cpu overload neighbour upload dev rollout rules]
 //
 //	cold      the first request to a script that no worker has, over HTTP, one after the other, of a new tenant each
 //	burst     5 requests each of 100 tenants that have never been called before, all at once: none is to be refused
@@ -16,6 +16,7 @@
 //	upload    a new source of 500 KB, from its upload to the first answer of the new version, by the API and by jsruntime deploy
 //	dev       from a saved file to the first answer of what it says, in jsruntime dev (a database of its own, no -postgres)
 //	rollout   CPU of a request while a candidate has half of the executions by that with one version, in turns
+//	rules     p99 and CPU of a request to an endpoint with jwt, rate limit and egress rules by those of one without, in turns
 //
 // Each starts a node of its own on a database of its own, and drops both. A line gives the median of the rounds with the least and
 // the greatest.
@@ -59,7 +60,7 @@ type aim struct {
 
 func run(ctx context.Context, args []string) int {
 	aims := []aim{{"cold", cold}, {"burst", burst}, {"tenants", tenants}, {"scripts", scripts}, {"crowd", crowd}, {"cpu", cpu}, {"overload", overload}, {"neighbour", neighbour},
-		{"upload", upload}, {"dev", devLoop}, {"rollout", rollout}}
+		{"upload", upload}, {"dev", devLoop}, {"rollout", rollout}, {"rules", rules}}
 	fs := flag.NewFlagSet("aims", flag.ContinueOnError)
 	var o options
 	fs.StringVar(&o.postgres, "postgres", os.Getenv("TEST_DATABASE_URL"), "URL of a server on which databases may be made")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -77,7 +78,7 @@ func startNode(ctx context.Context, o *options, name string, c content, args ...
 	}
 	n.cmd = exec.Command(bin, append([]string{"serve", "--listen", n.address, "--data-dir", dir, "--log-level", "error"}, args...)...)
 	n.cmd.Dir = dir
-	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C", "DATABASE_URL=" + databaseURL, "JSRUNTIME_ADMIN_KEY=" + n.admin}
+	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C", "DATABASE_URL=" + databaseURL, "JSRUNTIME_ADMIN_KEY=" + n.admin, "JSRUNTIME_SECRET_KEY=" + strings.Repeat("0f", 32)}
 	n.cmd.Stdout, n.cmd.Stderr = io.Discard, os.Stderr
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {
