@@ -175,7 +175,7 @@ func (a *API) deadLetterRetry(ctx context.Context, in *deadLetterRetryIn) (*foun
 		if err != nil {
 			return err
 		}
-		if err := c.hasVersion(ctx, letter.ScriptEventDeadLetter.ScriptID, in.Body.Version); err != nil {
+		if err := hasVersion(ctx, c.Queries, letter.ScriptEventDeadLetter.ScriptID, in.Body.Version); err != nil {
 			return err
 		}
 		rows, err := c.DeadLetterTakeForRetry(ctx, sqlc.DeadLetterTakeForRetryParams{TenantID: c.tenant, ID: &id, RowLimit: 1})
@@ -201,18 +201,6 @@ func (a *API) deadLetterRetry(ctx context.Context, in *deadLetterRetryIn) (*foun
 		a.after(ctx, a.cfg.Wake)
 	}
 	return out, err
-}
-
-// hasVersion refuses a version of body.version that the script does not have; nil is the live one.
-func (c *change) hasVersion(ctx context.Context, script uuid.UUID, version *int32) error {
-	if version == nil {
-		return nil
-	}
-	_, err := c.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: c.tenant, ScriptID: script, VersionNumber: *version})
-	if err != nil {
-		return missing(err, "body.version", "the script has no such version")
-	}
-	return nil
 }
 
 // redrive puts a dead letter's event into the queue again. Success removes the letter, failure keeps it with the newer error:
@@ -274,7 +262,7 @@ func (a *API) deadLetterRetryMany(ctx context.Context, in *deadLetterRetryManyIn
 	err := a.change(ctx, func(c *change) error {
 		out.Body.Retried = 0
 		if b.ScriptID != nil {
-			if err := c.hasVersion(ctx, *b.ScriptID, b.Version); err != nil {
+			if err := hasVersion(ctx, c.Queries, *b.ScriptID, b.Version); err != nil {
 				return err
 			}
 		}

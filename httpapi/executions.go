@@ -775,8 +775,8 @@ func (a *API) executionReplay(ctx context.Context, in *executionReplayIn) (*exec
 		if in.Body.Version != nil {
 			p.Version = *in.Body.Version
 		}
-		if _, err := q.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: tenantOf(ctx), ScriptID: e.ScriptID, VersionNumber: p.Version}); err != nil {
-			return missing(err, "body.version", "the script has no such version")
+		if err := hasVersion(ctx, q, e.ScriptID, &p.Version); err != nil {
+			return err
 		}
 		data := map[string]any{"replay_of": id, "trigger_type": e.TriggerType}
 		if len(redacted) > 0 {

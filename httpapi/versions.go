@@ -278,6 +278,18 @@ func versionNumber(ctx context.Context, q *sqlc.Queries, script uuid.UUID, name 
 	return q.VersionByTag(ctx, sqlc.VersionByTagParams{TenantID: tenantOf(ctx), ScriptID: script, Tag: name})
 }
 
+// hasVersion refuses a version of body.version that the script does not have; nil stands for the default.
+func hasVersion(ctx context.Context, q *sqlc.Queries, script uuid.UUID, version *int32) error {
+	if version == nil {
+		return nil
+	}
+	_, err := q.VersionHandlers(ctx, sqlc.VersionHandlersParams{TenantID: tenantOf(ctx), ScriptID: script, VersionNumber: *version})
+	if err != nil {
+		return missing(err, "body.version", "the script has no such version")
+	}
+	return nil
+}
+
 // versionNamed reads a version by its number or tag.
 func versionNamed(ctx context.Context, q *sqlc.Queries, script uuid.UUID, name string) (sqlc.ScriptVersion, error) {
 	n, err := versionNumber(ctx, q, script, name)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -10,14 +9,6 @@ import (
 	"example.com/jsruntime/httpapi/browsertest"
 	"example.com/jsruntime/migrations/dbtest"
 )
-
-// into writes into the field of that label: in the dialog that is open, else in the page.
-func (v *visitor) into(label, text string) {
-	v.t.Helper()
-	field := fmt.Sprintf(`(() => { const l = [...([...document.querySelectorAll("dialog[open]")].at(-1) ?? document).querySelectorAll("label[for]")].find((l) => l.textContent === %q); return l && document.getElementById(l.htmlFor); })()`, label)
-	v.until(field)
-	v.must(`(() => { const f = %s; f.value = %q; return f.dispatchEvent(new Event("input", { bubbles: true })); })()`, field, text)
-}
 
 // What a tenant keeps, and what became of its events: each page's main job.
 func TestConsoleData(t *testing.T) {
@@ -39,15 +30,15 @@ func TestConsoleData(t *testing.T) {
 	// A key is made, changed, deleted.
 	v.open("kv?prefix=cart%2F")
 	v.press("New key")
-	v.into("Key", "cart/7")
-	v.into("Value", `{"items": 2`)
+	v.field("Key", "cart/7")
+	v.field("Value", `{"items": 2`)
 	v.press("Write")
 	v.until(`document.querySelector("dialog[open] .notice.bad")?.textContent.includes("This is not JSON")`)
-	v.into("Value", `{"items": 2}`)
+	v.field("Value", `{"items": 2}`)
 	v.press("Write")
 	v.press("cart/7")
 	v.press("Edit")
-	v.into("Value", `{"items": 3}`)
+	v.field("Value", `{"items": 3}`)
 	v.press("Write")
 	v.until(`!document.querySelector("dialog[open]")`)
 	require.Equal(t, map[string]any{"items": 3.0}, n.must(200, "GET", "/api/v1/kv/cart%2F7", key, nil)["value"])
@@ -61,13 +52,13 @@ func TestConsoleData(t *testing.T) {
 	// A secret of hosts, and a var.
 	v.open("secrets")
 	v.press("New secret")
-	v.into("Name", "STRIPE")
-	v.into("Value", "sk_live_1")
-	v.into("Hosts", "api.stripe.com")
+	v.field("Name", "STRIPE")
+	v.field("Value", "sk_live_1")
+	v.field("Hosts", "api.stripe.com")
 	v.press("Keep")
 	v.until(`!document.querySelector("dialog[open]") && document.querySelector("main table")?.textContent.includes("api.stripe.com")`)
-	v.into("Name", "REGION")
-	v.into("Value", "eu")
+	v.field("Name", "REGION")
+	v.field("Value", "eu")
 	v.press("Set")
 	v.until(`[...document.querySelectorAll("main table code")].some((c) => c.textContent === "REGION")`)
 	require.Equal(t, map[string]any{"REGION": "eu"}, n.must(200, "GET", "/api/v1/vars", key, nil)["vars"])
@@ -88,7 +79,7 @@ func TestConsoleData(t *testing.T) {
 	v.press("order.paid")
 	v.until(`document.querySelector("dialog[open]")?.textContent.includes("amount must be a number")`)
 	v.press("Edit")
-	v.into("Data", `{"amount": 12}`)
+	v.field("Data", `{"amount": 12}`)
 	v.press("Send edited")
 	v.until(`location.pathname.startsWith("/console/executions/")`)
 	v.until(`document.querySelector(".page-head .status")?.textContent === "completed"`)
@@ -118,7 +109,7 @@ func TestConsoleData(t *testing.T) {
 	}
 
 	// A key with scopes.
-	v.into("Name", "ci")
+	v.field("Name", "ci")
 	v.press("Scopes")
 	v.must(`(() => { const b = [...document.querySelectorAll(".scopes label")].find((l) => l.textContent === "scripts:write").querySelector("input"); b.click(); return b.checked; })()`)
 	v.press("Make")
@@ -134,7 +125,7 @@ func TestConsoleData(t *testing.T) {
 	operator.until(`document.querySelector("main table")?.textContent.includes("acme")`)
 	operator.open("tenants")
 	operator.press("Plan")
-	operator.into("Plan", `{"max_scripts": 7}`)
+	operator.field("Plan", `{"max_scripts": 7}`)
 	operator.press("Save")
 	operator.until(`!document.querySelector("dialog[open]")`)
 	require.Equal(t, map[string]any{"max_scripts": 7.0}, n.must(200, "GET", "/api/v1/tenants/acme", testAdminKey, nil)["plan"])

@@ -111,7 +111,7 @@ func bounded(b api.PluginBuild) {
 
 var unresolved = regexp.MustCompile(`^Could not resolve "([^./"][^"]*)"$`)
 
-// notOfNode are modules of Node that scripts do not have; those that begin with node: are not all of them either.
+// notOfNode are modules of Node that scripts do not have, by their names without the prefix "node:".
 var notOfNode = []string{
 	"child_process", "cluster", "dgram", "dns", "fs", "fs/promises", "http", "http2", "https", "inspector", "module", "net", "os", "perf_hooks", "process", "readline", "repl", "tls", "tty",
 	"v8", "vm", "worker_threads", "zlib",

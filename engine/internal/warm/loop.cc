@@ -170,7 +170,7 @@ int execute(jsr_loop* l, const uint8_t* payload, size_t n, bool* done, bool* tig
 
 // tidy writes the answers and lets V8 do what it put off in the isolates in which something ran.
 int tidy(jsr_loop* l) {
-  if (l->Runs > 0) clock(l);  // what is written is nobody's CPU time
+  if (l->Runs > 0) clock(l);  // the time of writing counts for no run
   l->Runs = 0;
   if (jsr_out_flush(&l->Out) != 0) return JSR_ERROR;
   for (uint32_t i = 0; i < l->count && l->RanCount > 0; i++) {

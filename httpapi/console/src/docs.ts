@@ -142,7 +142,7 @@ function form(section: HTMLElement): HTMLElement {
 async function trying(): Promise<void> {
   const sections = document.querySelectorAll<HTMLElement>("section.operation[data-try]");
   if (!sections.length) return;
-  try { await session.read(); } catch { return; } // nobody is signed in: the pages say how to use a key
+  try { await session.read(); } catch { return; } // without a session the pages say how to use a key
   for (const section of sections) {
     const details = element("details", { class: "try-it" }, element("summary", {}, `Try it as ${session.me?.role}${session.tenant ? ` of ${session.tenant}` : ""}`));
     details.addEventListener("toggle", () => { if (details.open && details.childElementCount === 1) details.append(form(section)); });

@@ -80,7 +80,7 @@ export const session = {
   get chosen(): string { return sessionStorage.getItem("tenant") ?? ""; },
   get tenant(): string { return me?.tenant?.slug ?? ""; },
   get operator(): boolean { return me?.role === "superadmin"; },
-  /** Why nobody is signed in, for the sign-in page. */
+  /** Why there is no session, for the sign-in page. */
   reason: "",
 
   /** read asks who is signed in. A tenant that was chosen before, and that is gone or is not this session's, is forgotten. */

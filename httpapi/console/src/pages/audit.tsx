@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { type AuditEntry, session } from "../lib/api";
 import { usePages } from "../lib/data";
+import { equal, isMembers } from "../lib/merge";
 import { href, Link, useQuery } from "../lib/router";
 import { Dialog, Empty, Facts, JSONBlock, List, PageHead, SearchInput, Tag, Time } from "../ui";
 
@@ -37,12 +38,11 @@ const nameOf = (e: AuditEntry): string => {
 
 /** Changes shows the members that differ, or the whole where there is one side only. */
 function Changes({ before, after }: { before: unknown; after: unknown }) {
-  if (!isObject(before) || !isObject(after)) return <JSONBlock value={after ?? before} label={after === null || after === undefined ? "Before" : "After"} />;
-  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((k) => JSON.stringify(before[k]) !== JSON.stringify(after[k]));
+  if (!isMembers(before) || !isMembers(after)) return <JSONBlock value={after ?? before} label={after === null || after === undefined ? "Before" : "After"} />;
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((k) => !equal(before[k], after[k]));
   if (!names.length) return <p class="faint">Nothing that is kept has changed.</p>;
   return <div class="stack">{names.map((k) => <div class="halves" key={k}>
     <div><h3>{k}, before</h3><JSONBlock value={before[k]} label={`${k} before`} /></div>
     <div><h3>{k}, after</h3><JSONBlock value={after[k]} label={`${k} after`} /></div>
   </div>)}</div>;
 }
-const isObject = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { call, callWithETag, may, session, type Tenant, type TenantCreate, type TenantUpdate } from "../lib/api";
 import { usePages } from "../lib/data";
 import { parseJSON, pretty } from "../lib/format";
+import { type JSONValue, mergePatch } from "../lib/merge";
 import { go, href, useQuery } from "../lib/router";
 import { Button, Code, confirm, Dialog, Field, Form, Input, List, Notice, PageHead, Select, Status, TextArea, Time, toast } from "../ui";
 
@@ -42,8 +43,7 @@ function PlanOf({ tenant, onClose, done }: { tenant: Tenant; onClose: () => void
     const { value, error } = parseJSON(text);
     if (error) throw new Error(error);
     const { value: now, etag } = await callWithETag("GET /tenants/{tenant}", { path: { tenant: tenant.id } });
-    // A merge patch keeps what it does not name: what was taken out of the text is null in it.
-    await call("PATCH /tenants/{tenant}", { path: { tenant: tenant.id }, body: { plan: without(now.plan, value) } as TenantUpdate, ifMatch: etag });
+    await call("PATCH /tenants/{tenant}", { path: { tenant: tenant.id }, body: { plan: mergePatch(now.plan as JSONValue, value as JSONValue) ?? {} } as TenantUpdate, ifMatch: etag });
     toast("The plan holds from now on.");
     await done();
   }}>{({ busy, error }) => <>
@@ -51,13 +51,6 @@ function PlanOf({ tenant, onClose, done }: { tenant: Tenant; onClose: () => void
     <div class="foot"><Button onClick={onClose}>Cancel</Button><Button type="submit" kind="primary" disabled={busy}>Save</Button></div>
   </>}</Form></Dialog>;
 }
-
-/** without is the merge patch (RFC 7396) that makes the first value the second. */
-function without(before: unknown, after: unknown): unknown {
-  if (!isObject(before) || !isObject(after)) return after;
-  return Object.fromEntries([...Object.keys(before).filter((k) => !(k in after)).map((k) => [k, null]), ...Object.entries(after).map(([k, v]) => [k, without(before[k], v)])]);
-}
-const isObject = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);
 
 function NewTenant({ onClose }: { onClose: () => void }) {
   const [slug, setSlug] = useState("");

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { Button, Check, Field, Input, Select, TextArea } from "../ui";
-import { equal, isMembers, type JSONValue } from "./merge";
+import { equal, isMembers, type JSONValue } from "../lib/merge";
 import { type Document, nullable, resolve, type Schema, typesOf } from "./schema";
 
 export interface Faults { location: string; message: string }

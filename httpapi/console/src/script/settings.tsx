@@ -8,7 +8,7 @@ import { useUnsaved } from "../lib/router";
 import { Button, Facts, Failure, Loading, Notice, Panel, Tag, Time, toast } from "../ui";
 import { Conflict } from "./conflict";
 import { type Faults, faultAt, ObjectFields, SchemaField, title } from "./form";
-import { equal, type JSONValue, mergePatch } from "./merge";
+import { equal, type JSONValue, mergePatch } from "../lib/merge";
 import { apiDocument, type Document, resolve, type Schema } from "./schema";
 
 type Members = Record<string, JSONValue | undefined>;

@@ -1,1 +1,0 @@
-export { WebhookPage as default } from "./webhooks";
