@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/redact"
@@ -404,8 +403,9 @@ func headerOf(headers []string, name string) string {
 
 // appendBytes appends bytes from outside: text as a string, anything else as {"base64": …}.
 func appendBytes[T ~string | ~[]byte](b []byte, from T) []byte {
-	if s := string(from); utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
-		return text.AppendString(b, s)
+	b, isText := text.AppendText(b, from)
+	if isText {
+		return b
 	}
 	b = append(b, `{"base64":"`...)
 	b = base64.StdEncoding.AppendEncode(b, []byte(from))

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"example.com/jsruntime/engine/text"
 )
 
 // Rules say what is taken out of a document.
@@ -88,114 +90,208 @@ func (r Rules) Below(name string) (below Rules, whole bool) {
 // JSON masks credentials in a JSON document, or the beginning of one: strings and numbers below members that hold one by name or by the
 // rules' paths, the tenant's secrets within strings, and keys of ours. It also returns the names of the members in which something was
 // masked, each once. The result shares memory with raw where nothing changed.
+//
+// It is one pass over raw, and allocates nothing where nothing is masked.
 func (r Rules) JSON(raw []byte) ([]byte, []string) {
-	type level struct {
-		object bool
-		named  bool // a name has been read, its value follows
-		masked bool // everything below is masked
-		name   string
-		below  Rules
-	}
-	var out []byte
-	var names []string
-	kept := 0
-	replace := func(from, to int, with string) {
-		out = append(append(out, raw[kept:from]...), with...)
-		kept = to
-	}
-	stack := []level{{below: r}}
-	_, whole := r.Below("")
-	stack[0].masked = whole && slices.ContainsFunc(r.Paths, func(p []string) bool { return len(p) == 0 })
-	note := func(name string) {
-		if name != "" && !slices.Contains(names, name) && len(names) < maxNames {
-			names = append(names, name)
-		}
-	}
-	// valueRules are the masking and the paths for the value that begins.
-	valueRules := func() (masked bool, below Rules) {
-		top := &stack[len(stack)-1]
-		masked, below = top.masked, top.below
-		if top.object && top.named {
-			var named bool
-			below, named = top.below.Below(top.name)
-			if !masked && (named || Field(top.name)) {
-				masked = true
-				note(top.name)
-			}
-		}
-		return masked, below
-	}
+	m := masker{raw: raw, values: r.Values, keys: bytes.Contains(raw, []byte(keyStart))}
+	*m.top() = level{paths: r.Paths, masked: slices.ContainsFunc(r.Paths, func(p []string) bool { return len(p) == 0 })}
 	for i := 0; i < len(raw); {
-		top := &stack[len(stack)-1]
 		switch c := raw[i]; {
 		case c == '{' || c == '[':
-			masked, below := valueRules()
-			stack = append(stack, level{object: c == '{', masked: masked, below: below, name: top.name}) // an element is named after its array
+			m.push(c == '{')
 			i++
 		case c == '}' || c == ']':
-			if len(stack) > 1 {
-				stack = stack[:len(stack)-1]
-			}
-			stack[len(stack)-1].named = false
+			m.pop()
 			i++
 		case c == ',':
-			top.named = false
+			m.top().named = false
 			i++
 		case c == '"':
-			end := stringEnd(raw, i)
-			inner := raw[i+1 : max(i+1, end-1)]
-			if end > len(raw) || end-1 <= i || raw[end-1] != '"' { // cut off
-				end = len(raw)
-				inner = raw[i+1:]
-			}
-			if top.object && !top.named {
-				top.name, top.named = unquote(inner), true
-				i = end
-				continue
-			}
-			if masked, _ := valueRules(); masked {
-				if len(inner) > 0 {
-					replace(i, end, `"`+Mask+`"`)
-				}
-			} else if with, changed := r.Values.inString(inner); changed {
-				replace(i, end, with)
-				note(top.name)
-			}
-			i = end
+			i = m.text(i)
 		case c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f' || c == 'n':
-			end := i + 1
-			for end < len(raw) && strings.IndexByte(" \t\r\n,]}:", raw[end]) < 0 {
-				end++
-			}
-			isNumber := c == '-' || c >= '0' && c <= '9'
-			if masked, _ := valueRules(); masked && isNumber || isNumber && r.Values.is(raw[i:end]) {
-				replace(i, end, `"`+Mask+`"`)
-			}
-			i = end
+			i = m.word(i)
 		default:
 			i++
 		}
 	}
-	if out == nil {
-		return raw, names
+	if m.out == nil {
+		return raw, m.names
 	}
-	return append(out, raw[kept:]...), names
+	return append(m.out, raw[m.kept:]...), m.names
+}
+
+// maxOpen is how many levels of a document are open without memory of their own.
+const maxOpen = 12
+
+// level is an object or an array that is open, or the document.
+type level struct {
+	object bool
+	named  bool   // a name has been read, its value follows
+	masked bool   // everything below is masked
+	name   []byte // as it stands between its quotes
+	paths  [][]string
+}
+
+// masker masks one document.
+type masker struct {
+	raw    []byte
+	values *Values
+	keys   bool // raw may have keys of ours
+	open   [maxOpen]level
+	deep   []level // those below
+	depth  int     // how many are open, beside the document
+	fields fields
+
+	out   []byte // nil while nothing was masked
+	kept  int    // how much of raw is in out
+	names []string
+}
+
+// top is the innermost level.
+func (m *masker) top() *level {
+	if m.depth < maxOpen {
+		return &m.open[m.depth]
+	}
+	return &m.deep[m.depth-maxOpen]
+}
+
+func (m *masker) push(object bool) {
+	above := m.top()
+	masked, paths := m.value(above)
+	below := level{object: object, masked: masked, paths: paths, name: above.name} // an element is named after its array
+	if m.depth++; m.depth < maxOpen {
+		m.open[m.depth] = below
+	} else {
+		m.deep = append(m.deep[:m.depth-maxOpen], below)
+	}
+}
+
+func (m *masker) pop() {
+	if m.depth > 0 {
+		m.depth--
+	}
+	m.top().named = false
+}
+
+func (m *masker) replace(from, to int, with string) {
+	m.out = append(append(m.out, m.raw[m.kept:from]...), with...)
+	m.kept = to
+}
+
+func (m *masker) note(name []byte) {
+	if len(name) == 0 || len(m.names) >= maxNames {
+		return
+	}
+	if text := unquote(name); !slices.Contains(m.names, text) {
+		m.names = append(m.names, text)
+	}
+}
+
+// value is the masking and the paths for the value that begins.
+func (m *masker) value(top *level) (masked bool, paths [][]string) {
+	masked, paths = top.masked, top.paths
+	if !top.object || !top.named {
+		return masked, paths
+	}
+	named := false
+	if len(paths) > 0 {
+		var below Rules
+		below, named = Rules{Paths: paths}.Below(unquote(top.name))
+		paths = below.Paths
+	}
+	if !masked && (named || m.fields.hold(top.name)) {
+		masked = true
+		m.note(top.name)
+	}
+	return masked, paths
+}
+
+// text takes the string that begins at i, a name or a value, and returns the place behind it.
+func (m *masker) text(i int) int {
+	raw, top := m.raw, m.top()
+	end, escaped := stringEnd(raw, i)
+	inner := raw[i+1 : max(i+1, end-1)]
+	if end > len(raw) { // cut off
+		end = len(raw)
+		inner = raw[i+1:]
+	}
+	if top.object && !top.named {
+		top.name, top.named = inner, true
+		return end
+	}
+	if masked, _ := m.value(top); masked {
+		if len(inner) > 0 {
+			m.replace(i, end, `"`+Mask+`"`)
+		}
+	} else if with, changed := m.values.inString(inner, escaped, m.keys); changed {
+		m.replace(i, end, with)
+		m.note(top.name)
+	}
+	return end
+}
+
+// word takes the number, true, false or null that begins at i, and returns the place behind it.
+func (m *masker) word(i int) int {
+	raw := m.raw
+	end := i + 1
+	for end < len(raw) && !ends[raw[end]] {
+		end++
+	}
+	if c := raw[i]; c == '-' || c <= '9' {
+		if masked, _ := m.value(m.top()); masked || m.values.is(raw[i:end]) {
+			m.replace(i, end, `"`+Mask+`"`)
+		}
+	}
+	return end
+}
+
+// ends are the bytes that a number, true, false or null ends before.
+var ends = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ',': true, ']': true, '}': true, ':': true}
+
+// fields remembers what Field says of names: the objects of a list have the same ones.
+type fields [16]struct {
+	name  []byte
+	known bool
+	holds bool
+}
+
+// hold is Field of a name as it stands between its quotes.
+func (f *fields) hold(name []byte) bool {
+	if len(name) == 0 {
+		return false
+	}
+	at := &f[(len(name)+int(name[0])*3+int(name[len(name)-1])*5)%len(f)]
+	if !at.known || !bytes.Equal(at.name, name) {
+		at.name, at.known = name, true
+		if bytes.IndexByte(name, '\\') >= 0 {
+			at.holds = Field(unquote(name))
+		} else {
+			at.holds = isField(name)
+		}
+	}
+	return at.holds
 }
 
 // maxNames bounds the names that are told.
 const maxNames = 20
 
-// stringEnd is the index behind the closing quote of the string that begins at i, or one that is beyond raw.
-func stringEnd(raw []byte, i int) int {
-	for i++; i < len(raw); i++ {
+// stringEnd is the index behind the closing quote of the string that begins at i, or one that is beyond raw, and whether it has escapes.
+func stringEnd(raw []byte, i int) (end int, escaped bool) {
+	for i++; ; {
+		n := text.Plain(raw[min(i, len(raw)):])
+		if i += n; i >= len(raw) {
+			return len(raw) + 1, escaped
+		}
 		switch raw[i] {
 		case '\\':
-			i++
+			escaped = true
+			i += 2
 		case '"':
-			return i + 1
+			return i + 1, escaped
+		default: // a control character, or beyond ASCII
+			i++
 		}
 	}
-	return len(raw) + 1
 }
 
 func unquote(inner []byte) string {
@@ -209,9 +305,13 @@ func unquote(inner []byte) string {
 	return name
 }
 
-// inString masks within a JSON string's inner text and returns the whole string with its quotes.
-func (v *Values) inString(inner []byte) (string, bool) {
-	if v == nil && !bytes.Contains(inner, []byte(keyStart)) || len(inner) < MinValue {
+// inString masks within a JSON string's inner text and returns the whole string with its quotes. escaped: it has escapes. keys: it may have
+// keys of ours.
+func (v *Values) inString(inner []byte, escaped, keys bool) (string, bool) {
+	if len(inner) < MinValue || v == nil && !keys {
+		return "", false
+	}
+	if !escaped && (v == nil || !v.mayHold(inner)) && !(keys && bytes.Contains(inner, []byte(keyStart))) {
 		return "", false
 	}
 	text := unquote(inner)
@@ -224,7 +324,7 @@ func (v *Values) inString(inner []byte) (string, bool) {
 
 // is reports whether a number's text is a secret.
 func (v *Values) is(number []byte) bool {
-	return v != nil && len(number) >= MinValue && v.replacer.Replace(string(number)) != string(number)
+	return v != nil && len(number) >= MinValue && v.mayHold(number) && v.replacer.Replace(string(number)) != string(number)
 }
 
 // Query masks the values of a query string or form's parameters whose names hold is true for, or that hold secrets. It leaves the order and
@@ -302,8 +402,11 @@ func (r Rules) Body(contentType string, body []byte) (masked []byte, names []str
 	if !utf8.Valid(body) && r.Values == nil {
 		return body, nil
 	}
-	text := string(body)
-	if clean := r.Values.Plain(text); clean != text {
+	if !r.Values.mayChange(body) {
+		return body, nil
+	}
+	plain := string(body)
+	if clean := r.Values.Plain(plain); clean != plain {
 		return []byte(clean), nil
 	}
 	return body, nil
@@ -331,7 +434,7 @@ func (r Rules) multipart(boundary string, body []byte) (masked []byte, names []s
 			names = append(names, name)
 			continue
 		}
-		if utf8.Valid(content) {
+		if utf8.Valid(content) && r.Values.mayChange(content) {
 			if clean := r.Values.Plain(string(content)); clean != string(content) {
 				parts[i], changed = slices.Concat(head, []byte("\r\n\r\n"), []byte(clean)), true
 			}

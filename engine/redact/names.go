@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -59,40 +60,45 @@ var (
 
 // Field reports whether a member of a JSON body or a form holds a credential by its name. Case, underscores and hyphens do not matter:
 // clientSecret, client_secret and Client-Secret are one.
-func Field(name string) bool {
+func Field(name string) bool { return isField(name) }
+
+func isField[T ~string | ~[]byte](name T) bool {
 	if len(name) < 3 || len(name) > 128 {
 		return false
 	}
-	split := wordsOf(name)
+	var room [2 * 128]byte
+	split := appendWords(room[:0], name)
 	if len(split) == 0 {
 		return false
 	}
-	last := split[len(split)-1]
-	switch strings.Join(split, " ") {
+	last := split[bytes.LastIndexByte(split, ' ')+1:]
+	switch string(split) {
 	case "pass", "user pass", "db pass", "session id", "session key", "code verifier", "auth code", "authorization code", "security code", "card number", "totp":
 		return true
 	case "pin", "max tokens", "max output tokens", "max completion tokens":
-		return last == "pin"
+		return string(last) == "pin"
 	}
-	if plain[last] {
+	if plain[string(last)] {
 		return false
 	}
-	for i, word := range split {
+	var word, before []byte
+	for rest, more := split, true; more; before = word {
+		word, rest, more = bytes.Cut(rest, []byte{' '})
 		switch {
-		case word == "tokens" && i > 0 && !keyed[split[i-1]] && split[i-1] != "refresh" && split[i-1] != "id":
+		case string(word) == "tokens" && before != nil && !keyed[string(before)] && string(before) != "refresh" && string(before) != "id":
 			// prompt_tokens, total_tokens: a count
-		case word == "pin":
+		case string(word) == "pin":
 			// pin alone is one; pin_code too
-			if last == "code" {
+			if string(last) == "code" {
 				return true
 			}
-		case words[word]:
+		case words[string(word)]:
 			return true
-		case (word == "key" || word == "keys") && i > 0 && keyed[split[i-1]]:
+		case (string(word) == "key" || string(word) == "keys") && before != nil && keyed[string(before)]:
 			return true
 		default:
 			for _, suffix := range suffixes {
-				if len(word) > len(suffix) && strings.HasSuffix(word, suffix) {
+				if len(word) > len(suffix) && string(word[len(word)-len(suffix):]) == suffix {
 					return true
 				}
 			}
@@ -114,19 +120,36 @@ func Param(name string) bool {
 	return strings.HasPrefix(lower, "x-goog-") && (strings.HasSuffix(lower, "signature") || strings.HasSuffix(lower, "credential")) || strings.HasSuffix(lower, "_key") || strings.HasSuffix(lower, "-key")
 }
 
-// wordsOf splits a name at what is neither letter nor digit, and where a capital begins a word, into lower case words.
-func wordsOf(name string) []string {
-	var out []string
-	from := 0
+// appendWords splits a name at what is neither letter nor digit, and where a capital begins a word, and appends the words in lower case, with a
+// space between them.
+func appendWords[T ~string | ~[]byte](out []byte, name T) []byte {
+	from, wide := 0, false
 	end := func(to int) {
-		if to > from {
-			out = append(out, strings.ToLower(name[from:to]))
+		if to <= from {
+			return
+		}
+		if len(out) > 0 {
+			out = append(out, ' ')
+		}
+		if wide {
+			out = append(out, strings.ToLower(string(name[from:to]))...)
+			wide = false
+			return
+		}
+		for i := from; i < to; i++ {
+			c := name[i]
+			if c >= 'A' && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			out = append(out, c)
 		}
 	}
 	for i := range len(name) {
 		c := name[i]
 		switch {
-		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 0x80:
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		case c >= 0x80:
+			wide = true
 		case c >= 'A' && c <= 'Z':
 			lowerBefore := i > from && name[i-1] >= 'a' && name[i-1] <= 'z'
 			endOfCapitals := i > from && name[i-1] >= 'A' && name[i-1] <= 'Z' && i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z'

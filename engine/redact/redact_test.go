@@ -3,6 +3,7 @@ package redact_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -86,6 +87,47 @@ func mustJSON(v any) []byte {
 	return []byte(strings.TrimSpace(b.String()))
 }
 
+// TestSecretsAtEveryPlace: texts are looked at in one place of four, and a secret is found wherever it stands.
+func TestSecretsAtEveryPlace(t *testing.T) {
+	t.Parallel()
+	var alike []string // more than are compared for the same beginning
+	for i := range 30 {
+		alike = append(alike, fmt.Sprintf("alike%02d", i))
+	}
+	secrets := append([]string{"sixsix", "seven77", `quo"ted\secret`, strings.Repeat("0123456789", 20), "été-été"}, alike...)
+	v := redact.NewValues(secrets)
+	for _, secret := range secrets {
+		for before := range 9 {
+			for after := range 3 {
+				text := strings.Repeat("s", before) + secret + strings.Repeat("x", after)
+				require.NotContains(t, v.Plain(text), secret)
+				doc := mustJSON(map[string]any{"note": text, "n": 1})
+				masked, names := redact.Rules{Values: v}.JSON(doc)
+				require.NotEqual(t, string(doc), string(masked), text)
+				require.Equal(t, []string{"note"}, names)
+				body, _ := redact.Rules{Values: v}.Body("text/plain", []byte(text))
+				require.NotContains(t, string(body), secret)
+			}
+		}
+	}
+	require.Equal(t, `"[redacted]"`, maskedJSON(v, `"sixsi\u0078"`), "written with an escape")
+	require.Equal(t, `"sixsi"`, maskedJSON(v, `"sixsi"`))
+}
+
+func maskedJSON(v *redact.Values, doc string) string {
+	masked, _ := redact.Rules{Values: v}.JSON([]byte(doc))
+	return string(masked)
+}
+
+// TestMaskingLeavesMemoryAlone: a document in which nothing is masked is looked through as it is, however many members it has.
+func TestMaskingLeavesMemoryAlone(t *testing.T) {
+	doc := []byte(`{"name":"bench","items":[` + strings.Repeat(`{"id":17,"title":"item number 17","tags":["a","b"],"price":17.5},`, 100) + `{}]}`)
+	for _, v := range []*redact.Values{nil, redact.NewValues([]string{"sk_live_51abcdef"})} {
+		require.Zero(t, testing.AllocsPerRun(10, func() { redact.Rules{Values: v}.JSON(doc) }))
+	}
+	require.Zero(t, testing.AllocsPerRun(10, func() { redact.Field("customerReferenceNumber") }))
+}
+
 func TestText(t *testing.T) {
 	t.Parallel()
 	v := redact.NewValues([]string{"hunter2hunter2"})
@@ -135,6 +177,8 @@ func TestJSON(t *testing.T) {
 		{`{"token":"cut off he`, `{"token":"[redacted]"`},
 		{`{"pass\u0077ord":"x"}`, `{"pass\u0077ord":"[redacted]"}`},
 		{`{"token":""}`, `{"token":""}`},
+		{strings.Repeat(`{"x":[`, 20) + `{"token":"y","n":1},"z"` + strings.Repeat(`],"pin":7}`, 20),
+			strings.Repeat(`{"x":[`, 20) + `{"token":"[redacted]","n":1},"z"` + strings.Repeat(`],"pin":"[redacted]"}`, 20)},
 		{`"plain"`, `"plain"`},
 		{`{"a":`, `{"a":`},
 		{`]]}}"`, `]]}}"`},

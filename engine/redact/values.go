@@ -1,11 +1,13 @@
 package redact
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 const (
@@ -22,6 +24,71 @@ const (
 // Values finds the secrets of one tenant in texts. It is immutable and safe for concurrent use; nil finds none.
 type Values struct {
 	replacer *strings.Replacer
+	seen     [1 << 16 / 64]uint64    // a bit for each of the first grams of each piece, by gramHash
+	pieces   map[uint32][]piecePlace // of these grams
+}
+
+// A piece has at least MinValue bytes, so that in whichever text it stands, one of its first gramStep grams begins at a multiple of gramStep: mayHold
+// looks at one byte in four.
+const (
+	gramSize = 3
+	gramStep = MinValue - gramSize + 1
+	// maxAlike is how many pieces are compared for one gram. Where more have it, the gram alone says that a text may hold one.
+	maxAlike = 8
+)
+
+// piecePlace is where in a piece a gram is.
+type piecePlace struct {
+	piece string
+	at    int
+}
+
+func gramOf[T ~string | ~[]byte](text T, i int) uint32 {
+	return uint32(text[i]) | uint32(text[i+1])<<8 | uint32(text[i+2])<<16
+}
+
+// gramHash is the number of a gram's bit.
+func gramHash(gram uint32) uint32 { return gram * 0x9E3779B1 >> 16 }
+
+// index prepares mayHold.
+func (v *Values) index(pieces []string) {
+	v.pieces = map[uint32][]piecePlace{}
+	for _, piece := range pieces {
+		for at := range gramStep {
+			gram := gramOf(piece, at)
+			hash := gramHash(gram)
+			v.seen[hash/64] |= 1 << (hash % 64)
+			if len(v.pieces[gram]) <= maxAlike {
+				v.pieces[gram] = append(v.pieces[gram], piecePlace{piece, at})
+			}
+		}
+	}
+}
+
+// mayHold reports whether a text may hold a piece of a secret: where it says no, the replacer changes nothing.
+func (v *Values) mayHold(text []byte) bool {
+	for i := 0; i+gramSize <= len(text); i += gramStep {
+		gram := gramOf(text, i)
+		hash := gramHash(gram)
+		if v.seen[hash/64]>>(hash%64)&1 == 0 {
+			continue
+		}
+		places := v.pieces[gram]
+		if len(places) > maxAlike {
+			return true
+		}
+		for _, p := range places {
+			if from := i - p.at; from >= 0 && len(text)-from >= len(p.piece) && string(text[from:from+len(p.piece)]) == p.piece {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mayChange reports whether Plain may change a text.
+func (v *Values) mayChange(text []byte) bool {
+	return v != nil && v.mayHold(text) || bytes.Contains(text, []byte(keyStart))
 }
 
 // NewValues prepares the given secrets. It returns nil where none is long enough.
@@ -66,7 +133,9 @@ func NewValues(secrets []string) *Values {
 	for _, piece := range pieces {
 		pairs = append(pairs, piece, Mask)
 	}
-	return &Values{strings.NewReplacer(pairs...)}
+	v := &Values{replacer: strings.NewReplacer(pairs...)}
+	v.index(pieces)
+	return v
 }
 
 // piecesOf cuts a text into pieces of about the same length, at most maxPiece.
@@ -92,7 +161,7 @@ func quoted(text string) string {
 
 // Plain masks the tenant's secrets and keys of ours, and leaves everything else as it is.
 func (v *Values) Plain(text string) string {
-	if v != nil {
+	if v != nil && v.mayHold(unsafe.Slice(unsafe.StringData(text), len(text))) { // which does not write
 		if masked := v.replacer.Replace(text); masked != text {
 			text = masked
 			for strings.Contains(text, Mask+Mask) {

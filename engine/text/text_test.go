@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -106,7 +107,7 @@ func TestTexts(t *testing.T) {
 }
 
 func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"a\x00b", "\xff", "\u2028", "\"\\\n\x1f", "é"} {
+	for _, s := range []string{"a\x00b", "\xe2\xe7\x00\xff", "\xff", "\u2028", "\"\\\n\x1f", "é"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
@@ -115,6 +116,49 @@ func FuzzAppendString(f *testing.F) {
 			t.Fatalf("%q became %q, not %q: %v", in, out, text.Clean(in), err)
 		}
 	})
+}
+
+// TestStringsAtEveryPlace: texts are written eight bytes at a time, and each byte must be seen wherever in the eight it stands, and beside which ever
+// other byte.
+func TestStringsAtEveryPlace(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		for _, beside := range []byte{'a', '"', '\\', 0x1f, 0x20, 0x21, 0x23, 0x5b, 0x5d, 0x7f, 0} {
+			for place := range 17 {
+				in := append(bytes.Repeat([]byte{'a'}, place), byte(c), beside, 'z')
+				want := ""
+				for _, b := range in {
+					switch {
+					case b == 0 || b >= 0x80:
+						want += `\ufffd`
+					case b == '"' || b == '\\':
+						want += `\` + string(rune(b))
+					case b == '\n' || b == '\t' || b == '\r':
+						want += map[byte]string{'\n': `\n`, '\t': `\t`, '\r': `\r`}[b]
+					case b < 0x20:
+						want += fmt.Sprintf(`\u%04x`, b)
+					default:
+						want += string(rune(b))
+					}
+				}
+				want = `"` + want + `"`
+				require.Equal(t, want, string(text.AppendString(nil, string(in))))
+				storable := utf8.Valid(in) && bytes.IndexByte(in, 0) < 0
+				strict, ok := text.AppendText([]byte("before"), in)
+				require.Equal(t, storable, ok)
+				if ok {
+					require.Equal(t, "before"+want, string(strict))
+				} else {
+					require.Equal(t, "before", string(strict))
+				}
+				plain := bytes.IndexFunc(in, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' || r >= 0x80 })
+				if plain < 0 {
+					plain = len(in)
+				}
+				require.Equal(t, plain, text.Plain(in))
+			}
+		}
+	}
 }
 
 func FuzzCleanJSON(f *testing.F) {
