@@ -100,11 +100,8 @@ func (a *API) activity(ctx context.Context, in *activityIn) (*found[Activity], e
 	return &found[Activity]{out}, err
 }
 
-var (
-	// varying is what differs between messages of one fault: numbers and ids.
-	varying  = regexp.MustCompile(`[0-9a-fA-F-]{16,}|\d+`)
-	thrownAt = regexp.MustCompile(`\n\s+at .*?([\w@./-]+\.[cm]?[jt]sx?:\d+:\d+)`)
-)
+// thrownAt is the first frame of a stack that names a file.
+var thrownAt = regexp.MustCompile(`\n\s+at .*?([\w@./-]+\.[cm]?[jt]sx?:\d+:\d+)`)
 
 // groupFailures puts failures that look alike together, the most frequent first. The failures of each status come newest first.
 func groupFailures(failures []sqlc.ExecutionFailuresRow) []FailureGroup {
@@ -115,7 +112,7 @@ func groupFailures(failures []sqlc.ExecutionFailuresRow) []FailureGroup {
 	groups := map[kind]*FailureGroup{}
 	all := []*FailureGroup{}
 	for _, f := range failures {
-		k := kind{script: f.ScriptID, message: varying.ReplaceAllString(f.Error, "0")}
+		k := kind{script: f.ScriptID, message: errorKind(f.Error)}
 		if f.ErrorCode != nil {
 			k.code = *f.ErrorCode
 		}
