@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"example.com/jsruntime/engine/text"
 	"example.com/jsruntime/sqlc"
 )
 
@@ -137,4 +138,61 @@ func groupFailures(failures []sqlc.ExecutionFailuresRow) []FailureGroup {
 		out = append(out, *g)
 	}
 	return out
+}
+
+// ScriptActivity is how a script did lately.
+type ScriptActivity struct {
+	ScriptID        uuid.UUID  `json:"script_id" format:"uuid"`
+	Executions      int64      `json:"executions" doc:"Executions that ended yesterday or today, by UTC. Exact, whatever the script's history keeps."`
+	Failures        int64      `json:"failures" doc:"Those of them that neither completed nor were cancelled."`
+	FailingSince    *time.Time `json:"failing_since" nullable:"true" doc:"Since when it fails without an end: as many failures in a row as its breaker allows, or five."`
+	LastExecutionID *uuid.UUID `json:"last_execution_id" format:"uuid" nullable:"true" doc:"The newest execution of the last seven days that is on record."`
+	LastStatus      *string    `json:"last_status" nullable:"true" doc:"Its status."`
+	LastErrorCode   *string    `json:"last_error_code" nullable:"true"`
+	LastAt          *time.Time `json:"last_at" nullable:"true" doc:"When it was accepted."`
+}
+
+// ScriptActivities are how scripts did lately.
+type ScriptActivities struct {
+	Items []ScriptActivity `json:"items" nullable:"false" doc:"In the order of the ids; of ids that are no script's, none."`
+}
+
+type scriptActivityIn struct {
+	IDs []string `query:"ids" required:"true" minItems:"1" maxItems:"200" doc:"Ids of scripts, separated by commas."`
+}
+
+// lastRunWithin is how far back a script's last execution is looked for.
+const lastRunWithin = 7 * 24 * time.Hour
+
+func (a *API) scriptActivity(ctx context.Context, in *scriptActivityIn) (*found[ScriptActivities], error) {
+	p := sqlc.ScriptActivityParams{TenantID: tenantOf(ctx), FromID: idFloor(time.Now().Add(-lastRunWithin)), Days: failureDays(time.Now())}
+	for _, s := range in.IDs {
+		id, err := uuid.Parse(s)
+		if err != nil {
+			return nil, invalid("query.ids", text.Clip(s, 60)+" is no id")
+		}
+		p.Ids = append(p.Ids, id)
+	}
+	out := ScriptActivities{Items: []ScriptActivity{}}
+	err := a.list(ctx, func(q *sqlc.Queries) error {
+		rows, err := q.ScriptActivity(ctx, p)
+		slices.SortFunc(rows, func(x, y sqlc.ScriptActivityRow) int {
+			return slices.Index(p.Ids, x.ScriptID) - slices.Index(p.Ids, y.ScriptID)
+		})
+		for _, r := range rows {
+			s := ScriptActivity{ScriptID: r.ScriptID, Executions: r.Executions, Failures: r.Failures, FailingSince: utcPtr(r.FailingSince)}
+			if r.LastID != uuid.Nil {
+				s.LastExecutionID, s.LastStatus, s.LastErrorCode, s.LastAt = &r.LastID, &r.LastStatus, given(r.LastErrorCode), utcPtr(&r.LastAt)
+			}
+			out.Items = append(out.Items, s)
+		}
+		return err
+	})
+	return &found[ScriptActivities]{out}, err
+}
+
+// failureDays are the days of which a script's failures count as lately: yesterday and today, by UTC.
+func failureDays(now time.Time) []time.Time {
+	today := now.UTC().Truncate(24 * time.Hour)
+	return []time.Time{today.AddDate(0, 0, -1), today}
 }

@@ -118,9 +118,9 @@ type Config struct {
 	Refresh func(ctx context.Context) error
 	// Wake is called when work was put into the queue; nil means that the queue's own polling finds it.
 	Wake func()
-	// NextTicks gives the next n ticks of a cron expression in a time zone; none where it never falls due. Its errors are the
+	// NextTicks gives the next n ticks of a cron expression in a time zone, in that zone; none where it never falls due. Its errors are the
 	// author's and begin with the field that is wrong, "cron_expression: " or "timezone: ". Required.
-	NextTicks func(expr, timezone string, after time.Time, n int) ([]time.Time, error)
+	NextTicks func(expr, timezone string, after time.Time, n int) ([]Tick, error)
 	// Budget is the node's memory budget; nil means that nothing is refused for memory.
 	Budget *admission.Budget
 	// Bounds are the operator's defaults and ceilings of scripts' limits; zero means catalog.BuiltIn().

@@ -82,12 +82,15 @@ type node struct {
 	server *httptest.Server
 }
 
-func nextTicks(expr, tz string, after time.Time, n int) ([]time.Time, error) {
+func nextTicks(expr, tz string, after time.Time, n int) (ticks []httpapi.Tick, err error) {
 	s, err := cron.Parse(expr, tz)
 	if err != nil {
 		return nil, err
 	}
-	return s.Upcoming(after, n), nil
+	for _, at := range s.Upcoming(after, n) {
+		ticks = append(ticks, httpapi.Tick{At: at.In(s.Location()), Shift: string(s.Shift(at))})
+	}
+	return ticks, nil
 }
 
 func testLog(t testing.TB) *slog.Logger {

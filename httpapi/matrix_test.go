@@ -132,8 +132,13 @@ func bodies() map[string]any {
 }
 
 func withQuery(id, path string) string {
-	if id == "version-diff" {
+	switch id {
+	case "version-diff":
 		return path + "?against=1"
+	case "schedule-preview":
+		return path + "?cron_expression=0+3+*+*+*"
+	case "script-activity":
+		return path + "?ids=00000000-0000-7000-8000-000000000000"
 	}
 	return path
 }
@@ -159,7 +164,7 @@ func permissions() map[string]string {
 		"user-list": "read", "user-create": "admin", "user-get": "read", "user-update": "admin", "user-delete": "admin",
 		"script-create": "write", "script-list": "read", "script-get": "read", "script-update": "write", "script-delete": "admin",
 		"version-list": "read", "version-get": "read", "version-create": "write", "version-activate": "write", "deployment-list": "read", "version-execution-create": "execute", "version-diff": "read", "version-restore": "write", "version-compare": "execute", "comparison-get": "inspect", "script-release": "write", "script-export": "read", "script-import": "write",
-		"schedule-list": "read", "schedule-get": "read", "endpoint-list": "read", "subscription-list": "read", "event-publish": "execute",
+		"schedule-list": "read", "schedule-preview": "read", "script-activity": "read", "schedule-get": "read", "endpoint-list": "read", "subscription-list": "read", "event-publish": "execute",
 		"execution-create": "execute", "script-invoke": "execute", "execution-list": "read", "execution-get": "read", "execution-logs": "read", "execution-calls": "read", "activity-get": "read",
 		"execution-cancel": "execute", "execution-replay": "execute",
 		"dead-letter-list": "read", "dead-letter-get": "read", "dead-letter-delete": "admin", "dead-letter-retry": "execute", "dead-letter-retry-many": "execute",

@@ -57,6 +57,7 @@ func (a *API) routes(r *router) {
 	r.tag("Scripts", "Scripts and their versions.")
 	post(r, "/scripts", write, "script-create", "Create a script", a.scriptCreate, body(scriptBody))
 	list(r, "/scripts", read, "script-list", "List scripts", a.scriptList)
+	get(r, "/scripts/activity", read, "script-activity", "Say how scripts did lately: runs, failures and the last run of each", a.scriptActivity)
 	get(r, "/scripts/{id}", read, "script-get", "Get a script", a.scriptGet)
 	patchRoute(r, "/scripts/{id}", write, "script-update", "Change a script", a.scriptUpdate, body(scriptBody), conditional)
 	del(r, "/scripts/{id}", admin, "script-delete", "Delete a script with its history", a.scriptDelete, conditional)
@@ -75,6 +76,7 @@ func (a *API) routes(r *router) {
 
 	r.tag("Triggers", "What makes scripts run.")
 	list(r, "/schedules", read, "schedule-list", "List schedules", a.scheduleList)
+	get(r, "/schedules/preview", read, "schedule-preview", "Say when a cron expression would fall due", a.schedulePreview)
 	get(r, "/scripts/{id}/schedule", read, "schedule-get", "Get a script's schedule", a.scheduleGet)
 	list(r, "/http-endpoints", read, "endpoint-list", "List HTTP endpoints", a.endpointList)
 	list(r, "/event-subscriptions", read, "subscription-list", "List event subscriptions", a.subscriptionList)

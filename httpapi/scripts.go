@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -406,6 +407,7 @@ type scriptListIn struct {
 	Name   string `query:"name" maxLength:"255" doc:"The script with exactly this name."`
 	Tag    string `query:"tag" maxLength:"100"`
 	Search string `query:"search" maxLength:"255" doc:"Text in the name or description. Looks at all scripts of the tenant."`
+	Failed bool   `query:"failed" doc:"Those of which an execution failed yesterday or today, by UTC."`
 }
 
 func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Item[Script]]], error) {
@@ -413,17 +415,21 @@ func (a *API) scriptList(ctx context.Context, in *scriptListIn) (*found[Page[Ite
 	if err != nil {
 		return nil, err
 	}
-	bind := []string{"scripts", tenantOf(ctx).String(), in.Type, in.Status, in.Tag, in.Search, in.Name}
+	bind := []string{"scripts", tenantOf(ctx).String(), in.Type, in.Status, in.Tag, in.Search, in.Name, strconv.FormatBool(in.Failed)}
 	at, err := a.cursors.decode(in.Cursor, bind)
 	if err != nil {
 		return nil, err
 	}
 	out := &found[Page[Item[Script]]]{Page[Item[Script]]{Items: []Item[Script]{}}}
 	plan, whole := a.planLimits(ctx), fields.has("source")
+	failedOn := []time.Time{}
+	if in.Failed {
+		failedOn = failureDays(time.Now())
+	}
 	err = a.read(ctx, func(q *sqlc.Queries) error {
 		rows, err := q.ScriptPage(ctx, sqlc.ScriptPageParams{
 			TenantID: tenantOf(ctx), BeforeAt: at.at, BeforeID: at.id, Type: given(in.Type), Status: given(in.Status), Tag: given(in.Tag),
-			Name: given(in.Name), Search: likePattern(in.Search), Whole: whole, RowLimit: int32(in.Limit + 1),
+			Name: given(in.Name), Search: likePattern(in.Search), FailedDays: failedOn, Whole: whole, RowLimit: int32(in.Limit + 1),
 		})
 		if err != nil {
 			return err

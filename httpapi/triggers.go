@@ -22,21 +22,32 @@ func oneOf(s string, values ...string) bool {
 	return false
 }
 
+// Tick is a tick to come.
+type Tick struct {
+	At    time.Time // in the schedule's zone
+	Shift string    // what a change of the clock does to it: none, skipped, repeated
+}
+
 // ticks are the next n ticks of a scheduled script after a time; none for other types.
-func (a *API) ticks(d *draft, after time.Time, n int) ([]time.Time, error) {
+func (a *API) ticks(d *draft, after time.Time, n int) ([]Tick, error) {
 	if d.CronExpression == nil {
 		return nil, nil
 	}
-	ticks, err := a.cfg.NextTicks(*d.CronExpression, d.Timezone, after, n)
+	return a.ticksOf("body", *d.CronExpression, d.Timezone, after, n)
+}
+
+// ticksOf are the next n ticks of an expression; what is wrong with it is said of the fields cron_expression and timezone of a part of the request.
+func (a *API) ticksOf(part, expression, timezone string, after time.Time, n int) ([]Tick, error) {
+	ticks, err := a.cfg.NextTicks(expression, timezone, after, n)
 	if err != nil {
 		field, message, ok := strings.Cut(err.Error(), ": ")
 		if !ok || !oneOf(field, "cron_expression", "timezone") {
 			field, message = "cron_expression", err.Error()
 		}
-		return nil, invalid("body."+field, message)
+		return nil, invalid(part+"."+field, message)
 	}
 	if len(ticks) == 0 {
-		return nil, invalid("body.cron_expression", "it never falls due")
+		return nil, invalid(part+".cron_expression", "it never falls due")
 	}
 	return ticks, nil
 }
@@ -85,7 +96,7 @@ func (a *API) setSchedule(ctx context.Context, c *change, d *draft, active, rear
 		if err != nil {
 			return err
 		}
-		p.NextRunAt = &ticks[0]
+		p.NextRunAt = &ticks[0].At
 	}
 	return c.ScheduledJobUpsert(ctx, p)
 }
@@ -193,7 +204,7 @@ func (a *API) scheduleOfRow(j sqlc.ScheduledJobListRow) Schedule {
 		ticks, err := a.cfg.NextTicks(s.CronExpression, s.Timezone, *j.NextRunAt, 4)
 		for _, t := range ticks {
 			if err == nil {
-				s.Upcoming = append(s.Upcoming, utc(t))
+				s.Upcoming = append(s.Upcoming, utc(t.At))
 			}
 		}
 	}
@@ -245,6 +256,39 @@ func (a *API) scheduleGet(ctx context.Context, in *IDPath) (*found[Schedule], er
 		return err
 	})
 	return out, err
+}
+
+// SchedulePreview is when an expression would fall due.
+type SchedulePreview struct {
+	CronExpression string        `json:"cron_expression"`
+	Timezone       string        `json:"timezone"`
+	Ticks          []PreviewTick `json:"ticks" nullable:"false" doc:"The next ticks, the soonest first."`
+}
+
+// PreviewTick is a tick that a schedule would have.
+type PreviewTick struct {
+	At          time.Time `json:"at"`
+	Local       string    `json:"local" format:"date-time" doc:"The same instant in the time zone, with its offset from UTC."`
+	ClockChange string    `json:"clock_change" enum:"none,skipped,repeated" doc:"skipped: the clock skips the time that the expression names, and the tick is the first instant after the gap. repeated: the clock shows this time twice; of fixed times the tick is the first of the two."`
+}
+
+type schedulePreviewIn struct {
+	CronExpression string `query:"cron_expression" required:"true" maxLength:"255" doc:"Five fields, or six with seconds first."`
+	Timezone       string `query:"timezone" default:"UTC" maxLength:"100" doc:"IANA name."`
+	Limit          int    `query:"limit" minimum:"1" maximum:"50" default:"5" doc:"How many ticks."`
+}
+
+// schedulePreview says when a schedule would fall due that is not saved: as the scheduler would compute it, jitter aside.
+func (a *API) schedulePreview(_ context.Context, in *schedulePreviewIn) (*found[SchedulePreview], error) {
+	ticks, err := a.ticksOf("query", in.CronExpression, in.Timezone, time.Now(), in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := SchedulePreview{CronExpression: in.CronExpression, Timezone: in.Timezone, Ticks: []PreviewTick{}}
+	for _, t := range ticks {
+		out.Ticks = append(out.Ticks, PreviewTick{At: utc(t.At), Local: t.At.Format(time.RFC3339), ClockChange: t.Shift})
+	}
+	return &found[SchedulePreview]{out}, nil
 }
 
 // Endpoint is an HTTP endpoint as the API shows it.

@@ -36,14 +36,34 @@ SELECT * FROM scripts WHERE tenant_id = @tenant_id AND id = @id FOR UPDATE;
 
 -- One page, newest first: only what ordering and the page's size need. The rows themselves are read by ScriptGetMany.
 -- name: ScriptPage :many
-SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN @whole::boolean THEN octet_length(source) + COALESCE(octet_length(files::text), 0) ELSE 0 END)::bigint AS bytes FROM scripts
-WHERE tenant_id = @tenant_id AND (created_at, id) < (@before_at::timestamptz, @before_id::uuid)
-  AND (sqlc.narg(type)::text IS NULL OR type = sqlc.narg(type))
-  AND (sqlc.narg(status)::text IS NULL OR status = sqlc.narg(status))
-  AND (sqlc.narg(name)::text IS NULL OR name = sqlc.narg(name))
-  AND (sqlc.narg(tag)::text IS NULL OR tags @> ARRAY[sqlc.narg(tag)::text])
-  AND (sqlc.narg(search)::text IS NULL OR name ILIKE sqlc.narg(search) OR description ILIKE sqlc.narg(search))
-ORDER BY created_at DESC, id DESC LIMIT @row_limit;
+SELECT s.id, s.created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(s.metadata), 0) + CASE WHEN @whole::boolean THEN octet_length(s.source) + COALESCE(octet_length(s.files::text), 0) ELSE 0 END)::bigint AS bytes FROM scripts s
+WHERE s.tenant_id = @tenant_id AND (s.created_at, s.id) < (@before_at::timestamptz, @before_id::uuid)
+  AND (sqlc.narg(type)::text IS NULL OR s.type = sqlc.narg(type))
+  AND (sqlc.narg(status)::text IS NULL OR s.status = sqlc.narg(status))
+  AND (sqlc.narg(name)::text IS NULL OR s.name = sqlc.narg(name))
+  AND (sqlc.narg(tag)::text IS NULL OR s.tags @> ARRAY[sqlc.narg(tag)::text])
+  AND (sqlc.narg(search)::text IS NULL OR s.name ILIKE sqlc.narg(search) OR s.description ILIKE sqlc.narg(search))
+  AND (cardinality(@failed_days::date[]) = 0 OR s.id IN (SELECT u.script_id FROM script_usage_daily u
+      WHERE u.tenant_id = @tenant_id AND u.day = ANY(@failed_days::date[]) AND u.outcome NOT IN ('completed', 'cancelled')))
+ORDER BY s.created_at DESC, s.id DESC LIMIT @row_limit;
+
+-- How scripts did on some days, and the newest execution of each from an id on: for each script a few rows of primary keys, and one of an index.
+-- name: ScriptActivity :many
+SELECT s.id AS script_id, u.executions, u.failures, h.failing_since,
+    COALESCE(e.id, '00000000-0000-0000-0000-000000000000')::uuid AS last_id, COALESCE(e.status, '')::text AS last_status,
+    COALESCE(e.error_code, '')::text AS last_error_code, COALESCE(e.queued_at, 'epoch')::timestamptz AS last_at
+FROM scripts s
+CROSS JOIN LATERAL (
+    SELECT COALESCE(sum(d.executions), 0)::bigint AS executions,
+        COALESCE(sum(d.executions) FILTER (WHERE d.outcome NOT IN ('completed', 'cancelled')), 0)::bigint AS failures
+    FROM script_usage_daily d WHERE d.tenant_id = s.tenant_id AND d.day = ANY(@days::date[]) AND d.script_id = s.id
+) u
+LEFT JOIN script_health h ON h.script_id = s.id AND h.tenant_id = s.tenant_id
+LEFT JOIN LATERAL (
+    SELECT x.id, x.status, x.error_code, x.queued_at FROM script_executions x
+    WHERE x.script_id = s.id AND x.tenant_id = s.tenant_id AND x.id >= @from_id::uuid ORDER BY x.id DESC LIMIT 1
+) e ON true
+WHERE s.tenant_id = @tenant_id AND s.id = ANY(@ids::uuid[]);
 
 -- A source is read only where it is wanted: it is stored apart from its row.
 -- name: ScriptGetMany :many

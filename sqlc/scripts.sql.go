@@ -24,6 +24,77 @@ func (q *Queries) DatabaseNow(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
+const scriptActivity = `-- name: ScriptActivity :many
+SELECT s.id AS script_id, u.executions, u.failures, h.failing_since,
+    COALESCE(e.id, '00000000-0000-0000-0000-000000000000')::uuid AS last_id, COALESCE(e.status, '')::text AS last_status,
+    COALESCE(e.error_code, '')::text AS last_error_code, COALESCE(e.queued_at, 'epoch')::timestamptz AS last_at
+FROM scripts s
+CROSS JOIN LATERAL (
+    SELECT COALESCE(sum(d.executions), 0)::bigint AS executions,
+        COALESCE(sum(d.executions) FILTER (WHERE d.outcome NOT IN ('completed', 'cancelled')), 0)::bigint AS failures
+    FROM script_usage_daily d WHERE d.tenant_id = s.tenant_id AND d.day = ANY($1::date[]) AND d.script_id = s.id
+) u
+LEFT JOIN script_health h ON h.script_id = s.id AND h.tenant_id = s.tenant_id
+LEFT JOIN LATERAL (
+    SELECT x.id, x.status, x.error_code, x.queued_at FROM script_executions x
+    WHERE x.script_id = s.id AND x.tenant_id = s.tenant_id AND x.id >= $2::uuid ORDER BY x.id DESC LIMIT 1
+) e ON true
+WHERE s.tenant_id = $3 AND s.id = ANY($4::uuid[])
+`
+
+type ScriptActivityParams struct {
+	Days     []time.Time
+	FromID   uuid.UUID
+	TenantID uuid.UUID
+	Ids      []uuid.UUID
+}
+
+type ScriptActivityRow struct {
+	ScriptID      uuid.UUID
+	Executions    int64
+	Failures      int64
+	FailingSince  *time.Time
+	LastID        uuid.UUID
+	LastStatus    string
+	LastErrorCode string
+	LastAt        time.Time
+}
+
+// How scripts did on some days, and the newest execution of each from an id on: for each script a few rows of primary keys, and one of an index.
+func (q *Queries) ScriptActivity(ctx context.Context, arg ScriptActivityParams) ([]ScriptActivityRow, error) {
+	rows, err := q.db.Query(ctx, scriptActivity,
+		arg.Days,
+		arg.FromID,
+		arg.TenantID,
+		arg.Ids,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ScriptActivityRow{}
+	for rows.Next() {
+		var i ScriptActivityRow
+		if err := rows.Scan(
+			&i.ScriptID,
+			&i.Executions,
+			&i.Failures,
+			&i.FailingSince,
+			&i.LastID,
+			&i.LastStatus,
+			&i.LastErrorCode,
+			&i.LastAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const scriptCount = `-- name: ScriptCount :one
 SELECT (SELECT count(*) FROM scripts s WHERE s.tenant_id = t.id)::bigint AS scripts, COALESCE((t.plan->>'max_scripts')::numeric::bigint, -1)::bigint AS max_scripts
 FROM tenants t, LATERAL (SELECT pg_advisory_xact_lock(hashtextextended('jsruntime_scripts ' || t.id::text, 0))) l
@@ -700,27 +771,30 @@ func (q *Queries) ScriptIDsExisting(ctx context.Context, ids []uuid.UUID) ([]uui
 }
 
 const scriptPage = `-- name: ScriptPage :many
-SELECT id, created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(metadata), 0) + CASE WHEN $1::boolean THEN octet_length(source) + COALESCE(octet_length(files::text), 0) ELSE 0 END)::bigint AS bytes FROM scripts
-WHERE tenant_id = $2 AND (created_at, id) < ($3::timestamptz, $4::uuid)
-  AND ($5::text IS NULL OR type = $5)
-  AND ($6::text IS NULL OR status = $6)
-  AND ($7::text IS NULL OR name = $7)
-  AND ($8::text IS NULL OR tags @> ARRAY[$8::text])
-  AND ($9::text IS NULL OR name ILIKE $9 OR description ILIKE $9)
-ORDER BY created_at DESC, id DESC LIMIT $10
+SELECT s.id, s.created_at::timestamptz AS created_at, (2000 + COALESCE(pg_column_size(s.metadata), 0) + CASE WHEN $1::boolean THEN octet_length(s.source) + COALESCE(octet_length(s.files::text), 0) ELSE 0 END)::bigint AS bytes FROM scripts s
+WHERE s.tenant_id = $2 AND (s.created_at, s.id) < ($3::timestamptz, $4::uuid)
+  AND ($5::text IS NULL OR s.type = $5)
+  AND ($6::text IS NULL OR s.status = $6)
+  AND ($7::text IS NULL OR s.name = $7)
+  AND ($8::text IS NULL OR s.tags @> ARRAY[$8::text])
+  AND ($9::text IS NULL OR s.name ILIKE $9 OR s.description ILIKE $9)
+  AND (cardinality($10::date[]) = 0 OR s.id IN (SELECT u.script_id FROM script_usage_daily u
+      WHERE u.tenant_id = $2 AND u.day = ANY($10::date[]) AND u.outcome NOT IN ('completed', 'cancelled')))
+ORDER BY s.created_at DESC, s.id DESC LIMIT $11
 `
 
 type ScriptPageParams struct {
-	Whole    bool
-	TenantID uuid.UUID
-	BeforeAt time.Time
-	BeforeID uuid.UUID
-	Type     *string
-	Status   *string
-	Name     *string
-	Tag      *string
-	Search   *string
-	RowLimit int32
+	Whole      bool
+	TenantID   uuid.UUID
+	BeforeAt   time.Time
+	BeforeID   uuid.UUID
+	Type       *string
+	Status     *string
+	Name       *string
+	Tag        *string
+	Search     *string
+	FailedDays []time.Time
+	RowLimit   int32
 }
 
 type ScriptPageRow struct {
@@ -741,6 +815,7 @@ func (q *Queries) ScriptPage(ctx context.Context, arg ScriptPageParams) ([]Scrip
 		arg.Name,
 		arg.Tag,
 		arg.Search,
+		arg.FailedDays,
 		arg.RowLimit,
 	)
 	if err != nil {

@@ -127,8 +127,8 @@ func tryLoad(e *engine.Engine, tenants *catalog.Catalog) func(context.Context, *
 
 // nextTicks makes httpapi.Config.NextTicks. A time zone that the workers' Intl does not know is refused too: a script that formats its
 // times in its own zone would throw at every run.
-func nextTicks(worker *engine.WorkerInfo) func(expr, timezone string, after time.Time, n int) ([]time.Time, error) {
-	return func(expr, timezone string, after time.Time, n int) ([]time.Time, error) {
+func nextTicks(worker *engine.WorkerInfo) func(expr, timezone string, after time.Time, n int) ([]httpapi.Tick, error) {
+	return func(expr, timezone string, after time.Time, n int) (ticks []httpapi.Tick, err error) {
 		if slices.Contains(worker.UnknownZones, timezone) {
 			return nil, &cron.Error{Field: "timezone", Message: fmt.Sprintf("%s is not in the time zone database of this version of V8 (%s)", timezone, worker.TZData)}
 		}
@@ -136,7 +136,10 @@ func nextTicks(worker *engine.WorkerInfo) func(expr, timezone string, after time
 		if err != nil {
 			return nil, err
 		}
-		return schedule.Upcoming(after, n), nil
+		for _, at := range schedule.Upcoming(after, n) {
+			ticks = append(ticks, httpapi.Tick{At: at.In(schedule.Location()), Shift: string(schedule.Shift(at))})
+		}
+		return ticks, nil
 	}
 }
 

@@ -275,6 +275,37 @@ func (s Schedule) Upcoming(after time.Time, n int) []time.Time {
 	return ticks
 }
 
+// Shift says what a change of the clock does to a tick.
+type Shift string
+
+const (
+	// Unshifted is a tick at a time that the clock shows once.
+	Unshifted Shift = "none"
+	// Skipped is a tick of a fixed time that the clock skips: it is the first instant after the gap.
+	Skipped Shift = "skipped"
+	// Repeated is a tick at a time that the clock shows twice: of a fixed time the first of the two, of one that follows real time either.
+	Repeated Shift = "repeated"
+)
+
+// Shift returns what a change of the clock does to one of the schedule's ticks.
+func (s Schedule) Shift(tick time.Time) Shift {
+	if s.loc == nil {
+		return Unshifted
+	}
+	unix := tick.Unix()
+	p := s.periodAt(unix)
+	w := wall(unix + p.offset)
+	if unix == p.start && !s.interval {
+		if _, ok := s.match(w, w); !ok {
+			return Skipped
+		}
+	}
+	if p.end < forever && w >= wall(p.end+s.periodAt(p.end).offset) || p.start > -forever && w < wall(p.start+s.periodAt(p.start-1).offset) {
+		return Repeated
+	}
+	return Unshifted
+}
+
 // A wall is what a clock on the wall shows: seconds since 1970 as if the zone were UTC.
 type wall int64
 

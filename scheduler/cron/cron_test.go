@@ -375,3 +375,34 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+// A tick that a change of the clock moves says so, and its neighbours do not.
+func TestShift(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		expr, zone, after string
+		want              []cron.Shift
+	}{
+		// 02:30 of 28 March 2027 does not exist in Berlin; 02:30 of 31 October 2027 is twice.
+		{"30 2 * * *", "Europe/Berlin", "2027-03-26T12:00:00Z", []cron.Shift{cron.Unshifted, cron.Skipped, cron.Unshifted}},
+		{"0 3 * * *", "Europe/Berlin", "2027-03-26T12:00:00Z", []cron.Shift{cron.Unshifted, cron.Unshifted, cron.Unshifted}},
+		{"30 2 * * *", "Europe/Berlin", "2027-10-29T12:00:00Z", []cron.Shift{cron.Unshifted, cron.Repeated, cron.Unshifted}},
+		{"0 2,3 * * *", "Europe/Berlin", "2027-10-30T12:00:00Z", []cron.Shift{cron.Repeated, cron.Unshifted, cron.Unshifted}},
+		// An hour of real time: both of the fold, none at the gap.
+		{"30 * * * *", "Europe/Berlin", "2027-10-30T23:00:00Z", []cron.Shift{cron.Unshifted, cron.Repeated, cron.Repeated, cron.Unshifted}},
+		{"0 * * * *", "Europe/Berlin", "2027-03-28T00:00:00Z", []cron.Shift{cron.Unshifted, cron.Unshifted}},
+		{"30 2 * * *", "UTC", "2027-03-26T12:00:00Z", []cron.Shift{cron.Unshifted, cron.Unshifted}},
+		// Lord Howe Island moves its clock by half an hour.
+		{"15 2 * * *", "Australia/Lord_Howe", "2027-10-01T12:00:00Z", []cron.Shift{cron.Unshifted, cron.Skipped, cron.Unshifted}},
+	} {
+		s, err := cron.Parse(c.expr, c.zone)
+		require.NoError(t, err)
+		after, err := time.Parse(time.RFC3339, c.after)
+		require.NoError(t, err)
+		var got []cron.Shift
+		for _, tick := range s.Upcoming(after, len(c.want)) {
+			got = append(got, s.Shift(tick))
+		}
+		require.Equal(t, c.want, got, "%s in %s: %v", c.expr, c.zone, s.Upcoming(after, len(c.want)))
+	}
+}
