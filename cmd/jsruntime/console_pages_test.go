@@ -44,6 +44,14 @@ func TestConsoleFromOverviewToLine(t *testing.T) {
 	}
 	v := visit(t, browser, n)
 	v.signIn(key)
+	// The list of scripts marks it, and finds it by that.
+	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "calm", "type": "oneoff", "source": "export default { run() {} }"})
+	v.ready()
+	v.open("scripts")
+	v.until(`[...document.querySelectorAll("main tbody tr")].map((r) => r.textContent.includes("100 %")).join() === "false,true"`)
+	v.press("Failing")
+	v.until(`document.querySelectorAll("main tbody tr").length === 1 && document.querySelector("main tbody").textContent.includes("orders") && location.search === "?failed=true"`)
+	v.open("")
 	v.until(`document.querySelector('table[aria-label="Failing scripts"]')`)
 	v.until(`document.querySelector('table[aria-label="Failing scripts"] tbody tr')?.innerText.includes("3")`)
 	require.Contains(t, v.text(), "Cannot read properties of undefined")

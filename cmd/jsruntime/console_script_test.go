@@ -308,6 +308,14 @@ func TestConsoleSettings(t *testing.T) {
 	v.ready()
 	v.open("scripts/" + script + "?tab=settings")
 	v.until(`document.querySelectorAll(".settings .ticks li").length === 5`)
+	// The ticks follow what is typed, in the zone and in UTC, and say what is wrong, before anything is saved.
+	v.field("Cron expression", "30 17 * * MON")
+	v.until(`[...document.querySelectorAll(".settings .ticks li")].filter((l) => / 17:30Europe\/Berlin \+0[12]:001[56]:30 UTC/.test(l.textContent)).length === 5`)
+	v.field("Timezone", "Europe/Berlim")
+	v.until(faultOf("Timezone") + `.includes("not an IANA time zone")`)
+	v.until(`!document.querySelector(".settings .ticks")`)
+	v.field("Timezone", "Europe/Berlin")
+	v.until(`document.querySelectorAll(".settings .ticks li").length === 5`)
 	v.says("by this script")
 	v.field("Max execution time (ms)", "99999999")
 	v.field("Cron expression", "61 * * * *")
@@ -330,6 +338,12 @@ func TestConsoleSettings(t *testing.T) {
 	v.accessible("settings at 390 pixels")
 
 	// A new script of a template, which runs at once.
+	v.open("scripts/new?type=scheduled")
+	v.shows("scheduled")
+	v.field("Cron expression", "0 0 31 2 *")
+	v.until(faultOf("Cron expression") + `.includes("never falls due")`)
+	v.field("Cron expression", "0 12 * * *")
+	v.until(`document.querySelectorAll(".ticks li").length === 5`)
 	v.open("scripts/new")
 	v.shows("Response.json")
 	v.field("Name", "greeting")

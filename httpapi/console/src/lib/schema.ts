@@ -985,6 +985,14 @@ export interface PlanLimits {
   };
 }
 
+export interface PreviewTick {
+  at: string;
+  /** skipped: the clock skips the time that the expression names, and the tick is the first instant after the gap. repeated: the clock shows this time twice; of fixed times the tick is the first of the two. */
+  clock_change: "none" | "skipped" | "repeated";
+  /** The same instant in the time zone, with its offset from UTC. */
+  local: string;
+}
+
 export interface Problem {
   /** When that was. */
   changed_at?: string;
@@ -1130,6 +1138,13 @@ export interface SchedulePage {
   next_cursor: string | null;
 }
 
+export interface SchedulePreview {
+  cron_expression: string;
+  /** The next ticks, the soonest first. */
+  ticks: PreviewTick[];
+  timezone: string;
+}
+
 export interface ScheduleSettings {
   /** By how much a tick may be late, so that many do not run at once; 0 by default. */
   jitter_seconds?: number | null;
@@ -1204,6 +1219,28 @@ export interface Script {
   version: number;
   /** In the answer to a new source only: what will fail, though the source compiles. */
   warnings?: Warning[] | null;
+}
+
+export interface ScriptActivities {
+  /** In the order of the ids; of ids that are no script's, none. */
+  items: ScriptActivity[];
+}
+
+export interface ScriptActivity {
+  /** Executions that ended yesterday or today, by UTC. Exact, whatever the script's history keeps. */
+  executions: number;
+  /** Since when it fails without an end: as many failures in a row as its breaker allows, or five. */
+  failing_since: string | null;
+  /** Those of them that neither completed nor were cancelled. */
+  failures: number;
+  /** When it was accepted. */
+  last_at: string | null;
+  last_error_code: string | null;
+  /** The newest execution of the last seven days that is on record. */
+  last_execution_id: string | null;
+  /** Its status. */
+  last_status: string | null;
+  script_id: string;
 }
 
 export interface ScriptCreate {
@@ -2250,9 +2287,15 @@ export interface Operations {
     body: undefined;
     answer: SchedulePage;
   };
+  "GET /schedules/preview": {
+    path: {};
+    query: { cron_expression?: string | ""; timezone?: string | ""; limit?: number | "" };
+    body: undefined;
+    answer: SchedulePreview;
+  };
   "GET /scripts": {
     path: {};
-    query: { limit?: number | ""; cursor?: string | ""; fields?: string | ""; type?: string; status?: string; name?: string | ""; tag?: string | ""; search?: string | "" };
+    query: { limit?: number | ""; cursor?: string | ""; fields?: string | ""; type?: string; status?: string; name?: string | ""; tag?: string | ""; search?: string | ""; failed?: boolean | "" };
     body: undefined;
     answer: ScriptPage;
   };
@@ -2261,6 +2304,12 @@ export interface Operations {
     query: {};
     body: ScriptCreate;
     answer: Script;
+  };
+  "GET /scripts/activity": {
+    path: {};
+    query: { ids?: string };
+    body: undefined;
+    answer: ScriptActivities;
   };
   "GET /scripts/{id}": {
     path: { id: string | number };
@@ -2597,8 +2646,10 @@ export const access: Record<keyof Operations, [permission: string, scope: string
   "DELETE /organizations/{id}": ["admin", "organizations:write"],
   "GET /refusals": ["read", "usage:read"],
   "GET /schedules": ["read", "scripts:read"],
+  "GET /schedules/preview": ["read", "scripts:read"],
   "GET /scripts": ["read", "scripts:read"],
   "POST /scripts": ["write", "scripts:write"],
+  "GET /scripts/activity": ["read", "scripts:read"],
   "GET /scripts/{id}": ["read", "scripts:read"],
   "PATCH /scripts/{id}": ["write", "scripts:write"],
   "DELETE /scripts/{id}": ["admin", "scripts:write"],

@@ -5,6 +5,7 @@ import type { ScriptEditor } from "../editor/editor";
 import { APIError, call } from "../lib/api";
 import { go, href, useQuery, useUnsaved } from "../lib/router";
 import { placesOf } from "../script/source";
+import { Ticks, useTicks } from "../script/ticks";
 import { type ScriptType, type Template, templates } from "../script/templates";
 import { Button, Check, Field, Form, Input, PageHead, Panel, Select, TextArea, toast } from "../ui";
 
@@ -21,6 +22,7 @@ export default function NewScript() {
   const editor = useRef<ScriptEditor | null>(null);
   const [dirty, setDirty] = useState(false);
   const [made, setMade] = useState("");
+  const preview = useTicks(s.cron, s.zone, s.type !== "scheduled");
   useUnsaved(dirty && !made);
   useEffect(() => { if (made) void go(href(`/scripts/${made}`)); }, [made]);
   useEffect(() => {
@@ -63,10 +65,10 @@ export default function NewScript() {
             <fieldset class="choices"><legend>Methods</legend><div class="row">{verbs.map((v) => <Check key={v} label={v} checked={s.methods.includes(v)} onChange={(on) => set({ methods: on ? verbs.filter((x) => x === v || s.methods.includes(x)) : s.methods.filter((x) => x !== v) })} />)}</div>
               {error?.fault("http_methods") ? <span class="bad">{error.fault("http_methods")}</span> : null}</fieldset>
           </> : null}
-          {s.type === "scheduled" ? <div class="pair">
-            <Field label="Cron expression" fault={error?.fault("cron_expression")}><Input value={s.cron} onInput={(cron) => set({ cron })} mono /></Field>
-            <Field label="Time zone" fault={error?.fault("timezone")}><Input value={s.zone} onInput={(zone) => set({ zone })} /></Field>
-          </div> : null}
+          {s.type === "scheduled" ? <><div class="pair">
+            <Field label="Cron expression" hint="Minute, hour, day of the month, month, day of the week." fault={preview.fault("cron_expression") ?? error?.fault("cron_expression")}><Input value={s.cron} onInput={(cron) => set({ cron })} mono /></Field>
+            <Field label="Time zone" fault={preview.fault("timezone") ?? error?.fault("timezone")}><Input value={s.zone} onInput={(zone) => set({ zone })} /></Field>
+          </div><Ticks ticks={preview.ticks} zone={s.zone} /></> : null}
           {s.type === "event" ? <Field label="Event types" hint="order.* and * are patterns." fault={error?.fault("event_types")}><Input value={s.types} onInput={(types) => set({ types })} mono /></Field> : null}
           <Field label="Begin as"><Select value={s.status} onChange={(status) => set({ status })} options={[["active", "active: it is triggered at once"], ["draft", "draft"]]} /></Field>
           <div class="foot"><Button kind="primary" type="submit" disabled={busy}>Create</Button></div>

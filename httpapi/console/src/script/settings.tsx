@@ -8,7 +8,8 @@ import { useUnsaved } from "../lib/router";
 import { Button, Facts, Failure, Loading, Notice, Panel, Tag, Time, toast } from "../ui";
 import { Conflict } from "./conflict";
 import { type Faults, faultAt, ObjectFields, SchemaField, title } from "./form";
-import { equal, type JSONValue, mergePatch } from "../lib/merge";
+import { type JSONValue, mergePatch } from "../lib/merge";
+import { Ticks, useTicks } from "./ticks";
 import { apiDocument, type Document, resolve, type Schema } from "./schema";
 
 type Members = Record<string, JSONValue | undefined>;
@@ -83,7 +84,11 @@ function SettingsForm({ document, script, etag, onSaved }: { document: Document;
   }, [etag]);
 
   const writable = may("PATCH /scripts/{id}");
-  const faults: Faults[] = error ? faultsOf(error) : [];
+  const scheduled = script.type === "scheduled";
+  const preview = useTicks(String(now.cron_expression ?? ""), String(now.timezone ?? ""), !scheduled);
+  const typed = (["cron_expression", "timezone"] as const).flatMap((field) => { const message = scheduled ? preview.fault(field) : undefined; return message ? [{ location: `body.${field}`, message }] : []; });
+  const refused: Faults[] = error ? faultsOf(error) : [];
+  const faults: Faults[] = [...refused.filter((f) => !typed.some((t) => t.location === f.location)), ...typed];
   const set = (name: string) => (v: JSONValue | undefined) => setNow((n) => { const next = { ...n }; if (v === undefined) delete next[name]; else next[name] = v; return next; });
 
   const settle = (s: Script, tag: string | null) => { setBase({ script: s, etag: tag }); setNow(given(s, fields)); setError(null); onSaved(s, tag); };
@@ -124,7 +129,7 @@ function SettingsForm({ document, script, etag, onSaved }: { document: Document;
   const rank = (n: string) => (order.includes(n) ? order.indexOf(n) : order.length);
   const groups = fields.filter((n) => !names.includes(n) && !own.includes(n) && n !== "resource_limits").sort((a, b) => rank(a) - rank(b));
   const field = (name: string) => <SchemaField key={name} document={document} schema={schema.properties?.[name] ?? {}} at={`body.${name}`} name={name} value={now[name]} onChange={set(name)} faults={faults} disabled={!writable} required={own.includes(name) || name === "name"} hint={name === "metadata" ? "Any JSON of yours. The node does not read it." : undefined} />;
-  const unplaced = error && !faults.some((f) => fields.some((n) => f.location === `body.${n}` || f.location.startsWith(`body.${n}.`) || f.location.startsWith(`body.${n}[`)));
+  const unplaced = error && !refused.some((f) => fields.some((n) => f.location === `body.${n}` || f.location.startsWith(`body.${n}.`) || f.location.startsWith(`body.${n}[`)));
 
   return <form class="settings stack" onSubmit={(e) => { e.preventDefault(); if (patch) void save(); }} noValidate>
     {conflict ? <Conflict error={conflict} mine={patch} onClose={() => setConflict(null)} onTake={takeTheirs} onOverwrite={overwrite} /> : null}
@@ -133,7 +138,10 @@ function SettingsForm({ document, script, etag, onSaved }: { document: Document;
     <div class="halves">
       <div class="stack">
         <Panel title="Script">{["name", "description", "tags"].map(field)}</Panel>
-        {own.length ? <Panel title="Trigger">{own.filter((n) => fields.includes(n)).map(field)}{script.type === "scheduled" ? <NextTicks script={base.script} changed={["cron_expression", "timezone"].some((n) => !equal(now[n], before[n]))} /> : null}</Panel> : null}
+        {own.length ? <Panel title="Trigger">{own.filter((n) => fields.includes(n)).map(field)}{scheduled ? <>
+          <Ticks ticks={preview.ticks} zone={String(now.timezone ?? "")} />
+          {base.script.status === "active" ? null : <span class="warn">The script is {base.script.status}: no tick runs it.</span>}
+        </> : null}</Panel> : null}
         <Limits document={document} schema={schema.properties?.resource_limits ?? {}} script={base.script} members={(now.resource_limits ?? {}) as Members} onChange={set("resource_limits")} faults={faults} disabled={!writable} />
       </div>
       <div class="stack">
@@ -182,13 +190,13 @@ function Limits({ document, schema: raw, script, members, onChange, faults, disa
 }
 
 /** NextTicks are the next five ticks of the schedule as it is stored. */
-export function NextTicks({ script, changed = false }: { script: Script; changed?: boolean }) {
+export function NextTicks({ script }: { script: Script }) {
   const schedule = useLoad("GET /scripts/{id}/schedule", { path: { id: script.id } }, { skip: script.type !== "scheduled" });
   useEffect(() => { void schedule.reload(); }, [script.version, script.status, script.cron_expression, script.timezone]);
   const s = schedule.data;
   if (!s) return null;
   return <div class="stack tight">
-    <h3>Next ticks{changed ? " of the schedule that is saved" : ""}</h3>
+    <h3>Next ticks</h3>
     {s.upcoming?.length ? <ol class="ticks">{s.upcoming.map((at) => <li key={at}><Time at={at} /> <span class="faint"><Time at={at} style="ago" /></span></li>)}</ol> : <span class="faint">None: the script is {script.status}.</span>}
     <Facts of={{ "Last run": s.last_run_at ? <><Time at={s.last_run_at} /> {s.last_run_status}</> : null }} />
   </div>;
