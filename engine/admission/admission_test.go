@@ -19,24 +19,24 @@ func TestEstimate(t *testing.T) {
 	require.Equal(t, 0, e.Workers(10, 1))
 
 	for range 10 {
-		e.Observe(20*time.Microsecond, false)
+		e.Observe(20*time.Microsecond, 0, false)
 	}
 	require.Equal(t, 26, e.Depth())
 	require.Equal(t, 0, e.Workers(16, 1), "sixteen short ones stay at one worker")
 	require.Equal(t, 3, e.Workers(100, 1))
 
-	e.Observe(3*time.Millisecond, false)
+	e.Observe(3*time.Millisecond, 0, false)
 	require.Greater(t, e.Depth(), 1, "one that was held up does not make the script a slow one")
-	e.Observe(time.Second, false)
+	e.Observe(time.Second, 0, false)
 	require.Equal(t, 1, e.Depth(), "a long one does")
 	require.Equal(t, 10, e.Workers(10, 3))
 	for range 20 {
-		e.Observe(20*time.Microsecond, false)
+		e.Observe(20*time.Microsecond, 0, false)
 	}
 	require.Greater(t, e.Depth(), 1, "short again")
 
 	for range 10 {
-		e.Observe(20*time.Microsecond, true)
+		e.Observe(20*time.Microsecond, 0, true)
 	}
 	require.Equal(t, 1, e.Depth(), "executions that wait for host calls get a worker each")
 }

@@ -2,6 +2,7 @@ package admission_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type crowd struct {
 	calls int // that have ended
 
 	workers, loads, waited int // waited: calls that were not placed at once
+	evicted                []*admission.Worker
 	longest                time.Duration
 
 	load time.Duration
@@ -67,6 +69,10 @@ func (c *crowd) settle() {
 					l.queue = l.queue[:len(l.queue)-1]
 					c.m.TakenBack(last)
 				}
+			case admission.ActionRetire:
+				require.Equal(c.t, admission.CauseEvicted, a.Cause)
+				c.evicted = append(c.evicted, a.Worker)
+				c.m.Gone(a.Worker)
 			case admission.ActionRefuse:
 				c.t.Fatalf("refused: %+v", a.Call.Refusal)
 			default:
@@ -153,7 +159,7 @@ func (c *crowd) finish(l *crowdLane) {
 			l.until = c.now.Add(c.cost(next.Script[0], runs))
 		}
 	}
-	c.m.Ended(call, next, cost, false, c.now)
+	c.m.Ended(call, next, cost, 0, false, c.now)
 	c.begin(l)
 	if more := c.next(); more != nil {
 		c.submit(more)
@@ -267,22 +273,77 @@ func TestEstimateLearns(t *testing.T) {
 	t.Parallel()
 	var e admission.Estimate
 	require.True(t, e.Short(), "it may be")
-	e.Observe(2*time.Millisecond, false)
+	e.Observe(2*time.Millisecond, 0, false)
 	require.Equal(t, 2, e.Depth(), "one may wait for a slow first execution")
 	require.Equal(t, 0, e.Workers(10, 1))
 	for range 10 {
-		e.Observe(2*time.Millisecond, false)
+		e.Observe(2*time.Millisecond, 0, false)
 	}
 	require.Equal(t, 1, e.Depth(), "it is no short one")
 	require.False(t, e.Short())
 
 	var long admission.Estimate
-	long.Observe(admission.Long, false)
+	long.Observe(admission.Long, 0, false)
 	require.Equal(t, 1, long.Depth(), "a long one is known at once")
 
 	var hosted admission.Estimate
-	hosted.Observe(2*time.Millisecond, true)
+	hosted.Observe(2*time.Millisecond, 0, true)
 	require.Equal(t, 1, hosted.Depth(), "one that waits for host calls too")
+}
+
+// On a machine whose processors are all in use a short execution may be kept waiting for one. That says nothing of its script; to sleep
+// twice in a row does.
+func TestEstimateOfSleep(t *testing.T) {
+	t.Parallel()
+	var e admission.Estimate
+	for range 10 {
+		e.Observe(100*time.Microsecond, 0, false)
+		e.Observe(100*time.Microsecond, 50*time.Millisecond, false)
+		require.Greater(t, e.Depth(), 1)
+	}
+	e.Observe(100*time.Microsecond, 50*time.Millisecond, false)
+	require.Equal(t, 1, e.Depth())
+	require.Equal(t, 4, e.Workers(4, 1), "each call that waits is worth a worker")
+
+	var first admission.Estimate
+	first.Observe(3*time.Millisecond, 50*time.Millisecond, false)
+	require.True(t, first.Short(), "a cold worker that had to wait for a processor")
+}
+
+// Where the node is full, the worker goes first that its tenant has beside another one. Where the one that was idle longest went, a tenant's
+// second worker cost another tenant its only one, whose next call cost a third tenant its own, and so on: with 1,000 tenants, three of a
+// hundred requests began with a start.
+func TestSecondWorkersAreEvictedFirst(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, 3, 2)
+	c.load, c.cost = time.Millisecond, func(byte, int) time.Duration { return 20 * time.Millisecond }
+	c.next = func() *admission.Call { return nil }
+	ended := 0
+	play := func(tenants ...byte) {
+		for _, tenant := range tenants {
+			call := crowdCall(tenant)
+			call.Tenant = admission.Key{tenant}
+			c.submit(call)
+		}
+		for ended += len(tenants); c.calls < ended; {
+			c.step()
+		}
+	}
+	play(1)
+	only := c.lanes[0].Worker()
+	play(2, 2)
+	require.Equal(t, 3, c.workers)
+	play(3)
+	require.Equal(t, []*admission.Worker{only}, c.evicted, "nothing was idle for long: the one that was idle longest goes")
+	c.now = c.now.Add(2 * time.Second)
+	play(2, 2)
+	c.now = c.now.Add(2 * time.Second)
+	play(1)
+	require.Len(t, c.evicted, 2)
+	require.False(t, slices.Contains(c.evicted, c.lanes[3].Worker()), "the only worker of tenant 3 stays")
+	c.now = c.now.Add(2 * time.Second)
+	play(2, 3, 1, 2, 3, 1)
+	require.Len(t, c.evicted, 2, "three workers are enough for three tenants")
 }
 
 // An idle worker may hold more where more scripts are loaded in it.

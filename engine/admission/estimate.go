@@ -21,23 +21,37 @@ const (
 	learning = 8
 )
 
+// sleptAfter is how much longer than its CPU time an execution may take before it counts as one that sleeps. Less is what a busy machine
+// does to any process.
+const sleptAfter = 10 * time.Millisecond
+
 // Estimate is what is known about a script's executions. The zero value knows nothing.
 type Estimate struct {
 	time    time.Duration // moving average that follows short times fast and long ones slowly: see Observe
 	waiting uint32        // moving average of "made a host call", in 1/1024
 	seen    uint8         // executions that were observed, up to learning
 	known   bool
+	slept   bool // the last one took sleptAfter longer than its CPU time
 }
 
-// Observe adds an execution that took d, and that made host calls or not.
+// Observe adds an execution that took d of CPU time and slept longer than that, and that made host calls or not.
 //
 // A short time counts for half of the average and a long one for a sixteenth: on a machine whose processors are all in use any
 // execution may take some milliseconds longer than its own work, and a script must not be taken for a long one then. One that
 // really is long is known as such after its first execution all the same, since a sixteenth of its time is more than WaitTarget.
-func (e *Estimate) Observe(d time.Duration, hostCalls bool) {
+//
+// Time without a processor counts from the second execution in a row on that had sleptAfter of it: a script that sleeps does so again and
+// again, and a worker that was kept waiting for a processor was so by chance. Where one such execution counted, a tenant in a hundred had a
+// further worker with each second, on a machine that had no processor for it either.
+func (e *Estimate) Observe(d, slept time.Duration, hostCalls bool) {
 	var w uint32
 	if hostCalls {
 		w = 1024
+	}
+	if sleeps := slept >= sleptAfter; sleeps && e.slept {
+		d += slept
+	} else {
+		e.slept = sleeps
 	}
 	e.seen = min(e.seen+1, learning)
 	if !e.known {

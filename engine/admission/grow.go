@@ -183,7 +183,7 @@ func (m *Placement) distribute(now time.Time) {
 			return
 		}
 		if m.leased-m.parked+missing >= m.cfg.MaxLeased {
-			m.evict(best)
+			m.evict(best, now)
 		}
 		kind := m.cfg.Kind(best.id)
 		if w := m.takeSpare(kind); w != nil {
@@ -289,12 +289,20 @@ func (m *Placement) share(t *tenant) (lane *Lane, later bool) {
 	return lane, true
 }
 
-// evict retires the worker that has been idle longest, of a tenant other than t, and returns it.
-func (m *Placement) evict(t *tenant) *Worker {
+// evict retires an idle worker of a tenant other than t, and returns it: the one that has been idle longest of those that their tenants have
+// beside others and did not need for surplusAfter, else of all. A tenant whose only worker goes pays for another start at its next call,
+// which evicts the next one where the node is full.
+func (m *Placement) evict(t *tenant, now time.Time) *Worker {
 	var oldest *Worker
+	surplus := false
 	for _, o := range m.tenants {
-		if o != t && len(o.idle) > 0 && (oldest == nil || o.idle[0].idleSince.Before(oldest.idleSince)) {
-			oldest = o.idle[0]
+		if o == t || len(o.idle) == 0 {
+			continue
+		}
+		w := o.idle[0]
+		beside := now.Sub(w.idleSince) >= surplusAfter && slices.ContainsFunc(o.workers, func(other *Worker) bool { return other != w && !other.doomed })
+		if oldest == nil || beside && !surplus || beside == surplus && w.idleSince.Before(oldest.idleSince) {
+			oldest, surplus = w, beside
 		}
 	}
 	if oldest != nil {

@@ -20,6 +20,8 @@ const (
 
 	// lanesKept is how long an idle worker keeps its lanes, and their isolates, for the next crowd.
 	lanesKept = 3 * time.Second
+	// surplusAfter is how long a worker has been idle that its tenant has beside others when it goes before any tenant's only worker.
+	surplusAfter = time.Second
 	// turn is how long a worker serves one script while other scripts or tenants wait for a worker.
 	turn = 10 * time.Millisecond
 	// maxHeld is how long a call waits at most for a lane that has its script loaded, or for the tenant's own lanes to load it, before it is

@@ -435,12 +435,13 @@ func (m *Placement) Began(c *Call, now time.Time) {
 	}
 }
 
-// Ended says that the call is over and has left its lane. cost is for how long it kept the lane, less than 0 if it did not execute; hosted
-// says whether it made host calls. next is the call behind it that executes from now on, nil if none does.
-func (m *Placement) Ended(c, next *Call, cost time.Duration, hosted bool, now time.Time) {
+// Ended says that the call is over and has left its lane. cost is the CPU time that it took, less than 0 if it did not execute; slept is for
+// how much longer it kept the lane; hosted says whether it made host calls. next is the call behind it that executes from now on, nil if none
+// does.
+func (m *Placement) Ended(c, next *Call, cost, slept time.Duration, hosted bool, now time.Time) {
 	l := c.lane
 	if cost >= 0 {
-		c.script.est.Observe(cost, hosted)
+		c.script.est.Observe(cost, slept, hosted)
 	}
 	l.worker.runs++
 	m.over(c)

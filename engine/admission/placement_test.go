@@ -484,7 +484,7 @@ func (n *node) end(l *modelLane, cost time.Duration) {
 	c := l.queue[0]
 	c.over, c.lane = true, nil
 	next := n.leave(l, 0)
-	n.m.Ended(&c.Call, next, cost, rapid.Bool().Draw(n.t, "hosted"), n.now)
+	n.m.Ended(&c.Call, next, cost, rapid.SampledFrom([]time.Duration{0, 0, 20 * time.Millisecond}).Draw(n.t, "slept"), rapid.Bool().Draw(n.t, "hosted"), n.now)
 	n.pump(l)
 }
 
@@ -629,7 +629,7 @@ func (n *node) events() []event {
 		{"ends without executing", 1, on(behind, func(l *modelLane) { // cancelled before it began
 			c := l.queue[1]
 			c.over, c.lane = true, nil
-			n.m.Ended(&c.Call, n.leave(l, 1), -1, false, n.now)
+			n.m.Ended(&c.Call, n.leave(l, 1), -1, 0, false, n.now)
 		})},
 		{"given up", 1, on(behind, func(l *modelLane) {
 			c := l.queue[1]
@@ -715,7 +715,7 @@ func (n *node) loadFails(l *modelLane) {
 			continue
 		}
 		c.over, c.lane = true, nil
-		n.m.Ended(&c.Call, next, -1, false, n.now)
+		n.m.Ended(&c.Call, next, -1, 0, false, n.now)
 	}
 }
 
@@ -878,7 +878,7 @@ func placeByWeight(t *testing.T, workers int, weights []int) (active, executed [
 		if i >= 50*len(weights) {
 			executed[c.Tenant[0]]++
 		}
-		m.Ended(c, nil, 50*time.Millisecond, false, now)
+		m.Ended(c, nil, 50*time.Millisecond, 0, false, now)
 		settle()
 		m.Tick(now)
 		settle()
@@ -915,7 +915,7 @@ func BenchmarkPlacement(b *testing.B) {
 		now = now.Add(10 * time.Microsecond)
 		m.Submit(c, now)
 		settle()
-		m.Ended(c, nil, 10*time.Microsecond, false, now)
+		m.Ended(c, nil, 10*time.Microsecond, 0, false, now)
 		settle()
 	}
 }

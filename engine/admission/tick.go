@@ -102,7 +102,7 @@ func (m *Placement) chores(now time.Time) {
 		}
 	}
 	for held > m.cfg.MaxIdle {
-		w := m.evict(nil)
+		w := m.evict(nil, now)
 		if w == nil {
 			break
 		}

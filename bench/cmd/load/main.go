@@ -34,6 +34,7 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&cfg.Address, "address", "127.0.0.1:8080", "host:port of the server")
 	fs.StringVar(&cfg.Method, "method", "GET", "request method")
 	fs.StringVar(&path, "path", "/", "paths, comma-separated, taken in turn")
+	fs.BoolVar(&cfg.Random, "random", false, "take the paths at random")
 	fs.StringVar(&header, "header", "", "one header, \"Name: value\"")
 	fs.StringVar(&body, "body", "", "request body")
 	fs.IntVar(&cfg.Connections, "connections", 16, "keep-alive connections")

@@ -243,7 +243,7 @@ func (p *Pool) cancel(c *Call, s Stop, now time.Time) {
 		l.cancel(c, s, now)
 	case l != nil: // it was not written
 		next := l.remove(slices.Index(l.queue, c), now)
-		p.place.Ended(&c.Call, next, -1, false, now)
+		p.place.Ended(&c.Call, next, -1, 0, false, now)
 		c.end(Ending{Kind: EndCancelled, Cancel: s.Code, Ended: now})
 		l.pump(now)
 	case c.Pending():

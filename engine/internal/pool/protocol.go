@@ -191,7 +191,7 @@ func (l *lane) loadFailed(sl *slot, m wire.Loaded, now time.Time) {
 			continue
 		}
 		next := l.remove(i, now)
-		place.Ended(&c.Call, next, -1, false, now)
+		place.Ended(&c.Call, next, -1, 0, false, now)
 		c.end(Ending{Kind: EndLoad, Loaded: m, Began: l.loadAt, Ended: now, Cold: true, PID: l.pid})
 	}
 	l.pump(now)
@@ -255,10 +255,11 @@ func (l *lane) finish(c *Call, script Key, next *admission.Call, front bool, m *
 		place.Returned(&c.Call, next, now)
 		return false
 	case !front, c.cancel != "" && c.cancel != wire.CodeExceededWallTime && m.Code == c.cancel && m.WallMicros == 0: // cancelled before it began
-		place.Ended(&c.Call, next, -1, false, now)
+		place.Ended(&c.Call, next, -1, 0, false, now)
 		c.Ending = Ending{Kind: EndCancelled, Cancel: c.cancel, Ended: now}
 	default:
-		place.Ended(&c.Call, next, cost(now.Sub(c.began), m), c.hosted, now)
+		used, slept := cost(now.Sub(c.began), m)
+		place.Ended(&c.Call, next, used, slept, c.hosted, now)
 		l.corrected(c, &m.CPUMicros, &m.PeakMemory)
 		if c.cancel == wire.CodeRecalled {
 			c.cancel = ""
@@ -269,22 +270,18 @@ func (l *lane) finish(c *Call, script Key, next *admission.Call, front bool, m *
 	return true
 }
 
-// sleptAfter is how much longer than its CPU time an execution may take before it counts as one that sleeps. Less is what a
-// busy machine does to any process.
-const sleptAfter = 10 * time.Millisecond
-
-// cost is what an execution tells of how long the next one will keep its worker: its CPU time, which does not grow when the
-// machine is busy, except where it slept. The worker's figures are not trusted beyond what was seen; wrong ones can only make the
-// script's own executions wait for each other.
-func cost(took time.Duration, m *wire.Result) time.Duration {
-	c := took
-	if w := time.Duration(m.WallMicros) * time.Microsecond; m.WallMicros > 0 && w < c {
-		c = w
+// cost is what an execution tells of how long the next one will keep its worker: its CPU time, which does not grow when the machine is
+// busy, and for how long it slept, or waited for a processor. The worker's figures are not trusted beyond what was seen; wrong ones can only
+// make the script's own executions wait for each other.
+func cost(took time.Duration, m *wire.Result) (used, slept time.Duration) {
+	if w := time.Duration(m.WallMicros) * time.Microsecond; m.WallMicros > 0 && w < took {
+		took = w
 	}
-	if u := time.Duration(m.CPUMicros) * time.Microsecond; m.CPUMicros > 0 && u < c && c-u < sleptAfter {
-		c = u
+	used = took
+	if u := time.Duration(m.CPUMicros) * time.Microsecond; m.CPUMicros > 0 && u < took {
+		used = u
 	}
-	return c
+	return used, took - used
 }
 
 // frame hands any other frame to the call that it names.
