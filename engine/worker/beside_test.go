@@ -50,25 +50,31 @@ func BenchmarkBeside(b *testing.B) {
 	if before == "" || now == "" {
 		b.Skip("BEFORE and NOW name no workers")
 	}
-	for _, c := range []struct{ name, source, body string }{
-		{"text", `return new Response("ok")`, ""},
-		{"params", `return Response.json({ hello: ctx.params.name })`, ""},
-		{"demo", `return Response.json({ hello: ctx.params.name, via: new URL(request.url).pathname })`, ""},
-		{"headers", `return new Response("ok", { headers: { "content-type": "text/plain", "x-id": request.headers.get("x-request-id") ?? "none" } })`, ""},
-		{"query", `return Response.json({ n: new URL(request.url).searchParams.get("n") }, { status: 201 })`, ""},
-		{"post", `const b = await request.json(); return Response.json({ sum: b.a + b.b })`, `{"a":1,"b":2}`},
+	for _, c := range []struct {
+		name, source, body string
+		slots              int
+	}{
+		{"text", `return new Response("ok")`, "", 1},
+		{"params", `return Response.json({ hello: ctx.params.name })`, "", 1},
+		{"demo", `return Response.json({ hello: ctx.params.name, via: new URL(request.url).pathname })`, "", 1},
+		{"log", `console.log("hello", request.method); return Response.json({ hello: ctx.params.name })`, "", 1},
+		{"kv", `return Response.json({ hello: await kv.get("name"), at: request.method })`, "", 4},
+		{"kv twice", `return Response.json({ hello: await kv.get("name"), at: await kv.get("at") })`, "", 4},
+		{"headers", `return new Response("ok", { headers: { "content-type": "text/plain", "x-id": request.headers.get("x-request-id") ?? "none" } })`, "", 1},
+		{"query", `return Response.json({ n: new URL(request.url).searchParams.get("n") }, { status: 201 })`, "", 1},
+		{"post", `const b = await request.json(); return Response.json({ sum: b.a + b.b })`, `{"a":1,"b":2}`, 1},
 	} {
-		b.Run(c.name, func(b *testing.B) { benchBeside(b, [2]string{before, now}, fetchScript(c.source), c.body) })
+		b.Run(c.name, func(b *testing.B) { benchBeside(b, [2]string{before, now}, fetchScript(c.source), c.body, c.slots) })
 	}
 }
 
-func benchBeside(b *testing.B, programs [2]string, source, body string) {
+func benchBeside(b *testing.B, programs [2]string, source, body string, slots int) {
 	const atOnce, bursts = 16, 50
 	var ms []wire.Message
 	burst := func(n *node) {
 		ms = ms[:0]
-		for range atOnce {
-			m := n.getOf(1)
+		for i := range atOnce {
+			m := n.getOf(uint32(i%slots + 1))
 			m.Context = contextJSON("01939f2e-0000-7000-8000-000000000001", "http", 1, "null")
 			m.Head = []byte("GET\nhttp://127.0.0.1:8080/hello/world?n=1\n{\"name\":\"world\"}\nhost\n127.0.0.1:8080\nuser-agent\ncurl/8.1\naccept\n*/*\nx-request-id\n12345")
 			m.Body, m.HasBody = []byte(body), body != ""
@@ -82,7 +88,12 @@ func benchBeside(b *testing.B, programs [2]string, source, body string) {
 	var nodes [2]*node
 	for i, path := range programs {
 		nodes[i] = spawnProgram(b, path).lease()
-		nodes[i].loadStatic(1, nodeStatic, source)
+		for s := range slots {
+			nodes[i].loadStatic(uint32(s+1), nodeStatic, source)
+		}
+		nodes[i].calls = func(c wire.HostCall) []wire.Message {
+			return []wire.Message{&wire.HostReply{Seq: c.Seq, Call: c.Call, OK: true, Payload: []byte(`{"present":true,"value":"bench","expiration":null}`)}}
+		}
 		for range 1500 {
 			burst(nodes[i])
 		}

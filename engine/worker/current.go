@@ -28,7 +28,11 @@ type current struct {
 	peakRSS    uint64
 	ending
 
-	aside []*execution
+	said   *warm.Slot // of the script whose records are heard; nil: none
+	saying warm.Saying
+
+	aside     []*execution
+	reclaimed []*execution // of aside, what the loop had: the main thread has not seen them yet
 
 	mem *warm.Memory // the watchdog looks at it with mu held, while JavaScript runs
 }
@@ -147,6 +151,7 @@ func (c *current) resume(x *execution) bool {
 	c.mu.Lock()
 	c.aside = slices.DeleteFunc(c.aside, func(o *execution) bool { return o == x })
 	c.seq, c.iso, c.began, c.ending = x.seq, x.slot.iso, x.began, x.ending
+	c.said, c.saying = x.slot.Slot, x.saying()
 	c.cpuLimit, c.cpuBegan = time.Duration(x.cpuMillis)*time.Millisecond, cpuTime()-x.cpu
 	c.inJS, c.terminated, c.peakRSS = false, false, x.peakRSS
 	answered := x.answered
@@ -159,9 +164,27 @@ func (c *current) resume(x *execution) bool {
 func (c *current) begin(seq uint32, iso *isolate.Isolate, began time.Time, wall, cpu, cpuBegan time.Duration) {
 	c.mu.Lock()
 	c.seq, c.iso, c.began, c.ending, c.cpuLimit, c.cpuBegan = seq, iso, began, endingAt(began.Add(wall)), cpu, cpuBegan
+	c.said = nil
 	c.inJS, c.terminated, c.peakRSS = false, false, 0
 	c.mu.Unlock()
 	c.active.Store(true)
+}
+
+// listen makes what the script says by records heard while it runs.
+func (c *current) listen(s *warm.Slot, w warm.Saying) {
+	c.mu.Lock()
+	c.said, c.saying = s, w
+	c.mu.Unlock()
+}
+
+// hear sends what a script that runs has said by records. The watchdog calls it: a script may go on for long after that, or take the process
+// with it.
+func (c *current) hear(loop *warm.Loop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inJS && c.said != nil {
+		loop.Hear(c.said, c.saying, true)
+	}
 }
 
 // enter is called before JavaScript runs. False: the execution must end, it does not run.

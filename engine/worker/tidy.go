@@ -63,7 +63,7 @@ func (w *worker) pumpWithin() error {
 	}
 	s.pumped = now
 	err := s.iso.Pump(false)
-	w.cur.leave()
+	w.leave()
 	return err
 }
 

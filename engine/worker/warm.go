@@ -2,22 +2,97 @@ package worker
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"example.com/jsruntime/engine/internal/warm"
+	"example.com/jsruntime/engine/internal/wire"
 )
 
-// mayWarm reports whether the loop may take what comes next: the worker has a tenant, and no execution, frame or Cancel waits.
+// mayWarm reports whether the loop may take what comes next: the worker has a tenant. What waits it must be able to take too: see lend.
 func (w *worker) mayWarm() bool {
-	return w.warm && w.leased && !w.worn && len(w.open) == 0
+	return w.warm && w.leased && !w.worn
+}
+
+// lend gives what waits to the loop: executions, and Runs for their slots. False: not all of it is the loop's kind, and it has none. The inbox is
+// locked.
+func (w *worker) lend() bool {
+	if w.in.err != nil || len(w.cancelled) > 0 || slices.ContainsFunc(w.in.back, func(f frame) bool { return f.kind != wire.KindRun }) {
+		return false
+	}
+	w.cur.mu.Lock()
+	defer w.cur.mu.Unlock()
+	for _, x := range w.open {
+		plain := x.stop == "" && x.notice == nil && !x.left && !x.cancelled && !x.answered && !x.trial && x.deadline.Equal(x.wall)
+		if !plain || x.slot.Isolate == nil || x.slot.iso.Idle() {
+			return false
+		}
+	}
+	for _, x := range w.open {
+		w.loop.Lend(x.slot.Slot, &warm.Aside{
+			Seq: x.seq, Began: x.began, WallMillis: x.wallMillis, CPUMillis: x.cpuMillis, OutputLimit: x.outputLimit, LogLimit: x.logLimit,
+			CPU: x.cpu, Peak: x.peakRSS,
+		})
+		x.slot.open = nil
+	}
+	clear(w.open)
+	w.open, w.cur.aside = w.open[:0], w.cur.aside[:0]
+	for len(w.in.back) > 0 {
+		m, err := wire.ParseRun(w.in.back[0].payload)
+		if err != nil || !w.loop.Later(m.Slot, w.in.back[0].payload) {
+			w.reclaim()
+			return false
+		}
+		w.in.back = w.in.back[1:]
+	}
+	w.in.back = nil
+	return true
+}
+
+// reclaim takes what waits back from the loop. The inbox and w.cur are locked, and the loop has nothing in front that is not adopted. The main
+// thread calls reopen afterwards.
+func (w *worker) reclaim() {
+	if w.loop.Waits() > 0 {
+		for id, s := range w.slots {
+			a, ok := w.loop.TakeBack(s.Slot)
+			if !ok {
+				continue
+			}
+			x := &execution{
+				id: id, slot: s, seq: a.Seq, began: a.Began, wallMillis: a.WallMillis, cpuMillis: a.CPUMillis, outputLimit: a.OutputLimit,
+				logLimit: a.LogLimit, ending: endingAt(a.Began.Add(time.Duration(a.WallMillis) * time.Millisecond)), cpu: a.CPU, peakRSS: a.Peak,
+			}
+			w.cur.aside = append(w.cur.aside, x)
+			w.cur.reclaimed = append(w.cur.reclaimed, x)
+		}
+	}
+	var back []frame
+	for p := w.loop.TakeLater(); p != nil; p = w.loop.TakeLater() {
+		back = append(back, frame{kind: wire.KindRun, payload: p})
+	}
+	w.in.back = append(back, w.in.back...)
+}
+
+// reopen makes the main thread know the executions that were reclaimed.
+func (w *worker) reopen() {
+	w.cur.mu.Lock()
+	defer w.cur.mu.Unlock()
+	for i, x := range w.cur.reclaimed {
+		x.slot.open = x
+		w.open = append(w.open, x)
+		w.cur.reclaimed[i] = nil
+	}
+	w.cur.reclaimed = w.cur.reclaimed[:0]
+	w.freed = true // executions may have ended in the loop
 }
 
 // runWarm lets the loop run plain requests until something else comes. It reports whether it has settled that; else it is in the inbox.
 func (w *worker) runWarm() (took bool, err error) {
 	in := w.in
 	in.mu.Lock()
-	if len(in.back) > 0 || in.err != nil || len(w.cancelled) > 0 {
+	if !w.lend() {
 		in.mu.Unlock()
+		w.reopen()
 		return false, nil
 	}
 	w.cur.mu.Lock() // an adopter that takes it later sees what this thread has written
@@ -38,11 +113,18 @@ func (w *worker) runWarm() (took bool, err error) {
 			return true, nil
 		}
 		err := s.iso.Began(threw, terminated)
-		w.cur.leave()
+		w.leave()
+		if !s.iso.Done() {
+			w.cur.check(time.Now()) // it may have used up its CPU time in many short turns
+		}
 		return true, w.settle(err)
 	}
 	w.inLoop = false
+	w.cur.mu.Lock()
+	w.reclaim()
+	w.cur.mu.Unlock()
 	w.takeInbox(left, end)
+	w.reopen()
 	switch code {
 	case warm.Relieve:
 		f, _, _ := w.loop.Front()
@@ -78,6 +160,12 @@ func (w *worker) adopt() bool {
 	c.ending = endingAt(f.Began.Add(time.Duration(f.WallMillis) * time.Millisecond))
 	c.cpuLimit = time.Duration(f.CPUMillis) * time.Millisecond
 	c.inJS, c.terminated, c.peakRSS = true, false, 0
+	c.said = nil
+	if !f.Pump {
+		c.peakRSS = w.slots[f.Slot].Peak()
+		c.said, c.saying = w.slots[f.Slot].Slot, warm.Saying{Seq: f.Seq, LogLimit: f.LogLimit, Began: f.Began}
+	}
+	w.reclaim()
 	w.takeInbox(left, end)
 	c.active.Store(true)
 	return true
@@ -86,9 +174,11 @@ func (w *worker) adopt() bool {
 // Entered implements isolate.Host: where the loop has begun the execution, it is put in front.
 func (w *worker) Entered() {
 	if !w.inLoop || w.entered {
+		w.said()
 		return
 	}
 	w.adopt()
+	w.reopen()
 	w.entered = true
 	f, _, _ := w.loop.Front()
 	if f.Pump {
@@ -99,4 +189,5 @@ func (w *worker) Entered() {
 		id: f.Slot, slot: w.slots[f.Slot], seq: f.Seq, began: f.Began, wallMillis: f.WallMillis, cpuMillis: f.CPUMillis, outputLimit: f.OutputLimit,
 		logLimit: f.LogLimit,
 	}
+	w.said()
 }

@@ -49,6 +49,7 @@ func (w *worker) watch() {
 		if inJS {
 			w.in.peek(w.look)
 			w.answerStopped()
+			w.cur.hear(w.loop)
 		}
 		w.sample()
 	}

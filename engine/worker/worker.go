@@ -53,8 +53,6 @@ type execution struct {
 	cpuMillis   uint32
 	outputLimit uint32
 	logLimit    uint32
-	logBytes    uint64
-	logLines    uint32
 	trial       bool // it only loads its script, in an isolate that nothing else uses
 
 	// While it is set aside; guarded by current.mu.
@@ -206,8 +204,8 @@ func start(o options) (*worker, error) {
 	if w.statm, err = os.Open("/proc/self/statm"); err != nil {
 		return nil, err
 	}
-	begin, pump, used := isolate.WarmCalls()
-	if w.loop, err = warm.New(warm.Config{FD: fd, Statm: int(w.statm.Fd()), Begin: begin, Pump: pump, Used: used}); err != nil {
+	begin, pump, used, reply := isolate.WarmCalls()
+	if w.loop, err = warm.New(warm.Config{FD: fd, Statm: int(w.statm.Fd()), Begin: begin, Pump: pump, Used: used, Reply: reply}); err != nil {
 		return nil, err
 	}
 	w.warm = o.warm && begin != nil
@@ -249,12 +247,6 @@ func start(o options) (*worker, error) {
 // serve takes the node's frames until it hangs up.
 func (w *worker) serve() error {
 	for {
-		if len(w.open) > 0 {
-			if err := w.turn(); err != nil {
-				return err
-			}
-			continue
-		}
 		if w.mayWarm() {
 			took, err := w.runWarm()
 			if err != nil {
@@ -263,6 +255,12 @@ func (w *worker) serve() error {
 			if took {
 				continue
 			}
+		}
+		if len(w.open) > 0 {
+			if err := w.turn(); err != nil {
+				return err
+			}
+			continue
 		}
 		f, err := w.next()
 		if err != nil {
@@ -392,7 +390,7 @@ func (w *worker) answerStopped() {
 	for _, x := range stopped {
 		wall := time.Since(x.began)
 		w.loop.Send(&wire.Result{
-			Seq: x.seq, Code: x.stop, Cancelled: x.cancelled || x.stop == wire.CodeCancelled, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.logBytes,
+			Seq: x.seq, Code: x.stop, Cancelled: x.cancelled || x.stop == wire.CodeCancelled, Message: stopMessage(x.stop, x.wallMillis, x.cpuMillis, wall, x.cpu), LogBytes: x.slot.LogBytes,
 			WallMicros: max(uint64(wall.Microseconds()), 1), CPUMicros: uint64(x.cpu.Microseconds()), PeakMemory: x.peakRSS,
 		})
 	}
@@ -404,9 +402,15 @@ func (w *worker) answerStopped() {
 func (w *worker) drop(id uint32) {
 	if s := w.slots[id]; s != nil {
 		delete(w.slots, id)
+		s.forget()
 		w.loop.Remove(s.Slot)
 		s.iso.Close()
 	}
+}
+
+// forget makes the loop know nothing of the slot's context.
+func (s *slot) forget() {
+	s.Isolate, s.Control, s.Short, s.ShortLength, s.Said, s.SaidLength = nil, nil, nil, 0, nil, 0
 }
 
 // makeRoom drops the isolates that were not used for longest when there are too many, or when they hold more together than one
@@ -465,7 +469,7 @@ func (w *worker) load(m *wire.Load) {
 		s = &slot{id: m.Slot, iso: iso, Slot: w.loop.Add(m.Slot, m.MaxMemory)}
 		w.slots[m.Slot] = s
 	}
-	s.Isolate, s.Control, s.Short, s.ShortLength = nil, nil, nil, 0 // those of another version
+	s.forget() // that of another version
 	w.loop.Used(s.Slot)
 	w.loop.Unbound()
 	w.loop.Bound(s.Slot)
@@ -495,8 +499,11 @@ func (w *worker) load(m *wire.Load) {
 	case failure != nil:
 		failed(failure.Code, failure.Message, failure.Stack)
 	default:
-		v := s.iso.Warm()
-		s.Isolate, s.Control, s.Short, s.ShortLength = v.Isolate, v.Control, v.Short, uint64(v.ShortLength)
+		if w.warm {
+			v := s.iso.Warm()
+			s.Isolate, s.Control, s.Short, s.ShortLength = v.Isolate, v.Control, v.Short, uint64(v.ShortLength)
+			s.Said, s.SaidLength = v.Said, uint64(v.SaidLength)
+		}
 		w.loop.Send(&wire.Loaded{Slot: m.Slot, Cache: made, Refused: s.iso.CacheRefused()})
 	}
 }
@@ -540,6 +547,7 @@ func (w *worker) run(m *wire.Run) error {
 	}
 	w.loop.Used(s.Slot)
 	w.loop.Bound(s.Slot)
+	w.loop.Fresh(s.Slot)
 	began, cpuBegan := time.Now(), w.cpuAt
 	if cpuBegan == 0 {
 		cpuBegan = cpuTime()
@@ -549,6 +557,7 @@ func (w *worker) run(m *wire.Run) error {
 		trial: m.Handler == wire.HandlerLoad,
 	}
 	w.cur.begin(m.Seq, s.iso, began, time.Duration(m.WallMillis)*time.Millisecond, time.Duration(m.CPUMillis)*time.Millisecond, cpuBegan)
+	w.cur.listen(s.Slot, w.saying())
 	w.loop.Stir()
 
 	w.start = isolate.Start{
@@ -559,7 +568,7 @@ func (w *worker) run(m *wire.Run) error {
 	var err error
 	if w.cur.enter() {
 		err = s.iso.Begin(&w.start)
-		w.cur.leave()
+		w.leave()
 	}
 	return w.settle(err)
 }
@@ -585,7 +594,7 @@ func (w *worker) settle(err error) error {
 			} else {
 				err = iso.Stop("AbortError", n.reason)
 			}
-			w.cur.leave()
+			w.leave()
 		}
 		if w.cur.follow(n, iso.Stopping()) {
 			w.loop.Send(&wire.GoesOn{Seq: w.seq})
@@ -596,6 +605,23 @@ func (w *worker) settle(err error) error {
 		}
 	}
 	return w.conclude(err)
+}
+
+// leave is called after JavaScript has run: what the script has said meanwhile is sent.
+func (w *worker) leave() {
+	w.cur.leave()
+	w.said()
+}
+
+// said sends what the script in front has said by records, where it does not run.
+func (w *worker) said() {
+	if w.seq != 0 {
+		w.loop.Hear(w.slot.Slot, w.saying(), false)
+	}
+}
+
+func (x *execution) saying() warm.Saying {
+	return warm.Saying{Seq: x.seq, LogLimit: x.logLimit, Began: x.began}
 }
 
 // setAside leaves the execution in front, which waits.
@@ -636,7 +662,7 @@ func (w *worker) proceed(x *execution, call func() error) error {
 	var err error
 	if call != nil && w.cur.enter() {
 		err = call()
-		w.cur.leave()
+		w.leave()
 	}
 	return w.settle(err)
 }
@@ -647,7 +673,7 @@ func (w *worker) conclude(err error) error {
 	s, id := w.slot, w.id
 	if err == nil && s.iso.Done() && w.cur.enter() {
 		err = s.iso.Take(&w.outcome)
-		w.cur.leave()
+		w.leave()
 	} else {
 		w.outcome = isolate.Outcome{}
 	}
@@ -716,7 +742,7 @@ func (w *worker) measure(r *wire.Result) measured {
 			m.tight = data >= w.loop.High(s.Slot)
 		}
 	}
-	r.LogBytes = w.logBytes
+	r.LogBytes = w.slot.LogBytes
 	return m
 }
 
@@ -997,6 +1023,7 @@ func (w *worker) notify(s *slot, code string) {
 	}
 	w.cur.grace(stopGrace)
 	_ = s.iso.Stop(name, message) // a termination shows in the current execution's state
+	w.said()
 	w.cur.mu.Lock()
 	w.cur.inJS = false
 	w.cur.stop = code
@@ -1051,9 +1078,6 @@ func (w *worker) Last(message string) {
 	_ = w.loop.Flush() // the main thread sees the error at its next flush
 }
 
-// lineCost is what a line counts beside its bytes, so that empty lines are bounded too.
-const lineCost = 16
-
 // Log implements isolate.Host.
 func (w *worker) Log(level int, message string) bool {
 	if level < 0 || level > int(wire.LevelError) {
@@ -1061,21 +1085,14 @@ func (w *worker) Log(level int, message string) bool {
 	}
 	message = isolate.Bound(message, maxLogMessage)
 	micros := uint64(time.Since(w.began).Microseconds())
-	w.logLines++
-	if w.logBytes+uint64(len(message))+uint64(w.logLines)*lineCost > uint64(w.logLimit)+lineCost {
-		w.loop.Send(&wire.Log{Seq: w.seq, Level: wire.LevelWarn, Micros: micros, Message: fmt.Sprintf("[log truncated: max_log_bytes limit %d]", w.logLimit)})
-		return false
-	}
-	w.logBytes += uint64(len(message))
-	w.loop.Send(&wire.Log{Seq: w.seq, Level: wire.Level(level), Micros: micros, Message: message})
-	return true
+	return w.loop.Log(w.slot.Slot, w.saying(), wire.Level(level), micros, message)
 }
 
 // Used implements isolate.Host.
 func (w *worker) Used() (cpu time.Duration, logBytes uint64) {
 	w.cur.mu.Lock()
 	defer w.cur.mu.Unlock()
-	return cpuTime() - w.cur.cpuBegan, w.logBytes
+	return cpuTime() - w.cur.cpuBegan, w.slot.LogBytes
 }
 
 // sample looks at the memory while something long runs. The watchdog calls it.

@@ -44,8 +44,10 @@ const (
 	ctlContext     = 22
 	ctlText        = 23
 	ctlEnded       = 24
-	ctlDue         = 128 // byte offset of a float64
-	ctlShort       = 256 // byte offset of a short result
+	ctlSays        = 26
+	ctlDue         = 128        // byte offset of a float64
+	ctlShort       = 256        // byte offset of a short result
+	ctlSaid        = 256 + 2048 // byte offset of what the script says: see package warm
 )
 
 const (
@@ -106,6 +108,7 @@ type Isolate struct {
 	control         []int32
 	due             *float64
 	short           []byte
+	said            []byte
 	releaseControl  func()
 	exchange        []byte
 	releaseExchange func()
@@ -171,7 +174,7 @@ func (i *Isolate) newContext() error {
 	i.releaseControl = release
 	i.control = unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(b))), ctlDue/4)
 	i.due = (*float64)(unsafe.Pointer(&b[ctlDue]))
-	i.short = b[ctlShort:]
+	i.short, i.said = b[ctlShort:ctlSaid], b[ctlSaid:]
 	exchange, err := faces.Get("exchange")
 	if err != nil {
 		return fmt.Errorf("boot: exchange: %w", err)
@@ -252,7 +255,7 @@ func (i *Isolate) closeContext() {
 	if i.hook != nil {
 		cool(i.hook)
 	}
-	i.control, i.due, i.short, i.exchange = nil, nil, nil, nil
+	i.control, i.due, i.short, i.said, i.exchange = nil, nil, nil, nil, nil
 	i.fns = [fnCount]*v8.Function{}
 	if i.loaded != nil {
 		drop(i.loaded)

@@ -35,6 +35,7 @@ int jsr_warm(const char* name, void* hook, size_t heap_limit);
 void jsr_cool(void* hook);
 int jsr_warm_begin(void* hook, const uint8_t* start, size_t n, const uint8_t* body, size_t body_length);
 int jsr_warm_pump(void* hook, int ended);
+int jsr_warm_reply(void* hook, const uint8_t* payload, size_t n, int ascii);
 uint64_t jsr_warm_used(void* hook);
 const char* jsr_warm_message(void* hook);
 uint64_t jsr_warm_usage(void* hook, uint64_t* limit);
@@ -251,9 +252,9 @@ func warmUsage(hook unsafe.Pointer) (used, limit uint64) {
 }
 
 // WarmCalls returns the C functions by which package warm runs isolates; null where this V8 has not what they need.
-func WarmCalls() (begin, pump, used unsafe.Pointer) {
+func WarmCalls() (begin, pump, used, reply unsafe.Pointer) {
 	if !warmSupported() {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
-	return C.jsr_warm_begin, C.jsr_warm_pump, C.jsr_warm_used
+	return C.jsr_warm_begin, C.jsr_warm_pump, C.jsr_warm_used, C.jsr_warm_reply
 }

@@ -86,9 +86,10 @@ extern "C" void jsr_cool(void* made) {
   dispose(&hook->context);
   dispose(&hook->begin);
   dispose(&hook->end);
+  dispose(&hook->reply);
 }
 
-// jsr_warm takes the current context, and the functions begin and end of the object that globalThis has under name. It is called as
+// jsr_warm takes the current context, and the functions begin, end and reply of the object that globalThis has under name. It is called as
 // jsr_hook, and returns 0 for a failure.
 extern "C" int jsr_warm(const char* name, void* made, size_t heapLimit) {
   Hook* hook = static_cast<Hook*>(made);
@@ -98,9 +99,9 @@ extern "C" int jsr_warm(const char* name, void* made, size_t heapLimit) {
   if (key.slot == nullptr) return 0;
   v8::MaybeLocal<v8::Value> faces = raw(raw(context)->Global())->Get(context, v8::Local<v8::Value>{key.slot});
   if (faces.slot == nullptr || !raw(v8::Local<v8::Value>{faces.slot})->IsObject()) return 0;
-  uintptr_t* functions[2];
-  const char* const names[2] = {"begin", "end"};
-  for (int i = 0; i < 2; i++) {
+  uintptr_t* functions[3];
+  const char* const names[3] = {"begin", "end", "reply"};
+  for (int i = 0; i < 3; i++) {
     key = v8::String::NewFromUtf8(isolate, names[i], v8::NewStringType::kInternalized, -1);
     if (key.slot == nullptr) return 0;
     v8::MaybeLocal<v8::Value> fn = raw(v8::Local<v8::Object>{faces.slot})->Get(context, v8::Local<v8::Value>{key.slot});
@@ -111,6 +112,7 @@ extern "C" int jsr_warm(const char* name, void* made, size_t heapLimit) {
   hook->context = globalize(isolate, context.slot);
   hook->begin = globalize(isolate, functions[0]);
   hook->end = globalize(isolate, functions[1]);
+  hook->reply = globalize(isolate, functions[2]);
   hook->heapLimit = heapLimit;
   return 1;
 }
@@ -131,6 +133,21 @@ extern "C" int jsr_warm_begin(void* made, const uint8_t* start, size_t n, const 
     return end(hook, kThrew);
   }
   return end(hook, call(hook, hook->begin, body != nullptr ? 2 : 1, args));
+}
+
+// jsr_warm_reply is warm's jsr_reply_call: it calls boot.js's reply with a text of UTF-8.
+extern "C" int jsr_warm_reply(void* made, const uint8_t* payload, size_t n, int ascii) {
+  Hook* hook = static_cast<Hook*>(made);
+  Scope scope(hook->isolate);
+  v8::MaybeLocal<v8::String> text =
+      ascii ? v8::String::NewFromOneByte(hook->isolate, payload, v8::NewStringType::kNormal, (int)n)
+            : v8::String::NewFromUtf8(hook->isolate, reinterpret_cast<const char*>(payload), v8::NewStringType::kNormal, (int)n);
+  v8::Local<v8::Value> args[1] = {v8::Local<v8::Value>{text.slot}};
+  if (text.slot == nullptr) {
+    strcpy(hook->message, "RangeError: Invalid string length");
+    return end(hook, kThrew);
+  }
+  return end(hook, call(hook, hook->reply, 1, args));
 }
 
 // jsr_warm_pump is warm's jsr_pump. ended is 0 where boot.js still has the execution whose result was handed over without a call.

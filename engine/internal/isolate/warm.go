@@ -11,11 +11,17 @@ type Warm struct {
 	Control     *int32         // the control block
 	Short       *byte          // short results
 	ShortLength int
+	Said        *byte // records of what the script says
+	SaidLength  int
 }
 
-// Warm returns what package warm runs the isolate with. It must not be asked before a script is loaded.
+// Warm returns what package warm runs the isolate with. It must not be asked before a script is loaded. From then on host calls and log lines
+// may be records beside the control block, which package warm reads, instead of calls of Host.
 func (i *Isolate) Warm() Warm {
-	return Warm{Isolate: i.hook, Control: &i.control[0], Short: &i.short[0], ShortLength: len(i.short)}
+	i.control[ctlSays] = 1
+	return Warm{
+		Isolate: i.hook, Control: &i.control[0], Short: &i.short[0], ShortLength: len(i.short), Said: &i.said[0], SaidLength: len(i.said),
+	}
 }
 
 // Began is Begin for an execution that package warm has begun: it says how the call ended, and follows it up.

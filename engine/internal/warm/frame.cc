@@ -45,6 +45,13 @@ uint8_t* bytes(uint8_t* to, const uint8_t* p, size_t n) {
   return to + n;
 }
 
+// framed writes the length of a frame that ends at a place, and returns it with its own four bytes.
+size_t framed(uint8_t* to, const uint8_t* end) {
+  size_t n = (size_t)(end - to);
+  for (int i = 0; i < 4; i++) to[i] = (uint8_t)((n - 4) >> (8 * i));
+  return n;
+}
+
 }  // namespace
 
 extern "C" int jsr_run_parse(const uint8_t* payload, size_t n, jsr_run* r) {
@@ -106,7 +113,40 @@ extern "C" size_t jsr_result_write(uint8_t* to, size_t room, const jsr_result* r
   at = number(at, r->CPUMicros);
   at = number(at, r->PeakMemory);
   at = number(at, r->LogBytes);
-  size_t n = (size_t)(at - to);
-  for (int i = 0; i < 4; i++) to[i] = (uint8_t)((n - 4) >> (8 * i));
-  return n;
+  return framed(to, at);
+}
+
+extern "C" int jsr_reply_parse(const uint8_t* payload, size_t n, jsr_reply* r) {
+  Reader d = {payload, payload + n, false};
+  r->Seq = (uint32_t)d.number(UINT32_MAX);
+  r->Call = (uint32_t)d.number(UINT32_MAX);
+  r->OK = (uint32_t)d.number(1);
+  r->Stream = (uint32_t)d.number(1);
+  r->Payload = d.bytes(&r->PayloadLength);
+  r->Body = d.bytes(&r->BodyLength);
+  return !d.bad && d.at == d.end;
+}
+
+extern "C" size_t jsr_call_write(uint8_t* to, size_t room, const jsr_call* c) {
+  if (room < JSR_CALL_ROOM || c->MethodLength > room - JSR_CALL_ROOM || c->ArgsLength > room - JSR_CALL_ROOM - c->MethodLength) return 0;
+  uint8_t* at = to + 4;
+  *at++ = JSR_KIND_HOST_CALL;
+  at = number(at, c->Seq);
+  at = number(at, c->Call);
+  at = bytes(at, c->Method, c->MethodLength);
+  *at++ = 0;  // it streams nothing
+  at = bytes(at, c->Args, c->ArgsLength);
+  at = number(at, 0);  // and has no body
+  return framed(to, at);
+}
+
+extern "C" size_t jsr_line_write(uint8_t* to, size_t room, const jsr_line* l) {
+  if (room < JSR_LINE_ROOM || l->TextLength > room - JSR_LINE_ROOM) return 0;
+  uint8_t* at = to + 4;
+  *at++ = JSR_KIND_LOG;
+  at = number(at, l->Seq);
+  at = number(at, l->Level);
+  at = number(at, l->Micros);
+  at = bytes(at, l->Text, l->TextLength);
+  return framed(to, at);
 }

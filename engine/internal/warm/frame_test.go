@@ -76,6 +76,48 @@ func FuzzResult(f *testing.F) {
 	})
 }
 
+// FuzzReply compares the parser of HostReplies with package wire's.
+func FuzzReply(f *testing.F) {
+	f.Add(payloadOf(&wire.HostReply{Seq: 7, Call: 3, OK: true, Payload: []byte(`{"present":true}`)}))
+	f.Add(payloadOf(&wire.HostReply{Seq: 1<<32 - 1, Call: 1<<32 - 1, Stream: true, Payload: []byte("null"), Body: bytes.Repeat([]byte{0xFF}, 300)}))
+	f.Add([]byte{})
+	f.Add([]byte{1, 1, 2, 0, 0, 0})
+	f.Add([]byte{1, 1, 1, 0, 3, 0, 0})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		want, err := wire.ParseHostReply(payload)
+		got, ok := parseReply(payload)
+		require.Equal(t, err == nil, ok, "wire says %v", err)
+		if !ok {
+			return
+		}
+		for _, p := range []*[]byte{&want.Payload, &want.Body, &got.Payload, &got.Body} {
+			*p = append([]byte{}, *p...)
+		}
+		require.Equal(t, want, got)
+	})
+}
+
+// FuzzSaid compares the writers of HostCalls and Logs with package wire's.
+func FuzzSaid(f *testing.F) {
+	f.Add("kv.get", []byte(`{"key":"name"}`), uint32(7), uint32(1), uint64(120), uint16(4096))
+	f.Add("", []byte{}, uint32(0), uint32(0), uint64(0), uint16(56))
+	f.Add("x", bytes.Repeat([]byte("y"), 2000), ^uint32(0), ^uint32(0), ^uint64(0), uint16(2057))
+	f.Fuzz(func(t *testing.T, method string, text []byte, seq, call uint32, micros uint64, room uint16) {
+		c := wire.HostCall{Seq: seq, Call: call, Method: method, Args: text}
+		if got := writeCall(&c, int(room)); int(room) < callRoom+len(method)+len(text) {
+			require.Nil(t, got)
+		} else {
+			require.Equal(t, c.Append(nil), got)
+		}
+		l := wire.Log{Seq: seq, Level: wire.Level(call % 4), Micros: micros, Message: string(text)}
+		if got := writeLine(&l, int(room)); int(room) < lineRoom+len(text) {
+			require.Nil(t, got)
+		} else {
+			require.Equal(t, l.Append(nil), got)
+		}
+	})
+}
+
 func TestASCII(t *testing.T) {
 	t.Parallel()
 	for n := range 40 {

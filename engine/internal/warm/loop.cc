@@ -2,6 +2,9 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,13 +16,14 @@ namespace {
 // Members of the control block, as in boot.js and package isolate.
 enum {
   kState = 0, kBytes = 2, kPending = 3, kRejections = 4, kHandler = 5, kBodyMode = 6, kWall = 8, kOutputLimit = 9, kResult = 11, kStatus = 12,
-  kHeaderLines = 13, kStreamed = 15, kContext = 22, kText = 23, kEnded = 24,
+  kHeaderLines = 13, kStopping = 10, kStreamed = 15, kCall = 16, kOK = 17, kStream = 18, kContext = 22, kText = 23, kEnded = 24, kDue = 32 /* a double */,
 };
-const int32_t kIdle = 0, kDone = 2, kResponse = 1, kOutput = 2;
+const int32_t kIdle = 0, kRunning = 1, kDone = 2, kResponse = 1, kOutput = 2;
 
 const uint32_t kFetch = 1, kRun = 4;              // wire.HandlerFetch and HandlerRun, the first and the last that are plain
 const size_t kMaxFrame = 20 << 20;                // wire.MaxFrame
 const size_t kReadRoom = 4096, kLargeBuf = 1 << 20;
+const int64_t kLongest = 3600ll * 1000000000;       // of a poll
 const int64_t kClockApart = 1000000;              // how long the CPU clock is estimated
 
 int64_t now(clockid_t clock) {
@@ -47,11 +51,14 @@ int64_t clock(jsr_loop* l) {
   return l->cpu = l->read;
 }
 
-// start makes what runs known to the watchdog, before anything of it runs.
-void start(jsr_loop* l) {
+// start makes what runs known to the watchdog, before anything of it runs. The clock is read, unless began is when it was.
+void start(jsr_loop* l, int64_t began, int64_t used) {
   jsr_front* f = &l->Front;
-  __atomic_store_n(&f->Began, now(CLOCK_MONOTONIC), __ATOMIC_RELAXED);
-  f->CPUBegan = l->cpu != 0 ? l->cpu : clock(l);
+  l->at = now(CLOCK_MONOTONIC);
+  f->Began = began != 0 ? began : l->at;
+  l->from = l->cpu != 0 ? l->cpu : clock(l);
+  f->CPUBegan = l->from - used;
+  __atomic_store_n(&f->Turn, l->at, __ATOMIC_RELAXED);
   __atomic_store_n(&f->State, JSR_RUNNING, __ATOMIC_SEQ_CST);
   jsr_timer_set(&l->Timer);
 }
@@ -83,47 +90,58 @@ bool plain(const jsr_loop* l, const jsr_slot* s, jsr_result* r) {
   return jsr_ascii(s->Short, n) && r->BodyLength <= l->Front.OutputLimit;
 }
 
-// measure looks how long the execution that has just ended has run, and at its isolate's memory where it is time: l->Looks is 0 then.
+// measure looks how long the call that has just returned has taken, and at its isolate's memory where it is time: l->Looks is 0 then.
 int64_t measure(jsr_loop* l, jsr_slot* s) {
-  int64_t wall = now(CLOCK_MONOTONIC) - l->Front.Began;
-  if (wall >= JSR_SHORT_US * 1000 || s->Used == 0 || ++l->Looks >= JSR_LOOKS_APART) {
+  l->at = now(CLOCK_MONOTONIC);
+  int64_t took = l->at - l->Front.Turn;
+  if (took >= JSR_SHORT_US * 1000 || s->Used == 0 || ++l->Looks >= JSR_LOOKS_APART) {
     l->Looks = 0;
     s->Used = l->used(s->Isolate);
   }
-  return wall > 0 ? wall : 1;
+  return took > 0 ? took : 1;
 }
 
-// spent is the CPU time of the execution that has just ended. That of a short one is its wall time: what this is too much, because another
+// spent is the CPU time of the call that has just returned. That of a short one is its wall time: what this is too much, because another
 // process had the processor, the next reading of the clock takes back.
-int64_t spent(jsr_loop* l, jsr_slot* s, int64_t wall) {
-  int64_t began = l->Front.CPUBegan, sum;
-  if (wall < JSR_SHORT_US * 1000 && began + wall - l->read < kClockApart) {
-    l->cpu = began + wall;
-    sum = wall + s->Owed;
+int64_t spent(jsr_loop* l, jsr_slot* s, int64_t took) {
+  int64_t from = l->from, cpu = took;
+  if (took < JSR_SHORT_US * 1000 && from + took - l->read < kClockApart) {
+    l->cpu = from + took;
   } else {
     l->last = nullptr;
-    sum = clock(l) - began + s->Owed;
+    cpu = clock(l) - from;
   }
   l->last = s;
-  s->Owed = sum < 0 ? sum : sum % 1000;
-  return sum < 0 ? 0 : sum;
+  return cpu;
+}
+
+// said sends what the script in front has said in the call that has just returned.
+void said(jsr_loop* l, jsr_slot* s) {
+  jsr_saying w = {l->Front.Seq, l->Front.LogLimit, l->Front.Began};
+  jsr_said(l, s, &w, 1);
 }
 
 // answer writes the result of the execution that has just ended. tight says that the data segment has grown too much.
-int answer(jsr_loop* l, jsr_slot* s, int64_t wall, jsr_result* r, bool* tight) {
+int answer(jsr_loop* l, jsr_slot* s, int64_t took, jsr_result* r, bool* tight) {
   jsr_front* f = &l->Front;
-  s->LastWall = wall;
+  int64_t wall = l->at - f->Began, sum = s->CPU + spent(l, s, took) + s->Owed;
+  s->Owed = sum < 0 ? sum : sum % 1000;
+  s->LastWall = took > s->Longest ? took : s->Longest;
+  said(l, s);
   r->Seq = f->Seq;
   r->WallMicros = wall >= 1000 ? (uint64_t)wall / 1000 : 1;
-  r->CPUMicros = (uint64_t)spent(l, s, wall) / 1000;
-  r->PeakMemory = s->Used;
-  r->LogBytes = 0;
-  uint64_t own, data;
+  r->CPUMicros = (uint64_t)(sum < 0 ? 0 : sum) / 1000;
+  r->LogBytes = s->LogBytes;
+  uint64_t own, data, peak = s->Peak;
   if (l->Looks == 0 && jsr_memory_size(&l->Memory, &own, &data)) {
-    uint64_t rest = l->Memory.Idle + jsr_others(l, s);
-    if (own > rest && own - rest > s->Used) r->PeakMemory = own - rest;
+    if (own > l->Memory.Idle && own - l->Memory.Idle > peak) peak = own - l->Memory.Idle;
     *tight = data >= jsr_high(l, s);
     if (*tight) l->Tidies = JSR_LOOKS_APART;
+  }
+  r->PeakMemory = s->Used;
+  if (peak > s->Used) {
+    uint64_t others = jsr_others(l, s);
+    if (peak > others && peak - others > s->Used) r->PeakMemory = peak - others;
   }
   s->Control[kState] = kIdle;
   if (s->Ran == 0) s->Ran = 1, l->RanCount++;
@@ -135,18 +153,71 @@ int answer(jsr_loop* l, jsr_slot* s, int64_t wall, jsr_result* r, bool* tight) {
   return jsr_out_add(&l->Out, frame, n) == 0 ? JSR_GO : JSR_ERROR;
 }
 
-// execute runs one Run: JSR_GO with done where it was answered.
-int execute(jsr_loop* l, const uint8_t* payload, size_t n, bool* done, bool* tight) {
+// due is when the execution that waits in a slot is due for something but a frame of the node's: its first timer, or its time limit. What the
+// control block has is the script's.
+int64_t due(const jsr_slot* s) {
+  double timer, limit = s->WallMillis;
+  memcpy(&timer, s->Control + kDue, sizeof timer);
+  if (!(timer < limit)) timer = limit;
+  return s->Began + (timer > 0 ? (int64_t)(timer * 1e6) : 0);
+}
+
+// waits reports whether the execution in front waits for the node or for a timer, within all limits: it may be set aside here. Now and then
+// Go does it, which lets V8 do what it put off.
+bool waits(const jsr_loop* l, const jsr_slot* s, int64_t took) {
+  const int32_t* c = s->Control;
+  if (l->Flags != 0 || c[kState] != kRunning || c[kRejections] != 0 || c[kStreamed] != 0 || c[kStopping] != 0) return false;
+  double timer;
+  memcpy(&timer, c + kDue, sizeof timer);
+  if (c[kPending] <= 0 && !(timer < (double)UINT32_MAX)) return false;  // nothing can go on with it
+  if (l->Front.CPUMillis > 0 && s->CPU + took > l->Front.CPUMillis * 1000000ll) return false;
+  return s->Turns % JSR_TURNS != 0;
+}
+
+// conclude answers the execution in front where its answer is plain, or sets it aside where it waits.
+int conclude(jsr_loop* l, jsr_slot* s, bool* tight) {
+  jsr_front* f = &l->Front;
+  int64_t took = measure(l, s);
+  jsr_result r;
+  bool ended = plain(l, s, &r);
+  if ((!ended && !waits(l, s, took)) || !finish(l)) {
+    l->cpu = 0, l->last = nullptr;  // Go reads the clock
+    return JSR_SETTLE;
+  }
+  if (ended) return answer(l, s, took, &r, tight);
+  s->CPU += spent(l, s, took);
+  if (took > s->Longest) s->Longest = took;
+  said(l, s);
+  s->Seq = f->Seq, s->WallMillis = f->WallMillis, s->CPUMillis = f->CPUMillis, s->OutputLimit = f->OutputLimit, s->LogLimit = f->LogLimit;
+  s->Began = f->Began;
+  return jsr_lend(l, s) ? JSR_GO : JSR_ERROR;
+}
+
+// front makes a slot the one in front. JSR_ERROR: nothing can be written any more.
+int front(jsr_loop* l, jsr_slot* s) {
+  // What may take long, or kill the process, does not hold back the answers of others.
+  if ((s->LastWall == 0 || s->LastWall > JSR_QUICK_US * 1000) && jsr_out_flush(&l->Out) != 0) return JSR_ERROR;
+  s->LastUse = ++l->Clock;
+  jsr_bound(l, s);
+  s->Turns++;
+  return JSR_GO;
+}
+
+// execute begins one Run: JSR_GO with done where it was answered or waits.
+int execute(jsr_loop* l, const uint8_t* payload, size_t n, size_t frame, bool* done, bool* tight) {
   jsr_run run;
   if (!jsr_run_parse(payload, n, &run) || run.Handler < kFetch || run.Handler > kRun) return JSR_GO;
   bool body = run.HasBody != 0 || run.Handler != kFetch;
   jsr_slot* s = find(l, run.Slot);
   if (s == nullptr || s->Isolate == nullptr || run.ContextLength > JSR_START || run.HeadLength > JSR_START - run.ContextLength) return JSR_GO;
+  if (s->Waits) {
+    *done = frame != 0 && jsr_later_add(l, run.Slot, payload, n);
+    if (*done) l->Start += frame;
+    return JSR_GO;
+  }
   if (!jsr_ascii(run.Context, run.ContextLength) || !jsr_ascii(run.Head, run.HeadLength) || !jsr_ascii(run.Body, run.BodyLength)) return JSR_GO;
-  // What may take long, or kill the process, does not hold back the answers of others.
-  if ((s->LastWall == 0 || s->LastWall > JSR_QUICK_US * 1000) && jsr_out_flush(&l->Out) != 0) return JSR_ERROR;
-  s->LastUse = ++l->Clock;
-  jsr_bound(l, s);
+  jsr_slot_fresh(s);
+  if (front(l, s) != JSR_GO) return JSR_ERROR;
   memcpy(l->start, run.Context, run.ContextLength);
   memcpy(l->start + run.ContextLength, run.Head, run.HeadLength);
   jsr_front* f = &l->Front;
@@ -155,17 +226,56 @@ int execute(jsr_loop* l, const uint8_t* payload, size_t n, bool* done, bool* tig
   int32_t* c = s->Control;
   c[kHandler] = (int32_t)run.Handler, c[kWall] = bounded(run.WallMillis), c[kOutputLimit] = bounded(run.OutputLimit);
   c[kContext] = (int32_t)run.ContextLength, c[kBodyMode] = body ? 1 : 0, c[kBytes] = -1;
-  l->Start += 4 + 1 + n;  // from here on the frame is taken: whoever adopts the execution has the inbox too
+  l->Start += frame;  // from here on the frame is taken: whoever adopts the execution has the inbox too
   *done = true;
-  start(l);
+  start(l, 0, 0);
   l->Flags = l->begin(s->Isolate, l->start, run.ContextLength + run.HeadLength, body ? run.Body : nullptr, run.BodyLength);
-  int64_t wall = measure(l, s);
-  jsr_result r;
-  if (!plain(l, s, &r) || !finish(l)) {
-    l->cpu = 0, l->last = nullptr;  // Go reads the clock
-    return JSR_SETTLE;
+  return conclude(l, s, tight);
+}
+
+// later begins the first Run that came for a slot while its execution waited, where that has ended. It says whether there is one, and done as
+// execute.
+int later(jsr_loop* l, bool* found, bool* done, bool* tight) {
+  for (jsr_later** at = &l->Later; *at != nullptr; at = &(*at)->Next) {
+    jsr_later* r = *at;
+    jsr_slot* s = find(l, r->Slot);
+    if (s != nullptr && s->Waits) continue;
+    *found = true;
+    *at = r->Next, l->laterBytes -= r->Length;
+    int code = execute(l, reinterpret_cast<const uint8_t*>(r + 1), r->Length, 0, done, tight);
+    if (code == JSR_GO && !*done) {
+      r->Next = l->Later, l->Later = r, l->laterBytes += r->Length;  // Go takes it
+      return code;
+    }
+    free(r);
+    return code;
   }
-  return answer(l, s, wall, &r, tight);
+  return JSR_GO;
+}
+
+// resume lets an execution go on with the node's reply: JSR_GO with done where it was answered or waits again.
+int resume(jsr_loop* l, const uint8_t* payload, size_t n, size_t frame, bool* done, bool* tight, bool* freed) {
+  jsr_reply reply;
+  if (!jsr_reply_parse(payload, n, &reply) || reply.Stream != 0 || reply.BodyLength != 0) return JSR_GO;
+  jsr_slot* s = nullptr;
+  for (uint32_t i = 0; i < l->count && s == nullptr; i++) {
+    if (l->slots[i]->Waits && l->slots[i]->Seq == reply.Seq) s = l->slots[i];
+  }
+  l->Start += frame;
+  *done = true;
+  if (s == nullptr) return JSR_GO;  // of a Run that has ended
+  if (front(l, s) != JSR_GO) return JSR_ERROR;
+  jsr_front* f = &l->Front;
+  f->Pump = 0, f->Seq = s->Seq, f->Slot = s->ID, f->WallMillis = s->WallMillis, f->CPUMillis = s->CPUMillis;
+  f->OutputLimit = s->OutputLimit, f->LogLimit = s->LogLimit;
+  int32_t* c = s->Control;
+  c[kCall] = (int32_t)reply.Call, c[kOK] = (int32_t)reply.OK, c[kStream] = 0, c[kBytes] = -1;
+  jsr_take_back(l, s);
+  start(l, s->Began, s->CPU);
+  l->Flags = l->reply(s->Isolate, reply.Payload, reply.PayloadLength, jsr_ascii(reply.Payload, reply.PayloadLength));
+  int code = conclude(l, s, tight);
+  *freed = code == JSR_GO && !s->Waits;
+  return code;
 }
 
 // tidy writes the answers and lets V8 do what it put off in the isolates in which something ran.
@@ -177,10 +287,11 @@ int tidy(jsr_loop* l) {
     jsr_slot* s = l->slots[i];
     if (s->Ran == 0) continue;
     s->Ran = 0, l->RanCount--;
+    if (s->Waits) continue;  // its own execution goes on
     jsr_bound(l, s);
     jsr_front* f = &l->Front;
     f->Pump = 1, f->Seq = 0, f->Slot = s->ID, f->WallMillis = JSR_PUMP_WALL_MS, f->CPUMillis = JSR_PUMP_CPU_MS, f->OutputLimit = f->LogLimit = 0;
-    start(l);
+    start(l, 0, 0);
     uint64_t own, data;
     l->Flags = l->pump(s->Isolate, s->Control[kEnded]);
     int64_t wall = now(CLOCK_MONOTONIC) - f->Began;
@@ -193,6 +304,17 @@ int tidy(jsr_loop* l) {
   return JSR_GO;
 }
 
+// overdue reports whether something is due of an execution that waits.
+bool overdue(jsr_loop* l) {
+  if (l->waits == 0 || l->at < l->due) return false;
+  l->due = INT64_MAX;
+  for (uint32_t i = 0; i < l->count; i++) {
+    const jsr_slot* s = l->slots[i];
+    if (s->Waits && due(s) < l->due) l->due = due(s);
+  }
+  return l->at >= l->due;
+}
+
 // more waits for more of the node's bytes: false where Go must do it.
 bool more(jsr_loop* l) {
   if (l->Start > 0) {
@@ -201,6 +323,16 @@ bool more(jsr_loop* l) {
   }
   if (l->Cap - l->End < kReadRoom || (l->End == 0 && l->Cap > kLargeBuf)) return false;
   jsr_timer_rest(&l->Timer);
+  while (l->waits > 0) {
+    int64_t left = l->due - l->at;
+    if (left > kLongest) left = kLongest;
+    struct pollfd fd = {l->FD, POLLIN, 0};
+    int ready = left > 0 ? poll(&fd, 1, (int)((left + 999999) / 1000000)) : 0;
+    l->at = now(CLOCK_MONOTONIC);
+    if (ready > 0) break;
+    if (ready == 0 && overdue(l)) return false;  // Go looks what is due
+    if (ready < 0 && errno != EINTR) return false;
+  }
   for (;;) {
     ssize_t n = read(l->FD, l->Buf + l->End, l->Cap - l->End);
     if (n < 0 && errno == EINTR) continue;
@@ -212,22 +344,32 @@ bool more(jsr_loop* l) {
 
 // run runs plain requests until something else comes.
 int run(jsr_loop* l) {
+  bool freed = true;
   for (;;) {
+    if (overdue(l)) return JSR_GO;
     const uint8_t* p = l->Buf + l->Start;
     size_t have = l->End - l->Start;
     uint32_t n = 0;
-    if (have >= 4) n = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-    if (have >= 4 && (n < 1 || n > kMaxFrame)) return JSR_GO;
-    if (have < 4 || have - 4 < n) {
-      int code = tidy(l);
-      l->cpu = 0;
-      if (code != JSR_GO) return code;
-      if (!more(l)) return JSR_GO;
-      continue;
-    }
-    if (p[4] != JSR_KIND_RUN) return JSR_GO;
     bool done = false, tight = false;
-    int code = execute(l, p + 5, n - 1, &done, &tight);
+    int code;
+    if (freed && l->Later != nullptr) {
+      freed = false;
+      code = later(l, &freed, &done, &tight);
+      if (!freed) continue;
+    } else {
+      if (have >= 4) n = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+      if (have >= 4 && (n < 1 || n > kMaxFrame)) return JSR_GO;
+      if (have < 4 || have - 4 < n) {
+        code = tidy(l);
+        l->cpu = 0;
+        if (code != JSR_GO) return code;
+        if (!more(l)) return JSR_GO;
+        continue;
+      }
+      if (p[4] == JSR_KIND_RUN) code = execute(l, p + 5, n - 1, 4 + n, &done, &tight);
+      else if (p[4] == JSR_KIND_HOST_REPLY) code = resume(l, p + 5, n - 1, 4 + n, &done, &tight, &freed);
+      else return JSR_GO;
+    }
     if (code != JSR_GO || !done) return code;
     if (tight || l->Runs >= JSR_TIDY_AFTER) {
       code = tidy(l);
@@ -241,7 +383,43 @@ int run(jsr_loop* l) {
 
 extern "C" int jsr_loop_run(jsr_loop* l) {
   l->cpu = 0, l->last = nullptr;  // the process did other things
+  l->at = now(CLOCK_MONOTONIC);
   int code = run(l);
   if (l->cpu != 0 && l->last != nullptr) clock(l);
   return code;
+}
+
+// jsr_lend makes the execution that waits in a slot the loop's: its state there says what it is. 0: the slot cannot be known to the loop.
+extern "C" int jsr_lend(jsr_loop* l, jsr_slot* s) {
+  if (s->Control == nullptr || s->Isolate == nullptr) return 0;
+  if (!s->Waits) s->Waits = 1, l->waits++;
+  int64_t at = due(s);
+  if (l->waits == 1 || at < l->due) l->due = at;
+  return 1;
+}
+
+// jsr_take_back makes the execution that waits in a slot the loop's no more.
+extern "C" void jsr_take_back(jsr_loop* l, jsr_slot* s) {
+  if (s->Waits) s->Waits = 0, l->waits--;
+}
+
+// jsr_later_add keeps a Run for a slot whose execution waits: 0 where too much is kept.
+extern "C" int jsr_later_add(jsr_loop* l, uint32_t slot, const uint8_t* payload, size_t n) {
+  if (n > JSR_LATER || l->laterBytes > JSR_LATER - n) return 0;
+  jsr_later* r = static_cast<jsr_later*>(malloc(sizeof *r + n));
+  if (r == nullptr) return 0;
+  r->Next = nullptr, r->Slot = slot, r->Length = n;
+  memcpy(r + 1, payload, n);
+  jsr_later** at = &l->Later;
+  while (*at != nullptr) at = &(*at)->Next;
+  *at = r;
+  l->laterBytes += n;
+  return 1;
+}
+
+// jsr_later_drop forgets the oldest Run that is kept.
+extern "C" void jsr_later_drop(jsr_loop* l) {
+  jsr_later* r = l->Later;
+  l->Later = r->Next, l->laterBytes -= r->Length;
+  free(r);
 }

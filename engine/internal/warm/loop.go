@@ -36,6 +36,36 @@ type Slot struct {
 	Control     *int32
 	Short       *byte
 	ShortLength uint64
+	Said        *byte
+	SaidLength  uint64
+	// Of its execution.
+	_        [2]uint32 // Heard, LogLines
+	LogBytes uint64    // of its lines; the watchdog writes it too, within Hear
+	_        uint64    // LogMicros
+	peak     uint64
+	cpu      int64
+	_        int64 // Longest
+	_        int32 // Turns
+	waits    int32
+	began    int64
+
+	seq, wallMillis, cpuMillis, outputLimit, logLimit, _ uint32
+}
+
+// Aside is an execution that was set aside: it waits for the node, or for a timer.
+type Aside struct {
+	Seq                   uint32
+	Began                 time.Time
+	WallMillis, CPUMillis uint32
+	OutputLimit, LogLimit uint32
+	CPU                   time.Duration // that it has used
+	Peak                  uint64        // bytes that looks at the process have seen beyond those of an empty worker
+}
+
+// Saying is whose words Hear and Log send on.
+type Saying struct {
+	Seq, LogLimit uint32
+	Began         time.Time
 }
 
 // Memory is the process's size and its bounds in bytes: jsr_memory of loop.h. It belongs to the main thread, or to the watchdog while
@@ -56,6 +86,8 @@ var (
 	_ [unsafe.Sizeof(Slot{})]struct{}               = [C.sizeof_jsr_slot]struct{}{}
 	_ [unsafe.Offsetof(Slot{}.Owed)]struct{}        = [C.JSR_SLOT_OWED]struct{}{}
 	_ [unsafe.Offsetof(Slot{}.ShortLength)]struct{} = [C.JSR_SLOT_SHORT_LENGTH]struct{}{}
+	_ [unsafe.Offsetof(Slot{}.LogBytes)]struct{}    = [C.JSR_SLOT_LOG_BYTES]struct{}{}
+	_ [unsafe.Offsetof(Slot{}.began)]struct{}       = [C.JSR_SLOT_BEGAN]struct{}{}
 	_ [unsafe.Sizeof(Memory{})]struct{}             = [C.sizeof_jsr_memory]struct{}{}
 	_ [unsafe.Offsetof(Memory{}.Base)]struct{}      = [C.JSR_MEMORY_BASE]struct{}{}
 )
@@ -108,8 +140,8 @@ type Loop struct {
 type Config struct {
 	// FD is the socket to the node, Statm an open /proc/self/statm. The Loop reads and writes them, and does not close them.
 	FD, Statm int
-	// Begin, Pump and Used are C functions, jsr_begin, jsr_pump and jsr_used of loop.h. Without them Run must not be called.
-	Begin, Pump, Used unsafe.Pointer
+	// Begin, Pump, Used and Reply are C functions, jsr_begin, jsr_pump, jsr_used and jsr_reply_call of loop.h. Without them Run must not be called.
+	Begin, Pump, Used, Reply unsafe.Pointer
 }
 
 // New makes a Loop.
@@ -118,7 +150,7 @@ func New(cfg Config) (*Loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("timerfd: %w", err)
 	}
-	c := C.jsr_loop_new(C.int(cfg.FD), C.int(timer), C.int(cfg.Statm), C.uint64_t(os.Getpagesize()), cfg.Begin, cfg.Pump, cfg.Used)
+	c := C.jsr_loop_new(C.int(cfg.FD), C.int(timer), C.int(cfg.Statm), C.uint64_t(os.Getpagesize()), cfg.Begin, cfg.Pump, cfg.Used, cfg.Reply)
 	if c == nil {
 		_ = unix.Close(timer)
 		return nil, errors.New("no memory for the loop")
@@ -216,6 +248,75 @@ func (l *Loop) Look(wall time.Duration) bool {
 	return true
 }
 
+// ---- executions that wait: the main thread's, or who has adopted ----
+
+// Fresh forgets what the execution before in s has said and used.
+func (l *Loop) Fresh(s *Slot) { C.jsr_slot_fresh((*C.jsr_slot)(unsafe.Pointer(s))) }
+
+// Lend gives an execution that waits in s to the Loop, which goes on with it within Run. False: the Loop cannot have it.
+func (l *Loop) Lend(s *Slot, a *Aside) bool {
+	s.seq, s.wallMillis, s.cpuMillis, s.outputLimit, s.logLimit = a.Seq, a.WallMillis, a.CPUMillis, a.OutputLimit, a.LogLimit
+	s.began, s.cpu, s.peak = monotonic()-int64(time.Since(a.Began)), int64(a.CPU), a.Peak
+	return C.jsr_lend(l.c, (*C.jsr_slot)(unsafe.Pointer(s))) == 1
+}
+
+// TakeBack takes the execution that waits in s from the Loop. False: it has none.
+func (l *Loop) TakeBack(s *Slot) (a Aside, ok bool) {
+	if s.waits == 0 {
+		return a, false
+	}
+	C.jsr_take_back(l.c, (*C.jsr_slot)(unsafe.Pointer(s)))
+	return Aside{
+		Seq: s.seq, Began: time.Now().Add(-time.Duration(monotonic() - s.began)), WallMillis: s.wallMillis, CPUMillis: s.cpuMillis,
+		OutputLimit: s.outputLimit, LogLimit: s.logLimit, CPU: time.Duration(s.cpu), Peak: s.peak,
+	}, true
+}
+
+// Later gives the Loop a Run's payload for a slot whose execution waits. False: it has too many.
+func (l *Loop) Later(slot uint32, payload []byte) bool {
+	return C.jsr_later_add(l.c, C.uint32_t(slot), (*C.uint8_t)(unsafe.SliceData(payload)), C.size_t(len(payload))) == 1
+}
+
+// TakeLater takes the oldest Run that came for a slot whose execution waits; nil: there is none.
+func (l *Loop) TakeLater() []byte {
+	r := l.c.Later
+	if r == nil {
+		return nil
+	}
+	payload := C.GoBytes(unsafe.Add(unsafe.Pointer(r), C.sizeof_jsr_later), C.int(r.Length))
+	C.jsr_later_drop(l.c)
+	return payload
+}
+
+func (w *Saying) c() C.jsr_saying {
+	return C.jsr_saying{Seq: C.uint32_t(w.Seq), LogLimit: C.uint32_t(w.LogLimit), Began: C.int64_t(monotonic() - int64(time.Since(w.Began)))}
+}
+
+// Hear sends what the script in s has said by records. The main thread calls it where the script does not run, the watchdog while it does.
+func (l *Loop) Hear(s *Slot, w Saying, running bool) {
+	if s.Said == nil || atomic.LoadInt32((*int32)(unsafe.Add(unsafe.Pointer(s.Control), C.JSR_SAID_AT))) == 0 {
+		return
+	}
+	over := C.int(1)
+	if running {
+		over = 0
+	}
+	c := w.c()
+	C.jsr_said(l.c, (*C.jsr_slot)(unsafe.Pointer(s)), &c, over)
+}
+
+// Log sends a line of the script in s. False: its log is closed, because the limit is reached.
+func (l *Loop) Log(s *Slot, w Saying, level wire.Level, micros uint64, message string) bool {
+	c := w.c()
+	return C.jsr_log(l.c, (*C.jsr_slot)(unsafe.Pointer(s)), &c, C.uint32_t(level), C.uint64_t(micros), (*C.uint8_t)(unsafe.StringData(message)), C.size_t(len(message))) == 1
+}
+
+// Peak is what looks at the process have seen beyond an empty worker's memory while the execution in s ran, as far as Go has told.
+func (s *Slot) Peak() uint64 { return s.peak }
+
+// Waits is how many executions that wait the Loop has.
+func (l *Loop) Waits() int { return int(l.c.waits) }
+
 // Quick is how many executions the Loop has run and answered without Go.
 func (l *Loop) Quick() int64 { return int64(l.c.Quick) }
 
@@ -302,12 +403,12 @@ func (l *Loop) Run(buf []byte, start int) (code Code, left, end int) {
 	return code, int(l.c.Start), int(l.c.End)
 }
 
-// Running reports whether something runs that was not adopted, and for how long.
+// Running reports whether something runs that was not adopted, and for how long the call into its isolate has lasted.
 func (l *Loop) Running() (bool, time.Duration) {
 	if atomic.LoadInt32((*int32)(&l.c.Front.State)) != C.JSR_RUNNING {
 		return false, 0
 	}
-	return true, time.Duration(monotonic() - atomic.LoadInt64((*int64)(&l.c.Front.Began)))
+	return true, time.Duration(monotonic() - atomic.LoadInt64((*int64)(&l.c.Front.Turn)))
 }
 
 // Adopt takes what runs from the Loop, with the inbox: Run returns Settle or Pumped once the call into V8 has ended. False: nothing runs, or

@@ -17,6 +17,9 @@ enum {
   JSR_PUMP_CPU_MS = 250,
   JSR_MAX_DEPTH = 1000,
   JSR_HEADROOM = 16 << 20,
+  JSR_SAID = 4096,
+  JSR_SAID_AT = 4 * 25,  // of the control block: how many bytes of records there are
+  JSR_TURNS = 64,
 };
 
 // jsr_memory is the process's size and its bounds, in bytes. The main thread's, or the watchdog's while JavaScript runs.
@@ -44,12 +47,28 @@ typedef struct jsr_slot {
   int32_t* Control;  // boot.js's control block
   const uint8_t* Short;
   uint64_t ShortLength;
+  uint8_t* Said;  // boot.js's records of what the script says: see said.cc
+  uint64_t SaidLength;
+  // Of its execution. What it has said is guarded by the loop's said.
+  uint32_t Heard;     // bytes of Said that were sent on
+  uint32_t LogLines;
+  uint64_t LogBytes;
+  uint64_t LogMicros;  // of its last line
+  uint64_t Peak;       // memory that looks at the process have seen beyond an empty worker's
+  int64_t CPU;         // nanoseconds that it has used; until it is set aside: of its turns before
+  int64_t Longest;     // nanoseconds of its longest turn before
+  int32_t Turns;       // calls into the isolate for it
+  int32_t Waits;       // the loop has set it aside: what follows is its
+  int64_t Began;       // CLOCK_MONOTONIC, nanoseconds
+  uint32_t Seq, WallMillis, CPUMillis, OutputLimit, LogLimit, Pad;
 } jsr_slot;
 
 // What Go compares its own structs with.
 enum {
   JSR_SLOT_OWED = offsetof(jsr_slot, Owed),
   JSR_SLOT_SHORT_LENGTH = offsetof(jsr_slot, ShortLength),
+  JSR_SLOT_LOG_BYTES = offsetof(jsr_slot, LogBytes),
+  JSR_SLOT_BEGAN = offsetof(jsr_slot, Began),
   JSR_MEMORY_BASE = offsetof(jsr_memory, Base),
 };
 
@@ -60,8 +79,9 @@ enum { JSR_NONE = 0, JSR_RUNNING = 1, JSR_ADOPTED = 2 };
 typedef struct jsr_front {
   int32_t State;  // atomic
   int32_t Pump;   // not an execution, but what V8 has put off
-  int64_t Began;  // CLOCK_MONOTONIC, nanoseconds; atomic
-  int64_t CPUBegan;
+  int64_t Turn;   // when the call into the isolate began: CLOCK_MONOTONIC, nanoseconds; atomic
+  int64_t Began;  // when the execution did
+  int64_t CPUBegan;  // the CPU clock then, less what other executions have used since
   uint32_t Seq, Slot, WallMillis, CPUMillis, OutputLimit, LogLimit;
 } jsr_front;
 
@@ -93,7 +113,23 @@ typedef int (*jsr_begin)(void* isolate, const uint8_t* start, size_t n, const ui
 typedef int (*jsr_pump)(void* isolate, int ended);
 typedef uint64_t (*jsr_used)(void* isolate);
 
-enum { JSR_START = 64 << 10, JSR_SLOTS = 256 };
+// jsr_reply_call calls boot.js's reply with a text of UTF-8, which ascii says to be ASCII.
+typedef int (*jsr_reply_call)(void* isolate, const uint8_t* payload, size_t n, int ascii);
+
+// jsr_saying is whose words jsr_said and jsr_log send on.
+typedef struct jsr_saying {
+  uint32_t Seq, LogLimit;
+  int64_t Began;
+} jsr_saying;
+
+// jsr_later is a Run that came for a slot whose execution waits. Its bytes follow.
+typedef struct jsr_later {
+  struct jsr_later* Next;
+  uint32_t Slot;
+  size_t Length;
+} jsr_later;
+
+enum { JSR_START = 64 << 10, JSR_SLOTS = 256, JSR_LATER = 1 << 20 };
 
 typedef struct jsr_loop {
   int32_t FD;
@@ -105,6 +141,14 @@ typedef struct jsr_loop {
   jsr_begin begin;
   jsr_pump pump;
   jsr_used used;
+  jsr_reply_call reply;
+  int64_t from;      // the CPU clock when the call in front began
+  pthread_mutex_t said;
+  jsr_later* Later;  // oldest first
+  size_t laterBytes;
+  int32_t waits;     // slots with Waits
+  int64_t due;       // CLOCK_MONOTONIC: nothing of them is due before; it may be early
+  int64_t at;        // CLOCK_MONOTONIC when it was read last
   jsr_slot** slots;
   uint32_t count, room;
   jsr_slot* Loaded;  // whose memory limit is in force
@@ -128,7 +172,7 @@ enum { JSR_GO = 0, JSR_SETTLE = 1, JSR_PUMPED = 2, JSR_RELIEVE = 3, JSR_ERROR = 
 extern "C" {
 #endif
 
-jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump, void* used);
+jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump, void* used, void* reply);
 void jsr_loop_free(jsr_loop* l);
 int jsr_loop_run(jsr_loop* l);
 int jsr_slot_add(jsr_loop* l, jsr_slot* s);
@@ -141,6 +185,13 @@ void jsr_timer_set(jsr_timer* t);
 void jsr_timer_rest(jsr_timer* t);
 int jsr_out_add(jsr_out* o, const uint8_t* frames, size_t n);
 int jsr_out_flush(jsr_out* o);
+void jsr_slot_fresh(jsr_slot* s);
+void jsr_said(jsr_loop* l, jsr_slot* s, const jsr_saying* w, int over);
+int jsr_log(jsr_loop* l, jsr_slot* s, const jsr_saying* w, uint32_t level, uint64_t micros, const uint8_t* text, size_t n);
+int jsr_lend(jsr_loop* l, jsr_slot* s);
+void jsr_take_back(jsr_loop* l, jsr_slot* s);
+int jsr_later_add(jsr_loop* l, uint32_t slot, const uint8_t* payload, size_t n);
+void jsr_later_drop(jsr_loop* l);
 
 #ifdef __cplusplus
 }

@@ -41,7 +41,7 @@ void flushLocked(jsr_out* o) {
 
 }  // namespace
 
-extern "C" jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump, void* used) {
+extern "C" jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump, void* used, void* reply) {
   jsr_loop* l = static_cast<jsr_loop*>(calloc(1, sizeof(jsr_loop)));
   if (l == nullptr) return nullptr;
   l->FD = l->Out.FD = fd;
@@ -51,16 +51,19 @@ extern "C" jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, v
   l->begin = reinterpret_cast<jsr_begin>(begin);
   l->pump = reinterpret_cast<jsr_pump>(pump);
   l->used = reinterpret_cast<jsr_used>(used);
+  l->reply = reinterpret_cast<jsr_reply_call>(reply);
   l->room = JSR_SLOTS;
   l->slots = static_cast<jsr_slot**>(calloc(l->room, sizeof *l->slots));
   l->Out.buf = static_cast<uint8_t*>(malloc(kOutRoom));
   if (l->slots == nullptr || l->Out.buf == nullptr) abort();
   pthread_mutex_init(&l->Timer.mu, nullptr);
   pthread_mutex_init(&l->Out.mu, nullptr);
+  pthread_mutex_init(&l->said, nullptr);
   return l;
 }
 
 extern "C" void jsr_loop_free(jsr_loop* l) {
+  while (l->Later != nullptr) jsr_later_drop(l);
   free(l->slots);
   free(l->Out.buf);
   free(l);
@@ -86,6 +89,7 @@ extern "C" void jsr_slot_remove(jsr_loop* l, jsr_slot* s) {
   if (l->Loaded == s) l->Loaded = nullptr;
   if (l->last == s) l->last = nullptr;
   if (s->Ran != 0) l->RanCount--;
+  jsr_take_back(l, s);
 }
 
 // jsr_others is the memory of all slots but s.

@@ -100,7 +100,7 @@
   // Members of control. The worker's Go code has the same list.
   const STATE = 0, REPLY_KIND = 1, BYTES = 2, PENDING = 3, REJECTIONS = 4, HANDLER = 5, BODY_MODE = 6, WAITS = 7, WALL = 8, OUTPUT_LIMIT = 9,
     STOPPING = 10, RESULT = 11, STATUS = 12, HEADER_LINES = 13, STREAMED = 15, CALL = 16, OK = 17, STREAM = 18, LAST = 19, LOG_CLOSED = 20, NO_WASM = 21,
-    CONTEXT_LENGTH = 22, TEXT_LENGTH = 23, ENDED = 24;
+    CONTEXT_LENGTH = 22, TEXT_LENGTH = 23, ENDED = 24, SAID = 25, SAYS = 26;
   const IDLE = 0, RUNNING = 1, DONE = 2;
   const REPLY_BYTES = 1, REPLY_ERROR = 2, REPLY_HELD = 3;
   const RESPONSE = 1, OUTPUT = 2, FAILURE = 3;
@@ -108,10 +108,13 @@
 
   const Shared = globalThis.SharedArrayBuffer;
   const shortText = 2048; // bytes of a result that is handed over without a call
-  const controlBuffer = new Shared(256 + shortText);
+  const saidSize = 4096; // bytes of what the script says, which the worker reads once the call into here returns
+  const controlBuffer = new Shared(256 + shortText + saidSize);
   const control = new I32(controlBuffer, 0, 32);
   const nextDue = new F64(controlBuffer, 128, 1);
   const handedOver = new U8(controlBuffer, 256, shortText);
+  const said = new U8(controlBuffer, 256 + shortText, saidSize);
+  const publish = globalThis.Atomics.store;
   let exchange = new Shared(64 << 10);
   let exchangeSize = 64 << 10;
 
@@ -468,6 +471,36 @@
     }
   }
 
+  // say leaves a record for the worker, which costs less than a call: a host call (kind 1) with its method and arguments, or a log line (2). aux
+  // is a line's level. False: it is long, not ASCII, there is no room, or the worker reads none; what was said before is sent before any call of native.
+  const sayMost = 1024;
+
+  function say(kind, aux, number, method, text) {
+    const m = method.length, n = text.length, from = control[SAID];
+    let at = from + 8;
+    if (control[SAYS] === 0 || m + n > sayMost || m + n > saidSize - at) return false;
+    for (let i = 0; i < m; i++) {
+      const c = StringPrototypeCharCodeAt(method, i);
+      if (c > 127) return false;
+      said[at++] = c;
+    }
+    for (let i = 0; i < n; i++) {
+      const c = StringPrototypeCharCodeAt(text, i);
+      if (c > 127) return false;
+      said[at++] = c;
+    }
+    said[from] = kind;
+    said[from + 1] = aux;
+    said[from + 2] = n & 255;
+    said[from + 3] = n >> 8;
+    said[from + 4] = number & 255;
+    said[from + 5] = (number >>> 8) & 255;
+    said[from + 6] = (number >>> 16) & 255;
+    said[from + 7] = number >>> 24;
+    publish(control, SAID, at); // the watchdog may read it from now on
+    return true;
+  }
+
   function notWhileLoading(what) {
     throw new ErrorCtor(`${what} is not available while the script loads or between executions: call it in a handler`);
   }
@@ -475,6 +508,8 @@
   const levels = ["0", "1", "2", "3"];
   function log(level, text) {
     if (execution === undefined || control[LOG_CLOSED] !== 0) return;
+    // A text with the origin of the script's code, or of this one, is put right by the worker.
+    if (text.length <= sayMost && !StringPrototypeIncludes(text, "jsruntime:") && say(2, level, now(), "", text)) return;
     native("log", levels[level] + cut(text, 8192));
   }
 
@@ -659,7 +694,9 @@
     open++;
     call.sent = true;
     try {
-      nativeOp(call.upload === undefined ? "hostCall" : "hostUpload", `${call.id}\n${call.method}\n${call.json}`, call.bytes);
+      if (call.upload !== undefined || call.bytes != null || !say(1, call.method.length, call.id, call.method, call.json)) {
+        nativeOp(call.upload === undefined ? "hostCall" : "hostUpload", `${call.id}\n${call.method}\n${call.json}`, call.bytes);
+      }
     } catch (e) {
       call.sent = false;
       open--;
@@ -1809,7 +1846,7 @@
     return value;
   }
   lend(onReject, "hook", "");
-  lend({ __proto__: null, begin, end }, "warm", "");
+  lend({ __proto__: null, begin, end, reply }, "warm", "");
   lend(holder, "holder", "");
   lend(frames, "continuation", "");
   frames.set(undefined); // the isolate's context before may have left one

@@ -1,5 +1,5 @@
 // Drives frame.cc, shared.cc and loop.cc with hostile input, for the sanitizers: see .ci/sanitize. Each buffer is as large as what it holds, so
-// that a byte beyond it is seen. The two calls into V8 are played by functions that leave anything in the control block, as a script could that
+// that a byte beyond it is seen. The calls into V8 are played by functions that leave anything in the control block, as a script could that
 // has broken out of V8. Usage: main ROUNDS [SEED].
 #include <fcntl.h>
 #include <pthread.h>
@@ -36,7 +36,7 @@ struct Random {
     }                                                    \
   } while (0)
 
-const int kControl = 32, kShort = 2048;
+const int kControl = 64, kShort = 2048, kDue = 32, kSaid = JSR_SAID_AT / 4;
 const size_t kBuf = 64 << 10;
 
 size_t number(uint8_t* to, uint64_t v) {
@@ -63,6 +63,22 @@ size_t runFrame(Random* r, uint8_t* to, uint32_t seq) {
   return (size_t)(at - to);
 }
 
+// replyFrame makes the frame of a HostReply to a call of a Run before, which is broken now and then.
+size_t replyFrame(Random* r, uint8_t* to, uint32_t seq) {
+  uint8_t* at = to + 4;
+  *at++ = (uint8_t)JSR_KIND_HOST_REPLY;
+  uint64_t fields[4] = {seq - r->below(20), 1 + r->below(3), r->below(2), r->once(50)};
+  for (uint64_t f : fields) at += number(at, r->once(300) ? r->next() : f);
+  for (int part = 0; part < 2; part++) {
+    size_t n = part == 1 && !r->once(20) ? 0 : r->below(300);
+    at += number(at, r->once(300) ? r->next() : n);
+    for (size_t i = 0; i < n; i++) *at++ = (uint8_t)(r->once(2000) ? r->next() : 32 + r->below(90));
+  }
+  uint32_t length = (uint32_t)(at - to - 4);
+  memcpy(to, &length, 4);
+  return (size_t)(at - to);
+}
+
 void frames(Random* r) {
   static uint8_t frame[64 << 10];
   size_t n = runFrame(r, frame, (uint32_t)r->next()) - 5;
@@ -78,6 +94,14 @@ void frames(Random* r) {
     jsr_ascii(run.Body, run.BodyLength);
   }
   free(payload);
+  n = replyFrame(r, frame, (uint32_t)r->next()) - 5;
+  if (r->once(3)) n = r->below(n + 1);
+  payload = static_cast<uint8_t*>(malloc(n));
+  memcpy(payload, frame + 5, n);
+  for (int i = 0; n > 0 && r->once(2) && i < 4; i++) payload[r->below(n)] = (uint8_t)r->next();
+  jsr_reply reply;
+  if (jsr_reply_parse(payload, n, &reply)) MUST(reply.PayloadLength + reply.BodyLength <= n && reply.Body + reply.BodyLength == payload + n);
+  free(payload);
 
   size_t length = r->below(kShort + 1), room = r->once(3) ? r->below(3000) : length + JSR_RESULT_ROOM;
   uint8_t *text = static_cast<uint8_t*>(malloc(length)), *to = static_cast<uint8_t*>(malloc(room));
@@ -91,6 +115,11 @@ void frames(Random* r) {
     MUST(wrote <= room);
     MUST(wrote > 0 || room < result.HeadersLength + result.BodyLength + JSR_RESULT_ROOM);
   }
+  size_t cut = r->below(length + 1);
+  jsr_call call = {(uint32_t)r->next(), (uint32_t)r->next(), text, text + cut, cut, length - cut};
+  MUST(jsr_call_write(to, room, &call) <= room);
+  jsr_line line = {(uint32_t)r->next(), (uint32_t)r->below(4), r->next(), text, length};
+  MUST(jsr_line_write(to, room, &line) <= room);
   free(text);
   free(to);
 }
@@ -100,14 +129,36 @@ struct Isolate {
   Random* random;
   int32_t* control;
   uint8_t* text;
+  uint8_t* said;
 };
+
+void set(int32_t* to, int32_t v) { __atomic_store_n(to, v, __ATOMIC_RELAXED); }
+
+// says leaves records of calls and lines, some of which are none.
+void says(Isolate* i) {
+  Random* r = i->random;
+  if (!r->once(2)) return;
+  size_t at = 0;
+  for (uint64_t k = r->below(6); k > 0; k--) {
+    size_t aux = r->once(2) ? r->below(4) : r->below(20), n = r->below(700);
+    if (at + 8 + aux + n > JSR_SAID) break;
+    uint8_t* p = i->said + at;
+    p[0] = (uint8_t)(1 + r->below(2)), p[1] = (uint8_t)aux, p[2] = (uint8_t)n, p[3] = (uint8_t)(n >> 8);
+    if (p[0] == 2) p[1] &= 3, aux = 0;
+    for (size_t b = 4; b < 8 + aux + n; b++) p[b] = (uint8_t)(32 + r->below(90));
+    if (r->once(10)) p[r->below(8)] = (uint8_t)r->next();
+    at += 8 + aux + n;
+  }
+  __atomic_store_n(&i->control[kSaid], r->once(30) ? (int32_t)r->next() : (int32_t)at, __ATOMIC_RELEASE);
+}
 
 int hostile(Isolate* i) {
   Random* r = i->random;
   int32_t* c = i->control;
   for (int k = 0; k < kControl; k++) {
-    if (r->once(40)) c[k] = (int32_t)r->next();
+    if (r->once(60)) set(&c[k], (int32_t)r->next());
   }
+  says(i);
   return r->once(50) ? (int)r->below(8) : 0;
 }
 
@@ -116,12 +167,23 @@ int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_
   MUST(jsr_ascii(start, n) && (body == nullptr || jsr_ascii(body, bodyLength)));
   Random* r = i->random;
   int32_t* c = i->control;
-  memset(c, 0, kControl * sizeof *c);
+  for (int k = 0; k < kControl; k++) set(&c[k], 0);
+  const double never = r->once(10) ? (double)r->below(50) : 1.0 / 0.0;
+  memcpy(&c[kDue], &never, sizeof never);
+  if (r->once(2)) {
+    set(&c[0], 1), set(&c[3], 1);  // it waits for the node
+    return hostile(i);
+  }
   int32_t n2 = r->once(30) ? (int32_t)r->next() : (int32_t)r->below(kShort + 1);
-  c[0] = 2, c[2] = -1, c[11] = 1 + (int32_t)r->below(2), c[12] = 200, c[13] = (int32_t)r->below(5), c[23] = n2;
+  set(&c[0], 2), set(&c[2], -1), set(&c[11], 1 + (int32_t)r->below(2)), set(&c[12], 200), set(&c[13], (int32_t)r->below(5)), set(&c[23], n2);
   for (int k = 0; k < kShort; k++) i->text[k] = r->once(300) ? '\n' : (uint8_t)(32 + r->below(90));
   if (r->once(20)) i->text[r->below(kShort)] = 0xC3;
   return hostile(i);
+}
+
+int reply(void* made, const uint8_t* payload, size_t n, int ascii) {
+  MUST(!ascii || jsr_ascii(payload, n));
+  return begin(made, payload, 0, nullptr, 0);
 }
 
 int pump(void* made, int) { return hostile(static_cast<Isolate*>(made)); }
@@ -133,10 +195,12 @@ uint64_t used(void* made) {
 
 struct Peer {
   jsr_loop* loop;
+  jsr_slot* slots;
   int fd;
   uint64_t seed;
   int rounds;
   bool over;
+  pthread_mutex_t* mu;  // as the worker's current.mu: held while what was adopted is heard
 };
 
 // write sends frames, in pieces.
@@ -145,7 +209,7 @@ void* sender(void* p) {
   Random r = {peer->seed | 1};
   static uint8_t frame[64 << 10];
   for (int i = 0; i < peer->rounds; i++) {
-    size_t n = runFrame(&r, frame, (uint32_t)i);
+    size_t n = r.once(2) ? runFrame(&r, frame, (uint32_t)i) : replyFrame(&r, frame, (uint32_t)i);
     for (size_t at = 0; at < n;) {
       size_t part = r.once(10) ? 1 + r.below(n - at) : n - at;
       ssize_t done = write(peer->fd, frame + at, part);
@@ -157,7 +221,7 @@ void* sender(void* p) {
   return nullptr;
 }
 
-// receiver reads what the loop answers: whole frames of Results.
+// receiver reads what the loop sends: whole frames of Results, HostCalls and Logs.
 void* receiver(void* p) {
   Peer* peer = static_cast<Peer*>(p);
   static uint8_t buf[1 << 20];
@@ -169,7 +233,7 @@ void* receiver(void* p) {
     size_t at = 0;
     for (uint32_t length; have - at >= 5; at += 4 + length) {
       memcpy(&length, buf + at, 4);
-      MUST(length >= 1 && length <= 5000 && buf[at + 4] == JSR_KIND_RESULT);
+      MUST(length >= 1 && length <= 5000 && (buf[at + 4] == JSR_KIND_RESULT || buf[at + 4] == JSR_KIND_HOST_CALL || buf[at + 4] == JSR_KIND_LOG));
       if (have - at < 4 + length) break;
     }
     memmove(buf, buf + at, have - at);
@@ -179,14 +243,22 @@ void* receiver(void* p) {
   return nullptr;
 }
 
-// watchdog adopts what runs, flushes, and sets the timer, at any time.
+// watchdog adopts what runs, hears what it says, flushes, and sets the timer, at any time.
 void* watchdog(void* p) {
   Peer* peer = static_cast<Peer*>(p);
   Random r = {peer->seed | 1};
   while (!__atomic_load_n(&peer->over, __ATOMIC_SEQ_CST)) {
     if (r.once(3)) {
       int32_t running = JSR_RUNNING;
-      __atomic_compare_exchange_n(&peer->loop->Front.State, &running, JSR_ADOPTED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+      pthread_mutex_lock(peer->mu);
+      if (__atomic_compare_exchange_n(&peer->loop->Front.State, &running, JSR_ADOPTED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) && peer->loop->Front.Pump == 0) {
+        const jsr_front* f = &peer->loop->Front;
+        jsr_saying w = {f->Seq, f->LogLimit, f->Began};
+        for (uint32_t i = 0; i < 5; i++) {
+          if (peer->slots[i].ID == f->Slot) jsr_said(peer->loop, &peer->slots[i], &w, 0);
+        }
+      }
+      pthread_mutex_unlock(peer->mu);
     }
     jsr_out_flush(&peer->loop->Out);
     jsr_timer_set(&peer->loop->Timer);
@@ -200,7 +272,7 @@ void loop(Random* r, int rounds) {
   MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
   int statm = open("/proc/self/statm", O_RDONLY);
   jsr_loop* l = jsr_loop_new(fds[1], timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), statm, 4096, reinterpret_cast<void*>(begin), reinterpret_cast<void*>(pump),
-                            reinterpret_cast<void*>(used));
+                            reinterpret_cast<void*>(used), reinterpret_cast<void*>(reply));
   l->Memory.Hard = RLIM_INFINITY;
   // Nothing here sets a memory limit: the sanitizers need the memory.
   l->Memory.Base = (uint64_t)1 << 50;
@@ -208,12 +280,16 @@ void loop(Random* r, int rounds) {
   jsr_slot slots[5] = {};
   Isolate isolates[5];
   for (uint32_t i = 0; i < 5; i++) {
-    isolates[i] = {r, static_cast<int32_t*>(calloc(kControl, 4)), static_cast<uint8_t*>(calloc(1, kShort))};
+    isolates[i] = {r, static_cast<int32_t*>(calloc(kControl, 4)), static_cast<uint8_t*>(calloc(1, kShort)), static_cast<uint8_t*>(calloc(1, JSR_SAID))};
     slots[i].ID = i, slots[i].MaxMemory = 64 << 20;
     if (i > 0) slots[i].Isolate = &isolates[i], slots[i].Control = isolates[i].control, slots[i].Short = isolates[i].text, slots[i].ShortLength = kShort;
+    if (i > 0) slots[i].Said = isolates[i].said, slots[i].SaidLength = JSR_SAID;
     MUST(jsr_slot_add(l, &slots[i]));
   }
-  Peer peers[3] = {{l, fds[0], r->next(), rounds, false}, {l, fds[0], r->next(), rounds, false}, {l, fds[0], r->next(), rounds, false}};
+  pthread_mutex_t mu;
+  pthread_mutex_init(&mu, nullptr);
+  Peer peers[3];
+  for (Peer& p : peers) p = {l, slots, fds[0], r->next(), rounds, false, &mu};
   pthread_t threads[3];
   void* (*const mains[3])(void*) = {sender, receiver, watchdog};
   for (int i = 0; i < 3; i++) MUST(pthread_create(&threads[i], nullptr, mains[i], &peers[i]) == 0);
@@ -225,9 +301,28 @@ void loop(Random* r, int rounds) {
     int code = jsr_loop_run(l);
     start = l->Start, end = l->End;
     MUST(start <= end && end <= kBuf && code != JSR_ERROR);
+    // As Go does: what waits is taken back, and lent again, or not.
+    pthread_mutex_lock(&mu);
+    int waits = 0;
+    for (jsr_slot& s : slots) {
+      waits += s.Waits;
+      if (!s.Waits) continue;
+      jsr_take_back(l, &s);
+      if (r->once(4)) MUST(jsr_lend(l, &s));
+    }
+    while (l->Later != nullptr && r->once(2)) jsr_later_drop(l);
+    MUST(waits <= 5 && l->waits >= 0 && l->waits <= waits);
+    if (code == JSR_SETTLE) {
+      const jsr_front* f = &l->Front;
+      jsr_saying w = {f->Seq, f->LogLimit, f->Began};
+      for (jsr_slot& s : slots) {
+        if (s.ID == f->Slot) jsr_said(l, &s, &w, 1);
+      }
+    }
+    if (code != JSR_GO) __atomic_store_n(&l->Front.State, JSR_NONE, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&mu);
     if (code != JSR_GO) {
       settled++;
-      __atomic_store_n(&l->Front.State, JSR_NONE, __ATOMIC_SEQ_CST);
       continue;
     }
     MUST(__atomic_load_n(&l->Front.State, __ATOMIC_SEQ_CST) == JSR_NONE);
@@ -253,7 +348,7 @@ void loop(Random* r, int rounds) {
   printf("loop: %lld plain, %lld settled, %lld left\n", (long long)l->Quick, (long long)settled, (long long)others);
   close(l->Timer.FD), close(fds[0]), close(fds[1]), close(statm);
   for (jsr_slot& s : slots) jsr_slot_remove(l, &s);
-  for (Isolate& i : isolates) free(i.control), free(i.text);
+  for (Isolate& i : isolates) free(i.control), free(i.text), free(i.said);
   free(buf);
   jsr_loop_free(l);
 }
@@ -291,10 +386,10 @@ void clocks() {
   MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
   int statm = open("/proc/self/statm", O_RDONLY);
   jsr_loop* l = jsr_loop_new(fds[1], timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), statm, 4096, reinterpret_cast<void*>(asleep), reinterpret_cast<void*>(nothing),
-                            reinterpret_cast<void*>(little));
+                            reinterpret_cast<void*>(little), nullptr);
   l->Memory.Base = (uint64_t)1 << 50;
   l->Memory.Hard = l->Memory.Last = RLIM_INFINITY >> 1;
-  Isolate isolate = {nullptr, static_cast<int32_t*>(calloc(kControl, 4)), static_cast<uint8_t*>(calloc(1, kShort))};
+  Isolate isolate = {nullptr, static_cast<int32_t*>(calloc(kControl, 4)), static_cast<uint8_t*>(calloc(1, kShort)), nullptr};
   jsr_slot slot = {};
   slot.ID = 1, slot.MaxMemory = 64 << 20, slot.Isolate = &isolate, slot.Control = isolate.control, slot.Short = isolate.text, slot.ShortLength = kShort;
   MUST(jsr_slot_add(l, &slot));
