@@ -68,19 +68,38 @@ func TestWarmRunsWhatIsPlain(t *testing.T) {
 	}
 	require.Len(t, n.logs, 50)
 	require.Equal(t, `"ä"`, string(n.run(2, `"ä"`).Body))
-	n.conn.Close()
-	require.NoError(t, n.cmd.Wait())
-	var (
-		warm  bool
-		quick int
-	)
-	_, err := fmt.Sscanf(n.out.String(), "worker: warm: %t, %d", &warm, &quick)
-	require.NoError(t, err, n.out.String())
-	if !warm {
-		t.Skip("this V8 has no function that opens a handle scope: see SECURITY.md")
-	}
+	quick := n.quick()
 	require.LessOrEqual(t, quick, 300)
 	require.Greater(t, quick, 150, "where the machine is slow, the watchdog adopts some")
+}
+
+// quick ends a worker that counts, and returns how many executions its loop has answered.
+func (n *node) quick() (quick int) {
+	n.t.Helper()
+	n.conn.Close()
+	require.NoError(n.t, n.cmd.Wait())
+	var warm bool
+	_, err := fmt.Sscanf(n.out.String(), "worker: warm: %t, %d", &warm, &quick)
+	require.NoError(n.t, err, n.out.String())
+	if !warm {
+		n.t.Skip("this V8 has no function that opens a handle scope: see SECURITY.md")
+	}
+	return quick
+}
+
+// The loop answers responses of text of up to 64 KiB, and leaves longer ones to Go.
+func TestWarmAnswersLongTexts(t *testing.T) {
+	t.Parallel()
+	n := spawn(t, "--warm=count").lease()
+	require.Empty(t, n.loadAs(1, "http", 64<<20, endpoint(`return new Response("é".repeat(10000), {headers: {b: "1"}})`)).Code)
+	require.Empty(t, n.loadAs(2, "http", 64<<20, endpoint(`return new Response("x".repeat(70000))`)).Code)
+	for range 100 {
+		require.Equal(t, strings.Repeat("é", 10000), string(n.get(1).Body))
+		require.Len(t, n.get(2).Body, 70000)
+	}
+	quick := n.quick()
+	require.LessOrEqual(t, quick, 100)
+	require.Greater(t, quick, 20, "where the machine is slow, the watchdog adopts some")
 }
 
 // What one path answers the other answers: rejections, promises that are pending, characters beyond ASCII and Latin-1, streams, failures, long
@@ -91,7 +110,12 @@ func TestWarmAnswersAsGoDoes(t *testing.T) {
 		`return new Response("ok")`, `return new Response(null, {status: 204})`, `return new Response("", {status: 599, headers: {a: "b", c: ""}})`,
 		`return new Response("é")`, `return new Response("日本")`, `return new Response("x", {headers: {"x-a": "é"}})`, `return new Response("a\nb\n\nc\n", {headers: {b: "1"}})`,
 		`return new Response(new Uint8Array([0, 255, 10]))`, `return new Response("x".repeat(3000))`, `return new Response("x".repeat(2048 - 38))`, `return Response.json("y".repeat(1900))`,
-		`return new Response("x".repeat(70000))`, `return new Response(new ReadableStream({ start(c) { c.enqueue(new Uint8Array([65])); c.close() } }))`,
+		`return new Response("x".repeat(70000))`, `return new Response("x".repeat(65536 - 39))`, `return new Response("x".repeat(65536 - 38))`, `return new Response("x".repeat(65536 - 37))`,
+		`return new Response("é".repeat(3000))`, `return new Response("日本".repeat(2000), {headers: {"x-a": "é", b: "2"}})`, `return new Response("a\ud800b".repeat(1000))`, `return new Response("日".repeat(30000))`,
+		`return new Response("x".repeat(3000), {status: 404, headers: [["content-type", "text/html"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]]})`,
+		`return new Response(null, {headers: {"x-long": "y".repeat(5000)}})`, `return new Response("x\n".repeat(5000), {headers: {"x-a": "é"}})`,
+		`const r = new Response("x".repeat(5000)); setTimeout(() => r.headers.set("a", "b"), 1e6); return r`, `ctx.waitUntil(Promise.resolve()); return Response.json(new Array(2000).fill("a"))`,
+		`return new Response(new ReadableStream({ start(c) { c.enqueue(new Uint8Array([65])); c.close() } }))`,
 		`throw new Error("no")`, `throw null`, `return 1`, `return {status: 200}`, `Promise.reject(new Error("unhandled")); return new Response("x")`,
 		`Promise.reject(1).catch(() => {}); return new Response("handled")`, `queueMicrotask(() => { throw new Error("micro") }); return new Response("x")`,
 		`await sleep(2); return new Response("later")`, `await new Promise(() => {})`, `setTimeout(() => {}, 1e6); return new Response("timer left")`,

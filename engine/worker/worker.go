@@ -205,7 +205,7 @@ func start(o options) (*worker, error) {
 		return nil, err
 	}
 	begin, pump, used, reply := isolate.WarmCalls()
-	if w.loop, err = warm.New(warm.Config{FD: fd, Statm: int(w.statm.Fd()), Begin: begin, Pump: pump, Used: used, Reply: reply}); err != nil {
+	if w.loop, err = warm.New(warm.Config{FD: fd, Statm: int(w.statm.Fd()), Begin: begin, Pump: pump, Used: used, Reply: reply, Text: isolate.WarmText()}); err != nil {
 		return nil, err
 	}
 	w.warm = o.warm && begin != nil

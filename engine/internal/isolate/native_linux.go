@@ -37,6 +37,7 @@ int jsr_warm_begin(void* hook, const uint8_t* start, size_t n, const uint8_t* bo
 int jsr_warm_pump(void* hook, int ended);
 int jsr_warm_reply(void* hook, const uint8_t* payload, size_t n, int ascii);
 uint64_t jsr_warm_used(void* hook);
+size_t jsr_warm_text(void* hook, uint8_t* to, size_t room);
 const char* jsr_warm_message(void* hook);
 uint64_t jsr_warm_usage(void* hook, uint64_t* limit);
 */
@@ -230,7 +231,7 @@ func Trim() { C.jsr_trim() }
 // warmSupported reports whether this V8 has what the warm path needs.
 func warmSupported() bool { return C.jsr_warm_supported() == 1 }
 
-// takeWarm makes the object that globalThis has under name the one whose functions begin and end the warm path calls. It must be called as
+// takeWarm makes the object that globalThis has under name the one whose functions begin, end, reply and answered the warm path calls. It must be called as
 // hookRejections.
 func takeWarm(name string, hook unsafe.Pointer, heapLimit uint64) bool {
 	c := C.CString(name)
@@ -257,4 +258,12 @@ func WarmCalls() (begin, pump, used, reply unsafe.Pointer) {
 		return nil, nil, nil, nil
 	}
 	return C.jsr_warm_begin, C.jsr_warm_pump, C.jsr_warm_used, C.jsr_warm_reply
+}
+
+// WarmText returns the C function by which package warm takes responses that are not short; nil where WarmCalls has none.
+func WarmText() unsafe.Pointer {
+	if !warmSupported() {
+		return nil
+	}
+	return C.jsr_warm_text
 }

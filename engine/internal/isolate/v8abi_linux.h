@@ -310,7 +310,7 @@ struct Hook {
   int limitHits;  // how often the heap limit was reached
 
   // Of the warm path (v8warm_linux.cc): global handles of the context that is loaded and of boot.js's functions, null where there is none.
-  uintptr_t *context, *begin, *end, *reply;
+  uintptr_t *context, *begin, *end, *reply, *answered;
   size_t heapLimit;    // as V8 names it before the limit was ever reached
   char message[8192];  // of what the last call threw, with a NUL at its end
 };

@@ -87,9 +87,10 @@ extern "C" void jsr_cool(void* made) {
   dispose(&hook->begin);
   dispose(&hook->end);
   dispose(&hook->reply);
+  dispose(&hook->answered);
 }
 
-// jsr_warm takes the current context, and the functions begin, end and reply of the object that globalThis has under name. It is called as
+// jsr_warm takes the current context, and the functions begin, end, reply and answered of the object that globalThis has under name. It is called as
 // jsr_hook, and returns 0 for a failure.
 extern "C" int jsr_warm(const char* name, void* made, size_t heapLimit) {
   Hook* hook = static_cast<Hook*>(made);
@@ -114,6 +115,11 @@ extern "C" int jsr_warm(const char* name, void* made, size_t heapLimit) {
   hook->end = globalize(isolate, functions[1]);
   hook->reply = globalize(isolate, functions[2]);
   hook->heapLimit = heapLimit;
+  key = v8::String::NewFromUtf8(isolate, "answered", v8::NewStringType::kInternalized, -1);
+  if (key.slot == nullptr) return 0;
+  v8::MaybeLocal<v8::Value> answered = raw(v8::Local<v8::Object>{faces.slot})->Get(context, v8::Local<v8::Value>{key.slot});
+  if (answered.slot == nullptr || !raw(v8::Local<v8::Value>{answered.slot})->IsFunction()) return 0;
+  hook->answered = globalize(isolate, answered.slot);
   return 1;
 }
 
@@ -148,6 +154,28 @@ extern "C" int jsr_warm_reply(void* made, const uint8_t* payload, size_t n, int 
     return end(hook, kThrew);
   }
   return end(hook, call(hook, hook->reply, 1, args));
+}
+
+// jsr_warm_text is warm's jsr_text: it calls boot.js's answered, which changes nothing.
+extern "C" size_t jsr_warm_text(void* made, uint8_t* to, size_t room) {
+  Hook* hook = static_cast<Hook*>(made);
+  v8::Isolate* isolate = hook->isolate;
+  Scope scope(isolate);
+  v8::TryCatch caught(isolate);
+  v8::Local<v8::Function> fn{hook->answered};
+  v8::MaybeLocal<v8::Value> result = raw(fn)->Call(isolate, v8::Local<v8::Context>{hook->context}, as<v8::Value>(fn), 0, nullptr);
+  if (result.slot == nullptr || !raw(v8::Local<v8::Value>{result.slot})->FullIsString()) return SIZE_MAX;
+  const v8::String* text = raw(v8::Local<v8::String>{result.slot});
+  size_t length = (size_t)text->Length();
+  if (length > room) return SIZE_MAX;
+  size_t n = text->Utf8LengthV2(isolate);
+  if (n > room) return SIZE_MAX;
+  if (n == length) {  // ASCII
+    text->WriteOneByteV2(isolate, 0, (uint32_t)length, to, 0);
+  } else {
+    n = text->WriteUtf8V2(isolate, reinterpret_cast<char*>(to), room, v8::String::kReplaceInvalidUtf8, nullptr);
+  }
+  return n;
 }
 
 // jsr_warm_pump is warm's jsr_pump. ended is 0 where boot.js still has the execution whose result was handed over without a call.

@@ -1,6 +1,6 @@
 // Package warm runs and answers plain requests in C++, without Go: to wake Go's scheduler and its monitor thread for each request costs more
 // than the request. What a plain request awaits of the node, and what it logs, needs no Go either. It also has what the C++ loop shares with the worker in Go: the slots and the memory limit, the watchdog's timer, what
-// scripts say, and the frames for the node. It knows no V8: the four calls into an isolate are function pointers (see package isolate).
+// scripts say, and the frames for the node. It knows no V8: the five calls into an isolate are function pointers (see package isolate).
 //
 //	worker (Go)                           loop.cc
 //	  Lend, Run ────────────────────────>  frame in the inbox? ── no ──> tidy, write answers, unset timer, read fd 3
@@ -13,8 +13,8 @@
 //
 // # What is plain
 //
-// A Run of any handler whose context, head and body are ASCII, and which ends within the call: with a short response or output of ASCII, no
-// rejection, no promise, call or stream that is left, within its output limit, not terminated, below the heap limit and below 7/8 of its memory.
+// A Run of any handler whose context, head and body are ASCII, and which ends within the call: with a response of text of at most 64 KiB and
+// headers of ASCII, or a short output of ASCII, no rejection, no promise, call or stream that is left, within its output limit, not terminated, below the heap limit and below 7/8 of its memory.
 // Everything else is settled by Go, from the point that it has reached, as if Go had begun it.
 //
 // An execution that waits for the node, or for a timer, is set aside by the loop where nothing else is to be said of it: it is within its limits,

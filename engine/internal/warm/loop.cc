@@ -69,11 +69,30 @@ bool finish(jsr_loop* l) {
   return __atomic_compare_exchange_n(&l->Front.State, &running, JSR_NONE, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-// plain reports whether an execution has ended with a short answer of ASCII, within all limits, and leaves nothing behind.
-bool plain(const jsr_loop* l, const jsr_slot* s, jsr_result* r) {
+// within reports whether an execution has ended within all limits and leaves nothing behind.
+bool within(const jsr_loop* l, const jsr_slot* s) {
   const int32_t* c = s->Control;
   if (l->Flags != 0 || c[kState] != kDone || c[kRejections] != 0 || c[kStreamed] != 0 || c[kPending] > 0 || c[kBytes] >= 0) return false;
-  if (c[kText] < 0 || (uint64_t)c[kText] > s->ShortLength || s->Used > s->MaxMemory - s->MaxMemory / 8) return false;
+  return s->Used <= s->MaxMemory - s->MaxMemory / 8;
+}
+
+// longer takes a response that is too long for the short text. Its headers are ASCII: what else they have is Go's.
+bool longer(jsr_loop* l, const jsr_slot* s, jsr_result* r) {
+  if (l->text == nullptr) return false;
+  if (l->answer == nullptr) l->answer = static_cast<uint8_t*>(malloc(2 * JSR_LONG + JSR_RESULT_ROOM));
+  if (l->answer == nullptr) return false;
+  size_t n = l->text(s->Isolate, l->answer, JSR_LONG);
+  if (n > JSR_LONG || !jsr_answer_split(l->answer, n, s->Control[kHeaderLines], r)) return false;
+  r->Status = (uint32_t)s->Control[kStatus];
+  return jsr_ascii(r->Headers, r->HeadersLength) && r->BodyLength <= l->Front.OutputLimit;
+}
+
+// plain reports whether an execution has ended with an answer that the loop gives: a short one of ASCII, or a response of text.
+bool plain(jsr_loop* l, const jsr_slot* s, jsr_result* r) {
+  const int32_t* c = s->Control;
+  if (!within(l, s)) return false;
+  if (c[kText] < 0) return c[kResult] == kResponse && longer(l, s, r);
+  if ((uint64_t)c[kText] > s->ShortLength) return false;
   size_t n = (size_t)c[kText];
   switch (c[kResult]) {
     case kResponse:
@@ -147,9 +166,11 @@ int answer(jsr_loop* l, jsr_slot* s, int64_t took, jsr_result* r, bool* tight) {
   if (s->Ran == 0) s->Ran = 1, l->RanCount++;
   l->Runs++;
   l->Quick++;
-  uint8_t frame[JSR_RESULT_ROOM + 4096];
-  size_t n = jsr_result_write(frame, sizeof frame, r);
-  if (n == 0) return JSR_ERROR;  // plain has seen that it is short
+  uint8_t small[JSR_RESULT_ROOM + 4096], *frame = small;
+  size_t room = sizeof small;
+  if (l->answer != nullptr && r->HeadersLength + r->BodyLength > 4096) frame = l->answer + JSR_LONG, room = JSR_RESULT_ROOM + JSR_LONG;
+  size_t n = jsr_result_write(frame, room, r);
+  if (n == 0) return JSR_ERROR;  // plain has seen that it has room
   return jsr_out_add(&l->Out, frame, n) == 0 ? JSR_GO : JSR_ERROR;
 }
 

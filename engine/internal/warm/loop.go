@@ -142,6 +142,8 @@ type Config struct {
 	FD, Statm int
 	// Begin, Pump, Used and Reply are C functions, jsr_begin, jsr_pump, jsr_used and jsr_reply_call of loop.h. Without them Run must not be called.
 	Begin, Pump, Used, Reply unsafe.Pointer
+	// Text is a C function, jsr_text of loop.h. nil: responses that are too long for the short text are left to Go.
+	Text unsafe.Pointer
 }
 
 // New makes a Loop.
@@ -155,6 +157,7 @@ func New(cfg Config) (*Loop, error) {
 		_ = unix.Close(timer)
 		return nil, errors.New("no memory for the loop")
 	}
+	C.jsr_loop_text(c, cfg.Text)
 	return &Loop{c: c, slots: map[*Slot]*runtime.Pinner{}}, nil
 }
 

@@ -129,6 +129,13 @@ typedef struct jsr_later {
   size_t Length;
 } jsr_later;
 
+// jsr_text gives a response that has ended and is too long for the short text: its head and its body as UTF-8, of at most room bytes. It returns
+// their length, SIZE_MAX where there is no such text or it has no room; the execution is as it was before.
+typedef size_t (*jsr_text)(void* isolate, uint8_t* to, size_t room);
+
+// JSR_LONG is how long a response may be that the loop answers, in bytes: what it writes at once, and what JSON.stringify makes in a tick.
+enum { JSR_LONG = 64 << 10 };
+
 enum { JSR_START = 64 << 10, JSR_SLOTS = 256, JSR_LATER = 1 << 20 };
 
 typedef struct jsr_loop {
@@ -149,6 +156,8 @@ typedef struct jsr_loop {
   int32_t waits;     // slots with Waits
   int64_t due;       // CLOCK_MONOTONIC: nothing of them is due before; it may be early
   int64_t at;        // CLOCK_MONOTONIC when it was read last
+  jsr_text text;   // null: what is long is left to Go
+  uint8_t* answer; // JSR_LONG bytes, and a frame of as many: null until the first
   jsr_slot** slots;
   uint32_t count, room;
   jsr_slot* Loaded;  // whose memory limit is in force
@@ -175,6 +184,7 @@ extern "C" {
 jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, void* begin, void* pump, void* used, void* reply);
 void jsr_loop_free(jsr_loop* l);
 int jsr_loop_run(jsr_loop* l);
+void jsr_loop_text(jsr_loop* l, void* text);
 int jsr_slot_add(jsr_loop* l, jsr_slot* s);
 void jsr_slot_remove(jsr_loop* l, jsr_slot* s);
 uint64_t jsr_others(const jsr_loop* l, const jsr_slot* s);

@@ -62,8 +62,11 @@ extern "C" jsr_loop* jsr_loop_new(int fd, int timer, int statm, uint64_t page, v
   return l;
 }
 
+extern "C" void jsr_loop_text(jsr_loop* l, void* text) { l->text = reinterpret_cast<jsr_text>(text); }
+
 extern "C" void jsr_loop_free(jsr_loop* l) {
   while (l->Later != nullptr) jsr_later_drop(l);
+  free(l->answer);
   free(l->slots);
   free(l->Out.buf);
   free(l);

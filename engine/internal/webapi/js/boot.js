@@ -1693,6 +1693,13 @@
     return text;
   }
 
+  // answered returns a response's text where it is one that handOver has not put, and leaves everything as it is: the next begin does the rest,
+  // as after handOver.
+  function answered() {
+    const ex = execution;
+    return ex !== undefined && ex.bytes === undefined && !ex.failed ? ex.text : undefined;
+  }
+
   // take returns the result's text and ends the execution: what is left of it is cancelled.
   function take() {
     const ex = execution;
@@ -1846,7 +1853,7 @@
     return value;
   }
   lend(onReject, "hook", "");
-  lend({ __proto__: null, begin, end, reply }, "warm", "");
+  lend({ __proto__: null, begin, end, reply, answered }, "warm", "");
   lend(holder, "holder", "");
   lend(frames, "continuation", "");
   frames.set(undefined); // the isolate's context before may have left one

@@ -175,7 +175,7 @@ int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_
     return hostile(i);
   }
   int32_t n2 = r->once(30) ? (int32_t)r->next() : (int32_t)r->below(kShort + 1);
-  set(&c[0], 2), set(&c[2], -1), set(&c[11], 1 + (int32_t)r->below(2)), set(&c[12], 200), set(&c[13], (int32_t)r->below(5)), set(&c[23], n2);
+  set(&c[0], 2), set(&c[2], -1), set(&c[11], 1 + (int32_t)r->below(2)), set(&c[12], 200), set(&c[13], (int32_t)r->below(5)), set(&c[23], r->once(4) ? -1 : n2);
   for (int k = 0; k < kShort; k++) i->text[k] = r->once(300) ? '\n' : (uint8_t)(32 + r->below(90));
   if (r->once(20)) i->text[r->below(kShort)] = 0xC3;
   return hostile(i);
@@ -184,6 +184,20 @@ int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_
 int reply(void* made, const uint8_t* payload, size_t n, int ascii) {
   MUST(!ascii || jsr_ascii(payload, n));
   return begin(made, payload, 0, nullptr, 0);
+}
+
+// text gives a long answer, which may be none or not fit its head.
+size_t text(void* made, uint8_t* to, size_t room) {
+  Isolate* i = static_cast<Isolate*>(made);
+  Random* r = i->random;
+  if (r->once(10)) return r->once(2) ? SIZE_MAX : room + 1 + r->below(1 << 20);
+  size_t n = r->once(3) ? room - r->below(200) : r->below(room + 1);
+  for (size_t k = 0; k < n; k++) to[k] = r->once(300) ? '\n' : (uint8_t)(32 + r->below(90));
+  for (int k = 0; n > 0 && k < 3; k++) to[r->below(n)] = (uint8_t)r->next();
+  for (int k = 0; k < kControl; k++) {
+    if (k != kSaid && r->once(40)) set(&i->control[k], (int32_t)r->next());
+  }
+  return n;
 }
 
 int pump(void* made, int) { return hostile(static_cast<Isolate*>(made)); }
@@ -233,7 +247,7 @@ void* receiver(void* p) {
     size_t at = 0;
     for (uint32_t length; have - at >= 5; at += 4 + length) {
       memcpy(&length, buf + at, 4);
-      MUST(length >= 1 && length <= 5000 && (buf[at + 4] == JSR_KIND_RESULT || buf[at + 4] == JSR_KIND_HOST_CALL || buf[at + 4] == JSR_KIND_LOG));
+      MUST(length >= 1 && length <= JSR_LONG + JSR_RESULT_ROOM && (buf[at + 4] == JSR_KIND_RESULT || buf[at + 4] == JSR_KIND_HOST_CALL || buf[at + 4] == JSR_KIND_LOG));
       if (have - at < 4 + length) break;
     }
     memmove(buf, buf + at, have - at);
@@ -273,6 +287,7 @@ void loop(Random* r, int rounds) {
   int statm = open("/proc/self/statm", O_RDONLY);
   jsr_loop* l = jsr_loop_new(fds[1], timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), statm, 4096, reinterpret_cast<void*>(begin), reinterpret_cast<void*>(pump),
                             reinterpret_cast<void*>(used), reinterpret_cast<void*>(reply));
+  jsr_loop_text(l, reinterpret_cast<void*>(text));
   l->Memory.Hard = RLIM_INFINITY;
   // Nothing here sets a memory limit: the sanitizers need the memory.
   l->Memory.Base = (uint64_t)1 << 50;
