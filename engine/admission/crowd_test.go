@@ -26,15 +26,17 @@ type crowd struct {
 
 	load time.Duration
 	cost func(script byte, runs int) time.Duration // of the execution that follows so many in the same lane
+	wait func() time.Duration                      // of that execution for a host call; nil: it makes none
 	next func() *admission.Call                    // nil: no further one
 }
 
 type crowdLane struct {
 	*admission.Lane
-	queue []*admission.Call
-	runs  map[admission.Key]int // of a loaded script
-	until time.Time             // of what it does; zero: nothing
-	loads bool
+	queue  []*admission.Call
+	runs   map[admission.Key]int // of a loaded script
+	until  time.Time             // of what it does; zero: nothing
+	waited time.Duration         // of its execution, for a host call
+	loads  bool
 }
 
 func newCrowd(t *testing.T, workers, cores int) *crowd {
@@ -105,6 +107,11 @@ func (c *crowd) begin(l *crowdLane) {
 	}
 	l.until = c.now.Add(c.cost(call.Script[0], runs))
 	c.m.Began(call, c.now)
+	if c.wait != nil {
+		l.waited = c.wait()
+		l.until = l.until.Add(l.waited)
+		c.m.Parked(l.Lane)
+	}
 }
 
 func (c *crowd) submit(call *admission.Call) {
@@ -159,7 +166,10 @@ func (c *crowd) finish(l *crowdLane) {
 			l.until = c.now.Add(c.cost(next.Script[0], runs))
 		}
 	}
-	c.m.Ended(call, next, cost, 0, false, c.now)
+	if c.wait != nil {
+		c.m.Ready(l.Lane)
+	}
+	c.m.Ended(call, next, cost, l.waited, c.wait != nil, c.now)
 	c.begin(l)
 	if more := c.next(); more != nil {
 		c.submit(more)
@@ -360,4 +370,37 @@ func TestIdleMemoryGrowsWithScripts(t *testing.T) {
 	c.run(0, 100)
 	require.False(t, c.m.Bloated(w, 600<<20))
 	require.True(t, c.m.Bloated(w, 700<<20))
+}
+
+// Executions that wait for host calls share few lanes where they wait briefly, in as many workers as there are processors, and have one each
+// where they wait long. Lanes beyond need isolates that are slow to make and stay cold.
+func TestBriefHostCallsShareLanes(t *testing.T) {
+	t.Parallel()
+	const callers = 16
+	for _, c := range []struct {
+		name    string
+		wait    time.Duration
+		most    int // lanes
+		least   int
+		workers int // most
+	}{{"a key", 500 * time.Microsecond, 8, 3, 2}, {"three keys", 1500 * time.Microsecond, 12, 5, 2}, {"a fetch", 100 * time.Millisecond, callers, callers - 1, callers}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			crowd := newCrowd(t, 8, 2)
+			crowd.load = 5 * time.Millisecond
+			crowd.cost = func(_ byte, runs int) time.Duration {
+				if runs == 0 {
+					return 2 * time.Millisecond
+				}
+				return 20 * time.Microsecond
+			}
+			crowd.wait = func() time.Duration { return c.wait }
+			crowd.next = func() *admission.Call { return crowdCall(1) }
+			crowd.run(callers, 20_000)
+			require.LessOrEqual(t, len(crowd.lanes), c.most)
+			require.GreaterOrEqual(t, len(crowd.lanes), c.least)
+			require.LessOrEqual(t, crowd.workers, c.workers)
+			t.Logf("%d lanes, %d workers, the longest took %v", len(crowd.lanes), crowd.workers, crowd.longest)
+		})
+	}
 }

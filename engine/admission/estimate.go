@@ -28,6 +28,7 @@ const sleptAfter = 10 * time.Millisecond
 // Estimate is what is known about a script's executions. The zero value knows nothing.
 type Estimate struct {
 	time    time.Duration // moving average that follows short times fast and long ones slowly: see Observe
+	took    time.Duration // the same of how long executions with host calls took in all; 0: there was none
 	waiting uint32        // moving average of "made a host call", in 1/1024
 	seen    uint8         // executions that were observed, up to learning
 	known   bool
@@ -47,6 +48,14 @@ func (e *Estimate) Observe(d, slept time.Duration, hostCalls bool) {
 	var w uint32
 	if hostCalls {
 		w = 1024
+		switch took := d + slept; {
+		case e.took == 0:
+			e.took = took
+		case took < e.took:
+			e.took -= (e.took - took) / 2
+		default:
+			e.took += (took - e.took) / 16
+		}
 	}
 	if sleeps := slept >= sleptAfter; sleeps && e.slept {
 		d += slept
@@ -115,6 +124,12 @@ func (e *Estimate) depth(wait time.Duration) int {
 	return int(min(MaxDepth, 1+wait/max(e.time, time.Microsecond)))
 }
 
+// Brief reports whether executions of the script wait for host calls, but so briefly that the next call had better wait for one of them than for
+// a further isolate, whose creation takes longer and whose code is cold.
+func (e *Estimate) Brief() bool {
+	return e.Waits() && (e.took < Long || e.seen < learning && e.took < 10*Long)
+}
+
 // Workers is how many further workers n waiting executions are worth, if running workers serve them already and are not held up
 // by a long one.
 func (e *Estimate) Workers(n, running int) int {
@@ -123,6 +138,10 @@ func (e *Estimate) Workers(n, running int) int {
 		return 0
 	case !e.known, e.Learning() && e.Depth() > 1:
 		return max(0, 1-running) // one shows what they are like
+	case e.Brief() && e.took >= Long:
+		return max(0, min(n, 2-running)) // the first ones are slow: two show what they are like
+	case e.Brief():
+		return max(0, int((time.Duration(n)*e.took+2*WaitTarget-1)/(2*WaitTarget))-running)
 	case e.Depth() == 1:
 		return n
 	}

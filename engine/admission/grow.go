@@ -164,7 +164,9 @@ func (m *Placement) distribute(now time.Time) {
 				continue
 			}
 		}
-		if busy := m.leased - m.idle + missing; busy >= m.cfg.MaxWorkers {
+		// Executions that wait briefly are best beside each other: a worker for each would wake for each.
+		brief := len(best.workers) >= m.cfg.Cores && best.brief()
+		if busy := m.leased - m.idle + missing; busy >= m.cfg.MaxWorkers || brief {
 			lane, later := m.share(best)
 			if lane != nil {
 				before := best.pending
@@ -173,7 +175,7 @@ func (m *Placement) distribute(now time.Time) {
 					continue
 				}
 			}
-			if later && busy >= 2*m.cfg.MaxWorkers {
+			if later && (brief || busy >= 2*m.cfg.MaxWorkers) {
 				best.patient = true
 				continue
 			}
@@ -206,6 +208,16 @@ func (m *Placement) neediest(now time.Time) (best *tenant, load Load) {
 		}
 	}
 	return best, load
+}
+
+// brief reports whether executions of all scripts that wait for a lane wait for host calls only briefly.
+func (t *tenant) brief() bool {
+	for i, s := range t.waiting {
+		if i == maxLooked || !s.est.Brief() {
+			return false
+		}
+	}
+	return len(t.waiting) > 0
 }
 
 func (t *tenant) load() Load {
