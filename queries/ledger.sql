@@ -1,8 +1,9 @@
 -- For the ledger: what surrounds the COPY of a batch (ExecutionRecord, ExecutionLogRecord, UsageAdd).
 
--- Bounds each statement of the transaction, a COPY whose rows do not come among them, until its end.
--- name: LedgerTimeout :exec
-SELECT set_config('statement_timeout', @milliseconds::text, true);
+-- Until the end of the transaction: bounds each statement, a COPY whose rows do not come among them, and has plans made once. With the lengths
+-- of the arrays before it, Postgres finds each plan cheaper than the one that it has, and makes one for each batch, which costs more than running it.
+-- name: LedgerBegin :exec
+SELECT set_config('statement_timeout', @milliseconds::text, true), set_config('plan_cache_mode', 'force_generic_plan', true);
 
 -- Checks the foreign keys of a batch, and locks what they name as the keys' own triggers do (FOR KEY SHARE, scripts first, in the order
 -- of their ids); then the triggers are off until the end of the transaction. A script or tenant that is gone is the triggers' error, 23503.

@@ -11,6 +11,19 @@ import (
 	"github.com/google/uuid"
 )
 
+const ledgerBegin = `-- name: LedgerBegin :exec
+
+SELECT set_config('statement_timeout', $1::text, true), set_config('plan_cache_mode', 'force_generic_plan', true)
+`
+
+// For the ledger: what surrounds the COPY of a batch (ExecutionRecord, ExecutionLogRecord, UsageAdd).
+// Until the end of the transaction: bounds each statement, a COPY whose rows do not come among them, and has plans made once. With the lengths
+// of the arrays before it, Postgres finds each plan cheaper than the one that it has, and makes one for each batch, which costs more than running it.
+func (q *Queries) LedgerBegin(ctx context.Context, milliseconds string) error {
+	_, err := q.db.Exec(ctx, ledgerBegin, milliseconds)
+	return err
+}
+
 const ledgerHoldParents = `-- name: LedgerHoldParents :exec
 SELECT jsruntime_hold_parents($1::uuid[], $2::uuid[]), set_config('session_replication_role', 'replica', true)
 `
@@ -26,17 +39,5 @@ type LedgerHoldParentsParams struct {
 // the batch's rows have what these would give them.
 func (q *Queries) LedgerHoldParents(ctx context.Context, arg LedgerHoldParentsParams) error {
 	_, err := q.db.Exec(ctx, ledgerHoldParents, arg.ScriptIds, arg.TenantIds)
-	return err
-}
-
-const ledgerTimeout = `-- name: LedgerTimeout :exec
-
-SELECT set_config('statement_timeout', $1::text, true)
-`
-
-// For the ledger: what surrounds the COPY of a batch (ExecutionRecord, ExecutionLogRecord, UsageAdd).
-// Bounds each statement of the transaction, a COPY whose rows do not come among them, until its end.
-func (q *Queries) LedgerTimeout(ctx context.Context, milliseconds string) error {
-	_, err := q.db.Exec(ctx, ledgerTimeout, milliseconds)
 	return err
 }

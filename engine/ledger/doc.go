@@ -17,7 +17,8 @@
 //     which a second try finds that the first one was committed.
 //   - A row is on record within 100 ms of its end: it waits for 80 ms at most, and its transaction has the rest. (Waiting for 90 ms would save
 //     a ninth of the flushes of a quiet node, and leave 10 ms to a transaction that takes 2 to 15 ms.)
-//   - Foreign keys hold whichever way they are checked: once a batch where the database user may, else row by row (parents.go).
+//   - Foreign keys hold whichever way they are checked: once for a batch of 50 rows and more where the database user may, else row by row
+//     (parents.go).
 //   - No row can hold up the others for ever: a batch that Postgres refuses for what is in it is halved until the row is
 //     alone, which is then written without what a script could have put into it, or dropped with a log line and a count.
 //   - Everything a script or client made passes package text: no NUL, no lone surrogates, no invalid UTF-8, no nesting

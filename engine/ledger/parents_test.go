@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -52,17 +53,20 @@ func asOwner(t *testing.T, db *pgxpool.Pool, granted bool) *pgxpool.Pool {
 	return pool
 }
 
-// TestForeignKeysByRole writes as a superuser, and as an owner with and without the right to have foreign keys checked once a batch. A row
-// trigger of the test tells which way was taken. What is on record does not depend on it.
+// TestForeignKeysByRole writes as a superuser, and as an owner with and without the right to have foreign keys checked once a batch, in large
+// batches and small ones. A row trigger of the test tells which way was taken. What is on record does not depend on it.
 func TestForeignKeysByRole(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		connect func(*testing.T, *pgxpool.Pool) *pgxpool.Pool
 		once    bool
+		batch   int // rows, half of each script
+		apiece  bool
 	}{
-		"superuser": {func(_ *testing.T, db *pgxpool.Pool) *pgxpool.Pool { return db }, true},
-		"granted":   {func(t *testing.T, db *pgxpool.Pool) *pgxpool.Pool { return asOwner(t, db, true) }, true},
-		"owner":     {func(t *testing.T, db *pgxpool.Pool) *pgxpool.Pool { return asOwner(t, db, false) }, false},
+		"superuser": {func(_ *testing.T, db *pgxpool.Pool) *pgxpool.Pool { return db }, true, 120, false},
+		"few rows":  {func(_ *testing.T, db *pgxpool.Pool) *pgxpool.Pool { return db }, true, 10, true},
+		"granted":   {func(t *testing.T, db *pgxpool.Pool) *pgxpool.Pool { return asOwner(t, db, true) }, true, 120, false},
+		"owner":     {func(t *testing.T, db *pgxpool.Pool) *pgxpool.Pool { return asOwner(t, db, false) }, false, 120, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,25 +80,25 @@ func TestForeignKeysByRole(t *testing.T) {
 			once, err := ledger.ChecksForeignKeysOnce(ctx, as)
 			require.NoError(t, err)
 			require.Equal(t, c.once, once)
-			l := start(t, ledger.Config{Pool: as})
-			for i := range 20 {
+			l := start(t, ledger.Config{Pool: as, FlushInterval: time.Hour})
+			for i := range 2 * c.batch {
 				inv, res := httpRun([]*engine.Script{kept, gone}[i%2])
 				require.NoError(t, l.Record(ctx, inv, res))
-				if i == 9 {
+				if i == c.batch-1 {
 					require.NoError(t, l.Flush(ctx))
 					_, err = db.Exec(ctx, "DELETE FROM scripts WHERE id = $1", gone.ID)
 					require.NoError(t, err)
 				}
 			}
 			require.NoError(t, l.Flush(ctx))
-			require.Equal(t, 10, count(t, db, "script_executions WHERE script_id = $1 AND completed_at IS NOT NULL", kept.ID))
-			require.Equal(t, 20, count(t, db, "script_execution_logs WHERE script_id = $1", kept.ID))
-			require.Equal(t, 10, count(t, db, "script_executions"), "those of the deleted script went with it, or were dropped")
-			require.Equal(t, int64(5), l.Stats().Dropped)
-			require.Equal(t, 1, count(t, db, "script_usage_daily WHERE script_id = $1 AND executions = 10", kept.ID))
-			fired := 10
-			if c.once {
-				fired = 0
+			require.Equal(t, c.batch, count(t, db, "script_executions WHERE script_id = $1 AND completed_at IS NOT NULL", kept.ID))
+			require.Equal(t, 2*c.batch, count(t, db, "script_execution_logs WHERE script_id = $1", kept.ID))
+			require.Equal(t, c.batch, count(t, db, "script_executions"), "those of the deleted script went with it, or were dropped")
+			require.Equal(t, int64(c.batch/2), l.Stats().Dropped)
+			require.Equal(t, 1, count(t, db, "script_usage_daily WHERE script_id = $1 AND executions = $2", kept.ID, c.batch))
+			fired := 0
+			if c.apiece {
+				fired = c.batch
 			}
 			require.Equal(t, fired, count(t, db, "script_executions WHERE depth = 99"), "rows that met the triggers")
 			var role string
@@ -111,23 +115,34 @@ func TestForeignKeysAfterARevoke(t *testing.T) {
 	db := dbtest.DB(t)
 	script := seed(t, db)
 	as := asOwner(t, db, true)
-	l := start(t, ledger.Config{Pool: as})
+	l := start(t, ledger.Config{Pool: as, FlushInterval: time.Hour})
 	for range 3 {
-		inv, res := httpRun(script)
-		require.NoError(t, l.Record(ctx, inv, res))
+		for range 60 { // as many as are checked once
+			inv, res := httpRun(script)
+			require.NoError(t, l.Record(ctx, inv, res))
+		}
 		require.NoError(t, l.Flush(ctx))
 		_, err := db.Exec(ctx, "REVOKE SET ON PARAMETER session_replication_role FROM "+as.Config().ConnConfig.User)
 		require.NoError(t, err)
 	}
-	require.Equal(t, 3, count(t, db, "script_executions"))
-	require.Equal(t, 1, count(t, db, "script_usage_daily WHERE executions = 3"))
+	require.Equal(t, 180, count(t, db, "script_executions"))
+	require.Equal(t, 1, count(t, db, "script_usage_daily WHERE executions = 180"))
 	require.Zero(t, l.Stats().Dropped)
 }
 
-// TestNoOrphans deletes a script in the middle of a batch with a row of its own, between the check of its foreign keys and its commit: the
-// row does not outlive its script.
+// TestNoOrphans deletes a script in the middle of a batch with rows of its own, between the check of its foreign keys and its commit, and, where
+// the batch is small, before that check: the rows do not outlive their script.
 func TestNoOrphans(t *testing.T) {
 	t.Parallel()
+	for _, rows := range []int{2, 120} {
+		t.Run(strconv.Itoa(rows), func(t *testing.T) {
+			t.Parallel()
+			testNoOrphans(t, rows)
+		})
+	}
+}
+
+func testNoOrphans(t *testing.T, rows int) {
 	ctx := context.Background()
 	db := dbtest.DB(t)
 	script, other := seed(t, db), seed(t, db)
@@ -141,11 +156,13 @@ func TestNoOrphans(t *testing.T) {
 	defer func() { _ = gate.Rollback(ctx) }()
 	_, err = gate.Exec(ctx, "SELECT pg_advisory_xact_lock(1)")
 	require.NoError(t, err)
-	l := start(t, ledger.Config{Pool: db})
-	for _, s := range []*engine.Script{script, other} {
-		inv, res := httpRun(s)
+	l := start(t, ledger.Config{Pool: db, FlushInterval: time.Hour})
+	for i := range rows {
+		inv, res := httpRun([]*engine.Script{script, other}[i%2])
 		require.NoError(t, l.Record(ctx, inv, res))
 	}
+	flushed := make(chan error, 1)
+	go func() { flushed <- l.Flush(ctx) }()
 	waiting := func(query string) func() bool {
 		return func() bool {
 			return count(t, db, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE $1", query) > 0
@@ -161,9 +178,9 @@ func TestNoOrphans(t *testing.T) {
 		return waiting("DELETE FROM scripts%")() || len(deleted) > 0
 	}, time.Minute, 5*time.Millisecond)
 	require.NoError(t, gate.Commit(ctx))
-	require.NoError(t, l.Flush(ctx))
+	require.NoError(t, <-flushed)
 	require.NoError(t, <-deleted)
 	require.Zero(t, count(t, db, "script_executions WHERE script_id = $1", script.ID))
 	require.Zero(t, count(t, db, "script_execution_logs WHERE script_id = $1", script.ID))
-	require.Equal(t, 1, count(t, db, "script_executions WHERE script_id = $1", other.ID))
+	require.Equal(t, rows/2, count(t, db, "script_executions WHERE script_id = $1", other.ID))
 }

@@ -199,7 +199,7 @@ func (l *Ledger) writeOnce(ctx context.Context, batch []*row, mark uuid.UUID) er
 	}
 	if canTrip(conn.Conn()) {
 		t := &trip{}
-		err = sqlc.New(t).LedgerTimeout(ctx, strconv.FormatInt(writeTimeout.Milliseconds(), 10))
+		err = sqlc.New(t).LedgerBegin(ctx, strconv.FormatInt(writeTimeout.Milliseconds(), 10))
 		if err == nil {
 			err = write(t)
 		}
@@ -248,7 +248,7 @@ func (l *Ledger) writeTo(ctx context.Context, to target, batch []*row, once bool
 			return err
 		}
 	}
-	if once && len(rows) > 0 {
+	if once && len(rows) >= onceRows {
 		if err := queries.LedgerHoldParents(ctx, parents.params()); err != nil {
 			return err
 		}
