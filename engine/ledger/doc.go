@@ -14,7 +14,7 @@
 //   - A batch is a transaction, so a row, its logs, its host calls and its share of usage are there together or not at all. A batch whose
 //     COMMIT got no answer is tried again; ids that are there by then are left out of the second try, with their usage.
 //   - Usage counts every execution once, whatever is kept of it: executions without a row leave a mark of their batch (script_usage_marks), by
-//     which a second try finds that the first one was committed.
+//     which a second try finds that the first one was committed. They are summed while they wait, for a second at most (sums.go).
 //   - A row is on record within 100 ms of its end: it waits for 80 ms at most, and its transaction has the rest. (Waiting for 90 ms would save
 //     a ninth of the flushes of a quiet node, and leave 10 ms to a transaction that takes 2 to 15 ms.)
 //   - Foreign keys hold whichever way they are checked: once for a batch of 50 rows and more where the database user may, else row by row
@@ -39,7 +39,8 @@
 //	node lost while an execution runs                      its attended row is rescued: failed, worker_lost
 //	node was silent for a lease, and lives                 the true ending replaces the rescue's
 //	node killed with -9                                    waiting rows are lost: the last 80 ms (twice FlushInterval) and the transactions under way,
-//	                                                       but all of the buffer while Postgres is away
+//	                                                       but all of the buffer while Postgres is away; of executions without a row the
+//	                                                       usage of the last second
 //	shutdown                                               everything is written, for at most ShutdownGrace; what is lost is counted
 //	                                                       in a line of the log
 package ledger

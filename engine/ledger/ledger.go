@@ -85,8 +85,11 @@ type Ledger struct {
 
 	mu       sync.Mutex
 	closed   bool
-	waiting  []*row // in the order of their numbers
-	since    time.Time
+	waiting  []*row              // in the order of their numbers
+	sums     map[sumKey]*row     // of waiting: those that stand for further executions
+	since    time.Time           // when the first of waiting came
+	urgent   int                 // how many of waiting are to be on record within 100 ms: all but the sums
+	urgentAt time.Time           // when the first of these came
 	next     uint64              // number of the next row
 	inFlight map[uint64]struct{} // first numbers of the batches being written
 	flushing []flushWait
@@ -120,9 +123,10 @@ type row struct {
 	rollout  uuid.UUID // the deployment of its version, while that is rolled out
 	version  int       // of the script
 	code     engine.Code
-	absent   bool // only its usage is written: its script's history does not keep it
-	shown    bool // it may have a row, as one that runs
-	metered  bool // Config.Quota has counted it, and waits for what becomes of it
+	absent   bool     // only its usage is written: its script's history does not keep it
+	shown    bool     // it may have a row, as one that runs
+	runs     int64    // executions that it stands for: of a sum any number, else one
+	metered  usageSum // what of sum Config.Quota has counted, and waits for what becomes of it
 }
 
 // flushWait is a caller of Flush: done closes when all rows below the number are written or dropped.
@@ -174,6 +178,7 @@ func New(cfg Config) (*Ledger, error) {
 	}
 	return &Ledger{
 		shown:   map[uuid.UUID]*shown{},
+		sums:    map[sumKey]*row{},
 		scratch: sync.Pool{New: func() any { return new([]byte) }},
 		cfg:     cfg, log: cmp.Or(cfg.Log, slog.Default()), queries: sqlc.New(cfg.Pool),
 		room: semaphore.NewWeighted(cfg.BufferBytes), wake: make(chan struct{}, 1), inFlight: make(map[uint64]struct{}),
@@ -184,6 +189,9 @@ func New(cfg Config) (*Ledger, error) {
 // ends; its error means that the execution is not on record, and its caller must not answer as if it were. It copies what it
 // keeps.
 func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine.Result) error {
+	if l.addToSum(inv, res) {
+		return nil
+	}
 	r := l.rowOf(inv, res)
 	if !l.room.TryAcquire(r.size) {
 		if err := l.room.Acquire(ctx, r.size); err != nil {
@@ -198,15 +206,11 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 		l.counts.refused.Add(1)
 		return ErrClosed
 	}
-	r.metered = l.cfg.Quota.Recorded(r.usage.tenant, r.sum.amount())
-	r.shown = l.wasShown(r.id)
-	r.number = l.next
-	l.next++
-	if len(l.waiting) == 0 {
-		l.since = time.Now()
+	if l.cfg.Quota.Recorded(r.usage.tenant, r.sum.amount()) {
+		r.metered = r.sum
 	}
-	l.waiting = append(l.waiting, r)
-	poke := len(l.waiting) == 1 || len(l.waiting) == quietRows || len(l.waiting) == l.cfg.BatchRows
+	r.shown = l.wasShown(r.id)
+	poke := l.append(r)
 	l.mu.Unlock()
 	l.counts.recorded.Add(1)
 	l.counts.waitingRows.Add(1)
@@ -217,6 +221,29 @@ func (l *Ledger) Record(ctx context.Context, inv *engine.Invocation, res *engine
 		l.poke()
 	}
 	return nil
+}
+
+// append lets a row wait, and reports whether Run must know of it. l.mu is held.
+func (l *Ledger) append(r *row) (poke bool) {
+	r.number = l.next
+	l.next++
+	now := time.Now()
+	if len(l.waiting) == 0 {
+		l.since, poke = now, true
+	}
+	l.waiting = append(l.waiting, r)
+	poke = poke || len(l.waiting) == l.cfg.BatchRows
+	if key, ok := r.summed(); ok {
+		l.sums[key] = r
+		return poke
+	}
+	if r.code != engine.CodeNone {
+		clear(l.sums) // what completes after a failure is counted after it
+	}
+	if l.urgent++; l.urgent == 1 {
+		l.urgentAt, poke = now, true
+	}
+	return poke || l.urgent == quietRows
 }
 
 // Full reports whether Postgres takes nothing and hardly any room is left, so that nothing should be run whose row would have to
@@ -324,22 +351,39 @@ func (l *Ledger) take(ending bool) (batch []*row, wait time.Duration) {
 		l.closed = l.closed || ending
 		return nil, time.Hour
 	}
-	interval := l.cfg.FlushInterval
-	if len(l.waiting) < quietRows {
-		interval *= 2
-	}
-	if rest := interval - time.Since(l.since); rest > 0 && len(l.waiting) < l.cfg.BatchRows && len(l.flushing) == 0 && !ending {
+	if rest := time.Until(l.due()); rest > 0 && len(l.waiting) < l.cfg.BatchRows && len(l.flushing) == 0 && !ending {
 		return nil, rest
 	}
 	n := min(len(l.waiting), l.cfg.BatchRows)
 	batch = l.waiting[:n:n]
 	l.waiting = l.waiting[n:]
+	l.urgent = 0
+	for _, r := range l.waiting {
+		if _, ok := r.summed(); !ok {
+			l.urgent++
+		}
+	}
 	if len(l.waiting) == 0 {
 		l.waiting = nil // the batch has the array
 	}
+	clear(l.sums)
 	l.since = time.Now()
+	l.urgentAt = l.since
 	l.inFlight[batch[0].number] = struct{}{}
 	return batch, 0
+}
+
+// due is when the waiting rows are to be written. l.mu is held.
+func (l *Ledger) due() time.Time {
+	interval := l.cfg.FlushInterval
+	if l.urgent < quietRows {
+		interval *= 2
+	}
+	due := l.since.Add(max(interval, usageInterval))
+	if soon := l.urgentAt.Add(interval); l.urgent > 0 && soon.Before(due) {
+		return soon
+	}
+	return due
 }
 
 // settle gives the batch's room free and answers those in Flush.
@@ -381,10 +425,7 @@ func (l *Ledger) settleFlushes() {
 func LogBytes(message string) int64 { return 120 + int64(len(message)) }
 
 func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
-	endedAt := res.EndedAt
-	if endedAt.IsZero() {
-		endedAt = time.Now()
-	}
+	endedAt := endOf(res)
 	startedAt := res.StartedAt
 	if startedAt.IsZero() || startedAt.After(endedAt) {
 		startedAt = endedAt
@@ -395,9 +436,9 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 		queuedAt = startedAt.Add(-max(startedAt.Sub(inv.QueuedAt), 0))
 	}
 	script := inv.Script
-	if inv.Unlisted || !script.History.Keeps(inv.ExecutionID, res.Code) {
+	if absent(inv, res) {
 		return &row{
-			id: inv.ExecutionID, usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
+			id: inv.ExecutionID, usage: usageOf(inv, res), runs: 1,
 			sum: sumOf(res.Metrics), size: rowOverhead, absent: true, rollout: script.Deployment, version: script.Version, code: res.Code,
 		}
 	}
@@ -406,8 +447,8 @@ func (l *Ledger) rowOf(inv *engine.Invocation, res *engine.Result) *row {
 	scratch := l.scratch.Get().(*[]byte)
 	encoded := appendTuple((*scratch)[:0], inv, res, lean, l.cfg.NodeID, queuedAt, startedAt, endedAt)
 	r := &row{
-		tuple: slices.Clone(encoded), id: inv.ExecutionID,
-		usage: usageKey{script.TenantID, script.ID, endedAt.UTC().Truncate(24 * time.Hour), res.Code.Outcome()},
+		tuple: slices.Clone(encoded), id: inv.ExecutionID, runs: 1,
+		usage: usageOf(inv, res),
 		sum:   sumOf(res.Metrics), rollout: script.Deployment, version: script.Version, code: res.Code,
 	}
 	if cap(encoded) <= maxScratch {

@@ -49,13 +49,17 @@ func (u *Usage) add(key usageKey, s usageSum) {
 		u.sums = make(map[usageKey]usageSum)
 	}
 	sum := u.sums[key]
-	sum.executions += s.executions
-	sum.egressBytes += s.egressBytes
-	sum.apiCalls += s.apiCalls
-	sum.cpuMs += s.cpuMs
-	sum.durationMs += s.durationMs
-	sum.memoryByteMillis += s.memoryByteMillis
+	sum.add(s)
 	u.sums[key] = sum
+}
+
+func (s *usageSum) add(o usageSum) {
+	s.executions += o.executions
+	s.egressBytes += o.egressBytes
+	s.apiCalls += o.apiCalls
+	s.cpuMs += o.cpuMs
+	s.durationMs += o.durationMs
+	s.memoryByteMillis += o.memoryByteMillis
 }
 
 // Write adds the sums to script_usage_daily. Make it the last statement of its transaction: other nodes that ran the same scripts
@@ -134,7 +138,7 @@ func (l *Ledger) metered(rows []*row) {
 	}
 	var all map[tenantDay]usageSum // nil: no tenant of the batch has quotas
 	for _, r := range rows {
-		if !r.metered {
+		if r.metered.executions == 0 {
 			continue
 		}
 		if all == nil {
@@ -142,9 +146,7 @@ func (l *Ledger) metered(rows []*row) {
 		}
 		key := tenantDay{r.usage.tenant, r.usage.day}
 		sum := all[key]
-		sum.executions += r.sum.executions
-		sum.cpuMs += r.sum.cpuMs
-		sum.egressBytes += r.sum.egressBytes
+		sum.add(r.metered)
 		all[key] = sum
 	}
 	for key, sum := range all {

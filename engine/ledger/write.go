@@ -96,8 +96,12 @@ func markOf(batch []*row) uuid.UUID {
 
 // done counts a batch that is known to be committed.
 func (l *Ledger) done(batch []*row, mark uuid.UUID) {
-	l.counts.written.Add(int64(len(batch)))
-	l.counts.waitingRows.Add(-int64(len(batch)))
+	var runs int64
+	for _, r := range batch {
+		runs += r.runs
+	}
+	l.counts.written.Add(runs)
+	l.counts.waitingRows.Add(-runs)
 	l.metered(batch)
 	if mark != uuid.Nil {
 		l.mu.Lock()
@@ -137,10 +141,10 @@ func (l *Ledger) refuse(ctx context.Context, batch []*row, err error) {
 }
 
 func (l *Ledger) drop(r *row, err error) {
-	l.counts.dropped.Add(1)
-	l.counts.waitingRows.Add(-1)
-	if r.metered {
-		l.cfg.Quota.Dropped(r.usage.tenant, r.sum.amount())
+	l.counts.dropped.Add(r.runs)
+	l.counts.waitingRows.Add(-r.runs)
+	if r.metered.executions > 0 {
+		l.cfg.Quota.Dropped(r.usage.tenant, r.metered.amount())
 	}
 	level := slog.LevelError
 	if errors.Is(err, errScriptDeleted) {
@@ -300,8 +304,8 @@ func (l *Ledger) withoutConflicts(ctx context.Context, batch []*row, kind verdic
 			l.drop(r, errScriptDeleted)
 		case kind == duplicate && exists[ids[i]]:
 			// Committed by a try whose answer was lost, or earlier in this batch: the same id twice is one execution.
-			l.counts.written.Add(1)
-			l.counts.waitingRows.Add(-1)
+			l.counts.written.Add(r.runs)
+			l.counts.waitingRows.Add(-r.runs)
 			l.metered(batch[i : i+1])
 		default:
 			if kind == duplicate {
