@@ -4,4 +4,4 @@ package dts
 import "example.com/jsruntime/engine/internal/webapi"
 
 // Text is jsruntime.d.ts.
-func Text() string { return webapi.Types }
+func Text() string { return webapi.Types() }

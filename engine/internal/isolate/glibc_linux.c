@@ -30,3 +30,7 @@ WEAK int __isoc23_fscanf(FILE *f, const char *format, ...) {
 }
 
 void jsr_trim(void) { malloc_trim(0); }
+
+// V8 belongs to one thread, and the others allocate next to nothing. An arena for each of those that do, which glibc makes by default, was
+// 0.5 MiB of a worker's private memory, in parts that malloc_trim does not give back.
+__attribute__((constructor)) static void one_arena(void) { mallopt(M_ARENA_MAX, 1); }

@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ const size_t kMaxFrame = 20 << 20;                // wire.MaxFrame
 const size_t kReadRoom = 4096, kLargeBuf = 1 << 20;
 const int64_t kLongest = 3600ll * 1000000000;       // of a poll
 const int64_t kClockApart = 1000000;              // how long the CPU clock is estimated
+const int64_t kTrimAfter = 512, kTrimTimes = 4;   // see trim
 
 int64_t now(clockid_t clock) {
   struct timespec t;
@@ -299,11 +301,21 @@ int resume(jsr_loop* l, const uint8_t* payload, size_t n, size_t frame, bool* do
   return code;
 }
 
+// trim gives the memory back that V8's compilers have left: after the executions from which on most of a script is compiled, and four times as
+// many each time. It takes 0.1 to 0.3 ms.
+void trim(jsr_loop* l) {
+  if (l->TrimAt == 0) l->TrimAt = kTrimAfter;
+  if (l->Quick < l->TrimAt) return;
+  l->TrimAt = l->Quick * kTrimTimes;
+  malloc_trim(0);
+}
+
 // tidy writes the answers and lets V8 do what it put off in the isolates in which something ran.
 int tidy(jsr_loop* l) {
   if (l->Runs > 0) clock(l);  // the time of writing counts for no run
   l->Runs = 0;
   if (jsr_out_flush(&l->Out) != 0) return JSR_ERROR;
+  trim(l);
   for (uint32_t i = 0; i < l->count && l->RanCount > 0; i++) {
     jsr_slot* s = l->slots[i];
     if (s->Ran == 0) continue;

@@ -168,7 +168,8 @@ typedef struct jsr_loop {
   int32_t Runs, Looks;  // executions since the last tidy, and since the memory was looked at
   int32_t Tidies;       // slots that were tidied since the memory was looked at there
   int32_t RanCount;     // slots with Ran
-  int64_t Quick;        // executions by the loop, for tests
+  int64_t Quick;        // executions by the loop
+  int64_t TrimAt;       // of Quick, when memory is given back next
   uint8_t* Buf;         // the inbox's memory while the loop has it
   size_t Start, End, Cap;
   uint8_t start[JSR_START];

@@ -38,7 +38,7 @@ func TestTypes(t *testing.T) {
 		write := func(name, text string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 		}
-		write("jsruntime.d.ts", webapi.Types)
+		write("jsruntime.d.ts", webapi.Types())
 		for _, s := range samples {
 			b, err := os.ReadFile(s)
 			require.NoError(t, err)
@@ -103,7 +103,7 @@ var besides = []struct {
 func absent(t *testing.T, modules string) []string {
 	t.Helper()
 	here := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^declare (?:var|function|class) (\w+)`).FindAllStringSubmatch(webapi.Types, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^declare (?:var|function|class) (\w+)`).FindAllStringSubmatch(webapi.Types(), -1) {
 		here[m[1]] = true
 	}
 	names := map[string]bool{"process": true, "require": true, "Buffer": true, "Deno": true, "WebAssembly": true}
