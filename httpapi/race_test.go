@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"example.com/jsruntime/engine/host"
+	"example.com/jsruntime/engine/keyring"
 	"example.com/jsruntime/engine/redact"
 	"example.com/jsruntime/httpapi"
 	"example.com/jsruntime/migrations/dbtest"
@@ -436,6 +438,18 @@ func TestSchedules(t *testing.T) {
 	require.Len(t, acme.get("/api/v1/schedules").items(), 1)
 	acme.patch("/api/v1/scripts/"+id, map[string]any{"cron_expression": nil}).refused(422, "validation_failed")
 	acme.patch("/api/v1/scripts/"+id, map[string]any{"schedule": map[string]any{"overlap": "never"}}).refused(422, "validation_failed")
+}
+
+// A server without a key of its own for secrets says so, wherever one would be encrypted.
+func TestNoSecretKey(t *testing.T) {
+	t.Parallel()
+	none, err := keyring.Parse("", "")
+	require.NoError(t, err)
+	n := startNode(t, func(c *httpapi.Config) { c.Sealer, c.SecretKeys = host.NewSecrets(c.Pool, none), nil })
+	acme := n.tenant("acme")
+	acme.do("PUT", "/api/v1/secrets/TOKEN", map[string]any{"value": "hunter2"}).refused(503, "secrets_unavailable")
+	acme.post("/api/v1/webhooks", map[string]any{"url": "https://ops.example.com/hooks", "events": []string{"script.failing"}}).refused(503, "secrets_unavailable")
+	n.operator().post("/api/v1/secrets/rekey", nil).refused(503, "secrets_unavailable")
 }
 
 func TestSecretsUsersOrganizationsUsageNodes(t *testing.T) {

@@ -67,6 +67,14 @@ type secretPutIn struct {
 	}
 }
 
+// notSealed is the answer to a request whose secret could not be encrypted.
+func notSealed(err error) error {
+	if errors.Is(err, host.ErrNoSecretKey) {
+		return newProblem(http.StatusServiceUnavailable, "secrets_unavailable", "This server has no key to encrypt secrets with (JSRUNTIME_SECRET_KEY).")
+	}
+	return fmt.Errorf("seal secret: %w", err)
+}
+
 // secretPut replaces the whole secret: who does not know the value cannot change where it goes.
 func (a *API) secretPut(ctx context.Context, in *secretPutIn) (*none, error) {
 	if !secretName.MatchString(in.Name) {
@@ -77,14 +85,11 @@ func (a *API) secretPut(ctx context.Context, in *secretPutIn) (*none, error) {
 		return nil, invalid("body."+member, fault)
 	}
 	if a.cfg.Sealer == nil {
-		return nil, newProblem(http.StatusServiceUnavailable, "secrets_unavailable", "This server has no key to encrypt secrets with.")
+		return nil, notSealed(host.ErrNoSecretKey)
 	}
 	row, err := a.cfg.Sealer.Row(tenantOf(ctx), in.Name, secret)
-	if errors.Is(err, host.ErrNoSecretKey) {
-		return nil, newProblem(http.StatusServiceUnavailable, "secrets_unavailable", "This server has no key to encrypt secrets with.")
-	}
 	if err != nil {
-		return nil, fmt.Errorf("seal secret: %w", err)
+		return nil, notSealed(err)
 	}
 	return nil, a.change(ctx, func(c *change) error {
 		if err := c.EnvLock(ctx, c.tenant.String()); err != nil {

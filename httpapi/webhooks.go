@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"example.com/jsruntime/engine/host"
 	"example.com/jsruntime/engine/webhook"
 	"example.com/jsruntime/sqlc"
 )
@@ -126,12 +125,12 @@ func (a *API) webhookCreate(ctx context.Context, in *webhookCreateIn) (*created[
 		return nil, invalid("body.secret", fault)
 	}
 	if a.cfg.Sealer == nil {
-		return nil, newProblem(http.StatusServiceUnavailable, "secrets_unavailable", "This server has no key to encrypt secrets with.")
+		return nil, notSealed(host.ErrNoSecretKey)
 	}
 	owner, id := webhookOwner(ctx), newID()
 	nonce, ciphertext, err := a.cfg.Sealer.Seal(tenantOf(ctx), webhook.SecretName(id), []byte(secret))
 	if err != nil {
-		return nil, fmt.Errorf("seal secret: %w", err)
+		return nil, notSealed(err)
 	}
 	var events []string
 	for _, event := range in.Body.Events {

@@ -2,7 +2,7 @@
 // node or as the value of a field, and becomes a part of a path only through lib/api.ts.
 
 import { type ComponentType, render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { APIError, call, may, onSession, session } from "./lib/api";
 import { setPrefs, type Theme, usePrefs } from "./lib/prefs";
 import { askBeforeLeaving, go, href, Link, match, type Params, useWhere } from "./lib/router";
@@ -119,7 +119,7 @@ function Body({ route, params }: { route: Route | undefined; params: Params }) {
     if (!route || loadedPages.has(route)) return;
     route.load().then((m) => { loadedPages.set(route, m.default); again((n) => n + 1); }, setError);
   }, [route]);
-  if (!route || !offered(route)) return <Empty title={route ? "You may not see this page." : "There is no such page."}><Link to={href(home())}>Go to the first page</Link></Empty>;
+  if (!route || !offered(route)) return <Empty title={!route ? "There is no such page." : session.operator && !session.tenant && may(route.needs) ? "This page is of a tenant. Enter one first." : "You may not see this page."}><Link to={href(home())}>Go to the first page</Link></Empty>;
   if (error) return <div class="stack"><Failure error={new Error("This page could not be loaded. The console may have been updated meanwhile.")} /><div><Button onClick={() => location.reload()}>Load the console anew</Button></div></div>;
   return Page ? <Page params={params} key={JSON.stringify(params)} /> : <Loading />;
 }
@@ -133,8 +133,8 @@ function Frame() {
   let params: Params = {};
   const shown = path === "/" && home() !== "/" ? home() : path;
   const route = routes.find((r) => { const p = match(r.path, shown); if (p) params = p; return p; });
+  useLayoutEffect(() => { document.title = `${route ? `${route.title} · ` : ""}jsruntime`; }, [shown]); // until the page names what it shows
   useEffect(() => {
-    document.title = `${route ? `${route.title} · ` : ""}jsruntime`;
     setMenu(false);
     if (first.current) { first.current = false; return; }
     main.current?.focus({ preventScroll: true }); // a screen reader goes on at the new page

@@ -64,7 +64,13 @@ const look = EditorView.theme({
   ".cm-deletedChunk, .cm-deletedLine, .cm-deletedLineGutter": { backgroundColor: "var(--ed-removed) !important" },
   ".cm-changedText, .cm-insertedLine .cm-changedText": { background: "var(--ed-added-text) !important" },
   ".cm-deletedText": { background: "var(--ed-removed-text) !important" },
-  ".cm-collapsedLines": { color: "var(--ed-faint)", background: "var(--ed-line)", padding: "3px 12px" },
+  "&.cm-merge-a .cm-changedLine, &.cm-merge-a .cm-changedLineGutter": { backgroundColor: "var(--ed-removed) !important" },
+  "&.cm-merge-a .cm-changedText, .cm-deletedChunk .cm-deletedText": { background: "var(--ed-removed-text) !important" },
+  // The line's colour says enough; the library marks the whole of its text once more.
+  ".cm-deletedLine, .cm-deletedLine del, .cm-insertedLine ins, .cm-changedLine :is(ins, del)": { textDecoration: "none" },
+  ".cm-collapsedLines": { color: "var(--ed-faint)", background: "var(--ed-line) !important", padding: "3px 12px", cursor: "pointer" },
+  ".cm-collapsedLines:before": { content: '"\u2195"', marginInlineEnd: "7px" },
+  ".cm-collapsedLines:after": { content: '""', margin: "0" },
 });
 
 const colours = HighlightStyle.define([

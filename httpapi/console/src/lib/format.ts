@@ -26,9 +26,9 @@ const valid = (at: string | number | Date | null | undefined): Date | null => {
 
 const options: Intl.DateTimeFormatOptions = { year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
 /** dateTime is 30 Nov 2026, 17:13:56 in the browser's zone, or in UTC. */
-export function dateTime(at: string | number | Date | null | undefined, utc: boolean): string {
+export function dateTime(at: string | number | Date | null | undefined, utc: boolean, fraction = false): string {
   const d = valid(at);
-  return d ? d.toLocaleString("en-GB", { ...options, ...(utc ? { timeZone: "UTC" } : {}) }) : "–";
+  return d ? d.toLocaleString("en-GB", { ...options, ...(fraction ? { fractionalSecondDigits: 3 } : {}), ...(utc ? { timeZone: "UTC" } : {}) }) : "–";
 }
 export function clock(at: string | number | Date | null | undefined, utc: boolean, fraction = false): string {
   const d = valid(at);

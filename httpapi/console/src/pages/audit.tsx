@@ -17,8 +17,8 @@ export default function Audit() {
     </div>
     <List pages={pages} label="Audit log" rowKey={(e) => e.id} empty={<Empty title="Nothing was changed." />} columns={[
       { title: "Action", cell: (e) => <button type="button" class="button quiet small" onClick={() => setShown(e)}><code>{e.action}</code></button> },
-      { title: "Object", cell: (e) => e.object_type === "script" ? <Link to={href(`/scripts/${e.object_id}`)}>{nameOf(e)}</Link> : <span class="clip">{nameOf(e)}</span> },
-      { title: "By", cell: (e) => <span class="row nowrap">{e.actor_name || "operator"}<Tag>{e.actor_role}</Tag></span> },
+      { title: "Object", cell: (e) => e.object_type === "script" ? <Link to={href(`/scripts/${e.object_id}`)}>{nameOf(e)}</Link> : <span>{nameOf(e)}</span>, text: true },
+      { title: "By", cell: (e) => <span class="row nowrap">{e.actor_name || "operator"}<Tag>{e.actor_role}</Tag></span>, wide: true },
       { title: "When", cell: (e) => <Time at={e.created_at} style="ago" />, right: true },
     ]} />
     {shown ? <Dialog title={shown.action} onClose={() => setShown(null)} large>

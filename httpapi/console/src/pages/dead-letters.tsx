@@ -21,8 +21,8 @@ export default function DeadLetters() {
     <List pages={pages} label="Dead letters" rowKey={(d) => d.id ?? ""} href={(d) => href("/dead-letters", { ...q, id: d.id })}
       empty={<Empty title={filtered ? "No dead letter is like that." : "No dead letters."}>{filtered ? null : "Events that no attempt could handle are kept here."}</Empty>} columns={[
         { title: "Event", cell: (d) => <code>{d.event_type}</code> },
-        { title: "Script", cell: (d) => <span class="row"><span>{d.script_name || d.script_id}</span>{filter.script_id ? null : <Button small kind="quiet" onClick={() => set({ script_id: d.script_id })} label={`Only those of ${d.script_name}`}>only</Button>}</span> },
-        { title: "Error", cell: (d) => <span style={{ overflowWrap: "anywhere" }}>{d.error}</span>, wide: true },
+        { title: "Script", cell: (d) => <span class="row nowrap"><span>{d.script_name || d.script_id}</span>{filter.script_id ? null : <Button small kind="quiet" onClick={() => set({ script_id: d.script_id })} label={`Only those of ${d.script_name}`}>only</Button>}</span> },
+        { title: "Error", cell: (d) => <span class="error-message">{d.error}</span>, wide: true, text: true },
         { title: "Retries", cell: (d) => d.retry_count, right: true, wide: true },
         { title: "Since", cell: (d) => <Time at={d.created_at} style="ago" />, right: true },
       ]} />

@@ -50,13 +50,13 @@ function Run({ e, open, reload }: { e: Execution; open: boolean; reload: () => P
         {calls.items?.length ? <Panel title="Calls" flush actions={<span class="faint">{plural(calls.items.length, "call")}</span>}><Waterfall e={e} calls={calls.items} />
           {calls.more ? <div class="more"><Button small onClick={calls.loadMore}>Show more</Button></div> : null}</Panel> : null}
         {e.bodies_hidden ? <Notice>Input and output are not shown to your role.</Notice> : <div class="halves">
-          <Panel title="Input"><JSONBlock value={e.input} label="Input" /></Panel>
-          <Panel title="Output"><Output e={e} /></Panel>
+          <Panel title={e.trigger_type === "http" ? "Request" : "Input"}><InputOf e={e} /></Panel>
+          <Panel title={e.trigger_type === "http" ? "Response" : "Output"}><Output e={e} /></Panel>
         </div>}
       </div>
       <div class="stack">
         <Panel title="Timing"><Facts of={{
-          Accepted: <Time at={e.queued_at} />, Began: e.started_at ? <Time at={e.started_at} /> : null, Ended: e.completed_at ? <Time at={e.completed_at} /> : null,
+          Accepted: <Time at={e.queued_at} style="exact" />, Began: e.started_at ? <Time at={e.started_at} style="exact" /> : null, Ended: e.completed_at ? <Time at={e.completed_at} style="exact" /> : null,
           "Not before": e.run_at && open ? <Time at={e.run_at} /> : null, Tick: e.scheduled_for ? <Time at={e.scheduled_for} /> : null,
           Waited: ms(e.metrics?.queue_ms), Ran: ms(e.metrics?.duration_ms), Start: e.metrics?.cold_start ? "cold" : e.completed_at ? "warm" : null,
         }} /></Panel>
@@ -75,6 +75,18 @@ function statusOf(e: Execution): string {
   return typeof status === "number" ? ` → ${status}` : "";
 }
 
+/** InputOf shows a request as a request, with its body as what it is, and any other input as JSON. */
+function InputOf({ e }: { e: Execution }) {
+  const asked = e.input as { method?: unknown; url?: unknown; path?: unknown; headers?: unknown; body?: unknown } | null;
+  if (e.trigger_type !== "http" || !asked || typeof asked.method !== "string" || typeof asked.url !== "string") return <JSONBlock value={e.input} label="Input" />;
+  const parsed = typeof asked.body === "string" ? parseJSON(asked.body) : { value: asked.body };
+  return <div class="stack">
+    <div class="row"><Tag>{asked.method}</Tag><code class="wrap">{asked.url}</code></div>
+    {asked.body === undefined || asked.body === null || asked.body === "" ? null : <JSONBlock value={parsed.error ? asked.body : parsed.value} label="Body" />}
+    <details><summary>All of it</summary><JSONBlock value={e.input} label="Input" /></details>
+  </div>;
+}
+
 function Output({ e }: { e: Execution }) {
   const answer = e.output as { status?: unknown; headers?: unknown; body?: unknown } | null;
   if (e.trigger_type === "http" && answer && typeof answer.status === "number" && typeof answer.body === "string") {
@@ -85,6 +97,7 @@ function Output({ e }: { e: Execution }) {
       <details><summary>Headers</summary><JSONBlock value={answer.headers} label="Headers" /></details>
     </div>;
   }
+  if (e.error_code && (e.output === null || e.output === undefined)) return <span class="faint">None: it ended with an error.</span>;
   return <JSONBlock value={e.output} label="Output" />;
 }
 
@@ -120,13 +133,13 @@ function Waterfall({ e, calls }: { e: Execution; calls: Call[] }) {
   const whole = Math.max(1, last - begin);
   return <Table label="Calls" rows={calls} rowKey={(c) => String(c.seq)} columns={[
     { title: "Call", cell: (c) => <span class="row nowrap" style={{ flexWrap: "nowrap" }}><Tag>{c.kind}</Tag><span>{c.operation}</span></span> },
-    { title: "Target", cell: (c) => <div><code style={{ overflowWrap: "anywhere" }}>{c.target}</code>{c.error ? <div class="bad">{c.error_code ? `${c.error_code}: ` : ""}{c.error}</div> : null}</div> },
+    { title: "Target", cell: (c) => <div><code>{c.target}</code>{c.error ? <div class="bad">{c.error_code ? `${c.error_code}: ` : ""}{c.error}</div> : null}</div>, text: true },
     { title: "Status", cell: (c) => c.status ? <span class={c.status >= 400 ? "bad" : ""}>{c.status}</span> : c.error ? <Tag kind="bad">failed</Tag> : "ok", wide: true },
-    { title: "Size", cell: (c) => <span class="faint nowrap">{bytes(c.request_bytes)} / {bytes(c.response_bytes)}</span>, right: true, wide: true },
+    { title: "Sent, got", cell: (c) => <span class="faint nowrap">{bytes(c.request_bytes)}, {bytes(c.response_bytes)}</span>, right: true, wide: true },
     { title: "Time", cell: (c) => ms(c.duration_ms), right: true },
-    { title: "Timeline", class: "timeline", wide: true, cell: (c) => {
+    { title: <span class="scale"><span>0</span><span>{ms(whole / 2)}</span><span>{ms(whole)}</span></span>, class: "timeline", wide: true, cell: (c) => {
       const at = Math.max(0, new Date(c.started_at).getTime() - begin);
-      return <div class="track" title={`${ms(at)} after the start`}><span class={c.error ? "bad" : ""} style={{ left: `${100 * at / whole}%`, width: `max(3px, ${100 * c.duration_ms / whole}%)` }} /></div>;
+      return <div class="track" title={`From ${ms(at)} to ${ms(at + c.duration_ms)} after the start`}><span class={c.error ? "bad" : ""} style={{ left: `${100 * at / whole}%`, width: `max(3px, ${100 * c.duration_ms / whole}%)` }} /></div>;
     } },
   ]} />;
 }

@@ -17,7 +17,7 @@ export default function Schedules() {
       {pages.items?.some((s) => s.upcoming.length) ? <Timeline schedules={pages.items} open={setShown} /> : null}
       <List pages={pages} label="Schedules" href={(s) => href(`/scripts/${s.script_id}`)} rowKey={(s) => s.script_id} empty={<Empty title="No schedules.">A script of the type scheduled has one.</Empty>} columns={[
         { title: "Script", cell: (s) => s.script_name || s.script_id },
-        { title: "Cron", cell: (s) => <code>{s.cron_expression}</code> },
+        { title: "Cron", cell: (s) => <code class="nowrap">{s.cron_expression}</code> },
         { title: "Zone", cell: (s) => s.timezone, wide: true },
         { title: "Next", cell: (s) => s.is_active ? <Time at={s.next_run_at} /> : <Status value="paused" /> },
         { title: "Last", cell: (s) => <Time at={s.last_run_at} style="ago" />, wide: true },

@@ -24,11 +24,11 @@ function SecretList() {
   return <>
     <Panel title="Secrets" flush actions={may("PUT /secrets/{name}") ? <Button small onClick={() => setPut({})}>New secret</Button> : null}>
       <List pages={pages} label="Secrets" rowKey={(s) => s.name} empty={<Empty title="No secrets.">A script reads them as <code>env.NAME</code>. Nobody sees a value again.</Empty>} columns={[
-        { title: "Name", cell: (s) => <code>{s.name}</code> },
-        { title: "Scripts", cell: (s) => s.scripts ? <span class="row">{s.scripts.map((n) => <Tag key={n}>{n}</Tag>)}</span> : <span class="faint">all</span> },
+        { title: "Name", cell: (s) => <code>{s.name}</code>, text: true },
+        { title: "Scripts", cell: (s) => s.scripts ? <span class="row">{s.scripts.map((n) => <Tag key={n}>{n}</Tag>)}</span> : <span class="faint">all</span>, wide: true },
         { title: "Hosts", cell: (s) => s.hosts ? <span class="row">{s.hosts.map((n) => <Tag key={n} kind="info">{n}</Tag>)}</span> : <span class="faint">scripts see the value</span>, wide: true },
         { title: "Changed", cell: (s) => <Time at={s.updated_at} style="ago" />, wide: true },
-        { title: "", right: true, cell: (s) => <span class="row" style={{ justifyContent: "flex-end" }}>
+        { title: "", right: true, cell: (s) => <span class="row nowrap end">
           {may("PUT /secrets/{name}") ? <Button small onClick={() => setPut(s)}>Replace</Button> : null}
           {may("DELETE /secrets/{name}") ? <Button small kind="danger" onClick={() => remove(s)}>Delete</Button> : null}
         </span> },
@@ -67,16 +67,16 @@ function Vars() {
     await call("DELETE /vars/{name}", { path: { name: n } });
     await loaded.reload();
   };
-  return <Panel title="Vars"><Shown of={loaded}>{(v) => <div class="stack">
+  return <Panel title="Vars" flush><Shown of={loaded}>{(v) => <>
     {Object.keys(v.vars).length ? <Table label="Vars" rows={Object.entries(v.vars)} rowKey={([n]) => n} columns={[
       { title: "Name", cell: ([n]) => <code>{n}</code> },
-      { title: "Value", cell: ([, text]) => <code style={{ overflowWrap: "anywhere" }}>{text}</code> },
-      { title: "", right: true, cell: ([n, text]) => <span class="row" style={{ justifyContent: "flex-end" }}>
+      { title: "Value", cell: ([, text]) => <code>{text}</code>, text: true },
+      { title: "", right: true, cell: ([n, text]) => <span class="row nowrap end">
         {may("PUT /vars/{name}") ? <Button small onClick={() => { setName(n); setValue(text); }}>Edit</Button> : null}
         {may("DELETE /vars/{name}") ? <Button small kind="danger" onClick={() => remove(n)}>Delete</Button> : null}
       </span> },
-    ]} /> : <span class="faint">Plain values on <code>env</code>, for all scripts. None yet.</span>}
-    {may("PUT /vars/{name}") ? <Form onSubmit={async () => {
+    ]} /> : <Empty title="No vars.">Plain values, which all scripts read as <code>env.NAME</code>.</Empty>}
+    {may("PUT /vars/{name}") ? <div class="pad ruled"><Form onSubmit={async () => {
       await call("PUT /vars/{name}", { path: { name }, body: { value } });
       setName("");
       setValue("");
@@ -87,6 +87,6 @@ function Vars() {
         <Field label="Value" fault={error?.fault("value")}><TextArea value={value} onInput={setValue} rows={1} /></Field>
       </div>
       <div class="foot"><Button type="submit" kind="primary" disabled={busy}>Set</Button></div>
-    </>}</Form> : null}
-  </div>}</Shown></Panel>;
+    </>}</Form></div> : null}
+  </>}</Shown></Panel>;
 }

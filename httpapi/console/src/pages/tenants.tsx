@@ -12,7 +12,7 @@ export default function Tenants() {
   const [plan, setPlan] = useState<Tenant | null>(null);
   const [making, setMaking] = useState(false);
   const turn = async (t: Tenant, status: "active" | "suspended") => {
-    if (status === "suspended" && !await confirm(`Suspend ${t.slug}?`, { text: "Its endpoints answer 503, its keys are refused and nothing of it runs, until it is active again.", action: "Suspend", danger: true, typed: t.slug })) return;
+    if (status === "suspended" && !await confirm(`Suspend ${t.slug}?`, { text: "Its endpoints and its keys hear 403 and nothing of it runs, until it is active again.", action: "Suspend", danger: true, typed: t.slug })) return;
     const { etag } = await callWithETag("GET /tenants/{tenant}", { path: { tenant: t.id } });
     await call("PATCH /tenants/{tenant}", { path: { tenant: t.id }, body: { status }, ifMatch: etag });
     toast(status === "active" ? "Active again." : "Suspended.");
@@ -24,12 +24,12 @@ export default function Tenants() {
     <List pages={pages} label="Tenants" rowKey={(t) => t.id} columns={[
       { title: "Slug", cell: (t) => <code>{t.slug}</code> }, { title: "Name", cell: (t) => t.name, wide: true }, { title: "Status", cell: (t) => <Status value={t.status} /> },
       { title: "Made", cell: (t) => <Time at={t.created_at} style="ago" />, wide: true },
-      { title: "", right: true, cell: (t) => <span class="row" style={{ justifyContent: "flex-end" }}>
+      { title: "", right: true, cell: (t) => <span class="row nowrap end">
         {may("PATCH /tenants/{tenant}") ? <>
           <Button small onClick={() => setPlan(t)}>Plan</Button>
           {t.status === "active" ? <Button small kind="danger" onClick={() => turn(t, "suspended")}>Suspend</Button> : <Button small onClick={() => turn(t, "active")}>Activate</Button>}
         </> : null}
-        <Button small kind="primary" onClick={async () => { await session.choose(t.slug); await go(href("/")); }}>Enter</Button>
+        <Button small onClick={async () => { await session.choose(t.slug); await go(href("/")); }}>Enter</Button>
       </span> },
     ]} />
     {plan ? <PlanOf tenant={plan} onClose={() => setPlan(null)} done={async () => { setPlan(null); await pages.reload(); }} /> : null}

@@ -6,6 +6,12 @@ import { Chart } from "../ui/chart";
 
 const names: Record<string, [string, (n: number) => string]> = { executions: ["Executions", short], cpu_ms: ["CPU time", ms], egress_bytes: ["Bytes sent", bytes] };
 
+const tables: Record<string, string> = {
+  audit_log: "Audit log", idempotency_keys: "Answers kept for repeated requests", script_comparisons: "Comparisons", script_event_dead_letters: "Dead letters", script_events: "Events",
+  script_execution_calls: "Calls of executions", script_execution_logs: "Logs of executions", script_executions: "Executions", script_http_answers: "Answers kept for repeated calls",
+  script_kv: "Key-value store", script_versions: "Versions", scripts: "Scripts",
+};
+
 export default function UsagePage() {
   const [q, set] = useQuery();
   const days = Number(q.days ?? 30);
@@ -40,7 +46,7 @@ export default function UsagePage() {
           </div>)}</div> : <span class="faint">The plan has none.</span>}</Panel>
           <Panel title="Storage"><div class="stack">
             <Meter name="History" used={u.storage.history_bytes} limit={u.storage.max_history_bytes} format={bytes} />
-            <Facts of={Object.fromEntries([["kv", bytes(u.storage.kv_bytes)], ...u.storage.tables.map((t) => [t.table, bytes(t.bytes)])])} />
+            <Facts of={Object.fromEntries([...u.storage.tables.filter((t) => t.bytes > 0).map((t) => [tables[t.table] ?? t.table, bytes(t.bytes)] as const)])} />
           </div></Panel>
         </div>
         <Panel title="Scripts that use most CPU" flush><Table label="Scripts by CPU" rows={scripts} rowKey={(s) => s.id} href={(s) => href(`/scripts/${s.id}`)} columns={[

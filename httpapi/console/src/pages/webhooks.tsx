@@ -66,7 +66,7 @@ export function WebhookPage({ params }: PageProps) {
         { title: "", right: true, cell: (d) => d.status === "failed" && may("POST /webhooks/{id}/deliveries/{delivery}/redrive")
           ? <Button small onClick={async () => { await call("POST /webhooks/{id}/deliveries/{delivery}/redrive", { path: { id, delivery: d.id } }); await deliveries.reload(); }}>Again</Button> : null },
       ]} />
-      <Panel title="Facts"><Facts of={{ URL: <code>{w.url}</code>, Made: <Time at={w.created_at} />, Disabled: w.disabled_at ? <Time at={w.disabled_at} /> : null, Events: <span class="row" style={{ justifyContent: "flex-end" }}>{w.events.map((e) => <Tag key={e}>{e}</Tag>)}</span> }} /></Panel>
+      <Panel title="Facts"><Facts of={{ URL: <code>{w.url}</code>, Made: <Time at={w.created_at} />, Disabled: w.disabled_at ? <Time at={w.disabled_at} /> : null, Events: <span class="row end">{w.events.map((e) => <Tag key={e}>{e}</Tag>)}</span> }} /></Panel>
     </div>
   </>}</Shown>;
 }

@@ -131,7 +131,7 @@ function SettingsDiff({ before, after }: { before: object; after: object }) {
   const b = after as Record<string, unknown>;
   const changed = settings.filter((n) => JSON.stringify(a[n] ?? null) !== JSON.stringify(b[n] ?? null));
   if (!changed.length) return null;
-  return <div class="stack tight"><h3>Settings that differ</h3><div class="table-scroll"><table aria-label="Settings that differ">
+  return <div class="stack tight differ"><h3>Settings that differ</h3><div class="table-scroll"><table aria-label="Settings that differ">
     <thead><tr><th scope="col">Setting</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
     <tbody>{changed.map((n) => <tr><td><code>{n}</code></td><td><pre>{pretty(a[n] ?? null)}</pre></td><td><pre>{pretty(b[n] ?? null)}</pre></td></tr>)}</tbody>
   </table></div></div>;

@@ -1,7 +1,7 @@
 // The small parts: buttons, fields, panels, badges, times, states.
 
 import { type ComponentChildren, cloneElement, type TargetedSubmitEvent, type VNode } from "preact";
-import { useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { APIError } from "../lib/api";
 import { ago, clock, dateTime, iso } from "../lib/format";
 import { usePrefs } from "../lib/prefs";
@@ -31,11 +31,11 @@ export function ButtonLink({ to, children, kind = "", small }: { to: string; chi
 
 /** PageHead is the head of a page: where it is, its title, what can be done. */
 export function PageHead({ title, crumbs, children, actions }: { title: ComponentChildren; crumbs?: [string, string][]; children?: ComponentChildren; actions?: ComponentChildren }) {
+  // The name of what is shown is the name of the browser's tab, among many.
+  useEffect(() => { if (typeof title === "string") document.title = `${title} · jsruntime`; }, [title]);
   return <div class="page-head">
-    <div>
-      {crumbs ? <nav class="crumbs" aria-label="Breadcrumb">{crumbs.map(([name, to]) => <><Link to={to}>{name}</Link><span aria-hidden="true">/</span></>)}</nav> : null}
-      <h1>{title}</h1>
-    </div>
+    {crumbs ? <nav class="crumbs" aria-label="Breadcrumb">{crumbs.map(([name, to], i) => <>{i ? <span aria-hidden="true">/</span> : null}<Link to={to}>{name}</Link></>)}</nav> : null}
+    <h1>{title}</h1>
     {children}
     {actions ? <div class="actions">{actions}</div> : null}
   </div>;
@@ -81,13 +81,13 @@ export function Shown<T>({ of, children }: { of: { data: T | undefined; error: E
 
 // ---- time
 
-/** Time shows a time in the zone that the person has chosen; the pointer shows the other one. style: date and time, the clock alone, or how long ago. */
-export function Time({ at, style = "full" }: { at: string | null | undefined; style?: "full" | "clock" | "ago" }) {
+/** Time shows a time in the zone that the person has chosen; the pointer shows the other one. style: date and time, with milliseconds, the clock alone, or how long ago. */
+export function Time({ at, style = "full" }: { at: string | null | undefined; style?: "full" | "exact" | "clock" | "ago" }) {
   const { utc } = usePrefs();
   if (!at) return <span class="faint">–</span>;
   const title = utc ? `${dateTime(at, false)} local` : `${iso(at)} (UTC)`;
   return <time dateTime={iso(at)} title={style === "ago" ? `${dateTime(at, utc)}\n${title}` : title} class="nowrap">
-    {style === "ago" ? ago(at) : style === "clock" ? clock(at, utc, true) : dateTime(at, utc)}
+    {style === "ago" ? ago(at) : style === "clock" ? clock(at, utc, true) : dateTime(at, utc, style === "exact")}
   </time>;
 }
 
@@ -119,7 +119,7 @@ export function Meter({ name, used, limit, format }: { name: string; used: numbe
   const tone = share >= 1 ? " bad" : share >= 0.8 ? " warn" : "";
   return <div class="meter">
     <div class="line"><span>{name}</span><span class="numeric">{format(used)}{limit ? <span class="faint"> of {format(limit)}</span> : null}</span></div>
-    {limit ? <div class="track" role="meter" aria-label={name} aria-valuenow={Math.round(share * 100)} aria-valuemin={0} aria-valuemax={100}><div class={`fill${tone}`} style={{ width: `${Math.min(100, share * 100)}%` }} /></div> : null}
+    {limit ? <div class="track" role="meter" aria-label={name} aria-valuenow={Math.round(share * 100)} aria-valuemin={0} aria-valuemax={100}><div class={`fill${tone}`} style={{ width: used > 0 ? `max(2px, ${Math.min(100, share * 100)}%)` : "0" }} /></div> : null}
   </div>;
 }
 

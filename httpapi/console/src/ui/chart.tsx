@@ -20,14 +20,15 @@ export function Chart({ times, series, format, height = 160, label }: { times: n
     void import("uplot").then(({ default: UPlot }) => {
       if (gone) return;
       const color = (name: string) => resolved(element, `var(--${name})`);
+      const step = (times[1] ?? 0) - (times[0] ?? 0) > 0 ? (times[1] ?? 0) - (times[0] ?? 0) : 60; // bars at the edges are whole ones
       const axis = { stroke: color("faint"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
       plot = new UPlot({
         width: element.clientWidth, height, legend: { show: false }, padding: [8, 8, 0, 0],
         cursor: { y: false, points: { size: 6 } },
-        scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-        axes: [{ ...axis, values: (_u, ticks) => ticks.map((t) => moment(t, (times.at(-1) ?? 0) - (times[0] ?? 0), utc)) }, { ...axis, size: 58, values: (_u, ticks) => ticks.map(format) }],
+        scales: { x: { range: (_u, min, max) => series.some((s) => s.bars) ? [min - step / 2, max + step / 2] : [min, max] }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        axes: [{ ...axis, size: 26, gap: 4, values: (_u, ticks) => ticks.map((t) => moment(t, (times.at(-1) ?? 0) - (times[0] ?? 0), utc)) }, { ...axis, size: 58, values: (_u, ticks) => ticks.map(format) }],
         series: [{}, ...series.map((s) => ({
-          label: s.name, ...(s.bars ? {} : { stroke: color(`series-${s.color}`) }), width: s.bars ? 0 : 1.5, points: { show: false },
+          label: s.name, ...(s.bars ? {} : { stroke: color(`series-${s.color}`) }), width: s.bars ? 0 : 1.5, points: s.bars ? { show: false } : { show: true, size: 5, stroke: color(`series-${s.color}`), fill: color(`series-${s.color}`), filter: (_u: uPlot, i: number) => alone(series[i - 1]?.values ?? []) },
           ...(s.fill || s.bars ? { fill: color(`series-${s.color}`) + (s.bars ? "" : "22") } : {}),
           ...(s.bars ? { paths: UPlot.paths.bars?.({ size: [0.8, 40] }) as uPlot.Series.PathBuilder } : {}),
         }))],
@@ -63,6 +64,9 @@ function tell(u: uPlot, element: HTMLElement, series: Series[], format: (n: numb
     entry.textContent = v === null || v === undefined ? s.name : `${s.name} ${format(v)}`;
   });
 }
+
+/** alone are the values with none beside them, which no line would show. */
+const alone = (values: (number | null)[]): number[] => values.flatMap((v, i) => v !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null ? [i] : []);
 
 /** moment is a time of the axis: the clock, or the day where the axis is longer than two days. */
 function moment(seconds: number, length: number, utc: boolean): string {

@@ -12,6 +12,8 @@ export function Dialog({ title, onClose, children, large, class: name }: { title
     const dialog = ref.current;
     const before = document.activeElement as HTMLElement | null;
     dialog?.showModal();
+    // The first field, not the cross that closes; a question has its own place for the focus.
+    if (!dialog?.querySelector("[autofocus]")) dialog?.querySelector<HTMLElement>(".body :is(input, textarea, select):not(:disabled)")?.focus();
     return () => { dialog?.close(); before?.focus?.(); };
   }, []);
   return <dialog ref={ref} class={`${large ? "large" : ""} ${name ?? ""}`} {...(title ? { "aria-labelledby": id } : {})}

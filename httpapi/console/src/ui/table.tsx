@@ -6,17 +6,19 @@ import { follow } from "../lib/router";
 import { Button, Empty, Failure, Loading } from "./basic";
 
 export interface Column<T> {
-  title: string;
+  title: ComponentChildren;
   cell: (row: T) => ComponentChildren;
   right?: boolean;
   /** wide columns are left out where the page is narrow. */
   wide?: boolean;
+  /** text columns hold long texts, which break anywhere. */
+  text?: boolean;
   class?: string;
 }
 
 /** Table shows rows. With href each row is a link: its first cell holds it, it covers the row, and the arrow keys step from row to row. */
 export function Table<T>({ columns, rows, href, rowKey, label }: { columns: Column<T>[]; rows: T[]; href?: ((row: T) => string) | undefined; rowKey?: (row: T) => string; label: string }) {
-  const name = (c: Column<T>) => [c.right ? "right" : "", c.wide ? "wide" : "", c.class ?? ""].filter(Boolean).join(" ") || undefined;
+  const name = (c: Column<T>) => [c.right ? "right" : "", c.wide ? "wide" : "", c.text ? "text" : "", c.class ?? ""].filter(Boolean).join(" ") || undefined;
   return <div class="table-scroll" tabIndex={href ? undefined : 0}><table aria-label={label}>
     <thead><tr>{columns.map((c) => <th scope="col" class={name(c)}>{c.title || <span class="visually-hidden">Actions</span>}</th>)}</tr></thead>
     <tbody onKeyDown={step}>{rows.map((row, i) => <tr key={rowKey ? rowKey(row) : i} class={href ? "linked" : undefined}>

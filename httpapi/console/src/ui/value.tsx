@@ -49,7 +49,7 @@ function LongText({ value }: { value: string }) {
 
 /** JSONPanel is a value with a button that copies it. */
 export function JSONBlock({ value, label }: { value: unknown; label: string }) {
-  return <div class="code"><div style={{ padding: "9px 12px" }}><JSONView value={value} label={label} /></div><span class="copy"><CopyButton value={pretty(value)} /></span></div>;
+  return <div class="code"><div class="value"><JSONView value={value} label={label} /></div><span class="copy"><CopyButton value={pretty(value)} /></span></div>;
 }
 
 export interface LogRow { at: string; level: string; message: unknown; stack?: string | null | undefined; prefix?: string | undefined }
