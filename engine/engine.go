@@ -183,7 +183,7 @@ type Engine struct {
 	pool       *pool.Pool
 	quarantine *admission.Quarantine
 	closing    atomic.Bool
-	hosts      sync.WaitGroup // host calls under way
+	hosts      *callers       // of host calls
 	background sync.WaitGroup // executions that have answered, and of which Execute has returned
 	layers     []string       // sandbox layers that the node gives its workers
 	cgroups    *sandbox.Cgroups
@@ -213,7 +213,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg,
+		cfg: cfg, hosts: newCallers(),
 		quarantine: admission.NewQuarantine(admission.QuarantineConfig{
 			After: cfg.QuarantineAfter, Window: cfg.QuarantineWindow, For: cfg.QuarantineFor,
 		}),
@@ -365,7 +365,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	err := e.pool.Run(ctx)
 	e.cgroups.Close()
 	e.background.Wait()
-	e.hosts.Wait()
+	e.hosts.close()
 	return err
 }
 

@@ -113,7 +113,7 @@ func (h *hostCalls) frame(k wire.Kind, payload []byte) error {
 	}
 }
 
-// begin starts a call in a goroutine of its own. What is wrong with it is the script's to see, unless only a worker that is not
+// begin starts a call beside the reader of the worker's frames. What is wrong with it is the script's to see, unless only a worker that is not
 // ours can have sent it.
 func (h *hostCalls) begin(m *wire.HostCall) error {
 	if len(m.Method) > maxMethodName || m.Method == "" {
@@ -152,12 +152,11 @@ func (h *hostCalls) begin(m *wire.HostCall) error {
 		call.BodyStream = counted{c.up, &c.uploaded}
 	}
 	h.open[m.Call] = c
-	h.x.engine.hosts.Add(1)
-	go func() {
-		defer h.x.engine.hosts.Done()
+	number := m.Call
+	h.x.engine.hosts.run(func() {
 		defer cancel(errExecutionEnded)
-		h.serve(ctx, m.Call, c, call)
-	}()
+		h.serve(ctx, number, c, call)
+	})
 	return nil
 }
 

@@ -26,7 +26,8 @@
 //     A tenant's first workers, up to its fair share, may exceed the node's bound by as much again, so that a tenant that keeps all its
 //     workers busy for their whole time limit cannot make another wait (Allow). Where the node is full, a lane that has served its tenant for
 //     a turn of 10 ms leaves its place to another tenant with as good a claim.
-//   - An execution that waits for host calls leaves its worker's place to another: see package pool, Lanes.
+//   - An execution that waits for host calls leaves its worker's place to another: see package pool, Lanes. Calls of a script whose executions
+//     wait briefly (Estimate.Brief) are worth few lanes, which share workers.
 //   - A call is refused at once if it would be refused later, and else at its patience. A Refusal names the reason, and whose limit it is.
 //   - A worker retires by age, runs, idleness and memory, when its tenant changes, and when another tenant needs its room: always without a
 //     call.

@@ -1,14 +1,12 @@
 package host
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -227,15 +225,11 @@ func MethodName(name string) string {
 
 // decode reads a call's arguments. The worker is not trusted: whatever is wrong with them is the script's TypeError.
 func decode(call *engine.HostCall, into any) error {
-	d := json.NewDecoder(bytes.NewReader(call.Args))
-	if err := d.Decode(into); err != nil {
+	if err := json.Unmarshal(call.Args, into); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) && kind.Field != "" {
 			return typeError(call.Method, fmt.Sprintf("%s must not be a %s", kind.Field, kind.Value))
 		}
-		return typeError(call.Method, "the arguments are not readable")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return typeError(call.Method, "the arguments are not readable")
 	}
 	return nil

@@ -82,6 +82,10 @@
 // whose workers are full gets further ones, up to MaxParked that wait. Lanes at rest take the tenant's next calls, and go 3 s after
 // the last.
 //
+// Where a script's executions wait only briefly (less than 5 ms in all, as reading a key does), a crowd of calls gets as many lanes as begin
+// all of them within a millisecond, in as many workers as there are processors, and the others wait for one of these: an isolate takes longer to
+// make than that, and its code is cold.
+//
 // The executions of a worker share its one thread: one that computes keeps its neighbours waiting, whose time limits go on. They
 // share its memory, and its death: the call that executed counts as the reason, as far as the node knows, and its neighbours end with
 // CauseNeighbour. An isolate that is terminated takes no other with it.
