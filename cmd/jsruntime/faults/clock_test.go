@@ -154,7 +154,8 @@ func init() {
 	}})
 	require.NoError(t, err)
 	// Its worker is the suite's, which asks for the same version.
-	version := strings.TrimPrefix(output(filepath.Join(binaries(t), "jsruntime"), "version"), "jsruntime ")
+	version, _, _ := strings.Cut(output(filepath.Join(binaries(t), "jsruntime"), "version"), "\n")
+	version = strings.TrimPrefix(version, "jsruntime ")
 	goBuild(t, root, version, "jsruntime", dir, "CGO_ENABLED=0", "-overlay", write("overlay.json", string(overlay)))
 	return filepath.Join(dir, "jsruntime")
 }

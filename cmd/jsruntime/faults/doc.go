@@ -29,5 +29,5 @@
 // FAULTS_TABLE=path writes the table there, as Markdown. CRASH_DURATION=10m repeats kills at random for that long;
 // JSRUNTIME_FAULTS_ONLY=F1,F6 picks faults; JSRUNTIME_FAULTS_OUTAGE=30s is how long Postgres is away; JSRUNTIME_FAULTS_KEEP=dir
 // keeps the logs and metrics of nodes in a fault that failed; JSRUNTIME_OLD_BIN=dir has the older binaries of F20, which are built
-// from the commit before the newest migration otherwise.
+// otherwise from the newest tag v*, or from the commit that changed the migrations last where nothing is released.
 package faults

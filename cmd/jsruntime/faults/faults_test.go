@@ -851,7 +851,9 @@ func garbage(t *testing.T, w *world) {
 		"exit 0",        // nothing at all
 		"exec sleep 60", // silence
 	}
-	body := "#!/bin/sh\ncase $(( $$ % 4 )) in\n"
+	// It says what it is, as the real one does: a node does not start with a program that is no worker.
+	body := fmt.Sprintf("#!/bin/sh\nfor arg; do [ $arg != --version ] || exec '%s' \"$@\"; done\n", filepath.Join(binaries(t), "jsruntime-worker"))
+	body += "case $(( $$ % 4 )) in\n"
 	for i, s := range script {
 		body += fmt.Sprintf("%d) %s ;;\n", i, s)
 	}
@@ -900,8 +902,9 @@ func lossyLine(t *testing.T, w *world) {
 	w.recovered(t, time.Now())
 }
 
-// olderBuild is a directory with the binaries of the commit before the newest migration: JSRUNTIME_OLD_BIN, or built here from
-// the repository's history.
+// olderBuild is a directory with the binaries of an older version: JSRUNTIME_OLD_BIN, or built here from the repository's history. That is
+// the newest release. Until there is one, migrations are changed in place, and the oldest version that a newer one can work beside is the commit
+// that changed them last.
 func olderBuild(t *testing.T) (dir, commit string) {
 	t.Helper()
 	if dir := os.Getenv("JSRUNTIME_OLD_BIN"); dir != "" {
@@ -915,11 +918,14 @@ func olderBuild(t *testing.T) (dir, commit string) {
 		return strings.TrimSpace(string(out))
 	}
 	root := output("git", "rev-parse", "--show-toplevel")
-	newest := output("git", "-C", root, "log", "-1", "--diff-filter=A", "--format=%H", "--", "migrations/*.sql")
-	if newest == "" {
+	commit = output("git", "-C", root, "tag", "--list", "v*", "--sort=-version:refname")
+	commit, _, _ = strings.Cut(commit, "\n")
+	if commit == "" {
+		commit = output("git", "-C", root, "log", "-1", "--format=%h", "--", "migrations/*.sql")
+	}
+	if commit == "" {
 		t.Skip("no older version: the history knows of no migration")
 	}
-	commit = output("git", "-C", root, "rev-parse", "--short", newest+"^")
 	dir = t.TempDir()
 	tar := filepath.Join(dir, "source.tar")
 	command(t, "git", "-C", root, "archive", "--format=tar", "-o", tar, commit)
