@@ -37,6 +37,40 @@ func serves(t *testing.T, r *Runtime) {
 	require.Equal(t, `{"hello":"world"}`, o.Text)
 }
 
+// What a small endpoint's first request needs of the web API is in the image: V8 compiles none of it then.
+func TestImageHasWhatFirstRequestsNeed(t *testing.T) {
+	i, err := shared.New(64<<20, &quiet{})
+	require.NoError(t, err)
+	t.Cleanup(i.Close)
+	image, err := shared.Image()
+	require.NoError(t, err)
+	for _, host := range []string{"a.test", "127.0.0.1:8080", "localhost"} {
+		r := from(t, bytes.Clone(image))
+		i, err := r.New(64<<20, &quiet{})
+		require.NoError(t, err)
+		t.Cleanup(i.Close)
+		code := func() int {
+			v, err := i.within(func() error { r.cache = codeCache(i.webAPI); return nil })
+			require.NoError(t, err)
+			v.Release()
+			return len(r.cache)
+		}
+		before := code()
+		f, err := i.Load(&Script{Name: "demo", Static: `{"scriptType":"http"}`, Source: `(function(module){module.exports={default:{fetch(request){
+			return Response.json({hello:new URL(request.url).searchParams.get("name"),at:request.method})}}}})`})
+		require.NoError(t, err)
+		require.Nil(t, f)
+		var o Outcome
+		s := fetchStart()
+		s.Head = "GET\nhttp://" + host + "/hello?name=world\n{}\naccept\n*/*\nuser-agent\nbench"
+		require.NoError(t, i.Begin(s))
+		require.True(t, i.Done())
+		require.NoError(t, i.Take(&o))
+		require.Equal(t, `{"hello":"world","at":"GET"}`, o.Text)
+		require.Equal(t, before, code(), "bytes of V8's code of the web API, of a request to %s", host)
+	}
+}
+
 func TestImage(t *testing.T) {
 	i, err := shared.New(64<<20, &quiet{})
 	require.NoError(t, err)

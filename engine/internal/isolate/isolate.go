@@ -185,7 +185,7 @@ func (i *Isolate) newContext() error {
 
 // warmSource is a script of our own that touches what a small endpoint touches.
 const warmSource = `(function(module){module.exports={default:{async fetch(request,env,ctx){
-const u=new URL(request.url);return Response.json({method:request.method,path:u.pathname,accept:request.headers.get("accept"),id:ctx.executionId})},
+const u=new URL(request.url);return Response.json({method:request.method,path:u.pathname,query:u.searchParams.get("a"),accept:request.headers.get("accept"),id:ctx.executionId})},
 async run(input){return input}}}})`
 
 // warm lets V8 compile what a script's first execution needs, which would otherwise be most of that execution's time. It runs a script
@@ -196,6 +196,7 @@ func (i *Isolate) warm() error {
 	}
 	for _, s := range []Start{
 		{Handler: 1, Head: "GET\nhttp://localhost/warm\n{}\naccept\n*/*"},
+		{Handler: 1, Head: "GET\nhttp://127.0.0.1:8080/warm?a=1\n{}\naccept\n*/*"}, // an address is parsed by other code
 		{Handler: 4, Body: []byte(`{"a":1}`), HasBody: true, BodyIsText: true},
 	} {
 		s.WallMillis, s.OutputLimit, s.Context = 1000, 1<<10, `{"executionId":"warm","trigger":"http","attempt":1}`
