@@ -235,6 +235,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a.tenants, err = otter.New(&otter.Options[string, *sqlc.Tenant]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, *sqlc.Tenant](keyFresh),
+		Clock: cacheClock{},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tenant cache: %w", err)

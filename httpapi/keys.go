@@ -135,6 +135,7 @@ func NewKeys(cfg KeysConfig) (*Keys, error) {
 	}
 	cache, err := otter.New(&otter.Options[string, *keyEntry]{
 		MaximumSize:      cmp.Or(cfg.CacheSize, 100_000),
+		Clock:            cacheClock{},
 		ExpiryCalculator: otter.ExpiryWriting[string, *keyEntry](keyStale),
 	})
 	if err != nil {
@@ -142,12 +143,14 @@ func NewKeys(cfg KeysConfig) (*Keys, error) {
 	}
 	unknown, err := otter.New(&otter.Options[string, *keyEntry]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, *keyEntry](keyFresh),
+		Clock: cacheClock{},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache of unknown keys: %w", err)
 	}
 	seen, err := otter.New(&otter.Options[string, struct{}]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[string, struct{}](time.Hour),
+		Clock: cacheClock{},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cache of sessions: %w", err)

@@ -35,7 +35,7 @@ type rateState struct {
 
 // newBuckets returns at most size buckets, each forgotten idle after its last use: it must be full by then.
 func newBuckets[K comparable](size int, idle time.Duration) (*buckets[K], error) {
-	byKey, err := otter.New(&otter.Options[K, *bucket]{MaximumSize: size, ExpiryCalculator: otter.ExpiryAccessing[K, *bucket](idle)})
+	byKey, err := otter.New(&otter.Options[K, *bucket]{MaximumSize: size, Clock: cacheClock{}, ExpiryCalculator: otter.ExpiryAccessing[K, *bucket](idle)})
 	if err != nil {
 		return nil, err
 	}

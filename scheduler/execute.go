@@ -316,15 +316,23 @@ func (s *Scheduler) watchCancels(ctx context.Context) {
 const (
 	// shownAfter is how long an execution runs before its row says so. Most are over by then, and their row is written once, at the end.
 	shownAfter = time.Second
-	// showEvery is how often such executions are looked for.
+	// showEvery is how often such executions are looked for while this node has leased any.
 	showEvery = 250 * time.Millisecond
+	// showSeldom is how often it is seen that there are any, where there were none. It is no longer than shownAfter: so the row of an execution
+	// is written no later than with showEvery.
+	showSeldom = time.Second
 )
 
 // showRunning gives the status running to what this node has run for a second, until ctx is done.
 func (s *Scheduler) showRunning(ctx context.Context) {
-	for wake.Pause(ctx, showEvery) {
+	pause := showSeldom
+	for wake.Pause(ctx, pause) {
 		var ids, tokens []uuid.UUID
 		s.mu.Lock()
+		pause = showSeldom
+		if len(s.held) > 0 {
+			pause = showEvery
+		}
 		for id, h := range s.held {
 			if !h.shown && !h.writing && time.Since(h.claimed) >= shownAfter {
 				ids = append(ids, id)

@@ -10,14 +10,18 @@ import (
 
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/record"
+	"example.com/jsruntime/engine/wake"
 	"example.com/jsruntime/sqlc"
 )
 
 const (
 	// shownAfter is how long an execution runs before it has a row. Most are over by then, and cost one row.
 	shownAfter = time.Second
-	// lookEvery is how often long executions are looked for, and every fourth time requests to cancel them.
+	// lookEvery is how often long executions are looked for while anything runs, and every fourth time requests to cancel them.
 	lookEvery = 250 * time.Millisecond
+	// lookSeldom is how often it is seen that something runs, where nothing did. It is no longer than shownAfter: so the row of an execution is
+	// written no later than with lookEvery.
+	lookSeldom = time.Second
 	// showRows bounds the rows of one statement.
 	showRows = 200
 	// forgetAfter is how long the row of an execution that has ended is kept alive although no ending was recorded. After that its
@@ -41,16 +45,14 @@ func (l *Ledger) watchRunning(ctx context.Context) {
 	if l.cfg.Long == nil {
 		return
 	}
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
+	pause := lookSeldom
 	var asked, renewed time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	for wake.Pause(ctx, pause) {
+		ids, running := l.show(ctx)
+		pause = lookSeldom
+		if running || len(ids) > 0 {
+			pause = lookEvery
 		}
-		ids := l.show(ctx)
 		now := time.Now()
 		switch {
 		case len(ids) == 0:
@@ -65,13 +67,18 @@ func (l *Ledger) watchRunning(ctx context.Context) {
 	}
 }
 
-// show writes rows of those that have none, and returns the executions that have one.
-func (l *Ledger) show(ctx context.Context) []uuid.UUID {
+// show writes rows of those that have none, and returns the executions that have one. running: an execution runs, however long.
+func (l *Ledger) show(ctx context.Context) (ids []uuid.UUID, running bool) {
 	var p sqlc.ExecutionShowParams
 	l.mu.Lock()
 	seen := map[uuid.UUID]bool{}
+	now := time.Now()
 	// An execution ends for the engine before it is recorded: while mu is held, those that Long names will be, or have been found here.
-	l.cfg.Long(shownAfter, func(inv *engine.Invocation, res *engine.Result) {
+	l.cfg.Long(0, func(inv *engine.Invocation, res *engine.Result) {
+		running = true
+		if now.Sub(res.StartedAt) < shownAfter {
+			return
+		}
 		id := inv.ExecutionID
 		seen[id] = true
 		s := l.shown[id]
@@ -99,7 +106,6 @@ func (l *Ledger) show(ctx context.Context) []uuid.UUID {
 		}
 		p.QueuedAts = append(p.QueuedAts, queuedAt)
 	})
-	var ids []uuid.UUID
 	for id, s := range l.shown {
 		switch {
 		case seen[id]:
@@ -115,7 +121,7 @@ func (l *Ledger) show(ctx context.Context) []uuid.UUID {
 	}
 	l.mu.Unlock()
 	if len(p.Ids) == 0 {
-		return ids
+		return ids, running
 	}
 	p.NodeID, p.LeaseSeconds = l.cfg.NodeID, l.cfg.Lease.Seconds()
 	ctx, cancel := context.WithTimeout(ctx, showTimeout)
@@ -124,7 +130,7 @@ func (l *Ledger) show(ctx context.Context) []uuid.UUID {
 		if ctx.Err() == nil {
 			l.log.Debug("running executions not written, trying again", "executions", len(p.Ids), "error", err)
 		}
-		return ids
+		return ids, running
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,7 +140,7 @@ func (l *Ledger) show(ctx context.Context) []uuid.UUID {
 			ids = append(ids, id)
 		}
 	}
-	return ids
+	return ids, running
 }
 
 // attend finds those that are to be cancelled, and renews their leases.

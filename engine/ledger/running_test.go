@@ -30,7 +30,7 @@ func (r *runs) long(_ time.Duration, see func(*engine.Invocation, *engine.Result
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, inv := range r.running {
-		see(inv, &engine.Result{StartedAt: time.Now().Add(-time.Second)})
+		see(inv, &engine.Result{StartedAt: time.Now().Add(-2 * time.Second)})
 	}
 }
 

@@ -103,6 +103,7 @@ type Hub struct {
 	open    int        // watchers of this node
 	askedAt time.Time  // of the first request for lines that no echo has followed; zero if there is none
 	hurry   wake.Signal
+	watched wake.Signal // to Run: there is a tenant with a watcher
 
 	begun map[uuid.UUID]bool // executions whose start was shown; Run's goroutine only
 
@@ -136,7 +137,7 @@ func New(cfg Config) (*Hub, error) {
 	if cfg.Secrets == nil {
 		cfg.Secrets = func(uuid.UUID) *redact.Values { return nil }
 	}
-	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: wake.New(), begun: map[uuid.UUID]bool{}}
+	h := &Hub{cfg: cfg, queries: sqlc.New(cfg.DB), log: cmp.Or(cfg.Log, slog.Default()), hurry: wake.New(), watched: wake.New(), begun: map[uuid.UUID]bool{}}
 	h.tenants.Store(&map[uuid.UUID]*tenant{})
 	return h, nil
 }
@@ -224,6 +225,7 @@ func (h *Hub) tenant(id uuid.UUID) *tenant {
 		tenants = maps.Clone(tenants)
 		tenants[id] = t
 		h.tenants.Store(&tenants)
+		h.watched.Set()
 	}
 	return t
 }
@@ -300,10 +302,6 @@ func (h *Hub) ended(inv *engine.Invocation, res *engine.Result) {
 // started shows the starts of the executions that have run for startedAfter, and were not shown before. Run's goroutine calls it.
 func (h *Hub) started() {
 	if h.cfg.Running == nil {
-		return
-	}
-	if len(*h.tenants.Load()) == 0 {
-		clear(h.begun)
 		return
 	}
 	running := map[uuid.UUID]bool{}
@@ -446,19 +444,35 @@ func parseWanted(payload string) (node, tenant uuid.UUID, ok bool) {
 	return node, tenant, err1 == nil && err2 == nil
 }
 
-// Run exchanges lines with the other nodes until ctx ends.
+// Run exchanges lines with the other nodes until ctx ends. While no tenant has a watcher it does nothing, but that it asks every wantedEvery.
 func (h *Hub) Run(ctx context.Context) error {
 	want := time.NewTicker(wantedEvery)
 	defer want.Stop()
-	send := time.NewTicker(sendEvery)
-	defer send.Stop()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-want.C:
+			h.askFor(ctx)
+		case <-h.hurry:
+			h.askFor(ctx)
+		case <-h.watched:
+			h.exchange(ctx, want.C)
+		}
+	}
+}
+
+// exchange does Run's work until no tenant has a watcher, or ctx ends.
+func (h *Hub) exchange(ctx context.Context, want <-chan time.Time) {
+	send := time.NewTicker(sendEvery)
+	defer send.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for len(*h.tenants.Load()) > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-want:
 			h.askFor(ctx)
 		case <-h.hurry:
 			h.askFor(ctx)
@@ -468,6 +482,8 @@ func (h *Hub) Run(ctx context.Context) error {
 			h.started()
 		}
 	}
+	h.send(ctx)
+	clear(h.begun)
 }
 
 // askFor tells the other nodes which tenants are watched here, and forgets tenants that no longer have a watcher.
