@@ -31,18 +31,22 @@ WHERE tenant_id = @tenant_id AND script_id = @script_id ORDER BY scheduled_for D
 -- Takes due schedules for the transaction: one node decides on each. A node that comes later sees the next tick or passes the row
 -- over. A tick waits while the last one runs if one may wait (queue_one), and if the last one began only after this one fell due:
 -- then it is we who are late, and not the script that takes too long.
+-- Rows are locked before anything else is read, so that those in another node's hands cost no look at their scripts.
 -- name: ScheduledJobClaimDue :many
+WITH due AS MATERIALIZED (
+    SELECT j.* FROM script_scheduled_jobs j
+    WHERE j.is_active AND j.next_run_at <= now()
+      AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
+          (SELECT q.lease_token IS NULL OR q.started_at >= j.next_run_at FROM script_execution_queue q WHERE q.id = j.execution_id), false))))
+    ORDER BY j.next_run_at LIMIT @row_limit
+    FOR UPDATE OF j SKIP LOCKED
+)
 SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
     COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_started_at, j.last_finished_at,
     j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
     jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now,
     s.resource_limits, t.plan
-FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
-WHERE j.is_active AND j.next_run_at <= now()
-  AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
-      (SELECT q.lease_token IS NULL OR q.started_at >= j.next_run_at FROM script_execution_queue q WHERE q.id = j.execution_id), false))))
-ORDER BY j.next_run_at LIMIT @row_limit
-FOR UPDATE OF j SKIP LOCKED;
+FROM due j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id;
 
 -- Seconds until the next tick of any schedule; negative if one is due. Ticks that wait for the last one to end are left out: its
 -- end is announced.

@@ -164,7 +164,11 @@ type Scheduler struct {
 	tickWake  wake.Signal // a schedule may be due
 	born      newborn     // executions that this node has queued and not yet claimed
 	armWake   wake.Signal // a schedule may lack its next tick
-	notify    wake.Signal // other nodes are to be woken
+
+	// once: foreign keys of ticks are checked once a batch. asked: it is known. Both belong to the goroutine of tick.
+	once, asked bool
+
+	notify wake.Signal // other nodes are to be woken
 
 	mu      sync.Mutex
 	held    map[uuid.UUID]*held     // executions that this node has leases of

@@ -1,14 +1,18 @@
 package scheduler
 
 import (
+	"bytes"
 	"context"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"example.com/jsruntime/engine/cluster"
+	"example.com/jsruntime/engine/ledger"
+	"example.com/jsruntime/migrations/connect"
 	"example.com/jsruntime/migrations/tenantdb"
 	"example.com/jsruntime/scheduler/cron"
 	"example.com/jsruntime/sqlc"
@@ -219,9 +223,26 @@ func (s *Scheduler) tickOnce(ctx context.Context, parsed parser) (time.Duration,
 	return min(max(seconds(next[0]), 2*time.Millisecond), tickPoll), nil
 }
 
-// claimTicks takes due schedules, writes down what becomes of their ticks, queues the executions of those that start, and moves
-// the schedules on, all in one transaction.
+// claimTicks is claimTicksBy, with foreign keys checked once a batch where the database user may have that.
 func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, started int, err error) {
+	if !s.asked {
+		once, err := ledger.ChecksForeignKeysOnce(ctx, s.cfg.Pool)
+		if err != nil {
+			return 0, 0, err
+		}
+		s.once, s.asked = once, true
+	}
+	claimed, started, err = s.claimTicksBy(ctx, parsed, s.once)
+	if s.once && connect.ClassOf(err) == connect.Denied { // it has been revoked
+		s.once = false
+		return s.claimTicksBy(ctx, parsed, false)
+	}
+	return claimed, started, err
+}
+
+// claimTicksBy takes due schedules, writes down what becomes of their ticks, queues the executions of those that start, and moves
+// the schedules on, all in one transaction.
+func (s *Scheduler) claimTicksBy(ctx context.Context, parsed parser, once bool) (claimed, started int, err error) {
 	var b *ticksBatch
 	err = pgx.BeginTxFunc(ctx, s.cfg.Pool, tenantdb.ServiceTx(), func(tx pgx.Tx) error {
 		b = &ticksBatch{Scheduler: s, outcomeOf: map[tickKey]string{}}
@@ -236,7 +257,7 @@ func (s *Scheduler) claimTicks(ctx context.Context, parsed parser) (claimed, sta
 		for i := range b.jobs {
 			b.decide(i, parsed)
 		}
-		if err := b.start(ctx, queries); err != nil {
+		if err := b.start(ctx, queries, once); err != nil {
 			return err
 		}
 		return queries.ScheduledJobAdvance(ctx, b.advance)
@@ -328,9 +349,17 @@ func (b *ticksBatch) note(i int, d decision) {
 }
 
 // start writes the ticks, and queues the executions of those whose row is new: the others were decided on before, whatever next_run_at said.
-func (b *ticksBatch) start(ctx context.Context, queries *sqlc.Queries) error {
+// once: foreign keys are checked for the batch, and not for each row.
+func (b *ticksBatch) start(ctx context.Context, queries *sqlc.Queries, once bool) error {
 	if len(b.ticks.ScriptIds) == 0 {
 		return nil
+	}
+	// With the keys' triggers that of missed ticks is off, which tells webhooks of them.
+	tells := slices.Contains(b.ticks.Outcomes, tickMissed)
+	if once && !tells {
+		if err := b.holdParents(ctx, queries); err != nil {
+			return err
+		}
 	}
 	inserted, err := queries.ScheduleTickInsert(ctx, b.ticks)
 	if err != nil {
@@ -365,7 +394,23 @@ func (b *ticksBatch) start(ctx context.Context, queries *sqlc.Queries) error {
 	if len(executions.Ids) == 0 {
 		return nil
 	}
+	if once && tells {
+		if err := b.holdParents(ctx, queries); err != nil {
+			return err
+		}
+	}
 	return queries.ExecutionInsertTicks(ctx, *executions)
+}
+
+// holdParents checks and locks the scripts and tenants of the batch's ticks, in place of the foreign keys of the rows that follow.
+func (b *ticksBatch) holdParents(ctx context.Context, queries *sqlc.Queries) error {
+	return queries.LedgerHoldParents(ctx, sqlc.LedgerHoldParentsParams{ScriptIds: inOrder(b.ticks.ScriptIds), TenantIds: inOrder(b.ticks.TenantIds)})
+}
+
+// inOrder are the ids once each, in the order in which rows are locked.
+func inOrder(ids []uuid.UUID) []uuid.UUID {
+	sorted := slices.SortedFunc(slices.Values(ids), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(sorted)
 }
 
 // arm gives active schedules that have no next tick one, counted from now: those that were just activated or changed, those whose

@@ -236,17 +236,20 @@ func (q *Queries) ScheduledJobBacklog(ctx context.Context, rowLimit int32) (int6
 
 const scheduledJobClaimDue = `-- name: ScheduledJobClaimDue :many
 
+WITH due AS MATERIALIZED (
+    SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, j.timezone, j.next_run_at, j.last_run_at, j.last_run_status, j.is_running, j.created_at, j.updated_at, j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds, j.retry_lost, j.is_active, j.execution_id, j.lease_token, j.lease_expires_at, j.node_id, j.last_started_at, j.last_finished_at FROM script_scheduled_jobs j
+    WHERE j.is_active AND j.next_run_at <= now()
+      AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
+          (SELECT q.lease_token IS NULL OR q.started_at >= j.next_run_at FROM script_execution_queue q WHERE q.id = j.execution_id), false))))
+    ORDER BY j.next_run_at LIMIT $1
+    FOR UPDATE OF j SKIP LOCKED
+)
 SELECT j.id, j.script_id, j.tenant_id, j.cron_expression, COALESCE(j.timezone, 'UTC')::text AS timezone, j.next_run_at::timestamptz AS next_run_at,
     COALESCE(j.is_running, false)::boolean AS is_running, j.execution_id, j.last_started_at, j.last_finished_at,
     j.overlap_policy, j.missed_policy, j.missed_window_seconds, j.jitter_seconds,
     jsruntime_routed_version(s.version, s.candidate_version, s.candidate_percent)::integer AS version, (s.status = 'active' AND t.status = 'active')::boolean AS active, now()::timestamptz AS database_now,
     s.resource_limits, t.plan
-FROM script_scheduled_jobs j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
-WHERE j.is_active AND j.next_run_at <= now()
-  AND NOT (j.is_running AND (j.overlap_policy = 'queue_one' OR (j.overlap_policy = 'skip' AND COALESCE(
-      (SELECT q.lease_token IS NULL OR q.started_at >= j.next_run_at FROM script_execution_queue q WHERE q.id = j.execution_id), false))))
-ORDER BY j.next_run_at LIMIT $1
-FOR UPDATE OF j SKIP LOCKED
+FROM due j JOIN scripts s ON s.id = j.script_id JOIN tenants t ON t.id = j.tenant_id
 `
 
 type ScheduledJobClaimDueRow struct {
@@ -275,6 +278,7 @@ type ScheduledJobClaimDueRow struct {
 // Takes due schedules for the transaction: one node decides on each. A node that comes later sees the next tick or passes the row
 // over. A tick waits while the last one runs if one may wait (queue_one), and if the last one began only after this one fell due:
 // then it is we who are late, and not the script that takes too long.
+// Rows are locked before anything else is read, so that those in another node's hands cost no look at their scripts.
 func (q *Queries) ScheduledJobClaimDue(ctx context.Context, rowLimit int32) ([]ScheduledJobClaimDueRow, error) {
 	rows, err := q.db.Query(ctx, scheduledJobClaimDue, rowLimit)
 	if err != nil {
