@@ -59,6 +59,7 @@ func BenchmarkBeside(b *testing.B) {
 		{"demo", `return Response.json({ hello: ctx.params.name, via: new URL(request.url).pathname })`, "", 1},
 		{"log", `console.log("hello", request.method); return Response.json({ hello: ctx.params.name })`, "", 1},
 		{"kv", `return Response.json({ hello: await kv.get("name"), at: request.method })`, "", 4},
+		{"fetch", `const r = await fetch("http://a.test/"); return new Response(await r.text())`, "", 16},
 		{"kv twice", `return Response.json({ hello: await kv.get("name"), at: await kv.get("at") })`, "", 4},
 		{"headers", `return new Response("ok", { headers: { "content-type": "text/plain", "x-id": request.headers.get("x-request-id") ?? "none" } })`, "", 1},
 		{"query", `return Response.json({ n: new URL(request.url).searchParams.get("n") }, { status: 201 })`, "", 1},
@@ -92,6 +93,12 @@ func benchBeside(b *testing.B, programs [2]string, source, body string, slots in
 			nodes[i].loadStatic(uint32(s+1), nodeStatic, source)
 		}
 		nodes[i].calls = func(c wire.HostCall) []wire.Message {
+			if c.Method == "fetch" {
+				return []wire.Message{
+					&wire.HostReply{Seq: c.Seq, Call: c.Call, OK: true, Stream: true, Payload: []byte(`{"status":200,"statusText":"OK","headers":[],"url":"http://a.test/","redirected":false,"hasBody":true}`)},
+					&wire.Chunk{Seq: c.Seq, Stream: c.Call, Data: []byte("hello"), Last: true},
+				}
+			}
 			return []wire.Message{&wire.HostReply{Seq: c.Seq, Call: c.Call, OK: true, Payload: []byte(`{"present":true,"value":"bench","expiration":null}`)}}
 		}
 		for range 1500 {

@@ -9,9 +9,27 @@ import (
 	"example.com/jsruntime/engine/internal/wire"
 )
 
+// mostApart bounds worker.apart.
+const mostApart = 64
+
 // mayWarm reports whether the loop may take what comes next: the worker has a tenant. What waits it must be able to take too: see lend.
 func (w *worker) mayWarm() bool {
+	if w.apart > 0 && len(w.open) > 0 {
+		w.apart--
+		return false
+	}
 	return w.warm && w.leased && !w.worn
+}
+
+// tried notes whether the loop has run anything. To lend it many executions and take them back costs microseconds, which are lost where each
+// frame is Go's, such as the parts of streams.
+func (w *worker) tried(ran bool) {
+	if ran || len(w.open) == 0 {
+		w.idle = 0
+	} else {
+		w.idle = min(2*w.idle+1, mostApart)
+	}
+	w.apart = w.idle
 }
 
 // lend gives what waits to the loop: executions, and Runs for their slots. False: not all of it is the loop's kind, and it has none. The inbox is
@@ -98,6 +116,7 @@ func (w *worker) runWarm() (took bool, err error) {
 	w.cur.mu.Lock() // an adopter that takes it later sees what this thread has written
 	w.inLoop, w.entered = true, false
 	w.cur.mu.Unlock()
+	before := w.loop.Turns()
 	code, left, end := w.loop.Run(in.buf, in.start)
 	w.cpuAt = 0
 	switch code {
@@ -125,6 +144,7 @@ func (w *worker) runWarm() (took bool, err error) {
 	w.cur.mu.Unlock()
 	w.takeInbox(left, end)
 	w.reopen()
+	w.tried(w.loop.Turns() != before)
 	switch code {
 	case warm.Relieve:
 		f, _, _ := w.loop.Front()

@@ -424,6 +424,28 @@ func TestWarmWaitsWithinLimits(t *testing.T) {
 	})
 }
 
+// Where each frame is Go's while executions wait, the loop is tried less and less; one that it can take makes it tried at once.
+func TestWarmIsTriedLessWhereItHasNothingToDo(t *testing.T) {
+	t.Parallel()
+	w := &worker{warm: true, leased: true, open: []*execution{{}}}
+	apart := func() (n int) {
+		for !w.mayWarm() {
+			n++
+		}
+		return n
+	}
+	require.Zero(t, apart())
+	for _, want := range []int{1, 3, 7, 15, 31, 63, mostApart, mostApart} {
+		w.tried(false)
+		require.Equal(t, want, apart())
+	}
+	w.tried(true)
+	require.Zero(t, apart())
+	w.tried(false)
+	w.open = nil
+	require.Zero(t, apart(), "nothing waits")
+}
+
 // What a script has said is sent while it runs on, as a process may end at any time.
 func TestWarmSaidWhileItRuns(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, n *node) {

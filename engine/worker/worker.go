@@ -75,6 +75,8 @@ type worker struct {
 	warm    bool // plain requests are the loop's
 	inLoop  bool // the loop runs; the main thread's
 	entered bool // the execution that the loop has begun is in front; the main thread's
+	apart   int  // how many frames Go takes before the loop is tried again, where executions wait; the main thread's
+	idle    int  // apart after the loop was last tried in vain
 
 	leased bool
 	lease  wire.Lease

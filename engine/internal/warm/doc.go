@@ -20,7 +20,8 @@
 // An execution that waits for the node, or for a timer, is set aside by the loop where nothing else is to be said of it: it is within its limits,
 // was not told to end, streams nothing and has no rejection. A HostReply without a stream or a body lets it go on. A timer, a time limit, a
 // Cancel, a Chunk and anything else of it is Go's. Go lends the loop its own executions that wait where all of them are of this kind, and has
-// them back with each frame that it handles. A Run for a slot whose execution waits is kept until that has ended (JSR_LATER bytes).
+// them back with each frame that it handles; where such frames follow each other it keeps them for a while. A Run for a slot whose execution
+// waits is kept until that has ended (JSR_LATER bytes).
 //
 // # What scripts say
 //

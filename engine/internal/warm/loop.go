@@ -320,6 +320,9 @@ func (s *Slot) Peak() uint64 { return s.peak }
 // Waits is how many executions that wait the Loop has.
 func (l *Loop) Waits() int { return int(l.c.waits) }
 
+// Turns grows with each call into an isolate.
+func (l *Loop) Turns() uint64 { return uint64(l.c.Clock) }
+
 // Quick is how many executions the Loop has run and answered without Go.
 func (l *Loop) Quick() int64 { return int64(l.c.Quick) }
 
