@@ -44,7 +44,7 @@ func newCrowd(t *testing.T, workers, cores int) *crowd {
 	c.m = admission.NewPlacement(admission.PlacementConfig{
 		MaxWorkers: workers, MaxLeased: workers, MaxParked: 8, MaxPending: 1 << 20, Spares: 2, LaneScripts: 128, MaxIdle: 1 << 40, Cores: cores,
 		Idle: time.Hour, Age: time.Hour, Runs: 1 << 30, IdleMemory: 256 << 20,
-		ScriptShare: func(admission.Key, int) int { return 0 }, TenantShare: func(admission.Key) int { return 0 },
+		ScriptShare: func(_ admission.Key, limit int) int { return limit }, TenantShare: func(admission.Key) int { return 0 },
 	})
 	c.m.Open()
 	c.settle()
@@ -98,14 +98,14 @@ func (c *crowd) begin(l *crowdLane) {
 		return
 	}
 	call := l.queue[0]
-	runs, loaded := l.runs[call.Script]
+	runs, loaded := l.runs[placeOf(call)]
 	if !loaded {
 		c.loads++
 		l.loads, l.until = true, c.now.Add(c.load)
-		c.m.Loading(l.Lane, call.Script, c.now)
+		c.m.Loading(l.Lane, placeOf(call), c.now)
 		return
 	}
-	l.until = c.now.Add(c.cost(call.Script[0], runs))
+	l.until = c.now.Add(c.cost(placeOf(call)[0], runs))
 	c.m.Began(call, c.now)
 	if c.wait != nil {
 		l.waited = c.wait()
@@ -149,21 +149,21 @@ func (c *crowd) finish(l *crowdLane) {
 	l.until = time.Time{}
 	call := l.queue[0]
 	if l.loads {
-		l.loads, l.runs[call.Script] = false, 0
+		l.loads, l.runs[placeOf(call)] = false, 0
 		c.m.Loaded(l.Lane, c.now)
 		c.begin(l)
 		return
 	}
-	cost := c.cost(call.Script[0], l.runs[call.Script])
-	l.runs[call.Script]++
+	cost := c.cost(placeOf(call)[0], l.runs[placeOf(call)])
+	l.runs[placeOf(call)]++
 	l.queue = l.queue[1:]
 	c.calls++
 	c.longest = max(c.longest, c.now.Sub(call.Owner.(time.Time)))
 	var next *admission.Call
 	if len(l.queue) > 0 {
-		if runs, loaded := l.runs[l.queue[0].Script]; loaded {
+		if runs, loaded := l.runs[placeOf(l.queue[0])]; loaded {
 			next = l.queue[0]
-			l.until = c.now.Add(c.cost(next.Script[0], runs))
+			l.until = c.now.Add(c.cost(placeOf(next)[0], runs))
 		}
 	}
 	if c.wait != nil {
@@ -184,6 +184,14 @@ func (c *crowd) run(callers, calls int) {
 	for c.calls < calls {
 		c.step()
 	}
+}
+
+// placeOf is what a lane loads for a call.
+func placeOf(c *admission.Call) admission.Key {
+	if c.Place != (admission.Key{}) {
+		return c.Place
+	}
+	return c.Script
 }
 
 func crowdCall(script byte) *admission.Call {
@@ -403,4 +411,33 @@ func TestBriefHostCallsShareLanes(t *testing.T) {
 			t.Logf("%d lanes, %d workers, the longest took %v", len(crowd.lanes), crowd.workers, crowd.longest)
 		})
 	}
+}
+
+// A script whose limit is one lane has two versions. Callers of the live one keep its lane's queue full; a call of the other version, for which no
+// further lane may be had, gets the lane as soon as the calls that were placed before it have ended.
+func TestALaneMakesRoomForAnotherVersion(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, 4, 1)
+	c.load, c.cost = 3*time.Millisecond, warming
+	version := func(place byte) *admission.Call {
+		call := crowdCall(1)
+		call.Place, call.Limit = admission.Key{place}, 1
+		return call
+	}
+	c.next = func() *admission.Call { return version(2) }
+	c.run(16, 2000)
+	for range 5 { // the second and later ones do not load
+		other := version(3)
+		c.submit(other)
+		require.True(t, other.Pending(), "the lane of the other version has calls")
+		before := c.calls
+		for other.Pending() {
+			require.Less(t, c.calls-before, 500, "the lane goes on with its own version")
+			c.step()
+		}
+		for end := c.calls + 200; c.calls < end; {
+			c.step()
+		}
+	}
+	require.Equal(t, 1, c.workers)
 }
