@@ -95,8 +95,7 @@ func benchBeside(b *testing.B, programs [2]string, source, body string, slots in
 		nodes[i].calls = func(c wire.HostCall) []wire.Message {
 			if c.Method == "fetch" {
 				return []wire.Message{
-					&wire.HostReply{Seq: c.Seq, Call: c.Call, OK: true, Stream: true, Payload: []byte(`{"status":200,"statusText":"OK","headers":[],"url":"http://a.test/","redirected":false,"hasBody":true}`)},
-					&wire.Chunk{Seq: c.Seq, Stream: c.Call, Data: []byte("hello"), Last: true},
+					&wire.HostReply{Seq: c.Seq, Call: c.Call, OK: true, Body: []byte("hello"), Payload: []byte(`{"status":200,"statusText":"OK","headers":[],"url":"http://a.test/","redirected":false,"hasBody":true}`)},
 				}
 			}
 			return []wire.Message{&wire.HostReply{Seq: c.Seq, Call: c.Call, OK: true, Payload: []byte(`{"present":true,"value":"bench","expiration":null}`)}}

@@ -121,7 +121,8 @@ func TestWarmAnswersAsGoDoes(t *testing.T) {
 		`await sleep(2); return new Response("later")`, `await new Promise(() => {})`, `setTimeout(() => {}, 1e6); return new Response("timer left")`,
 		`ctx.waitUntil(sleep(2)); return new Response("background")`, `ctx.waitUntil(Promise.reject(new Error("bg"))); return new Response("x")`,
 		`console.log("a"); console.error({b: 1}); return new Response("logged")`, `for (let i = 0; i < 3000; i++) console.log("x".repeat(100)); return new Response("many")`,
-		`return new Response(await kv.get("k") + "")`, `console.log("a"); console.log("é"); console.log("b".repeat(2000)); await kv.get("é"); console.warn("c\n"); await kv.get("d"); console.log("at demo.js:2:3"); return new Response("in order")`,
+		`return new Response(await kv.get("k") + "")`, `const r = await fetch("http://a.test/"), b = new Uint8Array(await r.arrayBuffer()); return new Response(r.status + " " + b.length + " " + b[0] + " " + b[b.length - 1])`,
+		`const big = await (await fetch("http://a.test/big")).text(), small = await (await fetch("http://a.test/")).text(); return new Response(big.length + " " + small.length)`, `console.log("a"); console.log("é"); console.log("b".repeat(2000)); await kv.get("é"); console.warn("c\n"); await kv.get("d"); console.log("at demo.js:2:3"); return new Response("in order")`,
 		`await Promise.all(Array.from({length: 100}, (_, i) => kv.get("k" + i))); return new Response("many calls")`, `console.log(new Error("stack").stack); return new Response("x")`,
 		`try { await kv.get("refused") } catch (e) { return new Response(e.name + e.message) }`, `await kv.get("k"); throw new Error("later")`, `await kv.get("k"); Promise.reject(new Error("later")); return new Response("x")`,
 		`await kv.get("k"); await new Promise(() => {})`, `kv.get("k").then(() => { throw new Error("nobody's") }); return new Response(await kv.get("j") + "")`, `console.log("at " + "jsruntime:script:2:70"); return new Response("mapped")`, `kv.get("k"); return new Response("call left")`, `const f = () => f(); try { f() } catch (e) {} return new Response("deep")`,
@@ -138,6 +139,13 @@ func TestWarmAnswersAsGoDoes(t *testing.T) {
 		n := spawn(t, "--warm="+path).lease()
 		n.calls = func(c wire.HostCall) []wire.Message {
 			n.logs = append(n.logs, wire.Log{Message: "call of " + string(c.Args)}) // in the order of the frames
+			if c.Method == "fetch" {
+				body := append([]byte{0, 0xFF, 'a'}, make([]byte, 50)...)
+				if strings.Contains(string(c.Args), "big") {
+					body = make([]byte, 300<<10)
+				}
+				return []wire.Message{&wire.HostReply{Seq: c.Seq, Call: c.Call, OK: true, Body: body, Payload: []byte(`{"status":200,"statusText":"OK","headers":[],"url":"http://a.test/","redirected":false,"hasBody":true}`)}}
+			}
 			if strings.Contains(string(c.Args), "refused") {
 				return []wire.Message{&wire.HostReply{Seq: c.Seq, Call: c.Call, Payload: []byte(`{"name":"RangeError","message":"nö"}`)}}
 			}

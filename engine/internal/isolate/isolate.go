@@ -236,6 +236,9 @@ func (i *Isolate) setExchange(v *v8.Value) error {
 		i.releaseExchange()
 	}
 	i.exchange, i.releaseExchange = b, release
+	if i.hook != nil {
+		exchangeAt(i.hook, b)
+	}
 	return nil
 }
 
@@ -254,6 +257,7 @@ func (i *Isolate) closeContext() {
 		i.releaseExchange = nil
 	}
 	if i.hook != nil {
+		exchangeAt(i.hook, nil)
 		cool(i.hook)
 	}
 	i.control, i.due, i.short, i.said, i.exchange = nil, nil, nil, nil, nil

@@ -35,7 +35,8 @@ int jsr_warm(const char* name, void* hook, size_t heap_limit);
 void jsr_cool(void* hook);
 int jsr_warm_begin(void* hook, const uint8_t* start, size_t n, const uint8_t* body, size_t body_length);
 int jsr_warm_pump(void* hook, int ended);
-int jsr_warm_reply(void* hook, const uint8_t* payload, size_t n, int ascii);
+int jsr_warm_reply(void* hook, const uint8_t* payload, size_t n, int ascii, const uint8_t* body, size_t body_length);
+void jsr_exchange(void* hook, uint8_t* exchange, size_t length);
 uint64_t jsr_warm_used(void* hook);
 size_t jsr_warm_text(void* hook, uint8_t* to, size_t room);
 const char* jsr_warm_message(void* hook);
@@ -241,6 +242,11 @@ func takeWarm(name string, hook unsafe.Pointer, heapLimit uint64) bool {
 
 // cool gives back what takeWarm took of the context.
 func cool(hook unsafe.Pointer) { C.jsr_cool(hook) }
+
+// exchangeAt says where the buffer for bytes is that belongs to the hook's isolate. b is V8's memory; nil: there is none any more.
+func exchangeAt(hook unsafe.Pointer, b []byte) {
+	C.jsr_exchange(hook, (*C.uint8_t)(unsafe.SliceData(b)), C.size_t(len(b)))
+}
 
 // warmMessage is what the warm path's last call into the hook's isolate threw.
 func warmMessage(hook unsafe.Pointer) string { return C.GoString(C.jsr_warm_message(hook)) }

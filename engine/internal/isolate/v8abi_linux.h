@@ -312,6 +312,8 @@ struct Hook {
   // Of the warm path (v8warm_linux.cc): global handles of the context that is loaded and of boot.js's functions, null where there is none.
   uintptr_t *context, *begin, *end, *reply, *answered;
   size_t heapLimit;    // as V8 names it before the limit was ever reached
+  uint8_t* exchange;   // boot.js's buffer for bytes, null where there is none
+  size_t exchangeLength;
   char message[8192];  // of what the last call threw, with a NUL at its end
 };
 

@@ -141,9 +141,20 @@ extern "C" int jsr_warm_begin(void* made, const uint8_t* start, size_t n, const 
   return end(hook, call(hook, hook->begin, body != nullptr ? 2 : 1, args));
 }
 
-// jsr_warm_reply is warm's jsr_reply_call: it calls boot.js's reply with a text of UTF-8.
-extern "C" int jsr_warm_reply(void* made, const uint8_t* payload, size_t n, int ascii) {
+// jsr_exchange says where boot.js's buffer for bytes is.
+extern "C" void jsr_exchange(void* made, uint8_t* exchange, size_t length) {
   Hook* hook = static_cast<Hook*>(made);
+  hook->exchange = exchange, hook->exchangeLength = length;
+}
+
+// jsr_warm_reply is warm's jsr_reply_call: it calls boot.js's reply with a text of UTF-8, and bytes that fit its buffer.
+extern "C" int jsr_warm_reply(void* made, const uint8_t* payload, size_t n, int ascii, const uint8_t* body, size_t bodyLength) {
+  Hook* hook = static_cast<Hook*>(made);
+  if (bodyLength > hook->exchangeLength) {  // it is never as small
+    strcpy(hook->message, "RangeError: exchange: too small");
+    return end(hook, kThrew);
+  }
+  if (bodyLength > 0) memcpy(hook->exchange, body, bodyLength);
   Scope scope(hook->isolate);
   v8::MaybeLocal<v8::String> text =
       ascii ? v8::String::NewFromOneByte(hook->isolate, payload, v8::NewStringType::kNormal, (int)n)

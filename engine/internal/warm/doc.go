@@ -18,7 +18,7 @@
 // Everything else is settled by Go, from the point that it has reached, as if Go had begun it.
 //
 // An execution that waits for the node, or for a timer, is set aside by the loop where nothing else is to be said of it: it is within its limits,
-// was not told to end, streams nothing and has no rejection. A HostReply without a stream or a body lets it go on. A timer, a time limit, a
+// was not told to end, streams nothing and has no rejection. A HostReply without a stream, and with at most JSR_BODY bytes of a body, lets it go on. A timer, a time limit, a
 // Cancel, a Chunk and anything else of it is Go's. Go lends the loop its own executions that wait where all of them are of this kind, and has
 // them back with each frame that it handles; where such frames follow each other it keeps them for a while. A Run for a slot whose execution
 // waits is kept until that has ended (JSR_LATER bytes).

@@ -279,7 +279,7 @@ int later(jsr_loop* l, bool* found, bool* done, bool* tight) {
 // resume lets an execution go on with the node's reply: JSR_GO with done where it was answered or waits again.
 int resume(jsr_loop* l, const uint8_t* payload, size_t n, size_t frame, bool* done, bool* tight, bool* freed) {
   jsr_reply reply;
-  if (!jsr_reply_parse(payload, n, &reply) || reply.Stream != 0 || reply.BodyLength != 0) return JSR_GO;
+  if (!jsr_reply_parse(payload, n, &reply) || reply.Stream != 0 || reply.BodyLength > JSR_BODY) return JSR_GO;
   jsr_slot* s = nullptr;
   for (uint32_t i = 0; i < l->count && s == nullptr; i++) {
     if (l->slots[i]->Waits && l->slots[i]->Seq == reply.Seq) s = l->slots[i];
@@ -292,10 +292,10 @@ int resume(jsr_loop* l, const uint8_t* payload, size_t n, size_t frame, bool* do
   f->Pump = 0, f->Seq = s->Seq, f->Slot = s->ID, f->WallMillis = s->WallMillis, f->CPUMillis = s->CPUMillis;
   f->OutputLimit = s->OutputLimit, f->LogLimit = s->LogLimit;
   int32_t* c = s->Control;
-  c[kCall] = (int32_t)reply.Call, c[kOK] = (int32_t)reply.OK, c[kStream] = 0, c[kBytes] = -1;
+  c[kCall] = (int32_t)reply.Call, c[kOK] = (int32_t)reply.OK, c[kStream] = 0, c[kBytes] = reply.BodyLength > 0 ? (int32_t)reply.BodyLength : -1;
   jsr_take_back(l, s);
   start(l, s->Began, s->CPU);
-  l->Flags = l->reply(s->Isolate, reply.Payload, reply.PayloadLength, jsr_ascii(reply.Payload, reply.PayloadLength));
+  l->Flags = l->reply(s->Isolate, reply.Payload, reply.PayloadLength, jsr_ascii(reply.Payload, reply.PayloadLength), reply.Body, reply.BodyLength);
   int code = conclude(l, s, tight);
   *freed = code == JSR_GO && !s->Waits;
   return code;

@@ -20,6 +20,7 @@ enum {
   JSR_SAID = 4096,
   JSR_SAID_AT = 4 * 25,  // of the control block: how many bytes of records there are
   JSR_TURNS = 64,
+  JSR_BODY = 64 << 10,  // what boot.js's buffer for bytes has at least
 };
 
 // jsr_memory is the process's size and its bounds, in bytes. The main thread's, or the watchdog's while JavaScript runs.
@@ -113,8 +114,8 @@ typedef int (*jsr_begin)(void* isolate, const uint8_t* start, size_t n, const ui
 typedef int (*jsr_pump)(void* isolate, int ended);
 typedef uint64_t (*jsr_used)(void* isolate);
 
-// jsr_reply_call calls boot.js's reply with a text of UTF-8, which ascii says to be ASCII.
-typedef int (*jsr_reply_call)(void* isolate, const uint8_t* payload, size_t n, int ascii);
+// jsr_reply_call calls boot.js's reply with a text of UTF-8, which ascii says to be ASCII, and at most JSR_BODY bytes of a body.
+typedef int (*jsr_reply_call)(void* isolate, const uint8_t* payload, size_t n, int ascii, const uint8_t* body, size_t body_length);
 
 // jsr_saying is whose words jsr_said and jsr_log send on.
 typedef struct jsr_saying {

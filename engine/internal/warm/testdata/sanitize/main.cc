@@ -181,7 +181,10 @@ int begin(void* made, const uint8_t* start, size_t n, const uint8_t* body, size_
   return hostile(i);
 }
 
-int reply(void* made, const uint8_t* payload, size_t n, int ascii) {
+int reply(void* made, const uint8_t* payload, size_t n, int ascii, const uint8_t* body, size_t bodyLength) {
+  MUST(bodyLength <= JSR_BODY);
+  static uint8_t exchange[JSR_BODY];
+  if (bodyLength > 0) memcpy(exchange, body, bodyLength);
   MUST(!ascii || jsr_ascii(payload, n));
   return begin(made, payload, 0, nullptr, 0);
 }
