@@ -56,9 +56,9 @@
 // else running; 1,000 tenants with -warm 90s, 100 tenants with -warm 25s at load 5 to 25:
 //
 //	aim                                              measured
-//	first request to a cold script ≤ 5 ms, p99 15    p50 6.0 (5.6 to 7.4) ms, p99 22 ms over HTTP; from Execute p50 4.1, p99 6.6 ms
+//	first request to a cold script ≤ 5 ms, p99 15    p50 4.4, p99 8.2 ms over HTTP on 30 November 2026; 0.7 ms of a worker less since
 //	100 tenants at once, cold: all answered          2.6 to 3.6 s for 500 requests, none refused, p50 1 ms
-//	1,000 warm tenants, ≤ 10 MiB a worker            7.5 MiB (7.0 to 21), 1,012 workers
+//	1,000 warm tenants, ≤ 10 MiB a worker            7.5 MiB (7.0 to 21), 1,012 workers; 6.3 since, by 12 tenants
 //	their rate ≥ 0.95 of one tenant's                0.13 (0.13 to 0.16); 0.33 (0.32 to 0.33) with 100 tenants: not met, see below
 //	100,000 scripts by 100: latency ≤ 1.1            p50 1.02 (1.00 to 1.02)
 //	CPU-bound script ≥ 0.95 of Node 20               mean 1.04 (1.03 to 1.05); least is garbage, 0.92, which collects on one thread
@@ -71,14 +71,22 @@
 // faults and namespaces, 6 for V8's parsing of the web API, 3 for a first context and run). Since then workers start from an image of the
 // web API, for half of that, and spares 10 ms later; a start-up snapshot, which the binding does not offer, would save most of the rest.
 //
-// Many tenants: each request wakes another process. Its code runs in V8's interpreter until that worker alone has seen some hundred
-// calls, and nothing is pipelined. By perf with 100 tenants, the workers have two thirds of the time: 40 % of that in the kernel, which
-// switches threads, 15 to 20 % in Go's scheduler and monitor thread, the rest in V8 with caches that another tenant has filled. A
-// watchdog that slept for ten milliseconds at a time after each execution was a part of it: with a timer that the kernel keeps, and timers
-// that need not be exact to 50 µs, 100 tenants went from 3,630 to 4,810 requests a second and one from 13,300 to 14,700, in one run; 16
-// calls at a time from 21.4 to 14.6 µs each. With 1,000, 90 s of 1,900 requests a second are 170 calls of each: V8 still interprets most
-// of them. What would come next: a worker whose main thread does not go through Go's scheduler to wait for a frame, and counting a
-// script's first slow executions less, since they make a second worker of a tenant (224 workers for 100 tenants).
+// Many tenants: each request wakes another process, whose code, heap and page tables are cold in the processor's caches. 30 November 2026, load
+// 10 to 25, µs of a worker's main thread for a request at 16 connections: 7 with one tenant, 105 with 30 at random, 144 with 100, 155 with 300, 148
+// with 1,000. One request at a time of one tenant takes 130 to 210 for its first ten, 30 to 90 up to 800, while V8 interprets and compiles, and
+// 23 to 31 from 1,600 on: cold caches cost three to five times that. By perf with 100 tenants of some 250 requests each: V8's builtins 31 %, the
+// kernel 24 % (two fifths of it to wait for a frame), V8's C++ 14 %, machine code 7 %, malloc and memcpy 6 %, V8's compilers 6 %, the interpreter's
+// handlers 3 %, collections 1 %. What grew beside it with 1,000 tenants on a busy machine were starts of workers: 81 in 2,775 requests, four times
+// the CPU time of the executions themselves: an execution that gets no processor for 20 ms counts as stuck, and its tenant's next call is
+// worth a worker. See RESULTS.md.
+//
+// Tried: the workers' program in 2 MiB pages (linked for them, in a tmpfs, MADV_COLLAPSE in one process): main thread 153 to 138 µs with 200
+// tenants, 8 rounds in turn. Not done: it needs the program in shared memory, which the kernel counts as each worker's own, and 9 bits less of
+// randomness in its address. A program that is not position-independent would save 1.1 MiB a worker of relocated data: not done, since it takes
+// all randomness from V8's addresses. GOMAXPROCS=1 in workers would save 0.2 MiB, and make the watchdog wait for the main thread's P.
+//
+// What is left beside the worker: Postgres does more for a request of 1,000 tenants (55 µs against 18 with one; by the statements, a flush locks
+// as many scripts and tenants and adds to as many rows of the day's usage as it has executions), and the node (100 against 28; not taken apart).
 //
 // # Scheduler and queue
 //

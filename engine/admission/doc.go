@@ -17,7 +17,7 @@
 //     it, or it is over.
 //   - Calls of scripts whose executions are short and do not wait for host calls queue at a lane; those of several scripts do where the
 //     lane has them loaded. Any other call gets a lane for itself (Estimate). A script's first executions are slow and count as short
-//     until eight were seen, unless one takes 5 ms.
+//     until eight were seen, unless one takes 5 ms. What counts is CPU time; time without a processor does from the second execution in a row on.
 //   - A call of a short script that no lane serves waits for its tenant's own lanes to load it, up to 0.5 s while as many lanes as pay go
 //     on and 20 ms else, before a further worker does. So a tenant's many scripts are loaded in few workers, once each.
 //   - A script has at most its share of max_concurrent_runs in lanes, a tenant at most its share of its own limit. A call that one of them
@@ -30,7 +30,7 @@
 //     wait briefly (Estimate.Brief) are worth few lanes, which share workers.
 //   - A call is refused at once if it would be refused later, and else at its patience. A Refusal names the reason, and whose limit it is.
 //   - A worker retires by age, runs, idleness and memory, when its tenant changes, and when another tenant needs its room: always without a
-//     call.
+//     call. For room the worker goes first that its tenant has beside another one and did not need for a second.
 //
 // What a worker process does is told to the Placement, never asked of it:
 //
