@@ -318,14 +318,37 @@ func gone(ctx context.Context) bool {
 
 // record hands the run to the ledger. It does not end with the client: a run that happened is written down.
 func (g *Gateway) record(inv *engine.Invocation, result *engine.Result) error {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.RecordTimeout)
-	defer cancel()
+	ctx := &lateTimeout{Context: context.Background(), timeout: g.cfg.RecordTimeout}
+	defer ctx.end()
 	err := g.cfg.Recorder.Record(ctx, inv, result)
 	if err != nil {
 		g.cfg.Log.Error("recording an execution", "tenant_id", inv.Script.TenantID, "script_id", inv.Script.ID,
 			"execution_id", inv.ExecutionID, "error", err)
 	}
 	return err
+}
+
+// lateTimeout is a context whose time begins, and whose timer is set, when it is first waited for: most records find room at once. One goroutine
+// uses it.
+type lateTimeout struct {
+	context.Context
+	timeout time.Duration
+	cancel  context.CancelFunc // nil: it was not waited for
+}
+
+// Done implements context.Context.
+func (c *lateTimeout) Done() <-chan struct{} {
+	if c.cancel == nil {
+		c.Context, c.cancel = context.WithTimeout(c.Context, c.timeout)
+	}
+	return c.Context.Done()
+}
+
+// end stops the timer.
+func (c *lateTimeout) end() {
+	if c.cancel != nil {
+		c.cancel()
+	}
 }
 
 // client is what keeps the request's client on one version while another is rolled out; empty: nothing does.
