@@ -69,3 +69,32 @@ func TestConsoleHoldsLongTexts(t *testing.T) {
 	v.until(`document.activeElement?.matches("dialog input")`)
 	require.False(t, browsertest.Eval[bool](v.Visitor, `[...document.querySelectorAll("dialog button")].find((b) => b.textContent === "Delete").disabled === false`))
 }
+
+// What a reader would not see is shown by its number: where code is written, where versions are compared and where a run is read.
+func TestConsoleShowsWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	source := func(hidden string) string {
+		return "export default { run(input) {\n  console.log(\"said \" + input.name); // a" + hidden + "b\n  throw new Error(\"of \" + input.name); /* " + hidden + " */\n} };\n"
+	}
+	id := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{
+		"name": "orders", "type": "oneoff", "status": "active", "source": source("c"),
+	})["id"].(string)
+	n.must(200, "PATCH", "/api/v1/scripts/"+id, key, map[string]any{"source": source("\u2068\u202a\u202e")})
+	run := n.must(200, "POST", "/api/v1/scripts/"+id+"/executions?wait=true", key, map[string]any{"input": map[string]any{"name": "x\u202ey\u200bz"}})["id"].(string)
+
+	v := visit(t, browser, n)
+	v.signIn(key)
+	v.ready()
+	v.open("scripts/" + id)
+	v.until(`document.querySelector(".editor-box")?.shadowRoot?.querySelectorAll(".cm-specialChar").length === 6`)
+	v.open("scripts/" + id + "?tab=versions&version=2&against=1")
+	v.until(`[...document.querySelectorAll(".diff-view, .diff-view *")].some((e) => e.shadowRoot?.querySelectorAll(".cm-specialChar").length === 6)`)
+	v.open("executions/" + run)
+	v.until(`document.querySelector(".log .message")?.textContent.includes("said x<U+202E>y<U+200B>z")`)
+	v.until(`document.querySelector(".stack-view .message")?.textContent.includes("of x<U+202E>y<U+200B>z")`)
+	v.until(`document.querySelector(".excerpt .here")?.textContent.includes("<U+2068><U+202A><U+202E>")`)
+	v.until(`document.querySelector('[aria-label="Input"]')?.textContent.includes("x<U+202E>y<U+200B>z")`)
+}

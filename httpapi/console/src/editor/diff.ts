@@ -4,6 +4,7 @@ import { javascript } from "@codemirror/lang-javascript";
 import { MergeView, unifiedMergeView } from "@codemirror/merge";
 import { EditorState } from "@codemirror/state";
 import { EditorView, lineNumbers } from "@codemirror/view";
+import { specials } from "./special";
 import { theme } from "./theme";
 
 export interface DiffView {
@@ -18,7 +19,7 @@ export function showDiff(parent: HTMLElement, before: string, after: string, lab
   const box = document.createElement("div");
   root.replaceChildren(box);
   const shared = (label: string) => [
-    lineNumbers(), javascript({ typescript: true }), theme, EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.lineWrapping,
+    lineNumbers(), specials(), javascript({ typescript: true }), theme, EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.lineWrapping,
     EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
   ];
   if (narrow) {

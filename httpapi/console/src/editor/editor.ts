@@ -9,11 +9,12 @@ import { lintGutter, lintKeymap, linter, setDiagnostics, type Diagnostic } from 
 import { highlightSelectionMatches, openSearchPanel, search, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorState, StateEffect, StateField, Transaction, type Extension, type Text } from "@codemirror/state";
 import {
-  crosshairCursor, drawSelection, dropCursor, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, hoverTooltip, keymap, lineNumbers,
+  crosshairCursor, drawSelection, dropCursor, EditorView, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers,
   rectangularSelection, showTooltip, type Tooltip,
 } from "@codemirror/view";
 import type { Mark } from "./protocol";
 import { TypeScriptService } from "./service";
+import { specials } from "./special";
 import { theme } from "./theme";
 
 export interface Source {
@@ -308,7 +309,7 @@ export class ScriptEditor {
     return EditorState.create({
       doc: text,
       extensions: [
-        lineNumbers(), highlightActiveLineGutter(), highlightSpecialChars(), history(), foldGutter(), codeFolding(), drawSelection(), dropCursor(),
+        lineNumbers(), highlightActiveLineGutter(), specials(), history(), foldGutter(), codeFolding(), drawSelection(), dropCursor(),
         EditorState.allowMultipleSelections.of(true), indentOnInput(), bracketMatching(), closeBrackets(), rectangularSelection(), crosshairCursor(),
         highlightActiveLine(), highlightSelectionMatches(), search({ top: true }), indentUnit.of("  "), EditorState.tabSize.of(2),
         typed ? javascript({ typescript: true, jsx: /\.[jt]sx$/.test(name) }) : [],

@@ -44,6 +44,9 @@ export function ago(at: string | number | Date | null | undefined, now = Date.no
   return a < 2 ? "now" : s > 0 ? `${text} ago` : `in ${text}`;
 }
 export const iso = (at: string | number | Date | null | undefined): string => valid(at)?.toISOString() ?? "";
+/** revealed is a text with its characters that no reader would see, or that turn the order of writing round, by their numbers: <U+202E>. */
+export const revealed = (s: string): string => s.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/g,
+  (c) => `<U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}>`);
 /** text is a message of a tenant's, whatever it was. */
 export const text = (v: unknown): string => typeof v === "string" ? v : v === undefined || v === null ? "" : JSON.stringify(v);
 export const pretty = (v: unknown): string => v === undefined ? "" : JSON.stringify(v, null, 2);

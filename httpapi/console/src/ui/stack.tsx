@@ -1,6 +1,7 @@
 // An error with its stack: each frame leads to its line, and the first one shows the code around it.
 
 import { useLoad } from "../lib/data";
+import { revealed } from "../lib/format";
 import { href, Link } from "../lib/router";
 
 interface Place { file: string; line: number; column: number }
@@ -21,7 +22,7 @@ export function Stack({ script, version, error, stack, code = true }: { script: 
   const head = frames.length ? lines.slice(0, lines.findIndex((l) => /^\s+at /.test(l))).join("\n") : stack ?? "";
   const first = frames.map(placeOf).find(Boolean) ?? null;
   return <div class="stack-view">
-    <pre class="message">{head.includes(error) ? head : [error, head].filter(Boolean).join("\n")}</pre>
+    <pre class="message">{revealed(head.includes(error) ? head : [error, head].filter(Boolean).join("\n"))}</pre>
     {first && code ? <Excerpt script={script} version={version} at={first} /> : null}
     {frames.length ? <ol>{frames.map((f, i) => {
       const p = placeOf(f);
@@ -41,6 +42,6 @@ function Excerpt({ script, version, at }: { script: string; version: number; at:
   const from = Math.max(0, at.line - 4);
   return <pre class="excerpt" aria-label={`Lines around ${at.line}`}>{all.slice(from, at.line + 3).map((text, i) => {
     const n = from + i + 1;
-    return <div key={n} class={n === at.line ? "here" : undefined}><span class="number">{n}</span>{text.slice(0, 400) || " "}{n === at.line ? <div class="caret" aria-hidden="true">{" ".repeat(Math.min(400, at.column - 1))}^</div> : null}</div>;
+    return <div key={n} class={n === at.line ? "here" : undefined}><span class="number">{n}</span>{revealed(text.slice(0, 400)) || " "}{n === at.line ? <div class="caret" aria-hidden="true">{" ".repeat(Math.min(400, at.column - 1))}^</div> : null}</div>;
   })}</pre>;
 }

@@ -1,7 +1,7 @@
 // Code, JSON, logs.
 
 import { useState } from "preact/hooks";
-import { clock, iso, plural, pretty, text } from "../lib/format";
+import { clock, iso, plural, pretty, revealed, text } from "../lib/format";
 import { usePrefs } from "../lib/prefs";
 import { Button } from "./basic";
 import { toast } from "./overlay";
@@ -37,14 +37,14 @@ function Value({ value, open }: { value: unknown; open: number }) {
   if (list && value.length <= part && value.every((v) => typeof v === "number" || typeof v === "boolean" || v === null)) return <span>[{value.map((v, i) => <>{i ? ", " : ""}<Value key={i} value={v} open={0} /></>)}]</span>;
   if (!unfolded) return <span>{toggle}{from} <span class="null">{plural(entries.length, list ? "item" : "member")}</span> {to}</span>;
   return <span>{toggle}{from}
-    <div>{entries.slice(0, shown).map(([k, v]) => <div class="node" key={k}>{list ? null : <><span class="key">{k}</span>: </>}<Value value={v} open={open - 1} /></div>)}
+    <div>{entries.slice(0, shown).map(([k, v]) => <div class="node" key={k}>{list ? null : <><span class="key">{revealed(k)}</span>: </>}<Value value={v} open={open - 1} /></div>)}
       {entries.length > shown ? <div class="node"><Button small onClick={() => setShown(shown + 10 * part)}>{plural(entries.length - shown, "more")}</Button></div> : null}</div>
     {to}</span>;
 }
 
 function LongText({ value }: { value: string }) {
   const [all, setAll] = useState(value.length <= 2000);
-  return <span class="string">"{all ? value : value.slice(0, 2000)}"{all ? null : <Button small onClick={() => setAll(true)}>{plural(value.length - 2000, "more character")}</Button>}</span>;
+  return <span class="string">"{revealed(all ? value : value.slice(0, 2000))}"{all ? null : <Button small onClick={() => setAll(true)}>{plural(value.length - 2000, "more character")}</Button>}</span>;
 }
 
 /** JSONPanel is a value with a button that copies it. */
@@ -58,6 +58,6 @@ export function LogRows({ rows }: { rows: LogRow[] }) {
   const { utc } = usePrefs();
   return <div class="log">{rows.map((r, i) => <div class={`line ${r.level}`} key={i}>
     <span class="at" title={iso(r.at)}>{clock(r.at, utc, true)}</span><span class="level">{r.level}</span>
-    <span class="message">{r.prefix ? <span class="faint">{r.prefix}  </span> : null}{text(r.message)}{r.stack ? `\n${r.stack}` : ""}</span>
+    <span class="message">{r.prefix ? <span class="faint">{r.prefix}  </span> : null}{revealed(text(r.message))}{r.stack ? `\n${revealed(r.stack)}` : ""}</span>
   </div>)}</div>;
 }
