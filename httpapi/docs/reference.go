@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -24,6 +25,8 @@ type operation struct {
 	Parameters, Body, Answer                       []field
 	AnswerType                                     template.HTML
 	Curl, TypeScript                               string
+	// Query are the query parameters that must be there, with values to begin with; "" where there are none.
+	Query string
 	// Example is a body to begin with, "" where there is none. Try says that the page's form can send it.
 	Example string
 	Try     bool
@@ -69,12 +72,15 @@ func (r reference) operation(op *huma.Operation) operation {
 		if p.In == "header" && p.Name != "If-Match" && p.Name != "Idempotency-Key" {
 			continue
 		}
+		if p.In == "query" && p.Required {
+			out.Query += map[bool]string{true: "?", false: "&"}[out.Query == ""] + p.Name + "=" + cmp.Or(queries[p.Name], "1")
+		}
 		out.Parameters = append(out.Parameters, field{Name: p.Name, In: p.In, Doc: p.Description, Type: r.typeOf(p.Schema), Required: p.Required})
 	}
 	if op.RequestBody != nil {
 		if m := op.RequestBody.Content["application/json"]; m != nil {
 			body := r.resolve(m.Schema)
-			out.Body, out.Example = r.fields(body), r.exampleBody(body)
+			out.Body, out.Example = r.fields(body), cmp.Or(bodies[op.OperationID], r.exampleBody(body))
 		}
 	}
 	if answer := op.Responses[out.Status]; answer != nil {
@@ -94,6 +100,20 @@ func (r reference) operation(op *huma.Operation) operation {
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
+// bodies are the examples of operations whose rules say more than which members are required.
+var bodies = map[string]string{
+	"key-create":        `{"name": "ci", "role": "developer"}`,
+	"tenant-key-create": `{"name": "ci", "role": "developer"}`,
+	"user-create":       `{"name": "Kim", "email": "kim@example.com", "role": "developer"}`,
+	"session-create":    `{"key": "jsr_…"}`,
+	"script-create":     `{"name": "greet", "type": "http", "status": "active", "http_path": "/greet/:name", "http_methods": ["GET"], "source": "export default { fetch(request, env, ctx) { return Response.json({ hello: ctx.params.name }); } }"}`,
+	"script-import":     `{"format": "jsruntime.export.v1", "scripts": [{"name": "add", "type": "oneoff", "status": "draft", "source": "export default { run(input) { return input.a + input.b; } }"}]}`,
+	"version-create":    `{"source": "export default { run(input) { return input.a + input.b; } }", "change_description": "Adds"}`,
+}
+
+// queries are the examples of query parameters that must be there, encoded.
+var queries = map[string]string{"ids": "01890000-0000-7000-8000-000000000000", "cron_expression": "0+2+*+*+*", "against": "1"}
+
 // curl is the operation as a command line.
 func curl(o operation) string {
 	var b strings.Builder
@@ -105,14 +125,14 @@ func curl(o operation) string {
 	if o.Example != "" {
 		b.WriteString(" \\\n  -H 'Content-Type: application/json' -d '" + strings.ReplaceAll(o.Example, "'", `'\''`) + "'")
 	}
-	b.WriteString(" \\\n  \"$BASE" + pathParameter.ReplaceAllString(o.Path, "$$$1") + "\"")
+	b.WriteString(" \\\n  \"$BASE" + pathParameter.ReplaceAllString(o.Path, "$$$1") + o.Query + "\"")
 	return b.String()
 }
 
 // typeScript is the operation as a call of fetch.
 func typeScript(o operation) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "const response = await fetch(`${base}%s`, {\n", pathParameter.ReplaceAllString(o.Path, "${encodeURIComponent($1)}"))
+	fmt.Fprintf(&b, "const response = await fetch(`${base}%s`, {\n", pathParameter.ReplaceAllString(o.Path, "${encodeURIComponent($1)}")+o.Query)
 	if o.Method != "GET" {
 		fmt.Fprintf(&b, "  method: %q,\n", o.Method)
 	}
