@@ -98,3 +98,22 @@ func TestConsoleShowsWhatIsHidden(t *testing.T) {
 	v.until(`document.querySelector(".excerpt .here")?.textContent.includes("<U+2068><U+202A><U+202E>")`)
 	v.until(`document.querySelector('[aria-label="Input"]')?.textContent.includes("x<U+202E>y<U+200B>z")`)
 }
+
+// A setting whose name every object of JavaScript has is changed like any other.
+func TestConsoleChangesMembersOfAnyName(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	id := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{
+		"name": "orders", "type": "oneoff", "source": "export default { run() {} };", "metadata": map[string]any{"toString": 1, "kept": 2},
+	})["id"].(string)
+	v := visit(t, browser, n)
+	v.signIn(key)
+	v.ready()
+	v.open("scripts/" + id + "?tab=settings")
+	v.field("Metadata", `{"kept": 2, "__proto__": {"a": 1}}`)
+	v.press("Save settings")
+	v.until(`document.querySelector(".toast")`)
+	require.Equal(t, map[string]any{"kept": 2.0, "__proto__": map[string]any{"a": 1.0}}, n.must(200, "GET", "/api/v1/scripts/"+id, key, nil)["metadata"])
+}
