@@ -168,8 +168,15 @@ type Session struct {
 	Role      string        `json:"role" enum:"superadmin,admin,developer,viewer,custom"`
 	Scopes    []string      `json:"scopes" nullable:"false" doc:"What the session may do: the permissions of the routes (x-permission in the OpenAPI document)."`
 	Tenant    *WhoAmITenant `json:"tenant" doc:"The tenant that the request speaks about; null for a superadmin without X-Tenant."`
+	Key       SessionKey    `json:"key"`
 	CSRFToken string        `json:"csrf_token" doc:"To be sent as X-CSRF-Token with every request but GET and HEAD."`
 	ExpiresAt time.Time     `json:"expires_at" doc:"When it ends if it is not used before."`
+}
+
+// SessionKey is the key that the session was begun with, or that its link was made with.
+type SessionKey struct {
+	ID   uuid.UUID `json:"id" format:"uuid"`
+	Name string    `json:"name"`
 }
 
 type sessionCreateIn struct {
@@ -302,7 +309,7 @@ func (a *API) sessionGet(ctx context.Context, _ *none) (*found[Session], error) 
 	if ends.After(in.session.end) {
 		ends = in.session.end
 	}
-	out := Session{Role: string(p.Role), Scopes: p.permissions(), CSRFToken: csrfToken(in.session.token), ExpiresAt: utc(ends)}
+	out := Session{Role: string(p.Role), Scopes: p.permissions(), Key: SessionKey{ID: p.KeyID, Name: p.KeyName}, CSRFToken: csrfToken(in.session.token), ExpiresAt: utc(ends)}
 	if p.HasTenant() {
 		out.Tenant = &WhoAmITenant{ID: p.TenantID, Slug: p.TenantSlug}
 	}

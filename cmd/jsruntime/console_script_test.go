@@ -382,3 +382,112 @@ func TestDocsInBrowser(t *testing.T) {
 	v.Do(chromedp.EmulateViewport(390, 844))
 	v.accessible("/docs at 390 pixels")
 }
+
+// A session that ends while a person writes takes nothing of it: the person signs in again and goes on. Another person does not see it.
+func TestConsoleSessionEndsWhileWriting(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	admin := n.tenant("acme")
+	key := func(name string) string {
+		return n.must(201, "POST", "/api/v1/api-keys", admin, map[string]any{"name": name, "role": "developer"})["key"].(string)
+	}
+	ada, ben := key("Ada"), key("Ben")
+	script := n.must(201, "POST", "/api/v1/scripts", admin, map[string]any{"name": "job", "type": "oneoff", "status": "active", "source": "export default { run() { return 1 } }"})["id"].(string)
+	end := func() {
+		elsewhere := visit(t, browser, n)
+		elsewhere.signIn(ada)
+		elsewhere.ready()
+		elsewhere.press("Everywhere")
+		elsewhere.press("End all")
+		elsewhere.until(`document.querySelector(".signin")`)
+	}
+	again := func(v *visitor, key string) {
+		v.until(`document.querySelector("dialog.signin-again[open] .notice")?.textContent === "Your session has ended."`)
+		v.write("dialog.signin-again input", key)
+		v.press("Sign in")
+		v.until(`!document.querySelector("dialog.signin-again")`)
+	}
+	v := visit(t, browser, n)
+	v.signIn(ada)
+	v.ready()
+	v.open("scripts/" + script)
+	v.shows("return 1")
+	v.edit("export default { run() { return 'written' } }")
+	v.says("Unsaved")
+	end()
+	v.press("Save")
+	v.until(`document.querySelector("dialog.signin-again[open]")`)
+	v.accessible("signing in again")
+	// A wrong key first.
+	v.write("dialog.signin-again input", "jsr_wrong")
+	v.press("Sign in")
+	v.until(`document.querySelector("dialog.signin-again")?.textContent.includes("This key is not valid.")`)
+	again(v, ada)
+	v.shows("'written'")
+	v.says("Unsaved")
+	v.press("Save")
+	v.says("Version 2 is live.")
+
+	// What is typed into a dialog stays as well, with its focus and what lies under it.
+	v.open("kv")
+	v.press("New key")
+	v.field("Key", "cart/7")
+	v.field("Value", `{"items": 2}`)
+	end()
+	v.press("Write")
+	again(v, ada)
+	v.press("Write")
+	v.until(`!document.querySelector("dialog[open]") && document.querySelector("main table")?.textContent.includes("cart/7")`)
+	require.Equal(t, map[string]any{"items": 2.0}, n.must(200, "GET", "/api/v1/kv/cart%2F7", admin, nil)["value"])
+
+	// Ben does not see what Ada has written.
+	v.open("scripts/" + script)
+	v.shows("'written'")
+	v.edit("export default { run() { return 'of Ada' } }")
+	v.says("Unsaved")
+	end()
+	v.press("Save")
+	again(v, ben)
+	v.shows("'written'")
+	v.until(`!document.querySelector(".unsaved.on") && document.querySelector(".who").textContent.includes("Ben")`)
+}
+
+// The palette leads to scripts, to their parts and to what people do often; ? shows the keys, and the focus returns from where it went.
+func TestConsoleKeyboard(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	script := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "mailer", "type": "oneoff", "status": "active", "source": "export default { run() { return 1 } }"})["id"].(string)
+	v := visit(t, browser, n)
+	v.signIn(key)
+	v.ready()
+	palette := func(text, kind string) {
+		v.must(`dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true }))`)
+		v.write(".palette input", text)
+		find := fmt.Sprintf(`[...document.querySelectorAll(".palette li")].find((c) => c.textContent.endsWith(%q))`, kind)
+		v.until(find)
+		v.must(`(%s.click(), true)`, find)
+		v.until(`!document.querySelector(".palette")`)
+	}
+	palette("mail", "settings")
+	v.until(`location.pathname === "/console/scripts/` + script + `" && location.search === "?tab=settings"`)
+	palette("mail", "executions")
+	v.until(`location.pathname === "/console/executions" && location.search.includes("` + script + `")`)
+	palette("publish", "action")
+	v.until(`location.pathname === "/console/events"`)
+
+	v.open("scripts")
+	v.ready()
+	v.until(`document.querySelector("a.row-link")`)
+	v.must(`(document.querySelector("a.row-link").focus(), dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true, cancelable: true })), true)`)
+	v.until(`document.querySelector("dialog[open]")?.textContent.includes("Ctrl K")`)
+	v.accessible("the keys")
+	v.must(`(document.querySelector('dialog[open] [aria-label="Close"]').click(), true)`)
+	v.until(`!document.querySelector("dialog[open]") && document.activeElement?.classList.contains("row-link")`)
+	v.must(`(dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true, cancelable: true })), document.activeElement.type === "search")`)
+	// In a field the keys are text.
+	v.must(`(document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true, cancelable: true })), true)`)
+	require.False(t, browsertest.Eval[bool](v.Visitor, `Boolean(document.querySelector("dialog[open]"))`))
+}

@@ -3,7 +3,7 @@
 
 import { type ComponentType, render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { APIError, call, may, onSession, session } from "./lib/api";
+import { APIError, call, may, onSession, type Operation, session } from "./lib/api";
 import { setPrefs, type Theme, usePrefs } from "./lib/prefs";
 import { askBeforeLeaving, go, href, Link, match, type Params, useWhere } from "./lib/router";
 import { groups, type PageProps, type Route, routes } from "./routes";
@@ -29,25 +29,48 @@ function takeLink(): { link: string; tenant: string } | null {
   return { link, tenant: fragment.get("tenant") ?? "" };
 }
 
-function SignIn() {
+function KeyForm({ tenant = "" }: { tenant?: string }) {
   const [key, setKey] = useState("");
   const field = useRef<HTMLDivElement>(null);
   useEffect(() => field.current?.querySelector("input")?.focus(), []);
-  return <main class="signin" ref={field}>
+  return <div ref={field}><Form onSubmit={async () => {
+    const value = key.trim();
+    setKey("");
+    await session.signIn({ key: value }, tenant);
+  }}>{({ busy }) => <>
+    <Field label="API key" hint="The key is sent once and not kept in this page."><Input type="password" value={key} onInput={setKey} placeholder="jsr_…" maxLength={512} spellcheck={false} mono /></Field>
+    <Button type="submit" kind="primary" disabled={busy || !key.trim()}>Sign in</Button>
+  </>}</Form></div>;
+}
+
+function SignIn() {
+  const [reason, setReason] = useState(session.reason);
+  return <main class="signin" onInput={() => setReason("")}>
     <div class="brand"><img src="/console/icon.svg" alt="" /><h1>jsruntime</h1></div>
     <section class="panel"><div class="body stack">
-      {session.reason ? <Notice kind="bad">{session.reason}</Notice> : null}
-      <Form onSubmit={async () => {
-        const value = key.trim();
-        setKey("");
-        session.reason = "";
-        await session.signIn({ key: value });
-      }}>{({ busy }) => <>
-        <Field label="API key" hint="The key is sent once and not kept in this page."><Input type="password" value={key} onInput={setKey} placeholder="jsr_…" maxLength={512} spellcheck={false} mono /></Field>
-        <Button type="submit" kind="primary" disabled={busy || !key.trim()}>Sign in</Button>
-      </>}</Form>
+      {reason ? <Notice kind="bad">{reason}</Notice> : null}
+      <KeyForm />
     </div></section>
   </main>;
+}
+
+/** SignInAgain covers the page of a session that has ended. What was typed on it is there again once the same key has signed in. */
+function SignInAgain() {
+  useEffect(() => { // another tab may have signed in meanwhile
+    const f = () => { if (!document.hidden) session.read().catch(() => {}); };
+    addEventListener("focus", f);
+    document.addEventListener("visibilitychange", f);
+    return () => { removeEventListener("focus", f); document.removeEventListener("visibilitychange", f); };
+  }, []);
+  return <Dialog label="Sign in again" onClose={() => {}} class="signin-again"><div class="signin">
+    <div class="brand"><img src="/console/icon.svg" alt="" /><h1>jsruntime</h1></div>
+    <div class="stack">
+      <Notice kind="bad">{session.reason}</Notice>
+      <p class="soft">Sign in with the same key, or by a new link in another tab, to go on where you were: the page is kept, with what you have typed.</p>
+      <KeyForm tenant={session.chosen} />
+      <div><Button small kind="quiet" onClick={() => session.ended("")}>Discard the page</Button></div>
+    </div>
+  </div></Dialog>;
 }
 
 function Offer({ offer, done }: { offer: { link: string; tenant: string }; done: () => void }) {
@@ -86,7 +109,7 @@ function Side({ path, onPalette, onNavigate }: { path: string; onPalette: () => 
         <select class="select" style={{ width: "auto", flex: 1 }} aria-label="Theme" value={theme} onChange={(e) => setPrefs({ theme: e.currentTarget.value as Theme })}>{themes.map(([v, name]) => <option value={v} key={v}>{name}</option>)}</select>
         <select class="select" style={{ width: "auto", flex: 1 }} aria-label="Times" value={utc ? "utc" : "local"} onChange={(e) => setPrefs({ utc: e.currentTarget.value === "utc" })}><option value="local">Local</option><option value="utc">UTC</option></select>
       </div>
-      <div class="line">{session.tenant ? <strong class="tenant-name">{session.tenant}</strong> : null}{session.tenant ? " · " : ""}{me?.role}</div>
+      <div class="line">{session.tenant ? <strong class="tenant-name">{session.tenant}</strong> : null}{session.tenant ? " · " : ""}{me?.role}{me?.key.name ? ` · ${me.key.name}` : ""}</div>
       <div class="row">
         <Button small kind="quiet" onClick={() => session.signOut()}>Sign out</Button>
         <Button small kind="quiet" onClick={async () => { if (await confirm("End all sessions of this key?", { text: "In all browsers, this one included.", action: "End all", danger: true })) await session.signOut(true); }}>Everywhere</Button>
@@ -124,9 +147,23 @@ function Body({ route, params }: { route: Route | undefined; params: Params }) {
   return Page ? <Page params={params} key={JSON.stringify(params)} /> : <Loading />;
 }
 
+/** writesInto reports whether keys that are pressed there are text. */
+const writesInto = (e: EventTarget | undefined) => e instanceof HTMLElement && (e.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName));
+
+const keyboard: [string, string][] = [
+  ["Ctrl K", "go to a page, a script or an action"], ["/", "into the page's search"], ["?", "these keys"], ["↓ ↑ or j k", "from row to row of a list, once one has the focus"], ["Enter", "open the row"],
+  ["Esc", "close what lies over the page"], ["Ctrl S", "save the script that is being edited"], ["Ctrl Space", "complete in the editor"], ["F8", "next problem in the editor"], ["Esc, then Tab", "leave the editor"],
+];
+
+function Keys({ onClose }: { onClose: () => void }) {
+  return <Dialog title="Keyboard" onClose={onClose}><dl class="facts keyboard">{keyboard.map(([key, what]) => <><dt><kbd>{key}</kbd></dt><dd>{what}</dd></>)}</dl></Dialog>;
+}
+
 function Frame() {
   const { path } = useWhere();
   const [palette, setPalette] = useState(false);
+  const [keys, setKeys] = useState(false);
+  const [choosing, setChoosing] = useState(false);
   const [menu, setMenu] = useState(false);
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
@@ -141,13 +178,26 @@ function Frame() {
   }, [shown]);
   useEffect(() => {
     const f = (e: KeyboardEvent) => {
-      if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k") { e.preventDefault(); setPalette((p) => !p); }
+      if (session.over) return;
+      if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k") { e.preventDefault(); setPalette((p) => !p); return; }
+      if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || document.querySelector("dialog[open]") || writesInto(e.composedPath()[0])) return;
+      if (e.key === "?") { e.preventDefault(); setKeys(true); }
+      if (e.key === "/") { const field = main.current?.querySelector<HTMLElement>("input[type=search]"); if (field) { e.preventDefault(); field.focus(); } }
     };
     addEventListener("keydown", f);
     return () => removeEventListener("keydown", f);
   }, []);
+  const to = (needs: Operation, name: string, address: string): Command[] => may(needs) ? [{ name, kind: "action", run: () => go(address) }] : [];
   const commands: Command[] = [
     ...routes.filter((r) => !r.path.includes(":") && offered(r)).map((r) => ({ name: r.title, kind: "page", run: () => go(href(r.path)) })),
+    ...(session.tenant ? [
+      ...to("GET /scripts/activity", "Failing scripts", href("/scripts", { failed: "true" })), ...to("GET /executions", "Failed executions", href("/executions", { status: "failed" })),
+      ...to("GET /executions", "What runs now", href("/executions", { status: "running" })), ...to("POST /events", "Publish an event", href("/events")),
+      ...to("POST /dead-letters/retry", "Send dead letters again", href("/dead-letters")), ...to("PUT /secrets/{name}", "Set a secret or a var", href("/secrets")),
+      ...to("PUT /kv/{key}", "Write a key of kv", href("/kv")), ...to("POST /api-keys", "Make an API key", href("/keys")), ...to("POST /webhooks", "Add a webhook", href("/webhooks")),
+    ] : []),
+    ...(session.operator ? [{ name: "Enter a tenant", kind: "action", run: () => setChoosing(true) }] : []),
+    { name: "Documentation", kind: "action", run: () => { open("/docs/", "_blank", "noopener"); } }, { name: "Keyboard", kind: "action", run: () => setKeys(true) },
     ...themes.map(([v, name]) => ({ name: `Theme: ${name.toLowerCase()}`, kind: "setting", run: () => setPrefs({ theme: v }) })),
     { name: "Times in UTC", kind: "setting", run: () => setPrefs({ utc: true }) }, { name: "Times as local", kind: "setting", run: () => setPrefs({ utc: false }) },
     { name: "Sign out", kind: "session", run: () => session.signOut() },
@@ -164,6 +214,8 @@ function Frame() {
       <main id="main" ref={main} tabIndex={-1}><Body route={route} params={params} /></main>
     </div>
     {palette ? <Palette commands={commands} onClose={() => setPalette(false)} /> : null}
+    {keys ? <Keys onClose={() => setKeys(false)} /> : null}
+    {choosing ? <ChooseTenant onClose={() => setChoosing(false)} /> : null}
   </>;
 }
 
@@ -192,7 +244,8 @@ function App() {
     return () => { stop(); removeEventListener("hashchange", hash); };
   }, []);
   return <>
-    {!ready ? null : !session.me ? <SignIn key={session.reason} /> : offer ? <Offer offer={offer} done={() => setOffer(null)} /> : <Frame key={session.tenant} />}
+    {!ready ? null : !session.me ? <SignIn key={session.reason} /> : offer && !session.over ? <Offer offer={offer} done={() => setOffer(null)} /> : <Frame key={`${session.generation} ${session.tenant}`} />}
+    {session.over ? <SignInAgain /> : null}
     <Overlays />
   </>;
 }

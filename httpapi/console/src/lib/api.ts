@@ -66,9 +66,12 @@ export function queryOf(query: object | undefined): string {
 // ---- the session
 
 let me: Session | null = null;
+// The session has ended under a page: the page stays as it is, with what was typed, and asks nothing until the person has signed in again.
+let over = false;
+let generation = 0;
 const watchers = new Set<() => void>();
 const changed = () => { for (const w of watchers) w(); };
-/** onSession calls back whenever another person, or none, is signed in. */
+/** onSession calls back whenever a session begins, ends or goes on. */
 export function onSession(f: () => void): () => void {
   watchers.add(f);
   return () => watchers.delete(f);
@@ -82,16 +85,24 @@ export const session = {
   get operator(): boolean { return me?.role === "superadmin"; },
   /** Why there is no session, for the sign-in page. */
   reason: "",
+  /** over: me is who was signed in until the session ended. */
+  get over(): boolean { return over; },
+  /** generation counts the people who were signed in: what one has typed is not shown to the next. */
+  get generation(): number { return generation; },
 
   /** read asks who is signed in. A tenant that was chosen before, and that is gone or is not this session's, is forgotten. */
   async read(): Promise<void> {
+    let now: Session;
     try {
-      me = await call("GET /session");
+      now = await call("GET /session");
     } catch (e) {
       if (!(e instanceof APIError) || (e.status !== 403 && e.status !== 404) || !this.chosen) throw e;
       remember("");
-      me = await call("GET /session");
+      now = await call("GET /session");
     }
+    if (me && (now.key.id !== me.key.id || now.role !== me.role || over && now.tenant?.slug !== me.tenant?.slug)) generation++;
+    me = now;
+    over = false;
     this.reason = "";
     changed();
   },
@@ -114,8 +125,18 @@ export const session = {
       this.ended("");
     }
   },
+  /** expire is for a session that the server does not know any more. */
+  expire(reason: string): void {
+    if (!me) { this.ended(reason); return; }
+    if (over) return;
+    over = true;
+    this.reason = reason;
+    changed();
+  },
+  /** ended forgets who was signed in, and what the pages show. */
   ended(reason: string): void {
     me = null;
+    over = false;
     this.reason = reason;
     changed();
   },
@@ -138,13 +159,16 @@ export function may(operation: Operation): boolean {
 
 // ---- requests
 
+const ended = "Your session has ended.";
+
 /** send makes a request of the API and of nothing else: the path must mean the same before and after the browser has resolved it, and no
  * redirect leads away. It is the one place that knows of CSRF tokens and tenants. */
 export function send(method: string, where: string, init: { headers?: Record<string, string>; body?: string; signal?: AbortSignal | undefined } = {}): Promise<Response> {
   const target = new URL(`/api/v1${where}`, location.origin);
   if (target.origin !== location.origin || target.pathname + target.search !== `/api/v1${where}`) throw new Error("This address names no object.");
+  if (over && where !== "/session") return Promise.reject(new APIError(401, { detail: ended, code: "unauthorized" }));
   const headers = new Headers({ "X-Tenant": session.chosen });
-  if (me && method !== "GET") headers.set("X-CSRF-Token", me.csrf_token);
+  if (me && !over && method !== "GET") headers.set("X-CSRF-Token", me.csrf_token);
   for (const [name, value] of Object.entries(init.headers ?? {})) headers.set(name, value);
   if (!headers.get("X-Tenant")) headers.delete("X-Tenant");
   return fetch(target, {
@@ -173,7 +197,7 @@ async function request(method: string, where: string, given: { body?: unknown; i
   try { value = text ? JSON.parse(text) : null; } catch { /* a diff is plain text */ }
   if (!response.ok) {
     const problem = new APIError(response.status, typeof value === "object" && value ? value as Problem : { detail: text });
-    if (response.status === 401 && me) session.ended("Your session has ended.");
+    if (response.status === 401 && me && !(method === "POST" && where === "/session")) session.expire(ended);
     if (problem.code === "csrf_token_invalid") await session.read().catch(() => {});
     throw problem;
   }

@@ -1,7 +1,7 @@
 // What pages show is loaded here: one answer, or a list page by page. What was shown stays while its successor loads.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { type Answer, type Arguments, call, callWithETag, type Operation } from "./api";
+import { type Answer, type Arguments, APIError, call, callWithETag, onSession, type Operation, session } from "./api";
 
 export interface Loaded<T> {
   data: T | undefined;
@@ -25,6 +25,19 @@ export function useEvery(ms: number, f: () => unknown): void {
   }, [ms]);
 }
 
+/** useResumed calls back once a session that had ended goes on, if a request has met its end meanwhile: its error goes to missed. */
+function useResumed(f: () => unknown): { missed: (e: unknown) => boolean } {
+  const latest = useRef(f);
+  latest.current = f;
+  const waits = useRef(false);
+  useEffect(() => onSession(() => {
+    if (!waits.current || !session.me || session.over) return;
+    waits.current = false;
+    void latest.current();
+  }), []);
+  return { missed: (e) => waits.current = e instanceof APIError && e.status === 401 && session.me !== null };
+}
+
 /** useLoad loads one answer. every: ask again after so many milliseconds; skip: do not ask. Arguments that are equal as JSON are the same. */
 export function useLoad<K extends Operation>(operation: K, given?: Arguments<K>[0], options: { every?: number; skip?: boolean } = {}): Loaded<Answer<K>> {
   const key = operation + JSON.stringify(given ?? null);
@@ -38,9 +51,10 @@ export function useLoad<K extends Operation>(operation: K, given?: Arguments<K>[
       const { value, etag } = await callWithETag(operation, ...([given] as Arguments<K>));
       if (mine === turn.current) setState({ key, data: value, etag, loading: false });
     } catch (e) {
-      if (mine === turn.current) setState((s) => ({ ...s, key, error: e as Error, loading: false }));
+      if (mine === turn.current) setState((s) => missed(e) ? { ...s, loading: false } : { ...s, key, error: e as Error, loading: false });
     }
   }, [key, options.skip]);
+  const { missed } = useResumed(load);
   useEffect(() => {
     void load();
     return () => { turn.current++; };
@@ -78,9 +92,10 @@ export function usePages<K extends Lists>(operation: K, given?: Arguments<K>[0],
       if (mine !== turn.current) return;
       setState((s) => ({ items: cursor ? [...(s.items ?? []), ...page.items] : page.items, cursor: page.next_cursor ?? null, pages: cursor ? s.pages + 1 : 1, loading: false }));
     } catch (e) {
-      if (mine === turn.current) setState((s) => ({ ...s, error: e as Error, loading: false }));
+      if (mine === turn.current) setState((s) => missed(e) ? { ...s, loading: false } : { ...s, error: e as Error, loading: false });
     }
   }, [key, options.skip]);
+  const { missed } = useResumed(() => load(null));
   useEffect(() => {
     void load(null);
     return () => { turn.current++; };

@@ -1498,6 +1498,7 @@ export interface Session {
   csrf_token: string;
   /** When it ends if it is not used before. */
   expires_at: string;
+  key: SessionKey;
   role: "superadmin" | "admin" | "developer" | "viewer" | "custom";
   /** What the session may do: the permissions of the routes (x-permission in the OpenAPI document). */
   scopes: string[];
@@ -1510,6 +1511,11 @@ export interface SessionCreate {
   key?: string;
   /** What follows #link= in a one-time link. */
   link?: string;
+}
+
+export interface SessionKey {
+  id: string;
+  name: string;
 }
 
 export interface SessionLink {

@@ -25,8 +25,8 @@ async function tail(query: TailQuery, signal: AbortSignal, onEvent: (e: TailEven
   while (!signal.aborted && session.me) {
     try {
       const response = await send("GET", `/logs/tail${queryOf(query)}`, { headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) }, signal });
-      if (response.status === 401) { session.ended("Your session has ended."); return; }
-      if (!response.ok && response.status !== 429 && response.status !== 503) {
+      if (response.status === 401) session.expire("Your session has ended."); // asked again once it goes on
+      else if (!response.ok && response.status !== 429 && response.status !== 503) {
         const problem = await response.json().catch(() => ({})) as { detail?: string };
         say("refused", problem.detail ?? `The server answered ${response.status}.`);
         return;

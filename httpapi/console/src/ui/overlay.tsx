@@ -5,7 +5,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { APIError } from "../lib/api";
 
 /** Dialog is a native dialog: it keeps the focus, Escape closes it, and the focus returns to where it was. */
-export function Dialog({ title, onClose, children, large, class: name }: { title?: string; onClose: () => void; children: ComponentChildren; large?: boolean; class?: string }) {
+export function Dialog({ title, label, onClose, children, large, class: name }: { title?: string; label?: string; onClose: () => void; children: ComponentChildren; large?: boolean; class?: string }) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -14,9 +14,13 @@ export function Dialog({ title, onClose, children, large, class: name }: { title
     dialog?.showModal();
     // The first field, not the cross that closes; a question has its own place for the focus.
     if (!dialog?.querySelector("[autofocus]")) dialog?.querySelector<HTMLElement>(".body :is(input, textarea, select):not(:disabled)")?.focus();
-    return () => { dialog?.close(); before?.focus?.(); };
+    return () => {
+      dialog?.close();
+      const to = before?.isConnected && before !== document.body ? before : document.querySelector<HTMLElement>("dialog[open]") ?? document.getElementById("main"); // its row may be gone
+      to?.focus({ preventScroll: true });
+    };
   }, []);
-  return <dialog ref={ref} class={`${large ? "large" : ""} ${name ?? ""}`} {...(title ? { "aria-labelledby": id } : {})}
+  return <dialog ref={ref} class={`${large ? "large" : ""} ${name ?? ""}`} {...(title ? { "aria-labelledby": id } : label ? { "aria-label": label } : {})}
     onCancel={(e) => { e.preventDefault(); onClose(); }} onClick={(e) => { if (e.target === e.currentTarget) onClose(); }}>
     {title ? <header><h2 id={id}>{title}</h2><button type="button" class="button quiet small" aria-label="Close" onClick={onClose}>✕</button></header> : null}
     {title ? <div class="body">{children}</div> : children}

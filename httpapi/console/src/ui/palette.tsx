@@ -7,6 +7,18 @@ import { Dialog } from "./overlay";
 
 export interface Command { name: string; kind: string; run: () => unknown }
 
+/** commandsOf are the ways to a script: to its page, and, of one that was asked for, to its parts. */
+function commandsOf(s: { id: string; name: string; type: string }, parts: boolean): Command[] {
+  const at = `/scripts/${s.id}`;
+  const all: Command[] = [{ name: s.name, kind: `${s.type} script`, run: () => go(href(at)) }];
+  if (!parts) return all;
+  if (may("POST /scripts/{id}/executions")) all.push({ name: s.name, kind: s.type === "http" ? "test" : "run", run: () => go(href(at, { tab: "run" })) });
+  all.push({ name: s.name, kind: "versions", run: () => go(href(at, { tab: "versions" })) }, { name: s.name, kind: "settings", run: () => go(href(at, { tab: "settings" })) });
+  if (may("GET /executions")) all.push({ name: s.name, kind: "executions", run: () => go(href("/executions", { script_id: s.id })) });
+  if (may("GET /logs/tail")) all.push({ name: s.name, kind: "live log", run: () => go(href("/logs", { script_id: s.id })) });
+  return all;
+}
+
 export function Palette({ commands, onClose }: { commands: Command[]; onClose: () => void }) {
   const [text, setText] = useState("");
   const [scripts, setScripts] = useState<Command[]>([]);
@@ -16,7 +28,7 @@ export function Palette({ commands, onClose }: { commands: Command[]; onClose: (
     const abort = new AbortController();
     const timer = setTimeout(() => {
       call("GET /scripts", { query: { limit: 8, search: text.trim(), fields: "id,name,type" }, signal: abort.signal })
-        .then((page) => setScripts(page.items.map((s) => ({ name: s.name ?? "", kind: `${s.type} script`, run: () => go(href(`/scripts/${s.id}`)) }))), () => {});
+        .then((page) => setScripts(page.items.flatMap((s, i) => commandsOf({ id: s.id ?? "", name: s.name ?? "", type: s.type ?? "" }, text.trim() !== "" && i < 3))), () => {});
     }, text ? 120 : 0);
     return () => { clearTimeout(timer); abort.abort(); };
   }, [text]);
