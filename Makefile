@@ -31,13 +31,13 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## build, start a node with an embedded Postgres and the tenant "demo", print a curl line (Ctrl-C drains)
+run: ## build, start a node with an embedded Postgres and the tenant "demo", print a curl line, open the console (Ctrl-C drains)
 	@[ "$$(uname -s)" = Linux ] || { echo "jsruntime runs on Linux only: its workers need seccomp and namespaces."; exit 1; }
 	@command -v g++ >/dev/null || { echo "g++ is missing: V8 is linked into the worker. On Debian and Ubuntu: apt-get install g++"; exit 1; }
 	@[ -x bin/jsruntime-worker ] || echo "Building. The first time this downloads modules (V8 among them) and compiles for one to three minutes on two processors."
 	@$(MAKE) --no-print-directory build
 	@[ -n "$${JSRUNTIME_DATABASE_URL:-$${DATABASE_URL:-}}" ] || [ -d data/postgres ] || echo "Making a database in ./data, once: a few seconds with the Postgres of this machine, longer where one is downloaded."
-	bin/jsruntime serve --demo
+	JSRUNTIME_OPEN_CONSOLE="$${JSRUNTIME_OPEN_CONSOLE:-true}" bin/jsruntime serve --demo
 
 .PHONY: build
 build: bin/jsruntime bin/jsruntime-worker ## bin/jsruntime (no V8 in it) and bin/jsruntime-worker

@@ -121,6 +121,8 @@ type Config struct {
 	// NextTicks gives the next n ticks of a cron expression in a time zone, in that zone; none where it never falls due. Its errors are the
 	// author's and begin with the field that is wrong, "cron_expression: " or "timezone: ". Required.
 	NextTicks func(expr, timezone string, after time.Time, n int) ([]Tick, error)
+	// Flags are the node's, for /docs/flags; nil means that the page is left out.
+	Flags []docs.Flag
 	// Budget is the node's memory budget; nil means that nothing is refused for memory.
 	Budget *admission.Budget
 	// Bounds are the operator's defaults and ceilings of scripts' limits; zero means catalog.BuiltIn().

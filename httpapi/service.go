@@ -130,7 +130,7 @@ func (a *API) document() {
 		}
 	}
 	a.spec = indented(doc)
-	pages, err := docs.New(docs.Config{Document: doc, Script: console.Asset("docs", ".js"), Style: console.Asset("docs", ".css")})
+	pages, err := docs.New(docs.Config{Document: doc, Script: console.Asset("docs", ".js"), Style: console.Asset("docs", ".css"), Flags: a.cfg.Flags})
 	if err != nil {
 		panic(err) // a template of ours
 	}

@@ -14,11 +14,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"example.com/jsruntime/cmd/jsruntime/author"
 	"example.com/jsruntime/cmd/jsruntime/term"
 	"example.com/jsruntime/engine"
 	"example.com/jsruntime/engine/catalog"
 	"example.com/jsruntime/engine/compile"
+	"example.com/jsruntime/httpapi/docs"
 )
 
 // serverCommands are the server's: a node, its database, and what an operator asks about them.
@@ -39,6 +42,7 @@ func expandHelp(help string) string {
 // Run runs a node until ctx ends.
 func (c *serveConfig) Run(ctx context.Context, s *streams) error {
 	c.readSecrets(s.getenv)
+	c.opener = newOpener(s.getenv, s.out)
 	if err := c.validate(); err != nil {
 		return term.Usage("%w", err)
 	}
@@ -72,10 +76,37 @@ func (c *serveConfig) readSecrets(getenv func(string) string) {
 	c.adminKey, c.secretKey, c.oldSecretKey = getenv("JSRUNTIME_ADMIN_KEY"), getenv("JSRUNTIME_SECRET_KEY"), getenv("JSRUNTIME_SECRET_KEY_OLD")
 }
 
+// nodeFlags are serve's flags, as /docs lists them.
+func nodeFlags() []docs.Flag {
+	parser, err := kong.New(&struct{ serveConfig }{})
+	if err != nil {
+		panic(err) // a tag of ours
+	}
+	var flags []docs.Flag
+	for _, group := range parser.Model.AllFlags(true) {
+		for _, f := range group {
+			if f.Name == "help" {
+				continue
+			}
+			d := docs.Flag{Name: f.Name, Variable: variable(f.Name), Default: f.Default, Choices: strings.ReplaceAll(f.Enum, ",", ", "), Help: expandHelp(f.Help)}
+			if d.Default == "" && f.IsBool() {
+				d.Default = "false"
+			}
+			flags = append(flags, d)
+		}
+	}
+	return append(flags,
+		docs.Flag{Variable: "JSRUNTIME_ADMIN_KEY", Help: "The operator's key, of 32 characters or more; several with commas in between, while one takes the place of another. Without it one is made at the first start and kept in the data directory."},
+		docs.Flag{Variable: "JSRUNTIME_SECRET_KEY", Help: "What secrets are encrypted with: 32 bytes as base64 or hex, the same on all nodes. Without it one is made at the first start and kept in the data directory."},
+		docs.Flag{Variable: "JSRUNTIME_SECRET_KEY_OLD", Help: "Other secret keys with commas in between, which only decrypt: former ones until POST /api/v1/secrets/rekey has encrypted everything anew."},
+	)
+}
+
 type serveConfig struct {
 	Listen        string `default:"127.0.0.1:8080" help:"Address of the listener."`
 	ConsoleListen string `help:"Address for the console, the docs and the API alone: the listener then serves tenants only. Empty leaves them on the listener."`
 	ConsoleLink   bool   `default:"true" negatable:"" help:"Print a link at start that signs the operator in to the console, once and within ten minutes. Off where others read the output."`
+	OpenConsole   bool   `help:"Open that link in a browser too, where a person is at the terminal and has a display; never in CI."`
 	MetricsListen string `help:"Address for /metrics (and /debug/pprof with --pprof) alone; empty leaves /metrics on the listener."`
 	DatabaseURL   string `name:"database-url" help:"Postgres. Empty starts one in the data directory. DATABASE_URL is read too."`
 	ReadURL       string `name:"read-database-url" help:"Postgres for lists and usage: a streaming standby of the database, which may be some seconds behind. Empty, or while it is away: the database itself."`
@@ -137,6 +168,8 @@ type serveConfig struct {
 	adminKey     string
 	secretKey    string
 	oldSecretKey string
+
+	opener opener // of OpenConsole
 
 	bounds catalog.Bounds // LimitDefault and LimitCeiling, once they are validated
 

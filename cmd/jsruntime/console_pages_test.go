@@ -81,8 +81,8 @@ func TestConsoleChainOfARun(t *testing.T) {
 	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
 	key := n.tenant("acme")
 	n.must(201, "POST", "/api/v1/scripts", key, map[string]any{
-		"name": "mailer", "type": "event", "status": "active", "event_types": []string{"user.created"}, "retry": map[string]any{"max_attempts": 2, "backoff_ms": 100},
-		"source": `export default { async event(e, env) { await env.KV?.get("x"); await fetch("http://127.0.0.1:1/").catch(() => {}); throw new Error("no mail today"); } }`,
+		"name": "mailer", "type": "event", "status": "active", "event_types": []string{"user.created"}, "retry": map[string]any{"max_attempts": 3, "backoff_ms": 100},
+		"source": `export default { async event(e, env) { console.log("mail to", e.data.user); await env.KV?.get("x"); await fetch("http://127.0.0.1:1/").catch(() => {}); throw new Error("no mail today"); } }`,
 	})
 	n.must(202, "POST", "/api/v1/events", key, map[string]any{"type": "user.created", "data": map[string]any{"user": 7}})
 	require.Eventually(t, func() bool {
@@ -93,24 +93,32 @@ func TestConsoleChainOfARun(t *testing.T) {
 	v.signIn(key)
 	v.ready()
 	v.open("executions?status=failed")
-	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 2`)
+	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 3`)
 	// A row is a link, and the keyboard steps through the rows.
 	v.must(`(() => { const rows = document.querySelectorAll("a.row-link"); rows[0].focus(); rows[0].dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true, cancelable: true })); return document.activeElement === rows[1]; })()`)
 	v.must(`(document.activeElement.click(), true)`)
 	v.until(`document.querySelector(".chain")?.textContent.includes("Dead letter")`)
-	v.until(`document.querySelector(".chain").textContent.includes("Attempt 1")`)
+	v.until(`[...document.querySelectorAll(".chain li")].map((s) => s.textContent).join(" ") === "Event user.created Attempt 1failed Attempt 2failed Attempt 3failed Dead letter2 retries"`)
+	// One stream: what it wrote, and then the error, after the last line.
+	v.until(`/began.*mail to 7.*no mail today/s.test(document.querySelector(".stream")?.textContent) && document.querySelector(".stream").textContent.split("Error: no mail today").length === 2`)
 	v.until(`document.querySelector('table[aria-label="Calls"]')?.textContent.includes("http://127.0.0.1:1/")`)
 	v.until(`[...document.querySelectorAll("[role=meter]")].some((m) => m.getAttribute("aria-label") === "Memory")`)
-	v.press("Attempt 2")
-	v.until(`document.querySelector(".chain strong")?.textContent === "Attempt 2"`)
+	v.press("Attempt 3")
+	v.until(`document.querySelector(".chain strong")?.textContent === "Attempt 3"`)
+
+	// The dead letter is sent again, and that is the chain's end.
+	v.press("Dead letter")
+	v.until(`document.querySelector("dialog[open]")?.textContent.includes("no mail today")`)
+	v.press("Send again")
+	v.until(`[...document.querySelectorAll(".chain li")].map((s) => s.textContent.replace(/[0-9]+ retries/, "")).join(" ") === "Event user.created Attempt 1failed Attempt 2failed Attempt 3failed Dead letter Sent againfailed"`)
 
 	// Filters are in the address, and the address shows what it showed.
 	v.press("Executions")
-	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 2`)
+	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 4`)
 	v.must(`(() => { const f = document.querySelector('select[aria-label="Trigger"]'); f.value = "cron"; return f.dispatchEvent(new Event("change", { bubbles: true })); })()`)
 	v.until(`location.search.includes("trigger_type=cron") && document.body.innerText.includes("No execution is like that.")`)
 	v.open("executions?trigger_type=event")
-	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 2`)
+	v.until(`document.querySelectorAll('table[aria-label="Executions"] tbody tr').length === 4`)
 
 	// The palette finds a script by a few letters.
 	v.must(`dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true }))`)
@@ -118,6 +126,29 @@ func TestConsoleChainOfARun(t *testing.T) {
 	v.until(`[...document.querySelectorAll(".palette li")].some((c) => c.textContent.includes("mailer"))`)
 	v.must(`([...document.querySelectorAll(".palette li")].find((c) => c.textContent.includes("mailer")).click(), true)`)
 	v.until(`location.pathname.startsWith("/console/scripts/") && document.querySelector("main h1")?.textContent.includes("mailer")`)
+}
+
+// The page of a run that goes on shows its lines as they are written, and the whole when it has ended.
+func TestConsoleRunGoesOn(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	id := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "waits", "type": "oneoff", "status": "active", "source": `import { kv } from "jsruntime";
+		export default { async run() { console.log("first"); let n = 0; while (!(await kv.get("go"))) { console.log("turn", ++n); await new Promise((r) => setTimeout(r, 100)); } console.log("last"); return "done"; } }`})["id"].(string)
+	run := n.must(202, "POST", "/api/v1/scripts/"+id+"/executions", key, map[string]any{})["id"].(string)
+	v := visit(t, browser, n)
+	v.signIn(key)
+	v.ready()
+	v.open("executions/" + run)
+	v.until(`document.querySelector(".page-head .status")?.textContent === "running"`)
+	v.until(`/turn [0-9]+/.test(document.querySelector(".stream .log")?.textContent)`)
+	require.True(t, v.has("Cancel"))
+	n.must(204, "PUT", "/api/v1/kv/go", key, map[string]any{"value": true})
+	v.until(`document.querySelector(".page-head .status")?.textContent === "completed"`)
+	v.until(`/began.*first.*turn 1.*last.*completed after/s.test(document.querySelector(".stream .log")?.textContent)`)
+	v.until(`document.querySelector('table[aria-label="Calls"]')?.textContent.includes("kv")`)
+	require.False(t, v.has("Cancel"))
 }
 
 // Lines appear on the live log as they are written.
@@ -154,7 +185,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 	for _, who := range []struct {
 		name, key string
 		pages     []string
-	}{{"admin", key, []string{"/console/scripts/" + id, "/console/executions/" + run}}, {"viewer", viewer, []string{"/console/executions/" + run}}, {"operator", testAdminKey, nil}} {
+	}{{"admin", key, []string{"/console/scripts/" + id, "/console/executions/" + run}}, {"viewer", viewer, []string{"/console/executions/" + run}}, {"operator", testAdminKey, []string{"/console/tenants/acme"}}} {
 		v := visit(t, browser, n)
 		v.signIn(who.key)
 		v.ready()
@@ -170,7 +201,7 @@ func TestConsoleIsAccessible(t *testing.T) {
 				v.ready()
 				v.until(`document.querySelector("main h1")`)
 				v.Do(chromedp.EmulateViewport(1280, 900))
-				require.False(t, browsertest.Eval[bool](v.Visitor, `Boolean(document.querySelector("main .notice.bad") && !location.pathname.includes("executions/"))`), "%s of %s: %s", page, who.name, v.text())
+				require.False(t, browsertest.Eval[bool](v.Visitor, `Boolean(document.querySelector("main .notice.bad") && !/executions\/|nodes|tenants\/acme/.test(location.pathname))`), "%s of %s: %s", page, who.name, v.text())
 				assert.Empty(t, v.serious(axe), "%s of %s, %s", page, who.name, theme)
 				if theme == "light" {
 					v.Do(chromedp.EmulateViewport(390, 800))

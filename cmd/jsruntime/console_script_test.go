@@ -364,7 +364,7 @@ func TestDocsInBrowser(t *testing.T) {
 	require.False(t, browsertest.Eval[bool](v.Visitor, `Boolean(document.querySelector(".try-it"))`), "nobody is signed in")
 	v.signIn(key)
 	v.ready()
-	for _, page := range []string{"", "guide/triggers", "recipes", "reference/scripts", "objects", "settings", "errors"} {
+	for _, page := range []string{"", "guide/triggers", "recipes", "reference/scripts", "objects", "settings", "plan", "flags", "errors"} {
 		v.Go(n.base + "/docs/" + page)
 		v.until(`document.querySelector("#search input")`)
 		v.accessible("/docs/" + page)

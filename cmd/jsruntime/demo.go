@@ -95,29 +95,31 @@ Ctrl-C ends it. What it keeps is in %[5]s.
 	return nil
 }
 
-// printConsole says where the console is, with a link that signs the operator in. With --demo it leads to the demo tenant.
-func printConsole(ctx context.Context, api http.Handler, adminKey, baseURL string, cfg serveConfig, stdout io.Writer) error {
+// printConsole says where the console is, with a link that signs the operator in, which it returns if there is one. With --demo the link leads to
+// the demo tenant.
+func printConsole(ctx context.Context, api http.Handler, adminKey, baseURL string, cfg serveConfig, stdout io.Writer) (link string, err error) {
 	if !cfg.ConsoleLink {
 		fmt.Fprintf(stdout, "The console: %s/console/\n\n", baseURL)
-		return nil
+		return "", nil
 	}
 	c := apiCaller{handler: api, key: adminKey}
 	status, body, err := c.call(ctx, "POST", "/api/v1/session-links", nil)
 	if err != nil {
-		return fmt.Errorf("console's link: %w", err)
+		return "", fmt.Errorf("console's link: %w", err)
 	}
 	var made struct {
 		Link string `json:"link"`
 	}
 	if status != http.StatusCreated || json.Unmarshal(body, &made) != nil || made.Link == "" {
-		return fmt.Errorf("console's link: %d %s", status, body)
+		return "", fmt.Errorf("console's link: %d %s", status, body)
 	}
 	fragment := "link=" + made.Link
 	if cfg.Demo {
 		fragment += "&tenant=" + demoTenant
 	}
-	fmt.Fprintf(stdout, "The console, signed in with this link (once, within ten minutes):\n\n  %s/console/#%s\n\n", baseURL, fragment)
-	return nil
+	link = baseURL + "/console/#" + fragment
+	fmt.Fprintf(stdout, "The console, signed in with this link (once, within ten minutes):\n\n  %s\n\n", link)
+	return link, nil
 }
 
 // tenantKey returns the key of an earlier start while it still works, else a new one. It is kept beside the node's own keys, in a file that

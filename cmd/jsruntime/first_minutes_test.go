@@ -8,10 +8,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
+
+	"example.com/jsruntime/httpapi/docs"
 )
 
 // TestATakenAddressIsSaidFirst: before a database is made, and with what to do about it.
@@ -44,4 +48,32 @@ func TestLogsAreTextForPeople(t *testing.T) {
 	defer terminal.Close()
 	require.True(t, isTerminal(terminal))
 	require.False(t, isTerminal(&log))
+}
+
+// The documents have each flag of the node, with its variable.
+func TestEveryFlagIsDocumented(t *testing.T) {
+	t.Parallel()
+	var help bytes.Buffer
+	require.Equal(t, 0, run(context.Background(), []string{"serve", "--help"}, func(string) string { return "" }, &help, &help))
+	flags := nodeFlags()
+	require.Greater(t, len(flags), 40)
+	for _, f := range flags {
+		require.NotEmpty(t, f.Help, f.Variable)
+		if f.Name != "" {
+			require.Contains(t, help.String(), f.Name)
+			require.Contains(t, help.String(), "$"+f.Variable)
+		}
+	}
+	named := func(name string) docs.Flag {
+		return flags[slices.IndexFunc(flags, func(f docs.Flag) bool { return f.Name == name })]
+	}
+	require.Equal(t, docs.Flag{Name: "listen", Variable: "JSRUNTIME_LISTEN", Default: "127.0.0.1:8080", Help: "Address of the listener."}, named("listen"))
+	require.Equal(t, "full, maglev, baseline, off", named("jit").Choices)
+	pages, err := docs.New(docs.Config{Document: &huma.OpenAPI{Components: &huma.Components{Schemas: huma.NewMapRegistry("#/", huma.DefaultSchemaNamer)}}, Flags: flags})
+	require.NoError(t, err)
+	page, ok := pages.Page("flags")
+	require.True(t, ok)
+	for _, f := range flags {
+		require.Contains(t, string(page), f.Variable)
+	}
 }

@@ -440,7 +440,7 @@ func (n *node) buildAPI(context.Context) (err error) {
 		Pool: n.db, Replica: n.replica, Keys: n.keys, TrustedProxies: n.cfg.TrustedProxy, RatePerMinute: n.cfg.APIRate, TenantRatePerMinute: n.cfg.APITenantRate,
 		Compiler: n.compiler, Executor: n.direct, Catalog: n.catalog, Ledger: n.ledger, Cancel: n.engine, Compare: n.comparer,
 		Sealer: n.secrets, Rekey: n.rekey, SecretKeys: n.ring.IDs(), Secrets: n.secrets.Read, Storage: n.storage, KV: n.kv, MaxScripts: int64(n.cfg.MaxScripts), Bounds: n.cfg.bounds,
-		MayFetchPlain: n.host.MayFetchPlain, CheckHost: n.checkHost, WakeWebhooks: n.webhooks.Wake, TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), CursorKey: n.cursorKey,
+		MayFetchPlain: n.host.MayFetchPlain, CheckHost: n.checkHost, WakeWebhooks: n.webhooks.Wake, TryLoad: tryLoad(n.engine, n.catalog), Wake: n.scheduler.Wake, Refresh: n.catalog.Refresh, NextTicks: nextTicks(n.worker), Flags: nodeFlags(), CursorKey: n.cursorKey,
 		Metrics: metricsOn(n.cfg, n.metrics), NodeID: n.id, Version: version(), Engine: engineInfo(n.worker), Log: n.log,
 		Layers: func() []string { return n.engine.Stats().Layers }, Types: []byte(engine.ScriptTypes()), Tail: n.tail,
 		Ping: n.databaseWrites, Able: n.engine.Able, TraceParent: n.traces.queued(), Budget: n.budget, Ready: n.ready,
@@ -553,5 +553,12 @@ func (n *node) welcome(ctx context.Context) error {
 			return err
 		}
 	}
-	return printConsole(ctx, n.router, n.admins[0], operatorBase, n.cfg, n.stdout)
+	link, err := printConsole(ctx, n.router, n.admins[0], operatorBase, n.cfg, n.stdout)
+	if err == nil && link != "" && n.cfg.OpenConsole && n.cfg.opener.person {
+		n.stages.beside("browser", func(ctx context.Context) error {
+			n.cfg.opener.open(ctx, n.cfg.DataDir, link, n.stdout)
+			return nil
+		})
+	}
+	return err
 }

@@ -7,6 +7,8 @@
 //	/docs/objects              what they take and answer with
 //	/docs/errors#CODE          where a problem's type leads
 //	/docs/settings             limits and settings of a script
+//	/docs/plan                 settings of a tenant: what its plan may have
+//	/docs/flags                flags of a node, with their environment variables
 //	/docs/search.json          what the search looks through
 //
 // All of it is rendered once. A page is readable without its script, which adds the search and, where a session of the console is there,
@@ -50,6 +52,17 @@ type Config struct {
 	Document *huma.OpenAPI
 	// Script and Style are the addresses of the pages' files.
 	Script, Style string
+	// Flags are those of a node; without any there is no page of them.
+	Flags []Flag
+}
+
+// Flag is a flag of a node.
+type Flag struct {
+	Name     string // listen, for --listen; empty for what is read from the environment only
+	Variable string // its environment variable
+	Default  string // empty: none
+	Choices  string // its values with commas in between, where it is one of a few
+	Help     string
 }
 
 // Docs are the rendered pages.
@@ -236,12 +249,48 @@ func all(cfg Config, layout *template.Template) ([]page, error) {
 	}{engine.LimitTable(), settings}); err != nil {
 		return nil, err
 	}
+	if err := r.operators(cfg.Flags, render); err != nil {
+		return nil, err
+	}
 	p = page{Path: "errors", Group: "Reference", Title: "Error codes", About: "Each code of an error or of an execution that failed: its cause and its cure."}
 	codes := errorCodes()
 	for _, c := range codes {
 		p.Sections = append(p.Sections, section{ID: c.Code, Title: c.Code, Text: c.Cause})
 	}
 	return pages, render(p, "errors", codes)
+}
+
+// operators are the pages of what an operator sets: a tenant's plan, and the node's flags.
+func (r reference) operators(flags []Flag, render func(page, string, any) error) error {
+	plan := r.plan()
+	if len(plan) > 0 {
+		p := page{Path: "plan", Group: "Reference", Title: "Settings of a tenant", About: "What an operator sets in a tenant's plan: PATCH /api/v1/tenants/{tenant} {\"plan\": {…}}. What is absent has the node's default."}
+		for _, o := range plan {
+			p.Sections = append(p.Sections, section{ID: o.Name, Title: o.Name, Text: names(o.Fields)})
+		}
+		if err := render(p, "objects", plan); err != nil {
+			return err
+		}
+	}
+	if len(flags) == 0 {
+		return nil
+	}
+	p := page{Path: "flags", Group: "Reference", Title: "Flags of a node", About: "Flags of jsruntime serve. Each has an environment variable; a flag goes before it."}
+	for _, f := range flags {
+		p.Sections = append(p.Sections, section{ID: f.ID(), Title: f.Title(), Text: f.Variable + " " + f.Help})
+	}
+	return render(p, "flags", flags)
+}
+
+// ID is the flag's place on the page.
+func (f Flag) ID() string { return cmp.Or(f.Name, strings.ToLower(f.Variable)) }
+
+// Title is how the flag is written.
+func (f Flag) Title() string {
+	if f.Name == "" {
+		return f.Variable
+	}
+	return "--" + f.Name
 }
 
 // written is a page of pages/: its first line is its title, its second what it is about; h2 with an id begins a section.

@@ -223,10 +223,30 @@ func (r reference) settings() []object {
 	if script == nil {
 		return nil
 	}
+	return r.groups(script, "resource_limits", "metadata", "files")
+}
+
+// plan are the fields of a tenant's plan: its objects, after one of all that are none.
+func (r reference) plan() []object {
+	plan := r.doc.Components.Schemas.Map()["Plan"]
+	if plan == nil {
+		return nil
+	}
+	top := object{Name: "plan", Doc: "Each member may be absent."}
+	for _, f := range r.fields(plan) {
+		if s := r.resolve(plan.Properties[f.Name]); s == nil || s.Type != huma.TypeObject {
+			top.Fields = append(top.Fields, f)
+		}
+	}
+	return append([]object{top}, r.groups(plan)...)
+}
+
+// groups are the members of a schema that are objects, by name.
+func (r reference) groups(of *huma.Schema, without ...string) []object {
 	var all []object
-	for name, p := range script.Properties {
+	for name, p := range of.Properties {
 		s := r.resolve(p)
-		if name == "resource_limits" || name == "metadata" || name == "files" || s == nil || s.Type != huma.TypeObject {
+		if slices.Contains(without, name) || s == nil || s.Type != huma.TypeObject {
 			continue
 		}
 		o := object{Name: name, Doc: p.Description, Fields: r.fields(s)}

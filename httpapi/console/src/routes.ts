@@ -42,6 +42,7 @@ export const routes: Route[] = [
   { path: "/keys", title: "API keys", nav: "Access", needs: "GET /api-keys", load: () => import("./pages/keys") },
   { path: "/audit", title: "Audit log", nav: "Access", needs: "GET /audit-log", load: () => import("./pages/audit") },
   { path: "/tenants", title: "Tenants", nav: "Operator", needs: "GET /tenants", operator: true, load: () => import("./pages/tenants") },
+  { path: "/tenants/:tenant", title: "Tenant", in: "/tenants", needs: "GET /tenants/{tenant}", operator: true, load: () => import("./pages/tenant") },
   { path: "/nodes", title: "Nodes", nav: "Operator", needs: "GET /nodes", operator: true, load: () => import("./pages/nodes") },
   { path: "/all-usage", title: "Usage of all", nav: "Operator", needs: "GET /tenants/usage", operator: true, load: () => import("./pages/all-usage") },
 ];

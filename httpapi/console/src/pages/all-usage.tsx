@@ -1,7 +1,7 @@
 import { session } from "../lib/api";
 import { useLoad } from "../lib/data";
 import { bytes, count, ms } from "../lib/format";
-import { go, href, useQuery } from "../lib/router";
+import { go, href, Link, useQuery } from "../lib/router";
 import { Button, Field, Input, PageHead, Panel, Shown, Table, Tag } from "../ui";
 
 /** AllUsage is what each tenant used in a month, the costliest first. */
@@ -15,7 +15,7 @@ export default function AllUsage() {
       const rows = [...items].sort((a, b) => b.cpu_ms - a.cpu_ms);
       const most = Math.max(1, rows[0]?.cpu_ms ?? 0);
       return <Panel flush><Table label="Usage of all tenants" rows={rows} rowKey={(t) => t.tenant_id} columns={[
-        { title: "Tenant", cell: (t) => <span class="row"><code>{t.slug ?? t.tenant_id}</code>{t.deleted ? <Tag kind="warn">deleted</Tag> : null}</span> },
+        { title: "Tenant", cell: (t) => <span class="row">{t.slug && !t.deleted ? <Link to={href(`/tenants/${t.slug}`)}><code>{t.slug}</code></Link> : <code>{t.slug ?? t.tenant_id}</code>}{t.deleted ? <Tag kind="warn">deleted</Tag> : null}</span> },
         { title: "Executions", cell: (t) => count(t.executions), right: true },
         { title: "Not completed", cell: (t) => count(t.executions - (t.outcomes.completed ?? 0)), right: true, wide: true },
         { title: "CPU", cell: (t) => ms(t.cpu_ms), right: true },

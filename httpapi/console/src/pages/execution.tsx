@@ -1,10 +1,11 @@
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-import { APIError, type Call, call, type Execution, isID, may } from "../lib/api";
-import { useEvery, useLoad, usePages } from "../lib/data";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { APIError, type Call, call, type Execution, type ExecutionItem, isID, type LogLine, may } from "../lib/api";
+import { type Pages, useEvery, useLoad, usePages } from "../lib/data";
 import { bytes, count, ms, parseJSON, plural, pretty } from "../lib/format";
 import { go, href, Link } from "../lib/router";
-import { Button, Dialog, Empty, Facts, Field, Form, JSONBlock, LogRows, Meter, Notice, PageHead, Panel, Shown, Status, Table, Tag, TextArea, Time, toast } from "../ui";
+import { useTail } from "../lib/tail";
+import { Button, Dialog, Empty, Facts, Field, Form, JSONBlock, type LogRow, LogRows, Meter, Notice, PageHead, Panel, Shown, Status, Table, Tag, TextArea, Time, toast } from "../ui";
 import { Stack } from "../ui/stack";
 
 const isOpen = (e: Execution | undefined) => e?.status === "pending" || e?.status === "running";
@@ -23,6 +24,11 @@ function Run({ e, open, reload }: { e: Execution; open: boolean; reload: () => P
   const path = { id: e.id };
   const log = usePages("GET /executions/{id}/logs", { path, query: { limit: 200 } }, { every: open ? 1500 : 0 });
   const calls = usePages("GET /executions/{id}/calls", { path, query: { limit: 200 } }, { every: open ? 1500 : 0 });
+  const wasOpen = useRef(open);
+  useEffect(() => { // its last lines and calls come with its end
+    if (wasOpen.current && !open) { void log.reload(); void calls.reload(); }
+    wasOpen.current = open;
+  }, [open]);
   const trigger = (e.trigger_data ?? {}) as Record<string, unknown>;
   const replay = async () => {
     const again = await call("POST /executions/{id}/replay", { path, body: {} });
@@ -42,11 +48,7 @@ function Run({ e, open, reload }: { e: Execution; open: boolean; reload: () => P
     <div class="columns">
       <div class="stack">
         <Chain e={e} />
-        {e.error ? <Panel title="Error" class="bad-panel"><Stack script={e.script_id} version={e.version} error={e.error} stack={e.error_stack} /></Panel> : null}
-        <Panel title="Log" flush actions={<span class="faint">{log.items?.length ? plural(log.items.length, "line") : null}</span>}>
-          {log.items?.length ? <LogRows rows={log.items} /> : <Empty title={open ? "It has written nothing yet." : "It wrote nothing."} />}
-          {log.more ? <div class="more"><Button small onClick={log.loadMore}>Show more</Button></div> : null}
-        </Panel>
+        <Stream e={e} open={open} log={log} reload={reload} />
         {calls.items?.length ? <Panel title="Calls" flush actions={<span class="faint">{plural(calls.items.length, "call")}</span>}><Waterfall e={e} calls={calls.items} />
           {calls.more ? <div class="more"><Button small onClick={calls.loadMore}>Show more</Button></div> : null}</Panel> : null}
         {e.bodies_hidden ? <Notice>Input and output are not shown to your role.</Notice> : <div class="halves">
@@ -68,6 +70,34 @@ function Run({ e, open, reload }: { e: Execution; open: boolean; reload: () => P
       </div>
     </div>
   </>;
+}
+
+/** Stream is what a run has written and how it ended, in the order of time: an error stands where it was thrown, after the last line. */
+function Stream({ e, open, log, reload }: { e: Execution; open: boolean; log: Pages<LogLine>; reload: () => Promise<void> }) {
+  // Its lines are on record when it has ended; until then they come as they are written.
+  const [heard, setHeard] = useState<LogRow[]>([]);
+  const tail = useTail({ script_id: e.script_id }, (line) => {
+    if (line.execution_id !== e.id) return;
+    if (line.kind === "execution.ended") void reload();
+    else if (line.kind === "log") setHeard((all) => [...all.slice(-999), { at: line.at, level: line.level, message: line.message }]);
+  }, !open || !may("GET /logs/tail"));
+  const all: LogRow[] = log.items?.length ? log.items : heard;
+  const told = e.error && all.at(-1)?.level === "error" && String(all.at(-1)?.message).startsWith(`${e.error_code}: `); // the log's own line of the error, which is shown below with its code
+  const lines = told ? all.slice(0, -1) : all;
+  const long = lines.length > 12;
+  const begin = e.started_at ? { at: e.started_at, level: "run", message: `began, ${e.metrics?.queue_ms === undefined ? "" : `after ${ms(e.metrics.queue_ms)} of waiting, `}version ${e.version}` } : null;
+  const end = e.completed_at && !e.error && !log.more ? { at: e.completed_at, level: "run", message: `${e.status}${e.metrics ? ` after ${ms(e.metrics.duration_ms)}` : ""}` } : null;
+  const rows = [...(begin ? [begin] : []), ...lines, ...(end ? [end] : [])];
+  return <Panel title={e.error ? "Log and error" : "Log"} flush class={e.error ? "stream bad-panel" : "stream"} actions={<span class="faint">{lines.length ? plural(lines.length, "line") : null}{open ? <Tag kind="info">{tail.state === "live" ? "live" : "runs"}</Tag> : null}</span>}>
+    {e.error && long ? <div class="stream-error"><a href="#error" class="bad" onClick={(c) => { c.preventDefault(); document.getElementById("error")?.scrollIntoView({ block: "center" }); document.getElementById("error")?.focus(); }}>{e.error.split("\n")[0]?.slice(0, 300)}</a></div> : null}
+    {rows.length ? <LogRows rows={rows} /> : null}
+    {lines.length || e.error ? null : <div class="pad faint">{open ? "It has written nothing since this page was opened. All of its lines are here when it has ended." : "It wrote nothing."}</div>}
+    {log.more ? <div class="more"><Button small onClick={log.loadMore}>Show more</Button></div> : null}
+    {e.error ? <div class="stream-error" id="error" tabIndex={-1} role="group" aria-label="Error">
+      <div class="faint">{e.completed_at ? <Time at={e.completed_at} style="clock" /> : null} {e.error_code}</div>
+      <Stack script={e.script_id} version={e.version} error={e.error} stack={e.error_stack} />
+    </div> : null}
+  </Panel>;
 }
 
 function statusOf(e: Execution): string {
@@ -112,11 +142,11 @@ function Chain({ e }: { e: Execution }) {
   if (e.parent_id) steps.push(<Link to={href(`/executions/${e.parent_id}`)}>Caused by another execution</Link>);
   if (e.replay_of) steps.push(<Link to={href(`/executions/${e.replay_of}`)}>Replay of an execution</Link>);
   const same = (attempts.items ?? []).filter((a) => a.script_id === e.script_id).reverse();
-  for (const a of same) {
-    const name = `Attempt ${a.attempt}`;
-    steps.push(<span class="row nowrap">{a.id === e.id ? <strong>{name}</strong> : <Link to={href(`/executions/${a.id}`)}>{name}</Link>}<Status value={a.status ?? ""} /></span>);
-  }
-  if (letter) steps.push(<span class="row nowrap"><Link to={href("/dead-letters", { script_id: e.script_id })}>Dead letter</Link><span class="faint">{plural(letter.retry_count ?? 0, "retry", "retries")}</span></span>);
+  const step = (a: ExecutionItem, name: string) => steps.push(<span class="row nowrap">{a.id === e.id ? <strong>{name}</strong> : <Link to={href(`/executions/${a.id}`)}>{name}</Link>}<Status value={a.status ?? ""} /></span>);
+  const again = (a: ExecutionItem) => Boolean((a.trigger_data as { dead_letter_id?: string } | null)?.dead_letter_id);
+  for (const a of same.filter((x) => !again(x))) step(a, `Attempt ${a.attempt}`);
+  if (letter) steps.push(<span class="row nowrap"><Link to={href("/dead-letters", { script_id: e.script_id, id: letter.id })}>Dead letter</Link><span class="faint">{plural(letter.retry_count ?? 0, "retry", "retries")}</span></span>);
+  for (const a of same.filter(again)) step(a, "Sent again");
   const others = new Set((attempts.items ?? []).filter((a) => a.script_id !== e.script_id).map((a) => a.script_id)).size;
   if (others) steps.push(<Link to={href("/executions", { event_id: e.event_id })}>{plural(others, "other script")} of this event</Link>);
   if (!steps.length && !trigger.redacted?.length) return null;

@@ -1,6 +1,6 @@
 import { useLoad } from "../lib/data";
 import { bytes, count } from "../lib/format";
-import { Empty, Figure, Figures, PageHead, Panel, Shown, Status, Table, Tag, Time } from "../ui";
+import { Empty, Figure, Figures, Notice, PageHead, Panel, Shown, Status, Table, Tag, Time } from "../ui";
 
 export default function Nodes() {
   const loaded = useLoad("GET /nodes", {}, { every: 5000 });
@@ -9,7 +9,9 @@ export default function Nodes() {
     <Shown of={loaded}>{({ items }) => {
       const alive = items.filter((n) => n.alive);
       const sum = (f: (n: (typeof items)[number]) => number | undefined) => alive.reduce((a, n) => a + (f(n) ?? 0), 0);
+      const old = alive.filter((n) => (n.v8_age_days ?? 0) > 45).sort((a, b) => (b.v8_age_days ?? 0) - (a.v8_age_days ?? 0))[0];
       return <div class="stack">
+        {old ? <Notice kind={(old.v8_age_days ?? 0) > 90 ? "bad" : "warn"}>V8 {old.v8_version} is {old.v8_age_days} days old{alive.length > 1 ? <> on {old.hostname}</> : null}: exploits of its bugs may be known. Install a newer release of jsruntime; <code>jsruntime doctor</code> says which known ones apply, and <code>--jit</code> leaves out the compilers that most of them are in.</Notice> : null}
         <Figures>
           <Figure name="Nodes" value={count(alive.length)} note={`${count(items.length - alive.length)} not heard of`} />
           <Figure name="Run" value={count(sum((n) => n.load.executions?.running))} note={`${count(sum((n) => n.load.executions?.queued))} wait for a worker`} />

@@ -12,16 +12,16 @@ export default function Tenants() {
   const [plan, setPlan] = useState<Tenant | null>(null);
   const [making, setMaking] = useState(false);
   const turn = async (t: Tenant, status: "active" | "suspended") => {
-    if (status === "suspended" && !await confirm(`Suspend ${t.slug}?`, { text: "Its endpoints and its keys hear 403 and nothing of it runs, until it is active again.", action: "Suspend", danger: true, typed: t.slug })) return;
+    if (status === "suspended") { if (await suspend(t)) await pages.reload(); return; }
     const { etag } = await callWithETag("GET /tenants/{tenant}", { path: { tenant: t.id } });
     await call("PATCH /tenants/{tenant}", { path: { tenant: t.id }, body: { status }, ifMatch: etag });
-    toast(status === "active" ? "Active again." : "Suspended.");
+    toast("Active again.");
     await pages.reload();
   };
   return <>
     <PageHead title="Tenants" actions={may("POST /tenants") ? <Button kind="primary" onClick={() => setMaking(true)}>New tenant</Button> : null} />
     <div class="filters"><Select aria-label="Status" value={q.status ?? ""} onChange={(status) => set({ status })} options={[["", "Any status"], "active", "suspended"]} /></div>
-    <List pages={pages} label="Tenants" rowKey={(t) => t.id} columns={[
+    <List pages={pages} label="Tenants" rowKey={(t) => t.id} href={(t) => href(`/tenants/${t.slug}`)} columns={[
       { title: "Slug", cell: (t) => <code>{t.slug}</code> }, { title: "Name", cell: (t) => t.name, wide: true }, { title: "Status", cell: (t) => <Status value={t.status} /> },
       { title: "Made", cell: (t) => <Time at={t.created_at} style="ago" />, wide: true },
       { title: "", right: true, cell: (t) => <span class="row nowrap end">
@@ -37,7 +37,16 @@ export default function Tenants() {
   </>;
 }
 
-function PlanOf({ tenant, onClose, done }: { tenant: Tenant; onClose: () => void; done: () => unknown }) {
+/** suspend asks first, and reports whether it was done. */
+export async function suspend(t: Tenant): Promise<boolean> {
+  if (!await confirm(`Suspend ${t.slug}?`, { text: "Its endpoints and its keys hear 403 and nothing of it runs, until it is active again.", action: "Suspend", danger: true, typed: t.slug })) return false;
+  const { etag } = await callWithETag("GET /tenants/{tenant}", { path: { tenant: t.id } });
+  await call("PATCH /tenants/{tenant}", { path: { tenant: t.id }, body: { status: "suspended" }, ifMatch: etag });
+  toast("Suspended.");
+  return true;
+}
+
+export function PlanOf({ tenant, onClose, done }: { tenant: Tenant; onClose: () => void; done: () => unknown }) {
   const [text, setText] = useState(pretty(tenant.plan));
   return <Dialog title={`Plan of ${tenant.slug}`} onClose={onClose} large><Form onSubmit={async () => {
     const { value, error } = parseJSON(text);
