@@ -246,7 +246,8 @@ func all(cfg Config, layout *template.Template) ([]page, error) {
 	if err := render(p, "settings", struct {
 		Limits []engine.Limit
 		Groups []object
-	}{engine.LimitTable(), settings}); err != nil {
+		Flags  bool
+	}{engine.LimitTable(), settings, len(cfg.Flags) > 0}); err != nil {
 		return nil, err
 	}
 	if err := r.operators(cfg.Flags, render); err != nil {

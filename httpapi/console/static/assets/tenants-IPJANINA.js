@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-O7UKSDF5.js";import"./chunk-IEI4XUCU.js";import"./chunk-JVPDEJ4Y.js";import"./chunk-TFMQ33IH.js";import"./chunk-GSIPB47O.js";import"./chunk-AHUHRNXK.js";export{c as PlanOf,a as default,b as suspend};
