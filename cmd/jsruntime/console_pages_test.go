@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +211,64 @@ func TestConsoleIsAccessible(t *testing.T) {
 					v.Do(chromedp.EmulateViewport(1280, 900))
 				}
 			}
+		}
+	}
+}
+
+// A viewer, and keys with one scope each, walk through every page that they are offered: no request of a page is refused, and no button is there
+// whose act would be.
+func TestConsoleOffersWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.Start(t)
+	n := start(t, nodeConfig{databaseURL: dbtest.URL(t)})
+	key := n.tenant("acme")
+	id := n.must(201, "POST", "/api/v1/scripts", key, map[string]any{"name": "orders", "type": "oneoff", "status": "active", "source": failingSource})["id"].(string)
+	run := n.must(200, "POST", "/api/v1/scripts/"+id+"/executions?wait=true", key, map[string]any{"input": map[string]any{"n": 1}})["id"].(string)
+	n.must(204, "PUT", "/api/v1/secrets/STRIPE", key, map[string]any{"value": "sk_live_1"})
+	n.must(204, "PUT", "/api/v1/kv/cart", key, map[string]any{"value": 1})
+	made := func(with map[string]any) string {
+		return n.must(201, "POST", "/api/v1/api-keys", key, with)["key"].(string)
+	}
+	// Acts that change something, by what their buttons are called, and the scope that each asks for.
+	acts := map[string]string{
+		"New script": "scripts:write", "Save": "scripts:write", "Save as version…": "scripts:write", "Pause": "scripts:write", "Archive": "scripts:write", "+ File": "scripts:write", "Delete": "",
+		"Run now": "executions:run", "Replay": "executions:run", "Edit input and run": "executions:run", "Publish": "events:publish", "New key": "kv:write", "New secret": "secrets:write", "Set": "vars:write",
+		"Make": "keys:write", "New webhook": "webhooks:write", "Send many again": "dead_letters:run", "Compare on last inputs…": "executions:run", "Activate…": "scripts:write", "Restore": "scripts:write",
+	}
+	for _, who := range []struct {
+		name   string
+		key    string
+		scopes []string
+	}{
+		{"viewer", made(map[string]any{"name": "viewer", "role": "viewer"}), nil},
+		{"scripts:read", made(map[string]any{"name": "a", "scopes": []string{"scripts:read"}}), []string{"scripts:read"}},
+		{"executions:read", made(map[string]any{"name": "b", "scopes": []string{"executions:read"}}), []string{"executions:read"}},
+		{"kv:read", made(map[string]any{"name": "c", "scopes": []string{"kv:read"}}), []string{"kv:read"}},
+		{"secrets:read", made(map[string]any{"name": "d", "scopes": []string{"secrets:read"}}), []string{"secrets:read"}},
+		{"usage:read", made(map[string]any{"name": "e", "scopes": []string{"usage:read"}}), []string{"usage:read"}},
+	} {
+		v := visit(t, browser, n)
+		v.signIn(who.key)
+		v.ready()
+		pages := browsertest.Eval[[]string](v.Visitor, `[...document.querySelectorAll(".side nav a")].map((a) => a.pathname)`)
+		require.NotEmpty(t, pages, who.name)
+		if who.scopes == nil || slices.Contains(who.scopes, "scripts:read") {
+			pages = append(pages, "/console/scripts/"+id, "/console/scripts/"+id+"?tab=versions", "/console/scripts/"+id+"?tab=settings")
+		}
+		if who.scopes == nil || slices.Contains(who.scopes, "executions:read") {
+			pages = append(pages, "/console/executions/"+run)
+		}
+		for _, page := range pages {
+			v.open(strings.TrimPrefix(page, "/console/"))
+			v.ready()
+			v.until(`document.querySelector("main :is(h1, .empty)")`)
+			for button, scope := range acts {
+				if scope == "" || !slices.Contains(who.scopes, scope) {
+					assert.False(t, v.has(button), "%s of %s has %q", page, who.name, button)
+				}
+			}
+			refused := browsertest.Eval[[]string](v.Visitor, `performance.getEntriesByType("resource").filter((e) => e.responseStatus === 403).map((e) => new URL(e.name).pathname)`)
+			assert.Empty(t, refused, "%s of %s asks for what it may not have", page, who.name)
 		}
 	}
 }

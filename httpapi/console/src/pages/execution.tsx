@@ -176,7 +176,7 @@ function Waterfall({ e, calls }: { e: Execution; calls: Call[] }) {
 
 /** Limits shows what the execution used of what its script may use now. */
 function Limits({ e }: { e: Execution }) {
-  const script = useLoad("GET /scripts/{id}", { path: { id: e.script_id } }, { skip: !e.metrics });
+  const script = useLoad("GET /scripts/{id}", { path: { id: e.script_id } }, { skip: !e.metrics || !may("GET /scripts/{id}") });
   const m = e.metrics;
   const l = script.data?.effective_limits;
   if (!m || !l) return null;

@@ -13,7 +13,7 @@ export default function Overview() {
   const [q, set] = useQuery();
   const hours = spans.some(([v]) => v === q.hours) ? q.hours ?? "1" : "1";
   const loaded = useLoad("GET /activity", { query: { hours: Number(hours) } }, { every: 10_000 });
-  const health = useLoad("GET /health/report", {}, { every: 10_000 });
+  const health = useLoad("GET /health/report", {}, { every: 10_000, skip: !may("GET /health/report") });
   return <>
     <PageHead title={session.tenant || "Overview"} actions={<Segments label="Time" value={hours} onChange={(v) => set({ hours: v === "1" ? null : v })} items={spans} />} />
     <Shown of={loaded}>{(a) => <div class="stack">

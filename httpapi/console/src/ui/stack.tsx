@@ -1,5 +1,6 @@
 // An error with its stack: each frame leads to its line, and the first one shows the code around it.
 
+import { may } from "../lib/api";
 import { useLoad } from "../lib/data";
 import { revealed } from "../lib/format";
 import { href, Link } from "../lib/router";
@@ -32,7 +33,7 @@ export function Stack({ script, version, error, stack, code = true }: { script: 
 }
 
 function Excerpt({ script, version, at }: { script: string; version: number; at: Place }) {
-  const { data } = useLoad("GET /scripts/{id}/versions/{version}", { path: { id: script, version } });
+  const { data } = useLoad("GET /scripts/{id}/versions/{version}", { path: { id: script, version } }, { skip: !may("GET /scripts/{id}/versions/{version}") });
   if (!data) return null;
   const files = data.files ?? {};
   const name = Object.keys(files).find((f) => f === at.file || f.endsWith(`/${at.file}`) || at.file.endsWith(`/${f}`));
