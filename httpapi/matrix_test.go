@@ -155,7 +155,7 @@ func allowed(role, permission string) bool {
 // permissions pins what each route asks for: a new route fails the test until somebody has thought about it here.
 func permissions() map[string]string {
 	return map[string]string{
-		"tenant-create": "operate", "tenant-list": "operate", "tenant-get": "operate", "tenant-update": "operate", "tenant-delete": "operate",
+		"tenant-create": "operate", "tenant-list": "operate", "tenant-get": "operate", "tenant-update": "operate", "tenant-enter": "operate", "tenant-delete": "operate",
 		"tenant-key-create": "operate", "node-list": "operate", "secret-rekey": "operate", "tenant-usage": "operate", "whoami": "known",
 		"webhook-list": "manage", "webhook-create": "manage", "webhook-get": "manage", "webhook-delete": "manage", "webhook-test": "manage", "webhook-delivery-list": "manage", "webhook-redrive": "manage", "webhook-delivery-redrive": "manage",
 		"session-create": "public", "session-get": "known", "session-delete": "known", "session-link-create": "manage",

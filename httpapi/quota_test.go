@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,7 @@ func TestADeletedTenantLeavesUsageAndAudit(t *testing.T) {
 	actions := op.get("/api/v1/audit-log?tenant_id=" + tenant).is(200).items()
 	require.GreaterOrEqual(t, len(actions), 3)
 	require.Equal(t, "tenant.delete", actions[0]["action"])
+	require.NotContains(t, actions[0], "tenant_slug")
 	// As a table for a spreadsheet, in which no name is a formula.
 	op.post("/api/v1/tenants", map[string]any{"slug": "named", "name": "=HYPERLINK(\"x\"), Inc"}).is(201)
 	n.key("named", "admin").script("echo", map[string]any{"type": "embedded", "status": "active"})
@@ -205,6 +207,53 @@ func TestADeletedTenantLeavesUsageAndAudit(t *testing.T) {
 	other.get("/api/v1/tenants/usage").refused(403, "forbidden")
 	require.Empty(t, other.get("/api/v1/audit-log?action=tenant.delete").is(200).items())
 	other.get("/api/v1/audit-log?tenant_id="+tenant).refused(422, "validation_failed")
+}
+
+// TestTheOperatorsAuditLog: of all tenants, of one, and what the operator did itself, which includes entering a tenant.
+func TestTheOperatorsAuditLog(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	op, acme, other := n.operator(), n.tenant("acme"), n.tenant("other")
+	acme.script("echo", map[string]any{"type": "embedded", "status": "active"})
+	other.script("echo", map[string]any{"type": "embedded", "status": "active"})
+	tenant := op.get("/api/v1/tenants/acme").is(200).str("id")
+	tenants := func(path string) (actions int, slugs []any) {
+		for _, e := range op.get(path).is(200).items() {
+			actions++
+			if !slices.Contains(slugs, e["tenant_slug"]) {
+				slugs = append(slugs, e["tenant_slug"])
+			}
+		}
+		return actions, slugs
+	}
+	made, slugs := tenants("/api/v1/audit-log?all=true&action=script.create")
+	require.Equal(t, 2, made)
+	require.ElementsMatch(t, []any{"acme", "other"}, slugs)
+	made, slugs = tenants("/api/v1/audit-log?action=script.create&tenant_id=" + tenant)
+	require.Equal(t, 1, made)
+	require.Equal(t, []any{"acme"}, slugs)
+	made, _ = tenants("/api/v1/audit-log?action=script.create")
+	require.Zero(t, made)
+
+	// Page by page; a cursor is of its own list.
+	first := op.get("/api/v1/audit-log?all=true&limit=1").is(200)
+	next := first.str("next_cursor")
+	require.NotEqual(t, first.items()[0]["id"], op.get("/api/v1/audit-log?all=true&limit=1&cursor=" + next).is(200).items()[0]["id"])
+	op.get("/api/v1/audit-log?limit=1&cursor="+next).refused(400, "invalid_cursor")
+
+	op.post("/api/v1/tenants/acme/enter", nil).is(204)
+	entered := acme.get("/api/v1/audit-log?action=tenant.enter").is(200).items()
+	require.Len(t, entered, 1)
+	require.Equal(t, []any{"superadmin", tenant}, []any{entered[0]["actor_role"], entered[0]["object_id"]})
+	require.NotContains(t, entered[0], "tenant_slug")
+	require.Empty(t, other.get("/api/v1/audit-log?action=tenant.enter").is(200).items())
+	require.Len(t, op.get("/api/v1/audit-log?action=tenant.enter").is(200).items(), 1)
+	op.post("/api/v1/tenants/nothing/enter", nil).refused(404, "not_found")
+
+	acme.post("/api/v1/tenants/acme/enter", nil).refused(403, "forbidden")
+	acme.get("/api/v1/audit-log?all=true").refused(422, "validation_failed")
+	op.do("GET", "/api/v1/audit-log?all=true", nil, "X-Tenant", "acme").refused(422, "validation_failed")
+	op.get("/api/v1/audit-log?all=true&tenant_id="+tenant).refused(422, "validation_failed")
 }
 
 // TestHistoryIsTheAuthorsChoice: what is kept of a script's executions, with exact usage whatever it is.

@@ -29,6 +29,7 @@ func (a *API) routes(r *router) {
 	get(r, "/tenants/{tenant}", operate, "tenant-get", "Get a tenant", a.tenantGet)
 	patchRoute(r, "/tenants/{tenant}", operate, "tenant-update", "Change, suspend or resume a tenant", a.tenantUpdate, conditional)
 	del(r, "/tenants/{tenant}", operate, "tenant-delete", "Delete a tenant with everything it has", a.tenantDelete, conditional)
+	add(r, http.MethodPost, "/tenants/{tenant}/enter", http.StatusNoContent, operate, "tenant-enter", "Write to a tenant's audit log that the operator entered it", a.tenantEnter, nil)
 	post(r, "/tenants/{tenant}/api-keys", operate, "tenant-key-create", "Create a key of a tenant", a.tenantKeyCreate, secretAnswer)
 	get(r, "/tenants/usage", operate, "tenant-usage", "Usage of all tenants in a month", a.tenantsUsage)
 	list(r, "/nodes", operate, "node-list", "List nodes", a.nodeList)

@@ -222,6 +222,18 @@ func (a *API) tenantDelete(ctx context.Context, in *TenantPath) (*none, error) {
 	return nil, err
 }
 
+// tenantEnter tells a tenant that the operator has entered it. The console does so once for each entering, before it shows the
+// tenant's pages. Nothing else changes: what the operator may do with X-Tenant does not depend on it.
+func (a *API) tenantEnter(ctx context.Context, in *TenantPath) (*none, error) {
+	t, err := a.readTenantByRef(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.operate(ctx, t.ID, func(c *change) error {
+		return c.audit("tenant.enter", "tenant", t.ID.String(), nil, nil)
+	})
+}
+
 // Plan is what a tenant may use.
 type Plan struct {
 	MaxScripts        *int64         `json:"max_scripts,omitempty" minimum:"0" maximum:"1000000" nullable:"true" doc:"Scripts."`

@@ -80,6 +80,7 @@ CREATE TABLE audit_log (
 );
 CREATE INDEX idx_audit_log_tenant ON audit_log(tenant_id, created_at DESC, id DESC);
 CREATE INDEX idx_audit_log_created ON audit_log(created_at DESC, id DESC);
+CREATE INDEX idx_audit_log_operator ON audit_log(created_at DESC, id DESC) WHERE tenant_id IS NULL OR actor_role = 'superadmin';
 
 -- outcome is the execution's status, or its error_code when it has one. memory_byte_ms is peak bytes times milliseconds.
 -- No foreign keys: usage outlives the script and the tenant it is billed for.

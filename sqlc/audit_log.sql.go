@@ -96,32 +96,88 @@ func (q *Queries) AuditList(ctx context.Context, arg AuditListParams) ([]AuditLo
 	return items, nil
 }
 
-const auditListOperator = `-- name: AuditListOperator :many
+const auditListAll = `-- name: AuditListAll :many
 SELECT id, tenant_id, actor_key_id, actor_name, actor_role, action, object_type, object_id, before, after, request_id, created_at FROM audit_log
 WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
-  AND (CASE WHEN $3::uuid IS NULL THEN tenant_id IS NULL OR actor_role = 'superadmin' ELSE tenant_id = $3 END)
-  AND ($4::text IS NULL OR action = $4)
-  AND ($5::text IS NULL OR object_type = $5)
-  AND ($6::text IS NULL OR object_id = $6)
-ORDER BY created_at DESC, id DESC LIMIT $7
+  AND ($3::text IS NULL OR action = $3)
+  AND ($4::text IS NULL OR object_type = $4)
+  AND ($5::text IS NULL OR object_id = $5)
+ORDER BY created_at DESC, id DESC LIMIT $6
 `
 
-type AuditListOperatorParams struct {
+type AuditListAllParams struct {
 	BeforeAt   time.Time
 	BeforeID   uuid.UUID
-	TenantID   *uuid.UUID
 	Action     *string
 	ObjectType *string
 	ObjectID   *string
 	RowLimit   int32
 }
 
-// The operator's own changes, and with a tenant those of it, whether or not it is still there.
+// The operator's: all changes, of tenants that are deleted too.
+func (q *Queries) AuditListAll(ctx context.Context, arg AuditListAllParams) ([]AuditLog, error) {
+	rows, err := q.db.Query(ctx, auditListAll,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Action,
+		arg.ObjectType,
+		arg.ObjectID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AuditLog{}
+	for rows.Next() {
+		var i AuditLog
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.ActorKeyID,
+			&i.ActorName,
+			&i.ActorRole,
+			&i.Action,
+			&i.ObjectType,
+			&i.ObjectID,
+			&i.Before,
+			&i.After,
+			&i.RequestID,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const auditListOperator = `-- name: AuditListOperator :many
+SELECT id, tenant_id, actor_key_id, actor_name, actor_role, action, object_type, object_id, before, after, request_id, created_at FROM audit_log
+WHERE (created_at, id) < ($1::timestamptz, $2::uuid) AND (tenant_id IS NULL OR actor_role = 'superadmin')
+  AND ($3::text IS NULL OR action = $3)
+  AND ($4::text IS NULL OR object_type = $4)
+  AND ($5::text IS NULL OR object_id = $5)
+ORDER BY created_at DESC, id DESC LIMIT $6
+`
+
+type AuditListOperatorParams struct {
+	BeforeAt   time.Time
+	BeforeID   uuid.UUID
+	Action     *string
+	ObjectType *string
+	ObjectID   *string
+	RowLimit   int32
+}
+
+// The operator's own changes, by the index of these.
 func (q *Queries) AuditListOperator(ctx context.Context, arg AuditListOperatorParams) ([]AuditLog, error) {
 	rows, err := q.db.Query(ctx, auditListOperator,
 		arg.BeforeAt,
 		arg.BeforeID,
-		arg.TenantID,
 		arg.Action,
 		arg.ObjectType,
 		arg.ObjectID,

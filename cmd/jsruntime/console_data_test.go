@@ -124,6 +124,14 @@ func TestConsoleData(t *testing.T) {
 	operator.until(`/^V8 [0-9.]+\S* is [0-9]+ days old/.test(document.querySelector("main .notice")?.textContent)`)
 	operator.open("all-usage")
 	operator.until(`document.querySelector("main table")?.textContent.includes("acme")`)
+	// The audit log of all tenants: acme's own changes with its name, and the filters from the address.
+	operator.open("all-audit?action=key.create")
+	operator.until(`[...document.querySelectorAll("main table tbody tr")].some((r) => r.textContent.includes("key.create") && r.textContent.includes("acme"))`)
+	operator.must(`[...document.querySelectorAll("main table tbody tr")].every((r) => r.textContent.includes("key.create"))`)
+	operator.press("acme")
+	operator.until(`new URLSearchParams(location.search).has("tenant") && document.querySelector("main select")?.selectedOptions[0].textContent === "acme" && document.querySelector("main table")?.textContent.includes("script.create")`)
+	operator.open("all-audit?tenant=own")
+	operator.until(`document.querySelector("main table")?.textContent.includes("tenant.create") && !document.querySelector("main table").textContent.includes("script.create")`)
 	// A tenant's page: its usage by day as charts, its plan, and the way in.
 	operator.open("tenants/acme")
 	operator.until(`["Executions by day", "CPU time by day", "Bytes sent by day"].every((l) => document.querySelector('[aria-label="' + l + '"] canvas'))`)

@@ -45,6 +45,7 @@ export const routes: Route[] = [
   { path: "/tenants/:tenant", title: "Tenant", in: "/tenants", needs: "GET /tenants/{tenant}", operator: true, load: () => import("./pages/tenant") },
   { path: "/nodes", title: "Nodes", nav: "Operator", needs: "GET /nodes", operator: true, load: () => import("./pages/nodes") },
   { path: "/all-usage", title: "Usage of all", nav: "Operator", needs: "GET /tenants/usage", operator: true, load: () => import("./pages/all-usage") },
+  { path: "/all-audit", title: "Audit log of all", nav: "Operator", needs: "GET /tenants", operator: true, load: async () => ({ default: (await import("./pages/audit")).AllAudit }) },
 ];
 
 /** groups are the navigation's, in their order. */

@@ -106,16 +106,23 @@ export const session = {
     this.reason = "";
     changed();
   },
-  /** choose makes an operator's requests speak about a tenant; "" about none. */
+  /** choose makes an operator's requests speak about a tenant; "" about none. The tenant's audit log says so, or the tenant is not entered. */
   async choose(tenant: string): Promise<void> {
+    if (tenant && tenant !== this.tenant) await call("POST /tenants/{tenant}/enter", { path: { tenant }, headers: { "X-Tenant": "" } });
     remember(tenant);
     await this.read();
   },
   /** signIn takes {key} or {link}; the key is sent this once and kept nowhere. */
   async signIn(credential: { key: string } | { link: string }, tenant = ""): Promise<void> {
     await call("POST /session", { body: credential, headers: { "X-Tenant": "" } });
-    remember(tenant);
+    remember("");
     await this.read();
+    if (!tenant || !this.operator) return;
+    try {
+      await this.choose(tenant);
+    } catch (e) {
+      if (!(e instanceof APIError) || e.status !== 404) throw e; // the link's tenant is gone
+    }
   },
   async signOut(everywhere = false): Promise<void> {
     try {

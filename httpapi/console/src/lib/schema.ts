@@ -49,6 +49,8 @@ export interface AuditEntry {
   request_id: string | null;
   /** Null for what belongs to no tenant. */
   tenant_id: string | null;
+  /** In the operator's lists: the slug of the tenant, unless it is deleted. */
+  tenant_slug?: string;
 }
 
 export interface AuditEntryPage {
@@ -2097,7 +2099,7 @@ export interface Operations {
   };
   "GET /audit-log": {
     path: {};
-    query: { limit?: number | ""; cursor?: string | ""; action?: string | ""; object_type?: string | ""; object_id?: string | ""; tenant_id?: string | "" };
+    query: { limit?: number | ""; cursor?: string | ""; action?: string | ""; object_type?: string | ""; object_id?: string | ""; tenant_id?: string | ""; all?: boolean | "" };
     body: undefined;
     answer: AuditEntryPage;
   };
@@ -2497,6 +2499,12 @@ export interface Operations {
     body: KeyCreate;
     answer: NewKey;
   };
+  "POST /tenants/{tenant}/enter": {
+    path: { tenant: string | number };
+    query: {};
+    body: undefined;
+    answer: null;
+  };
   "GET /usage": {
     path: {};
     query: { from?: string | ""; to?: string | ""; script_id?: string | "" };
@@ -2686,6 +2694,7 @@ export const access: Record<keyof Operations, [permission: string, scope: string
   "PATCH /tenants/{tenant}": ["operate", ""],
   "DELETE /tenants/{tenant}": ["operate", ""],
   "POST /tenants/{tenant}/api-keys": ["operate", ""],
+  "POST /tenants/{tenant}/enter": ["operate", ""],
   "GET /usage": ["read", "usage:read"],
   "GET /users": ["read", "users:read"],
   "POST /users": ["admin", "users:write"],

@@ -1,5 +1,0 @@
-import{e as p,f as g,h as T,o as v,q as c,s as m}from"./chunk-AHUHRNXK.js";function y(o,s,l=!1){let[n,i]=p({state:"connecting",detail:""}),t=T(s);return t.current=s,g(()=>{if(l)return;let e=new AbortController;return h(o,e.signal,r=>t.current(r),(r,d="")=>{e.signal.aborted||i({state:r,detail:d})}),()=>e.abort()},[JSON.stringify(o),l]),n}async function h(o,s,l,n){let i="";for(;!s.aborted&&c.me;){try{let t=await m("GET",`/logs/tail${v(o)}`,{headers:{Accept:"text/event-stream",...i?{"Last-Event-ID":i}:{}},signal:s});if(t.status===401)c.expire("Your session has ended.");else if(!t.ok&&t.status!==429&&t.status!==503){let e=await t.json().catch(()=>({}));n("refused",e.detail??`The server answered ${t.status}.`);return}if(t.ok&&t.body){n("live"),i||="0";let e="";for await(let r of t.body.pipeThrough(new TextDecoderStream)){let d=(e+r).split(`
-
-`);e=d.pop()??"";for(let b of d){let u=b.split(`
-`);i=u.find(a=>a.startsWith("id:"))?.slice(3).trim()??i;let f=u.filter(a=>a.startsWith("data:")).map(a=>a.slice(5).trimStart()).join(`
-`);f&&l(JSON.parse(f))}}}}catch{}if(s.aborted)return;n("reconnecting"),await new Promise(t=>setTimeout(t,2e3))}}export{y as a};

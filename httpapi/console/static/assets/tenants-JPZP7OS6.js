@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-ISSSJ3U6.js";import"./chunk-67MO3MLE.js";import"./chunk-JVPDEJ4Y.js";import"./chunk-LQSEMATB.js";import"./chunk-FIPGGYQ7.js";import"./chunk-AHUHRNXK.js";export{c as PlanOf,a as default,b as suspend};
