@@ -258,6 +258,7 @@ type Result struct {
 	NoRetry   bool   // the script threw NonRetryableError
 	Output    json.RawMessage
 	Response  *Response // fetch only
+	Answered  int       // the HTTP status that the client of a request got, as its caller sets it; 0: no client waited
 	Streamed  bool      // the response went through Invocation.Response
 	GoesOn    bool      // this is the answer, and Invocation.OnEnd gets the ending; Metrics and Logs are there
 	Metrics   Metrics
@@ -269,6 +270,14 @@ type Result struct {
 	// Secrets are what is known of the tenant's secrets: Message, Stack and Logs are masked already, Output and Response are not, since
 	// their caller gets them as they are. Whatever keeps or shows these masks them.
 	Secrets *redact.Values
+}
+
+// HTTPStatus is the status of the answer to a request: what its client got, or what the script gave where no client waited. 0: there was none.
+func (r *Result) HTTPStatus() int {
+	if r.Answered == 0 && r.Response != nil {
+		return r.Response.Status
+	}
+	return r.Answered
 }
 
 // Executor runs invocations. *Engine is one; tests have others.

@@ -68,7 +68,7 @@ func (a *API) activity(ctx context.Context, in *activityIn) (*found[Activity], e
 	to := time.Now().UTC().Truncate(span).Add(span)
 	from := to.Add(-activitySpans * span)
 	out := Activity{From: from, To: to, SpanSeconds: int(span / time.Second)}
-	p := sqlc.ExecutionActivityParams{TenantID: tenantOf(ctx), LookAt: activityLook}
+	p := sqlc.ExecutionActivityParams{TenantID: tenantOf(ctx), LookAt: activityLook, FirstID: idFloor(from), UntilID: idFloor(to)}
 	for i := range activitySpans {
 		at := from.Add(time.Duration(i) * span)
 		out.Spans = append(out.Spans, ActivitySpan{At: at})

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -57,18 +56,42 @@ func fillBig(tb testing.TB, pool *pgxpool.Pool, scripts, executions int) {
 		FROM generate_series(1, $1::int) n
 		JOIN (SELECT id, row_number() OVER (ORDER BY slug) - 1 AS i FROM tenants) t ON t.i = CASE WHEN n % 2 = 0 THEN 0 ELSE n % $2 END
 		JOIN organizations o ON o.tenant_id = t.id`, scripts, bigTenants)
-	run(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, input, output, metrics, started_at, completed_at, queued_at, version)
+	run(`INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, metrics, started_at, completed_at, queued_at, version,
+			error_code, error, http_status)
 		SELECT (substr(jsruntime_id_floor(now() - n * interval '1 second')::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, s.id, s.tenant_id,
 			CASE WHEN n % 1000 = 0 THEN 'failed' WHEN n % 5000 = 1 THEN 'timeout' ELSE 'completed' END,
-			(ARRAY['http', 'http', 'http', 'http', 'http', 'http', 'api', 'event', 'cron', 'manual'])[1 + n % 10], '{"a": 1}', '{"b": 2}', '{"duration_ms": 1.5}',
-			now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second', 1
+			(ARRAY['http', 'http', 'http', 'http', 'http', 'http', 'api', 'event', 'cron', 'manual'])[1 + n % 10],
+			CASE WHEN n % 10 < 6 THEN jsonb_build_object('method', 'GET', 'path', '/orders/' || n) ELSE '{}' END, '{"a": 1}', '{"b": 2}', '{"duration_ms": 1.5}',
+			now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second', 1,
+			CASE WHEN n % 1000 = 0 THEN 'exception' WHEN n % 5000 = 1 THEN 'exceeded_wall_time' END,
+			CASE WHEN n % 1000 = 0 THEN 'order ' || n || ' has no customer' WHEN n % 5000 = 1 THEN 'wall time: limit 30 s' END,
+			CASE WHEN n % 10 >= 6 THEN NULL WHEN n % 1000 = 0 THEN 500 WHEN n % 5000 = 1 THEN 504 WHEN n % 100 = 3 THEN 404 ELSE 200 END
 		FROM generate_series(1, $1::int) n JOIN scripts s ON s.id = ('00000000-0000-7000-8000-' || lpad((1 + n % $2)::text, 12, '0'))::uuid`, executions, scripts)
 	for _, i := range indexes {
 		run(strings.Replace(i.Definition, " ON ONLY ", " ON ", 1))
 	}
+	fillRest(run, scripts)
 	run("RESET session_replication_role")
-	run("ANALYZE scripts")
-	run("ANALYZE script_executions")
+	run("ANALYZE")
+}
+
+// fillRest makes what other lists show, for each tenant as many as it has scripts: endpoints, schedules, dead letters, events, keys of kv, entries of the
+// audit log, and a quarter of a year of usage of every tenth script.
+func fillRest(run func(sql string, args ...any), scripts int) {
+	run(`INSERT INTO script_http_endpoints (script_id, tenant_id, http_path, http_methods) SELECT s.id, s.tenant_id, '/' || s.id, ARRAY['GET'] FROM scripts s`)
+	run(`INSERT INTO script_scheduled_jobs (script_id, tenant_id, cron_expression, next_run_at) SELECT s.id, s.tenant_id, '0 4 * * *', now() + random() * interval '1 day' FROM scripts s`)
+	run(`INSERT INTO script_event_subscriptions (script_id, tenant_id, event_type) SELECT s.id, s.tenant_id, 'order.' || s.name FROM scripts s`)
+	run(`INSERT INTO script_event_dead_letters (script_id, tenant_id, event_type, event_data, error, error_code, created_at)
+		SELECT s.id, s.tenant_id, 'order.paid', '{"a": 1}', 'order has no customer', 'exception', now() - random() * interval '30 days' FROM scripts s`)
+	run(`INSERT INTO script_events (tenant_id, id, type, data, published_at) SELECT s.tenant_id, s.id::text, 'order.paid', '{"a": 1}', now() - random() * interval '30 days' FROM scripts s`)
+	run(`INSERT INTO script_kv (tenant_id, key, value, size_bytes) SELECT s.tenant_id, 'cart/' || s.id, '{"items": []}', 13 FROM scripts s`)
+	run(`INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id, after, created_at)
+		SELECT gen_random_uuid(), s.tenant_id, 'ci', 'developer', 'script.update', 'script', s.id::text, '{"name": "x"}', now() - random() * interval '90 days' FROM scripts s`)
+	run(`INSERT INTO script_usage_daily (tenant_id, script_id, day, outcome, executions, cpu_ms, duration_ms)
+		SELECT s.tenant_id, s.id, d::date, o, 100, 200, 300 FROM scripts s CROSS JOIN generate_series(now() - interval '90 days', now(), interval '1 day') d
+		CROSS JOIN unnest(ARRAY['completed', 'exception']) o WHERE right(s.id::text, 1) = '7'`)
+	run(`INSERT INTO tenant_usage_daily (tenant_id, day, executions, cpu_ms, egress_bytes)
+		SELECT u.tenant_id, u.day, sum(u.executions), sum(u.cpu_ms), 0 FROM script_usage_daily u GROUP BY u.tenant_id, u.day`)
 }
 
 // recorded is a statement as the API sent it.
@@ -111,7 +134,18 @@ func bigNode(tb testing.TB, scripts, executions int) (*node, caller, *listener) 
 	tb.Helper()
 	l := &listener{}
 	filled := os.Getenv("BENCH_DATABASE_URL")
-	cfg, err := pgxpool.ParseConfig(cmp.Or(filled, dbtest.URL(tb)))
+	url, kept := filled, os.Getenv("BENCH_KEEP")
+	switch {
+	case filled != "":
+	case kept != "":
+		var made bool
+		if url, made = dbtest.Kept(tb, kept); !made {
+			filled = url
+		}
+	default:
+		url = dbtest.URL(tb)
+	}
+	cfg, err := pgxpool.ParseConfig(url)
 	require.NoError(tb, err)
 	cfg.ConnConfig.Tracer = l
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
@@ -202,7 +236,8 @@ func envInt(name string, def int) int {
 }
 
 // BenchmarkAdmin measures lists and single objects with 100,000 scripts and 1,000,000 executions (BENCH_SCRIPTS and
-// BENCH_EXECUTIONS change that, BENCH_DATABASE_URL names a database that an earlier run has filled), over HTTP on loopback, one request after the other.
+// BENCH_EXECUTIONS change that), over HTTP on loopback, one request after the other. BENCH_KEEP=NAME keeps the database under that name on the
+// server of TEST_DATABASE_URL for another run with it; BENCH_DATABASE_URL is the URL of one that an earlier run has filled.
 //
 // Measured in November 2026 on two cores that were busy with other things, 100 requests each:
 //

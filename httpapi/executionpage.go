@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,7 +14,7 @@ import (
 	"example.com/jsruntime/sqlc"
 )
 
-// lookAtExecutions bounds the executions that a page looks at, in each of the ranges that it goes through.
+// lookAtExecutions bounds the executions that a page looks at.
 const lookAtExecutions = 20_000
 
 // Ids of version 7 are in this range from 2020 to 2039: migrations/00004_executions.sql. They begin with the time of acceptance, and the
@@ -28,6 +29,8 @@ const (
 	// runs scripts every day gets its page from one or two partitions.
 	newestRange = 24 * time.Hour
 	rangeGrowth = 4
+	// plannedRange is the longest range whose partitions are planned for each list. Longer ones have one plan for all values.
+	plannedRange = rangeGrowth * newestRange
 	// longestRange is followed by all that is older.
 	longestRange = 64 * 24 * time.Hour
 	// clockMargin is by how much the time in an id, of the node that accepted, and queued_at, of the database, may differ.
@@ -96,6 +99,10 @@ func pageQuery(q *sqlc.Queries, p sqlc.ExecutionPageParams) func(context.Context
 		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
 			return pageRows(q.ExecutionPageOfStatus(ctx, sqlc.ExecutionPageOfStatusParams(p)))
 		}
+	case p.HttpClass != nil && *p.HttpClass >= 4:
+		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+			return pageRows(q.ExecutionPageOfAnswer(ctx, sqlc.ExecutionPageOfAnswerParams(p)))
+		}
 	case p.ScriptID != nil:
 		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
 			return pageRows(q.ExecutionPageOfScript(ctx, sqlc.ExecutionPageOfScriptParams(p)))
@@ -110,7 +117,7 @@ func pageQuery(q *sqlc.Queries, p sqlc.ExecutionPageParams) func(context.Context
 
 // pageRow is a row of each of the queries of a page.
 type pageRow interface {
-	sqlc.ExecutionPageOfEventRow | sqlc.ExecutionPageOfErrorRow | sqlc.ExecutionPageOfStatusRow | sqlc.ExecutionPageOfScriptRow | sqlc.ExecutionPageOfTriggerRow
+	sqlc.ExecutionPageOfEventRow | sqlc.ExecutionPageOfErrorRow | sqlc.ExecutionPageOfStatusRow | sqlc.ExecutionPageOfScriptRow | sqlc.ExecutionPageOfTriggerRow | sqlc.ExecutionPageOfAnswerRow
 }
 
 func pageRows[R pageRow](rows []R, err error) ([]sqlc.ExecutionPageRow, error) {
@@ -121,6 +128,24 @@ func pageRows[R pageRow](rows []R, err error) ([]sqlc.ExecutionPageRow, error) {
 	return same, err
 }
 
+// pageParams are the filters of a list.
+func pageParams(ctx context.Context, in *executionListIn, script *uuid.UUID, whole bool) sqlc.ExecutionPageParams {
+	p := sqlc.ExecutionPageParams{
+		TenantID: tenantOf(ctx), ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType), ErrorCode: given(in.ErrorCode),
+		EventID: given(in.EventID), Path: given(in.Path), Since: givenTime(in.Since), Until: givenTime(in.Until), Whole: whole, LookAt: lookAtExecutions,
+		Wanted: likePattern(in.Q), Urls: mayReadBodies(ctx),
+	}
+	if in.HTTPStatus != "" {
+		class := int32(in.HTTPStatus[0] - '0')
+		p.HttpClass = &class
+		if n, err := strconv.ParseInt(in.HTTPStatus, 10, 32); err == nil {
+			status := int32(n)
+			p.HttpStatus = &status
+		}
+	}
+	return p
+}
+
 // executionPage reads what is on a page of executions, and one more. next is where the page after it begins, where that is not behind the last
 // of the rows. Dated executions are read from the newest ids on, range by range, until the page is full; executions whose ids say no time
 // (an application has inserted them itself) are put where the time of their acceptance belongs.
@@ -129,34 +154,41 @@ func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, sc
 		return nil, nil, err
 	}
 	limit := in.Limit + 1
-	p := sqlc.ExecutionPageParams{
-		TenantID: tenantOf(ctx), ScriptID: script, Status: given(in.Status), TriggerType: given(in.TriggerType), ErrorCode: given(in.ErrorCode),
-		EventID: given(in.EventID), Path: given(in.Path), Since: givenTime(in.Since), Until: givenTime(in.Until), Whole: whole, LookAt: lookAtExecutions,
-	}
-
+	p := pageParams(ctx, in, script, whole)
 	other, err := q.ExecutionPageOtherIDs(ctx, sqlc.ExecutionPageOtherIDsParams{
 		TenantID: p.TenantID, BeforeAt: at.at, BeforeID: at.id, ScriptID: p.ScriptID, Status: p.Status, TriggerType: p.TriggerType, ErrorCode: p.ErrorCode,
-		EventID: p.EventID, Since: p.Since, Until: p.Until, Path: p.Path, Whole: whole, RowLimit: int32(limit),
+		EventID: p.EventID, Since: p.Since, Until: p.Until, Path: p.Path, HttpClass: p.HttpClass, HttpStatus: p.HttpStatus, Wanted: p.Wanted, Urls: p.Urls,
+		Whole: whole, LookAt: p.LookAt, RowLimit: int32(limit),
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, next, err = datedPage(ctx, pageQuery(q, p), p, belowOf(at), limit)
-	if err == nil {
-		err = q.PlanByValues(ctx)
+	rows, next, err = datedPage(ctx, q, p, belowOf(at), limit)
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, r := range other {
 		where := position{at: r.QueuedAt, id: r.ID}
-		if next == nil || newestFirst(listed{position: where}, listed{position: *next}) <= 0 {
+		if r.Hit {
 			rows = append(rows, listed{where, r.Bytes})
 		}
+		if r.Last && (next == nil || newestFirst(listed{position: where}, listed{position: *next}) < 0) {
+			next = &where
+		}
+	}
+	if next != nil { // of what is older, only one of the two kinds was looked at
+		rows = slices.DeleteFunc(rows, func(r listed) bool { return newestFirst(r, listed{position: *next}) > 0 })
 	}
 	slices.SortFunc(rows, newestFirst)
-	return rows[:min(len(rows), limit)], next, err
+	if len(rows) > limit {
+		rows = rows[:limit]
+	}
+	return rows, next, q.PlanByValues(ctx)
 }
 
 // datedPage is executionPage for the executions whose ids are below the given one and hold the time.
-func datedPage(ctx context.Context, query func(context.Context, sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error), p sqlc.ExecutionPageParams, below uuid.UUID, limit int) (rows []listed, next *position, err error) {
+func datedPage(ctx context.Context, q *sqlc.Queries, p sqlc.ExecutionPageParams, below uuid.UUID, limit int) (rows []listed, next *position, err error) {
+	query := pageQuery(q, p)
 	from := datedFrom
 	if p.Since != nil {
 		from = higherID(from, idFloor(p.Since.Add(-clockMargin)))
@@ -173,6 +205,11 @@ func datedPage(ctx context.Context, query func(context.Context, sqlc.ExecutionPa
 		if age <= longestRange {
 			p.FromID = higherID(from, idFloor(start.Add(-age)))
 		}
+		if age == plannedRange*rangeGrowth {
+			if err := q.PlanOnce(ctx); err != nil {
+				return nil, nil, err
+			}
+		}
 		page, err := query(ctx, p)
 		if err != nil {
 			return nil, nil, err
@@ -185,6 +222,9 @@ func datedPage(ctx context.Context, query func(context.Context, sqlc.ExecutionPa
 			if r.Last {
 				return rows, &where, nil
 			}
+		}
+		if n := len(page); n > 0 {
+			p.LookAt -= int32(page[n-1].Looked)
 		}
 		below = p.FromID
 	}

@@ -46,6 +46,7 @@ type Execution struct {
 	CompletedAt  *time.Time      `json:"completed_at"`
 	EventID      *string         `json:"event_id"`
 	ScheduledFor *time.Time      `json:"scheduled_for" doc:"The cron tick that it belongs to."`
+	HTTPStatus   *int32          `json:"http_status" doc:"Of the answer to a request: what its client got, or what the script gave where no client waited for it. null: there was none."`
 	ReplayOf     *uuid.UUID      `json:"replay_of" format:"uuid" nullable:"true"`
 	ParentID     *uuid.UUID      `json:"parent_id" format:"uuid" nullable:"true" doc:"The execution that caused it."`
 	BodiesHidden bool            `json:"bodies_hidden" doc:"Input and output are null because the caller's role may not read them."`
@@ -79,6 +80,10 @@ func executionOfRow(e sqlc.ScriptExecution, scriptName string) Execution {
 		ErrorStack: e.ErrorStack, Attempt: e.Attempt, Metrics: metricsOf(e.Metrics), QueuedAt: utc(e.QueuedAt), StartedAt: utcPtr(e.StartedAt),
 		CompletedAt: utcPtr(e.CompletedAt), EventID: e.EventID, ScheduledFor: utcPtr(e.ScheduledFor), ReplayOf: e.ReplayOf, ParentID: e.ParentID,
 		handler: e.Handler,
+	}
+	if e.HttpStatus != nil {
+		status := int32(*e.HttpStatus)
+		out.HTTPStatus = &status
 	}
 	if e.Status == string(engine.StatusPending) {
 		out.RunAt = utcPtr(&e.RunAt)
@@ -132,6 +137,9 @@ func executionOfResult(inv *engine.Invocation, res *engine.Result) Execution {
 		Output: rawOrNull(outputFor(inv, res)), Attempt: int32(inv.Attempt), Metrics: metricsOf(record.Metrics(res.Metrics)), QueuedAt: utc(inv.QueuedAt),
 		StartedAt: utcPtr(&res.StartedAt), CompletedAt: utcPtr(&res.EndedAt),
 	}
+	if status := int32(res.HTTPStatus()); status != 0 {
+		out.HTTPStatus = &status
+	}
 	if res.Code != engine.CodeNone {
 		code, message := string(res.Code), text.Clean(res.Message)
 		out.ErrorCode, out.Error = &code, &message
@@ -151,7 +159,9 @@ type executionListIn struct {
 	TriggerType string    `query:"trigger_type" enum:"cron,http,event,manual,api"`
 	ErrorCode   string    `query:"error_code" maxLength:"64" example:"exceeded_memory"`
 	EventID     string    `query:"event_id" maxLength:"255" doc:"Runs that this event caused."`
-	Path        string    `query:"path" maxLength:"2000" example:"/orders/7" doc:"Requests to exactly this path, as trigger_data has it. There is no index. Of several filters one goes by its index, and a page looks at up to 20,000 executions that it leaves, and may have less items than limit, and a next_cursor."`
+	Path        string    `query:"path" maxLength:"2000" example:"/orders/7" doc:"Requests to exactly this path, as trigger_data has it. There is no index: see looked_back_to."`
+	HTTPStatus  string    `query:"http_status" pattern:"^[1-5]([0-9][0-9]|xx)$" patternDescription:"a status such as 404, or 5xx for all of a class" example:"5xx" doc:"The status of the answer, or 4xx, 5xx and so on for all of a class."`
+	Q           string    `query:"q" minLength:"2" maxLength:"200" example:"customer 17" doc:"Text in the path, the error's message, the event's id or the execution's own, and in the URL of a request for callers who may read inputs; in any case of letters. There is no index: see looked_back_to."`
 	Since       time.Time `query:"since" doc:"Accepted at this time or later."`
 	Until       time.Time `query:"until" doc:"Accepted before this time."`
 }
@@ -188,7 +198,13 @@ func (a *API) settleOwn(ctx context.Context) {
 // settleWait bounds how long reading waits for settleOwn: while Postgres is slow the reader gets what is there.
 const settleWait = 300 * time.Millisecond
 
-func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Page[Item[Execution]]], error) {
+// ExecutionPage is a page of executions.
+type ExecutionPage struct {
+	Page[Item[Execution]]
+	LookedBackTo *time.Time `json:"looked_back_to" doc:"The page ended before it was full: it has looked at 20,000 executions, the newest that one of its filters finds by an index, and the others left most of them out. next_cursor goes on from this time. null: the page is full, or there are no more."`
+}
+
+func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[ExecutionPage], error) {
 	fields, err := choose[Execution](in.Fields, "input", "output")
 	if err != nil {
 		return nil, err
@@ -204,7 +220,7 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 		}
 		return nil, invalid("query.error_code", message)
 	}
-	bind := []string{"executions", tenantOf(ctx).String(), in.ScriptID, in.Status, in.TriggerType, in.ErrorCode, in.EventID, in.Path, in.Since.String(), in.Until.String()}
+	bind := []string{"executions", tenantOf(ctx).String(), in.ScriptID, in.Status, in.TriggerType, in.ErrorCode, in.EventID, in.Path, in.HTTPStatus, in.Q, in.Since.String(), in.Until.String()}
 	at, err := a.cursors.decode(in.Cursor, bind)
 	if err != nil {
 		return nil, err
@@ -212,7 +228,7 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 	if in.Cursor == "" {
 		a.settleOwn(ctx)
 	}
-	out := &found[Page[Item[Execution]]]{Page[Item[Execution]]{Items: []Item[Execution]{}}}
+	out := &found[ExecutionPage]{ExecutionPage{Page: Page[Item[Execution]]{Items: []Item[Execution]{}}}}
 	var shown []Execution
 	var histories []json.RawMessage
 	whole := fields.has("input", "output")
@@ -231,6 +247,7 @@ func (a *API) executionList(ctx context.Context, in *executionListIn) (*found[Pa
 			out.Body.NextCursor = a.cursors.encode(rows[n-1].position, bind)
 		case next != nil:
 			out.Body.NextCursor = a.cursors.encode(*next, bind)
+			out.Body.LookedBackTo = utcPtr(&next.at)
 		}
 		ids := make([]uuid.UUID, n)
 		for i := range ids {
@@ -273,7 +290,7 @@ func executionsByID(ctx context.Context, q *sqlc.Queries, ids []uuid.UUID, whole
 			out = append(out, executionOfRow(sqlc.ScriptExecution{
 				ID: e.ID, ScriptID: e.ScriptID, Status: e.Status, TriggerType: e.TriggerType, TriggerData: e.TriggerData, Error: e.Error, Metrics: e.Metrics,
 				StartedAt: e.StartedAt, CompletedAt: e.CompletedAt, Version: e.Version, Attempt: e.Attempt, ErrorCode: e.ErrorCode, ErrorStack: e.ErrorStack,
-				QueuedAt: e.QueuedAt, RunAt: e.RunAt, EventID: e.EventID, ScheduledFor: e.ScheduledFor, ReplayOf: e.ReplayOf, ParentID: e.ParentID,
+				QueuedAt: e.QueuedAt, RunAt: e.RunAt, EventID: e.EventID, ScheduledFor: e.ScheduledFor, ReplayOf: e.ReplayOf, ParentID: e.ParentID, HttpStatus: e.HttpStatus,
 			}, e.ScriptName))
 		}
 		return out, make([]json.RawMessage, len(out)), err

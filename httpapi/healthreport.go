@@ -202,7 +202,7 @@ func (r *HealthReport) errors(ctx context.Context, q *sqlc.Queries, tenant uuid.
 	if err := q.PlanByRows(ctx); err != nil {
 		return err
 	}
-	rows, err := q.HealthErrors(ctx, sqlc.HealthErrorsParams{TenantID: tenant, ScriptIds: ids, AgeSeconds: reportAge.Seconds(), LookAt: reportErrors})
+	rows, err := q.HealthErrors(ctx, sqlc.HealthErrorsParams{TenantID: tenant, ScriptIds: ids, FromID: idFloor(time.Now().Add(-reportAge)), LookAt: reportErrors})
 	if err == nil {
 		err = q.PlanByValues(ctx)
 	}

@@ -9,6 +9,7 @@
 --                 none: their trace has them already
 --   attended      a caller waits for it (HTTP, invoke, a run by hand with wait). Such an execution is written down once it has run for a
 --                 second, and again when it has ended: its node renews the lease, and no node runs it again when that node is lost
+--   http_status   of the answer to a request: what its client got, or what the script gave where nobody waited for it; NULL: there was none
 ALTER TABLE script_executions
     ADD COLUMN version INTEGER NOT NULL DEFAULT 1,
     ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1 CHECK (attempt >= 1),
@@ -27,6 +28,7 @@ ALTER TABLE script_executions
     ADD COLUMN node_id UUID,
     ADD COLUMN traceparent VARCHAR(55),
     ADD COLUMN attended BOOLEAN NOT NULL DEFAULT false,
+    ADD COLUMN http_status SMALLINT,
     ADD CONSTRAINT ck_executions_ended CHECK (status NOT IN ('completed', 'failed', 'timeout', 'cancelled') OR completed_at IS NOT NULL);
 
 -- Lists go by id, newest first: ids of version 7 begin with the time of acceptance, so that a list without a range of times reads the newest
@@ -39,6 +41,8 @@ CREATE INDEX idx_executions_tenant_trigger ON script_executions(tenant_id, trigg
 CREATE INDEX idx_executions_tenant_incomplete ON script_executions(tenant_id, status, id) WHERE status <> 'completed';
 CREATE INDEX idx_executions_tenant_error ON script_executions(tenant_id, error_code, id) WHERE error_code IS NOT NULL;
 CREATE INDEX idx_executions_event ON script_executions(tenant_id, event_id, id) WHERE event_id IS NOT NULL;
+-- By the first digit, so that 5xx comes in the order of ids; of one status, the other ones of its class are left out on the way.
+CREATE INDEX idx_executions_tenant_answer ON script_executions(tenant_id, (http_status / 100), id) WHERE http_status >= 400;
 
 -- Partitions. Executions are partitioned by the range of their id, and so are their logs and calls: a day of history is one table, which retention
 -- drops as a whole. Ids of version 7 hold the milliseconds of their making, so a range of ids is a range of times. Nodes make the partitions
@@ -378,10 +382,10 @@ DROP FUNCTION jsruntime_tune_partition(regclass);
 DROP FUNCTION jsruntime_id_time(uuid);
 DROP FUNCTION jsruntime_id_floor(timestamptz);
 DROP INDEX idx_executions_other_ids;
-DROP INDEX idx_executions_event, idx_executions_tenant_error, idx_executions_tenant_incomplete, idx_executions_tenant_trigger,
+DROP INDEX idx_executions_tenant_answer, idx_executions_event, idx_executions_tenant_error, idx_executions_tenant_incomplete, idx_executions_tenant_trigger,
     idx_executions_script_newest, idx_executions_tenant_newest;
 ALTER TABLE script_executions
     DROP COLUMN version, DROP COLUMN attempt, DROP COLUMN lost_count, DROP COLUMN error_code, DROP COLUMN error_stack,
     DROP COLUMN queued_at, DROP COLUMN run_at, DROP COLUMN handler, DROP COLUMN depth, DROP COLUMN event_id,
     DROP COLUMN scheduled_for, DROP COLUMN dead_letter_id, DROP COLUMN replay_of, DROP COLUMN parent_id, DROP COLUMN node_id,
-    DROP COLUMN traceparent, DROP COLUMN attended;
+    DROP COLUMN traceparent, DROP COLUMN attended, DROP COLUMN http_status;

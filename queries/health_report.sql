@@ -12,7 +12,7 @@ ORDER BY h.failing_since LIMIT @row_limit;
 SELECT x.id, x.script_id, x.error_code, x.error, x.queued_at
 FROM unnest(@script_ids::uuid[]) failing(id) CROSS JOIN LATERAL (
     SELECT e.id, e.script_id, e.status, e.error_code, COALESCE(left(e.error, 300), '')::text AS error, e.queued_at FROM script_executions e
-    WHERE e.tenant_id = @tenant_id AND e.script_id = failing.id AND e.id >= jsruntime_id_floor(now() - make_interval(secs => @age_seconds::float8))
+    WHERE e.tenant_id = @tenant_id AND e.script_id = failing.id AND e.id >= @from_id::uuid
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
 WHERE x.status IN ('failed', 'timeout');

@@ -3,10 +3,10 @@
 -- name: ExecutionRecord :copyfrom
 INSERT INTO script_executions (
     id, script_id, tenant_id, status, trigger_type, input, trigger_data, output, error, metrics, started_at, completed_at,
-    version, attempt, error_code, error_stack, queued_at, run_at, handler, depth, parent_id, node_id
+    version, attempt, error_code, error_stack, queued_at, run_at, handler, depth, parent_id, node_id, http_status
 ) VALUES (
     @id, @script_id, @tenant_id, @status, @trigger_type, @input, @trigger_data, @output, @error, @metrics, @started_at, @completed_at,
-    @version, @attempt, @error_code, @error_stack, @queued_at, @run_at, @handler, @depth, @parent_id, @node_id
+    @version, @attempt, @error_code, @error_stack, @queued_at, @run_at, @handler, @depth, @parent_id, @node_id, @http_status
 );
 
 -- The executions that are on record with their end. An attended row is one that the end replaces.
@@ -49,122 +49,171 @@ DELETE FROM script_executions WHERE id = ANY(@ids::uuid[]) AND attended AND node
 
 -- A tenant's executions newest first whose ids are in a range (from_id inclusive, below_id not), which is what keeps the page to few partitions;
 -- with what the size of the answer needs, with inputs and outputs or without. The rows are read by ExecutionGetMany or ExecutionGetManyLean.
--- At most look_at rows are looked at, and the last of them comes back even if it is no hit, to say where the next page begins.
+-- At most look_at rows are looked at. The last of them, and the last of the range, come back even if they are no hits, to say how many were looked
+-- at and where the next page begins. wanted is a pattern of ILIKE; with urls it is also looked for in the URLs of requests, where the input is
+-- short enough to be in its row.
 -- The queries after this one are the same, each for the filter that its index is made for (migrations/00004_executions.sql); their other
--- filters go by look_at. None has an optional condition beside its order, so that one plan serves all values: planning a hundred partitions
--- takes longer than reading them.
+-- filters go by look_at. None has an optional condition beside its order, so that one plan serves all values (PlanOnce). Planned for a short range
+-- of ids, each opens only that range's partitions.
 -- name: ExecutionPage :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
-WHERE x.hit OR x.looked = @look_at::integer
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
 ORDER BY x.id DESC LIMIT @row_limit;
 
 -- name: ExecutionPageOfScript :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.script_id = sqlc.narg(script_id)::uuid
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
-WHERE x.hit OR x.looked = @look_at::integer
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
 ORDER BY x.id DESC LIMIT @row_limit;
 
 -- name: ExecutionPageOfStatus :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.status = sqlc.narg(status)::text AND e.status <> 'completed'
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
-WHERE x.hit OR x.looked = @look_at::integer
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
 ORDER BY x.id DESC LIMIT @row_limit;
 
 -- name: ExecutionPageOfTrigger :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.trigger_type = sqlc.narg(trigger_type)::text AND e.trigger_type IN ('cron', 'event', 'manual')
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
-WHERE x.hit OR x.looked = @look_at::integer
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
 ORDER BY x.id DESC LIMIT @row_limit;
 
 -- name: ExecutionPageOfError :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.error_code = sqlc.narg(error_code)::text
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
-WHERE x.hit OR x.looked = @look_at::integer
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
 ORDER BY x.id DESC LIMIT @row_limit;
 
 -- name: ExecutionPageOfEvent :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
     FROM script_executions e
     WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.event_id = sqlc.narg(event_id)::text
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
-WHERE x.hit OR x.looked = @look_at::integer
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- name: ExecutionPageOfAnswer :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.http_status / 100 = sqlc.narg(http_class)::integer AND e.http_status >= 400
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
 ORDER BY x.id DESC LIMIT @row_limit;
 
 -- ExecutionPage of executions whose ids are of another kind than version 7: an application's own INSERT gave them (gen_random_uuid()). They
@@ -172,27 +221,38 @@ ORDER BY x.id DESC LIMIT @row_limit;
 -- name: ExecutionPageOtherIDs :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = @look_at::integer)::boolean AS last
 FROM (
-    SELECT e.*, COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.queued_at DESC, e.id DESC) AS looked,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false) AS hit
-    FROM script_executions e
+            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
+    FROM script_executions_default e
     WHERE e.tenant_id = @tenant_id AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
       AND (e.queued_at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+    ORDER BY e.queued_at DESC, e.id DESC LIMIT @look_at::integer
 ) x
-WHERE x.hit
+WHERE x.hit OR x.looked = @look_at::integer
 ORDER BY x.queued_at DESC, x.id DESC LIMIT @row_limit;
 
 -- Makes the planner count rows, until the end of the transaction: of the ways to a page it takes the one that visits the fewest. With its
 -- costs of pages it takes the walk through a whole partition by the primary key for a tenant or a status of which it guesses that it is
--- common, and its guess is of the last ANALYZE, which was before the burst that is being looked at. One plan serves all values.
+-- common, and its guess is of the last ANALYZE, which was before the burst that is being looked at.
 -- name: PlanByRows :exec
 SELECT set_config('random_page_cost', '0', true), set_config('seq_page_cost', '0', true), set_config('enable_seqscan', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
-    set_config('plan_cache_mode', 'force_generic_plan', true);
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true);
+
+-- Has one plan serve all values, until the end of the transaction: of statements that may read every partition, since planning a hundred
+-- partitions takes longer than reading them. A connection makes that plan once, and again when a partition was made, dropped or analyzed.
+-- name: PlanOnce :exec
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
 
 -- What TenantRoleEnter says of plans.
 -- name: PlanByValues :exec
@@ -201,7 +261,7 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 -- ExecutionGetMany without inputs and outputs.
 -- name: ExecutionGetManyLean :many
 SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
-    e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, s.name AS script_name
+    e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, e.http_status, s.name AS script_name
 FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = @tenant_id AND e.id = ANY(@ids::uuid[]);
 
@@ -375,23 +435,23 @@ RETURNING e.id, e.status;
 -- Here and wherever an execution is found by its id and its lease: IS NOT DISTINCT FROM, and not =, leaves the planner the primary key alone. With = it
 -- may walk the index of leases for each row instead, where its statistics are of an empty queue: a batch took 10 s, and was cancelled, as long as
 -- the storm lasted.
--- Writes endings, of executions whose lease is still ours, and takes them from the queue. Empty texts are NULL. The ids are in order, as
+-- Writes endings, of executions whose lease is still ours, and takes them from the queue. Empty texts and a status of 0 are NULL. The ids are in order, as
 -- for ExecutionRelease.
 -- name: ExecutionFinish :many
 WITH h AS (
     SELECT unnest(@ids::uuid[]) AS id, unnest(@lease_tokens::uuid[]) AS lease_token, unnest(@statuses::text[]) AS status,
         unnest(@error_codes::text[]) AS error_code, unnest(@errors::text[]) AS error, unnest(@error_stacks::text[]) AS error_stack,
-        unnest(@outputs::text[]) AS output, unnest(@metrics::text[]) AS metrics
+        unnest(@outputs::text[]) AS output, unnest(@metrics::text[]) AS metrics, unnest(@http_statuses::smallint[]) AS http_status
 ), gone AS (
     DELETE FROM script_execution_queue q USING h
     WHERE q.id = h.id AND q.lease_token IS NOT DISTINCT FROM h.lease_token
     RETURNING q.id, q.started_at, q.node_id, h.status::text AS status, h.error_code::text AS error_code, h.error::text AS error,
-        h.error_stack::text AS error_stack, h.output::text AS output, h.metrics::text AS metrics
+        h.error_stack::text AS error_stack, h.output::text AS output, h.metrics::text AS metrics, h.http_status::smallint AS http_status
 )
 UPDATE script_executions e
 SET status = g.status, error_code = NULLIF(g.error_code, ''), error = NULLIF(g.error, ''), error_stack = NULLIF(g.error_stack, ''),
     output = NULLIF(g.output, '')::jsonb, metrics = g.metrics::jsonb, completed_at = GREATEST(clock_timestamp(), g.started_at),
-    started_at = g.started_at, node_id = g.node_id
+    started_at = g.started_at, node_id = g.node_id, http_status = NULLIF(g.http_status, 0)
 FROM gone g
 WHERE e.id = g.id
 RETURNING e.id, g.started_at::timestamptz AS started_at;
@@ -621,7 +681,8 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', '
     set_config('jsruntime.queue', 'kept', true);
 
 -- Admin API: what ran in each span of time. A span is judged by the newest @look_at of its executions, so that the answer costs the same
--- however many there are. The spans are given by their first and last ids: an id begins with the time.
+-- however many there are. The spans are given by their first and last ids: an id begins with the time. first_id and until_id are the bounds of all
+-- spans, by which the planner leaves out the other partitions.
 -- name: ExecutionActivity :many
 SELECT b.n::integer AS n, count(*)::bigint AS looked, count(*) FILTER (WHERE x.status IN ('failed', 'timeout'))::bigint AS failures,
     COALESCE(percentile_disc(0.5) WITHIN GROUP (ORDER BY x.duration_ms), 0)::float8 AS p50_ms,
@@ -634,7 +695,7 @@ CROSS JOIN LATERAL (
     SELECT e.status, (e.metrics->>'duration_ms')::float8 AS duration_ms, (e.metrics->>'queue_ms')::float8 AS queue_ms, (e.metrics->>'cpu_ms')::float8 AS cpu_ms,
         e.scheduled_for IS NOT NULL AND e.started_at > e.scheduled_for + make_interval(secs => 5) AS late
     FROM script_executions e
-    WHERE e.tenant_id = @tenant_id AND e.id >= b.from_id AND e.id < b.below_id
+    WHERE e.tenant_id = @tenant_id AND e.id >= b.from_id AND e.id < b.below_id AND e.id >= @first_id::uuid AND e.id < @until_id::uuid
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
 GROUP BY b.n ORDER BY b.n;

@@ -238,6 +238,7 @@ func (w *endingsWriter) add(e *ending) {
 		w.finish.Errors = append(w.finish.Errors, text.Clean(res.Message))
 		w.finish.ErrorStacks = append(w.finish.ErrorStacks, text.Clean(res.Stack))
 		w.finish.Outputs = append(w.finish.Outputs, string(w.outputOf(e, res)))
+		w.finish.HttpStatuses = append(w.finish.HttpStatuses, int16(res.HTTPStatus()))
 		w.finish.Metrics = append(w.finish.Metrics, string(record.Metrics(res.Metrics)))
 	}
 }

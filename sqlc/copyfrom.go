@@ -137,6 +137,7 @@ func (r iteratorForExecutionRecord) Values() ([]interface{}, error) {
 		r.rows[0].Depth,
 		r.rows[0].ParentID,
 		r.rows[0].NodeID,
+		r.rows[0].HttpStatus,
 	}, nil
 }
 
@@ -146,5 +147,5 @@ func (r iteratorForExecutionRecord) Err() error {
 
 // For the ledger: synchronous executions, written down after they ended.
 func (q *Queries) ExecutionRecord(ctx context.Context, arg []ExecutionRecordParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"script_executions"}, []string{"id", "script_id", "tenant_id", "status", "trigger_type", "input", "trigger_data", "output", "error", "metrics", "started_at", "completed_at", "version", "attempt", "error_code", "error_stack", "queued_at", "run_at", "handler", "depth", "parent_id", "node_id"}, &iteratorForExecutionRecord{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"script_executions"}, []string{"id", "script_id", "tenant_id", "status", "trigger_type", "input", "trigger_data", "output", "error", "metrics", "started_at", "completed_at", "version", "attempt", "error_code", "error_stack", "queued_at", "run_at", "handler", "depth", "parent_id", "node_id", "http_status"}, &iteratorForExecutionRecord{rows: arg})
 }

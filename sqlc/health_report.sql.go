@@ -60,17 +60,17 @@ const healthErrors = `-- name: HealthErrors :many
 SELECT x.id, x.script_id, x.error_code, x.error, x.queued_at
 FROM unnest($1::uuid[]) failing(id) CROSS JOIN LATERAL (
     SELECT e.id, e.script_id, e.status, e.error_code, COALESCE(left(e.error, 300), '')::text AS error, e.queued_at FROM script_executions e
-    WHERE e.tenant_id = $2 AND e.script_id = failing.id AND e.id >= jsruntime_id_floor(now() - make_interval(secs => $3::float8))
+    WHERE e.tenant_id = $2 AND e.script_id = failing.id AND e.id >= $3::uuid
     ORDER BY e.id DESC LIMIT $4::integer
 ) x
 WHERE x.status IN ('failed', 'timeout')
 `
 
 type HealthErrorsParams struct {
-	ScriptIds  []uuid.UUID
-	TenantID   uuid.UUID
-	AgeSeconds float64
-	LookAt     int32
+	ScriptIds []uuid.UUID
+	TenantID  uuid.UUID
+	FromID    uuid.UUID
+	LookAt    int32
 }
 
 type HealthErrorsRow struct {
@@ -86,7 +86,7 @@ func (q *Queries) HealthErrors(ctx context.Context, arg HealthErrorsParams) ([]H
 	rows, err := q.db.Query(ctx, healthErrors,
 		arg.ScriptIds,
 		arg.TenantID,
-		arg.AgeSeconds,
+		arg.FromID,
 		arg.LookAt,
 	)
 	if err != nil {

@@ -254,6 +254,7 @@ type ScriptExecution struct {
 	NodeID       *uuid.UUID
 	Traceparent  *string
 	Attended     bool
+	HttpStatus   *int16
 }
 
 type ScriptExecutionCall struct {
@@ -357,6 +358,7 @@ type ScriptExecutionsDefault struct {
 	NodeID       *uuid.UUID
 	Traceparent  *string
 	Attended     bool
+	HttpStatus   *int16
 }
 
 type ScriptHealth struct {

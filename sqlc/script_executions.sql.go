@@ -25,8 +25,8 @@ CROSS JOIN LATERAL (
     SELECT e.status, (e.metrics->>'duration_ms')::float8 AS duration_ms, (e.metrics->>'queue_ms')::float8 AS queue_ms, (e.metrics->>'cpu_ms')::float8 AS cpu_ms,
         e.scheduled_for IS NOT NULL AND e.started_at > e.scheduled_for + make_interval(secs => 5) AS late
     FROM script_executions e
-    WHERE e.tenant_id = $4 AND e.id >= b.from_id AND e.id < b.below_id
-    ORDER BY e.id DESC LIMIT $5::integer
+    WHERE e.tenant_id = $4 AND e.id >= b.from_id AND e.id < b.below_id AND e.id >= $5::uuid AND e.id < $6::uuid
+    ORDER BY e.id DESC LIMIT $7::integer
 ) x
 GROUP BY b.n ORDER BY b.n
 `
@@ -36,6 +36,8 @@ type ExecutionActivityParams struct {
 	FromIds  []uuid.UUID
 	BelowIds []uuid.UUID
 	TenantID uuid.UUID
+	FirstID  uuid.UUID
+	UntilID  uuid.UUID
 	LookAt   int32
 }
 
@@ -51,13 +53,16 @@ type ExecutionActivityRow struct {
 }
 
 // Admin API: what ran in each span of time. A span is judged by the newest @look_at of its executions, so that the answer costs the same
-// however many there are. The spans are given by their first and last ids: an id begins with the time.
+// however many there are. The spans are given by their first and last ids: an id begins with the time. first_id and until_id are the bounds of all
+// spans, by which the planner leaves out the other partitions.
 func (q *Queries) ExecutionActivity(ctx context.Context, arg ExecutionActivityParams) ([]ExecutionActivityRow, error) {
 	rows, err := q.db.Query(ctx, executionActivity,
 		arg.Ns,
 		arg.FromIds,
 		arg.BelowIds,
 		arg.TenantID,
+		arg.FirstID,
+		arg.UntilID,
 		arg.LookAt,
 	)
 	if err != nil {
@@ -484,7 +489,7 @@ INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, t
     started_at, queued_at, run_at, traceparent)
 VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10,
     $11, NULL, now(), now(), $12)
-RETURNING id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, traceparent, attended
+RETURNING id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, traceparent, attended, http_status
 `
 
 type ExecutionEnqueueParams struct {
@@ -549,13 +554,14 @@ func (q *Queries) ExecutionEnqueue(ctx context.Context, arg ExecutionEnqueuePara
 		&i.NodeID,
 		&i.Traceparent,
 		&i.Attended,
+		&i.HttpStatus,
 	)
 	return i, err
 }
 
 const executionFailures = `-- name: ExecutionFailures :many
 SELECT e.id, e.script_id, COALESCE(s.name, '')::text AS script_name, e.version, e.error_code, COALESCE(left(e.error, 300), '')::text AS error, COALESCE(left(e.error_stack, 2000), '')::text AS error_stack, e.queued_at
-FROM (SELECT id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, traceparent, attended FROM script_executions f
+FROM (SELECT id, script_id, tenant_id, status, trigger_type, trigger_data, input, output, error, metrics, started_at, completed_at, version, attempt, lost_count, error_code, error_stack, queued_at, run_at, handler, depth, event_id, scheduled_for, dead_letter_id, replay_of, parent_id, node_id, traceparent, attended, http_status FROM script_executions f
     WHERE f.tenant_id = $1 AND f.status = $2::text AND f.status <> 'completed' AND f.id >= $3::uuid
     ORDER BY f.id DESC LIMIT $4) e
 LEFT JOIN scripts s ON s.id = e.script_id
@@ -619,31 +625,32 @@ const executionFinish = `-- name: ExecutionFinish :many
 WITH h AS (
     SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS lease_token, unnest($3::text[]) AS status,
         unnest($4::text[]) AS error_code, unnest($5::text[]) AS error, unnest($6::text[]) AS error_stack,
-        unnest($7::text[]) AS output, unnest($8::text[]) AS metrics
+        unnest($7::text[]) AS output, unnest($8::text[]) AS metrics, unnest($9::smallint[]) AS http_status
 ), gone AS (
     DELETE FROM script_execution_queue q USING h
     WHERE q.id = h.id AND q.lease_token IS NOT DISTINCT FROM h.lease_token
     RETURNING q.id, q.started_at, q.node_id, h.status::text AS status, h.error_code::text AS error_code, h.error::text AS error,
-        h.error_stack::text AS error_stack, h.output::text AS output, h.metrics::text AS metrics
+        h.error_stack::text AS error_stack, h.output::text AS output, h.metrics::text AS metrics, h.http_status::smallint AS http_status
 )
 UPDATE script_executions e
 SET status = g.status, error_code = NULLIF(g.error_code, ''), error = NULLIF(g.error, ''), error_stack = NULLIF(g.error_stack, ''),
     output = NULLIF(g.output, '')::jsonb, metrics = g.metrics::jsonb, completed_at = GREATEST(clock_timestamp(), g.started_at),
-    started_at = g.started_at, node_id = g.node_id
+    started_at = g.started_at, node_id = g.node_id, http_status = NULLIF(g.http_status, 0)
 FROM gone g
 WHERE e.id = g.id
 RETURNING e.id, g.started_at::timestamptz AS started_at
 `
 
 type ExecutionFinishParams struct {
-	Ids         []uuid.UUID
-	LeaseTokens []uuid.UUID
-	Statuses    []string
-	ErrorCodes  []string
-	Errors      []string
-	ErrorStacks []string
-	Outputs     []string
-	Metrics     []string
+	Ids          []uuid.UUID
+	LeaseTokens  []uuid.UUID
+	Statuses     []string
+	ErrorCodes   []string
+	Errors       []string
+	ErrorStacks  []string
+	Outputs      []string
+	Metrics      []string
+	HttpStatuses []int16
 }
 
 type ExecutionFinishRow struct {
@@ -654,7 +661,7 @@ type ExecutionFinishRow struct {
 // Here and wherever an execution is found by its id and its lease: IS NOT DISTINCT FROM, and not =, leaves the planner the primary key alone. With = it
 // may walk the index of leases for each row instead, where its statistics are of an empty queue: a batch took 10 s, and was cancelled, as long as
 // the storm lasted.
-// Writes endings, of executions whose lease is still ours, and takes them from the queue. Empty texts are NULL. The ids are in order, as
+// Writes endings, of executions whose lease is still ours, and takes them from the queue. Empty texts and a status of 0 are NULL. The ids are in order, as
 // for ExecutionRelease.
 func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams) ([]ExecutionFinishRow, error) {
 	rows, err := q.db.Query(ctx, executionFinish,
@@ -666,6 +673,7 @@ func (q *Queries) ExecutionFinish(ctx context.Context, arg ExecutionFinishParams
 		arg.ErrorStacks,
 		arg.Outputs,
 		arg.Metrics,
+		arg.HttpStatuses,
 	)
 	if err != nil {
 		return nil, err
@@ -716,7 +724,7 @@ func (q *Queries) ExecutionForget(ctx context.Context, ids []uuid.UUID) ([]Execu
 }
 
 const executionGet = `-- name: ExecutionGet :one
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, e.http_status, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
 FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = $2
 `
@@ -766,6 +774,7 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 		&i.ScriptExecution.NodeID,
 		&i.ScriptExecution.Traceparent,
 		&i.ScriptExecution.Attended,
+		&i.ScriptExecution.HttpStatus,
 		&i.ScriptName,
 		&i.ScriptHistory,
 		&i.FullInput,
@@ -774,7 +783,7 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 }
 
 const executionGetMany = `-- name: ExecutionGetMany :many
-SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
+SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, e.http_status, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
 FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
 `
@@ -830,6 +839,7 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 			&i.ScriptExecution.NodeID,
 			&i.ScriptExecution.Traceparent,
 			&i.ScriptExecution.Attended,
+			&i.ScriptExecution.HttpStatus,
 			&i.ScriptName,
 			&i.ScriptHistory,
 			&i.FullInput,
@@ -846,7 +856,7 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 
 const executionGetManyLean = `-- name: ExecutionGetManyLean :many
 SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
-    e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, s.name AS script_name
+    e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, e.http_status, s.name AS script_name
 FROM script_executions e JOIN scripts s ON s.id = e.script_id
 WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
 `
@@ -876,6 +886,7 @@ type ExecutionGetManyLeanRow struct {
 	ScheduledFor *time.Time
 	ReplayOf     *uuid.UUID
 	ParentID     *uuid.UUID
+	HttpStatus   *int16
 	ScriptName   string
 }
 
@@ -909,6 +920,7 @@ func (q *Queries) ExecutionGetManyLean(ctx context.Context, arg ExecutionGetMany
 			&i.ScheduledFor,
 			&i.ReplayOf,
 			&i.ParentID,
+			&i.HttpStatus,
 			&i.ScriptName,
 		); err != nil {
 			return nil, err
@@ -975,21 +987,25 @@ const executionPage = `-- name: ExecutionPage :many
 
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
-WHERE x.hit OR x.looked = $2::integer
-ORDER BY x.id DESC LIMIT $14
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
 `
 
 type ExecutionPageParams struct {
@@ -1002,7 +1018,11 @@ type ExecutionPageParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
 	Path        *string
+	Wanted      *string
+	Urls        bool
 	TenantID    uuid.UUID
 	FromID      uuid.UUID
 	BelowID     uuid.UUID
@@ -1014,16 +1034,19 @@ type ExecutionPageRow struct {
 	QueuedAt time.Time
 	Bytes    int64
 	Hit      bool
+	Looked   int64
 	Last     bool
 }
 
 // Admin API.
 // A tenant's executions newest first whose ids are in a range (from_id inclusive, below_id not), which is what keeps the page to few partitions;
 // with what the size of the answer needs, with inputs and outputs or without. The rows are read by ExecutionGetMany or ExecutionGetManyLean.
-// At most look_at rows are looked at, and the last of them comes back even if it is no hit, to say where the next page begins.
+// At most look_at rows are looked at. The last of them, and the last of the range, come back even if they are no hits, to say how many were looked
+// at and where the next page begins. wanted is a pattern of ILIKE; with urls it is also looked for in the URLs of requests, where the input is
+// short enough to be in its row.
 // The queries after this one are the same, each for the filter that its index is made for (migrations/00004_executions.sql); their other
-// filters go by look_at. None has an optional condition beside its order, so that one plan serves all values: planning a hundred partitions
-// takes longer than reading them.
+// filters go by look_at. None has an optional condition beside its order, so that one plan serves all values (PlanOnce). Planned for a short range
+// of ids, each opens only that range's partitions.
 func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([]ExecutionPageRow, error) {
 	rows, err := q.db.Query(ctx, executionPage,
 		arg.Whole,
@@ -1035,7 +1058,11 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
 		arg.Path,
+		arg.Wanted,
+		arg.Urls,
 		arg.TenantID,
 		arg.FromID,
 		arg.BelowID,
@@ -1053,6 +1080,107 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 			&i.QueuedAt,
 			&i.Bytes,
 			&i.Hit,
+			&i.Looked,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionPageOfAnswer = `-- name: ExecutionPageOfAnswer :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.http_status / 100 = $10::integer AND e.http_status >= 400
+    ORDER BY e.id DESC LIMIT $2::integer
+) x
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
+`
+
+type ExecutionPageOfAnswerParams struct {
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
+	Path        *string
+	Wanted      *string
+	Urls        bool
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
+}
+
+type ExecutionPageOfAnswerRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+	Looked   int64
+	Last     bool
+}
+
+func (q *Queries) ExecutionPageOfAnswer(ctx context.Context, arg ExecutionPageOfAnswerParams) ([]ExecutionPageOfAnswerRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOfAnswer,
+		arg.Whole,
+		arg.LookAt,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
+		arg.Path,
+		arg.Wanted,
+		arg.Urls,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOfAnswerRow{}
+	for rows.Next() {
+		var i ExecutionPageOfAnswerRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Looked,
 			&i.Last,
 		); err != nil {
 			return nil, err
@@ -1068,21 +1196,25 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 const executionPageOfError = `-- name: ExecutionPageOfError :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.error_code = $6::text
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.error_code = $6::text
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
-WHERE x.hit OR x.looked = $2::integer
-ORDER BY x.id DESC LIMIT $14
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
 `
 
 type ExecutionPageOfErrorParams struct {
@@ -1095,7 +1227,11 @@ type ExecutionPageOfErrorParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
 	Path        *string
+	Wanted      *string
+	Urls        bool
 	TenantID    uuid.UUID
 	FromID      uuid.UUID
 	BelowID     uuid.UUID
@@ -1107,6 +1243,7 @@ type ExecutionPageOfErrorRow struct {
 	QueuedAt time.Time
 	Bytes    int64
 	Hit      bool
+	Looked   int64
 	Last     bool
 }
 
@@ -1121,7 +1258,11 @@ func (q *Queries) ExecutionPageOfError(ctx context.Context, arg ExecutionPageOfE
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
 		arg.Path,
+		arg.Wanted,
+		arg.Urls,
 		arg.TenantID,
 		arg.FromID,
 		arg.BelowID,
@@ -1139,6 +1280,7 @@ func (q *Queries) ExecutionPageOfError(ctx context.Context, arg ExecutionPageOfE
 			&i.QueuedAt,
 			&i.Bytes,
 			&i.Hit,
+			&i.Looked,
 			&i.Last,
 		); err != nil {
 			return nil, err
@@ -1154,21 +1296,25 @@ func (q *Queries) ExecutionPageOfError(ctx context.Context, arg ExecutionPageOfE
 const executionPageOfEvent = `-- name: ExecutionPageOfEvent :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.event_id = $7::text
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.event_id = $7::text
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
-WHERE x.hit OR x.looked = $2::integer
-ORDER BY x.id DESC LIMIT $14
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
 `
 
 type ExecutionPageOfEventParams struct {
@@ -1181,7 +1327,11 @@ type ExecutionPageOfEventParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
 	Path        *string
+	Wanted      *string
+	Urls        bool
 	TenantID    uuid.UUID
 	FromID      uuid.UUID
 	BelowID     uuid.UUID
@@ -1193,6 +1343,7 @@ type ExecutionPageOfEventRow struct {
 	QueuedAt time.Time
 	Bytes    int64
 	Hit      bool
+	Looked   int64
 	Last     bool
 }
 
@@ -1207,7 +1358,11 @@ func (q *Queries) ExecutionPageOfEvent(ctx context.Context, arg ExecutionPageOfE
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
 		arg.Path,
+		arg.Wanted,
+		arg.Urls,
 		arg.TenantID,
 		arg.FromID,
 		arg.BelowID,
@@ -1225,6 +1380,7 @@ func (q *Queries) ExecutionPageOfEvent(ctx context.Context, arg ExecutionPageOfE
 			&i.QueuedAt,
 			&i.Bytes,
 			&i.Hit,
+			&i.Looked,
 			&i.Last,
 		); err != nil {
 			return nil, err
@@ -1240,21 +1396,25 @@ func (q *Queries) ExecutionPageOfEvent(ctx context.Context, arg ExecutionPageOfE
 const executionPageOfScript = `-- name: ExecutionPageOfScript :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.script_id = $3::uuid
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.script_id = $3::uuid
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
-WHERE x.hit OR x.looked = $2::integer
-ORDER BY x.id DESC LIMIT $14
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
 `
 
 type ExecutionPageOfScriptParams struct {
@@ -1267,7 +1427,11 @@ type ExecutionPageOfScriptParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
 	Path        *string
+	Wanted      *string
+	Urls        bool
 	TenantID    uuid.UUID
 	FromID      uuid.UUID
 	BelowID     uuid.UUID
@@ -1279,6 +1443,7 @@ type ExecutionPageOfScriptRow struct {
 	QueuedAt time.Time
 	Bytes    int64
 	Hit      bool
+	Looked   int64
 	Last     bool
 }
 
@@ -1293,7 +1458,11 @@ func (q *Queries) ExecutionPageOfScript(ctx context.Context, arg ExecutionPageOf
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
 		arg.Path,
+		arg.Wanted,
+		arg.Urls,
 		arg.TenantID,
 		arg.FromID,
 		arg.BelowID,
@@ -1311,6 +1480,7 @@ func (q *Queries) ExecutionPageOfScript(ctx context.Context, arg ExecutionPageOf
 			&i.QueuedAt,
 			&i.Bytes,
 			&i.Hit,
+			&i.Looked,
 			&i.Last,
 		); err != nil {
 			return nil, err
@@ -1326,21 +1496,25 @@ func (q *Queries) ExecutionPageOfScript(ctx context.Context, arg ExecutionPageOf
 const executionPageOfStatus = `-- name: ExecutionPageOfStatus :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.status = $4::text AND e.status <> 'completed'
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.status = $4::text AND e.status <> 'completed'
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
-WHERE x.hit OR x.looked = $2::integer
-ORDER BY x.id DESC LIMIT $14
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
 `
 
 type ExecutionPageOfStatusParams struct {
@@ -1353,7 +1527,11 @@ type ExecutionPageOfStatusParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
 	Path        *string
+	Wanted      *string
+	Urls        bool
 	TenantID    uuid.UUID
 	FromID      uuid.UUID
 	BelowID     uuid.UUID
@@ -1365,6 +1543,7 @@ type ExecutionPageOfStatusRow struct {
 	QueuedAt time.Time
 	Bytes    int64
 	Hit      bool
+	Looked   int64
 	Last     bool
 }
 
@@ -1379,7 +1558,11 @@ func (q *Queries) ExecutionPageOfStatus(ctx context.Context, arg ExecutionPageOf
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
 		arg.Path,
+		arg.Wanted,
+		arg.Urls,
 		arg.TenantID,
 		arg.FromID,
 		arg.BelowID,
@@ -1397,6 +1580,7 @@ func (q *Queries) ExecutionPageOfStatus(ctx context.Context, arg ExecutionPageOf
 			&i.QueuedAt,
 			&i.Bytes,
 			&i.Hit,
+			&i.Looked,
 			&i.Last,
 		); err != nil {
 			return nil, err
@@ -1412,21 +1596,25 @@ func (q *Queries) ExecutionPageOfStatus(ctx context.Context, arg ExecutionPageOf
 const executionPageOfTrigger = `-- name: ExecutionPageOfTrigger :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
 FROM (
     SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
-        row_number() OVER (ORDER BY e.id DESC) AS looked,
-        COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::text IS NULL OR e.trigger_data->>'path' = $10), false) AS hit
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $11 AND e.id >= $12::uuid AND e.id < $13::uuid AND e.trigger_type = $5::text AND e.trigger_type IN ('cron', 'event', 'manual')
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.trigger_type = $5::text AND e.trigger_type IN ('cron', 'event', 'manual')
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
-WHERE x.hit OR x.looked = $2::integer
-ORDER BY x.id DESC LIMIT $14
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
 `
 
 type ExecutionPageOfTriggerParams struct {
@@ -1439,7 +1627,11 @@ type ExecutionPageOfTriggerParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
 	Path        *string
+	Wanted      *string
+	Urls        bool
 	TenantID    uuid.UUID
 	FromID      uuid.UUID
 	BelowID     uuid.UUID
@@ -1451,6 +1643,7 @@ type ExecutionPageOfTriggerRow struct {
 	QueuedAt time.Time
 	Bytes    int64
 	Hit      bool
+	Looked   int64
 	Last     bool
 }
 
@@ -1465,7 +1658,11 @@ func (q *Queries) ExecutionPageOfTrigger(ctx context.Context, arg ExecutionPageO
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
 		arg.Path,
+		arg.Wanted,
+		arg.Urls,
 		arg.TenantID,
 		arg.FromID,
 		arg.BelowID,
@@ -1483,6 +1680,7 @@ func (q *Queries) ExecutionPageOfTrigger(ctx context.Context, arg ExecutionPageO
 			&i.QueuedAt,
 			&i.Bytes,
 			&i.Hit,
+			&i.Looked,
 			&i.Last,
 		); err != nil {
 			return nil, err
@@ -1498,23 +1696,31 @@ func (q *Queries) ExecutionPageOfTrigger(ctx context.Context, arg ExecutionPageO
 const executionPageOtherIDs = `-- name: ExecutionPageOtherIDs :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
-        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, (x.looked = $2::integer)::boolean AS last
 FROM (
-    SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, COALESCE(($2::uuid IS NULL OR e.script_id = $2)
-            AND ($3::text IS NULL OR e.status = $3) AND ($4::text IS NULL OR e.trigger_type = $4)
-            AND ($5::text IS NULL OR e.error_code = $5) AND ($6::text IS NULL OR e.event_id = $6)
-            AND ($7::timestamptz IS NULL OR e.queued_at >= $7) AND ($8::timestamptz IS NULL OR e.queued_at < $8)
-            AND ($9::text IS NULL OR e.trigger_data->>'path' = $9), false) AS hit
-    FROM script_executions e
-    WHERE e.tenant_id = $10 AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
-      AND (e.queued_at, e.id) < ($11::timestamptz, $12::uuid)
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.queued_at DESC, e.id DESC) AS looked,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
+    FROM script_executions_default e
+    WHERE e.tenant_id = $15 AND (e.id < '01700000-0000-0000-0000-000000000000' OR e.id >= '02000000-0000-0000-0000-000000000000')
+      AND (e.queued_at, e.id) < ($16::timestamptz, $17::uuid)
+    ORDER BY e.queued_at DESC, e.id DESC LIMIT $2::integer
 ) x
-WHERE x.hit
-ORDER BY x.queued_at DESC, x.id DESC LIMIT $13
+WHERE x.hit OR x.looked = $2::integer
+ORDER BY x.queued_at DESC, x.id DESC LIMIT $18
 `
 
 type ExecutionPageOtherIDsParams struct {
 	Whole       bool
+	LookAt      int32
 	ScriptID    *uuid.UUID
 	Status      *string
 	TriggerType *string
@@ -1522,7 +1728,11 @@ type ExecutionPageOtherIDsParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
+	HttpClass   *int32
+	HttpStatus  *int32
 	Path        *string
+	Wanted      *string
+	Urls        bool
 	TenantID    uuid.UUID
 	BeforeAt    time.Time
 	BeforeID    uuid.UUID
@@ -1533,6 +1743,8 @@ type ExecutionPageOtherIDsRow struct {
 	ID       uuid.UUID
 	QueuedAt time.Time
 	Bytes    int64
+	Hit      bool
+	Last     bool
 }
 
 // ExecutionPage of executions whose ids are of another kind than version 7: an application's own INSERT gave them (gen_random_uuid()). They
@@ -1540,6 +1752,7 @@ type ExecutionPageOtherIDsRow struct {
 func (q *Queries) ExecutionPageOtherIDs(ctx context.Context, arg ExecutionPageOtherIDsParams) ([]ExecutionPageOtherIDsRow, error) {
 	rows, err := q.db.Query(ctx, executionPageOtherIDs,
 		arg.Whole,
+		arg.LookAt,
 		arg.ScriptID,
 		arg.Status,
 		arg.TriggerType,
@@ -1547,7 +1760,11 @@ func (q *Queries) ExecutionPageOtherIDs(ctx context.Context, arg ExecutionPageOt
 		arg.EventID,
 		arg.Since,
 		arg.Until,
+		arg.HttpClass,
+		arg.HttpStatus,
 		arg.Path,
+		arg.Wanted,
+		arg.Urls,
 		arg.TenantID,
 		arg.BeforeAt,
 		arg.BeforeID,
@@ -1560,7 +1777,13 @@ func (q *Queries) ExecutionPageOtherIDs(ctx context.Context, arg ExecutionPageOt
 	items := []ExecutionPageOtherIDsRow{}
 	for rows.Next() {
 		var i ExecutionPageOtherIDsRow
-		if err := rows.Scan(&i.ID, &i.QueuedAt, &i.Bytes); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Last,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -1723,6 +1946,7 @@ type ExecutionRecordParams struct {
 	Depth       int32
 	ParentID    *uuid.UUID
 	NodeID      *uuid.UUID
+	HttpStatus  *int16
 }
 
 const executionRelease = `-- name: ExecutionRelease :many
@@ -2106,13 +2330,12 @@ func (q *Queries) ExecutionUnshow(ctx context.Context, arg ExecutionUnshowParams
 
 const planByRows = `-- name: PlanByRows :exec
 SELECT set_config('random_page_cost', '0', true), set_config('seq_page_cost', '0', true), set_config('enable_seqscan', 'off', true),
-    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
-    set_config('plan_cache_mode', 'force_generic_plan', true)
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true)
 `
 
 // Makes the planner count rows, until the end of the transaction: of the ways to a page it takes the one that visits the fewest. With its
 // costs of pages it takes the walk through a whole partition by the primary key for a tenant or a status of which it guesses that it is
-// common, and its guess is of the last ANALYZE, which was before the burst that is being looked at. One plan serves all values.
+// common, and its guess is of the last ANALYZE, which was before the burst that is being looked at.
 func (q *Queries) PlanByRows(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, planByRows)
 	return err
@@ -2125,6 +2348,17 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
 // What TenantRoleEnter says of plans.
 func (q *Queries) PlanByValues(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, planByValues)
+	return err
+}
+
+const planOnce = `-- name: PlanOnce :exec
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true)
+`
+
+// Has one plan serve all values, until the end of the transaction: of statements that may read every partition, since planning a hundred
+// partitions takes longer than reading them. A connection makes that plan once, and again when a partition was made, dropped or analyzed.
+func (q *Queries) PlanOnce(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, planOnce)
 	return err
 }
 

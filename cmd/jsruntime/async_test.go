@@ -109,4 +109,16 @@ func TestKeptRequestsOverNodes(t *testing.T) {
 	}, time.Minute, 20*time.Millisecond)
 	resp, text = send(nodes[1], "/t/acme/job", "now")
 	require.Equal(t, 201, resp.StatusCode, text)
+
+	// The history has the status of each answer: of those that were waited for, and of the one from the queue.
+	require.Eventually(t, func() bool {
+		answers := map[any]int{}
+		for _, item := range nodes[0].must(200, "GET", "/api/v1/executions?http_status=2xx&limit=200", key, nil)["items"].([]any) {
+			run := item.(map[string]any)
+			require.EqualValues(t, 201, run["http_status"])
+			answers[run["trigger_data"].(map[string]any)["path"]]++
+		}
+		return answers["/pay"] == 3 && answers["/job"] == 2
+	}, time.Minute, 20*time.Millisecond)
+	require.Empty(t, nodes[0].must(200, "GET", "/api/v1/executions?http_status=5xx", key, nil)["items"])
 }

@@ -23,7 +23,7 @@ import (
 var tupleColumns = [...]string{
 	"id", "script_id", "tenant_id", "status", "trigger_type", "input", "trigger_data", "output", "error", "metrics",
 	"started_at", "completed_at", "version", "attempt", "error_code", "error_stack", "queued_at", "run_at", "handler", "depth",
-	"parent_id", "node_id",
+	"parent_id", "node_id", "http_status",
 }
 
 const jsonbVersion = 1 // the first byte of jsonb's binary form
@@ -46,6 +46,7 @@ func (b tuple) size(n int) tuple        { return binary.BigEndian.AppendUint32(b
 func (b tuple) uuid(id uuid.UUID) tuple { return append(b.size(len(id)), id[:]...) }
 func (b tuple) text(s string) tuple     { return append(b.size(len(s)), s...) }
 func (b tuple) int32(n int) tuple       { return b.size(4).size(n) }
+func (b tuple) int16(n int) tuple       { return binary.BigEndian.AppendUint16(b.size(2), uint16(n)) }
 func (b tuple) int64(n int64) tuple     { return binary.BigEndian.AppendUint64(b.size(8), uint64(n)) }
 func (b tuple) time(at time.Time) tuple {
 	return binary.BigEndian.AppendUint64(b.size(8), uint64(at.UnixMicro()-postgresEpoch))
@@ -89,7 +90,11 @@ func appendTuple(b []byte, inv *engine.Invocation, res *engine.Result, lean bool
 	t = t.time(startedAt).time(endedAt).int32(script.Version).int32(max(inv.Attempt, 1))
 	t = t.textOrNull(string(res.Code)).textOrNull(res.Stack)
 	t = t.time(queuedAt).time(queuedAt).text(string(inv.Handler)).int32(inv.Depth)
-	return t.uuidOrNull(inv.ParentID).uuidOrNull(nodeID)
+	t = t.uuidOrNull(inv.ParentID).uuidOrNull(nodeID)
+	if status := res.HTTPStatus(); status != 0 {
+		return t.int16(status)
+	}
+	return t.null()
 }
 
 // replace is the tuple with other fields at some names; with returns nil for NULL.

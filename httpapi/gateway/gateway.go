@@ -124,7 +124,10 @@ func New(cfg Config) (*Gateway, error) {
 	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, 30*time.Second)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 30*time.Second)
 	g := &Gateway{cfg: cfg, bodies: bodies.Reader{Budget: cfg.Budget, Timeout: cfg.BodyTimeout}, rates: newRateLimits(cfg.Members, cfg.Budget)}
-	g.onEnd = func(inv *engine.Invocation, result *engine.Result) { _ = g.record(inv, result) } // it has logged what went wrong
+	g.onEnd = func(inv *engine.Invocation, result *engine.Result) {
+		result.Answered = answeredWith(inv, result, true)
+		_ = g.record(inv, result) // it has logged what went wrong
+	}
 	return g, nil
 }
 
@@ -284,6 +287,7 @@ func (a *answer) ended(inv *engine.Invocation, result *engine.Result, sink *sink
 	a.ran, a.goesOn = true, result.GoesOn
 	var recorded error
 	if !a.goesOn {
+		result.Answered = answeredWith(inv, result, false)
 		recorded = a.g.record(inv, result)
 	}
 	h := a.w.Header()
@@ -305,6 +309,21 @@ func (a *answer) ended(inv *engine.Invocation, result *engine.Result, sink *sink
 		a.problem(http.StatusInternalServerError, string(engine.CodeInvalidOutput), "The script gave no response.")
 	default:
 		a.respond(result.Response, sink.head)
+	}
+}
+
+// answeredWith is the status that the client of a run has got, or gets; goneOn: the run went on after its answer.
+func answeredWith(inv *engine.Invocation, result *engine.Result, goneOn bool) int {
+	if s, ok := inv.Response.(*sink); ok && s.status != 0 {
+		return s.status
+	}
+	switch {
+	case result.Response != nil && (goneOn || result.Code == engine.CodeNone):
+		return result.Response.Status
+	case result.Code != engine.CodeNone:
+		return problem.Status(result.Code)
+	default:
+		return http.StatusInternalServerError // the script gave no response
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -294,6 +295,51 @@ func TestWhatIsRefusedHasNoExecution(t *testing.T) {
 	recorded = nil
 	resp, _ := do(t, s, "GET", "/t/acme/x", own, nil)
 	require.NotEmpty(t, resp.Header.Get("X-Execution-Id"))
+}
+
+// TestTheStatusIsOnRecord: the record of a run has the status that its client got, whatever ended it.
+func TestTheStatusIsOnRecord(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		result   engine.Result
+		streamed int
+		want     int
+	}{
+		"a response":       {engine.Result{Response: &engine.Response{Status: 404}}, 0, 404},
+		"an exception":     {engine.Result{Code: engine.CodeException}, 0, 500},
+		"out of time":      {engine.Result{Code: engine.CodeExceededWallTime}, 0, 504},
+		"no response":      {engine.Result{}, 0, 500},
+		"a streamed one":   {engine.Result{Streamed: true}, 206, 206},
+		"failed half-way":  {engine.Result{Streamed: true, Code: engine.CodeException}, 200, 200},
+		"out of memory":    {engine.Result{Code: engine.CodeExceededMemory}, 0, 503},
+		"a failed promise": {engine.Result{Code: engine.CodeUnsettled}, 0, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			recorded := make(chan int, 1)
+			p := &parts{
+				execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
+					if c.streamed != 0 {
+						if err := inv.Response.Head(c.streamed, nil); err != nil {
+							return nil, err
+						}
+					}
+					return &c.result, nil
+				},
+				record: func(_ *engine.Invocation, res *engine.Result) error {
+					recorded <- res.HTTPStatus()
+					return nil
+				},
+			}
+			req, err := http.NewRequestWithContext(t.Context(), "GET", start(t, p, catalog.Endpoint{}, nil).URL+"/t/acme/x", nil)
+			require.NoError(t, err)
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			resp.Body.Close()
+			require.Equal(t, c.want, resp.StatusCode)
+			require.Equal(t, c.want, <-recorded)
+		})
+	}
 }
 
 func TestUnroutedRequests(t *testing.T) {
@@ -601,11 +647,13 @@ func (d *discard) SetWriteDeadline(time.Time) error { return nil }
 func TestResponseOfARunThatGoesOn(t *testing.T) {
 	t.Parallel()
 	var ends sync.Map // X-Execution-Id → func()
-	recorded := make(chan engine.Code, 100)
+	recorded := make(chan engine.Result, 100)
 	p := &parts{
 		execute: func(_ context.Context, inv *engine.Invocation) (*engine.Result, error) {
-			ends.Store(inv.ExecutionID.String(), func() { inv.OnEnd(inv, &engine.Result{Code: engine.CodeBackgroundError}) })
 			res := &engine.Result{GoesOn: true}
+			ends.Store(inv.ExecutionID.String(), func() {
+				inv.OnEnd(inv, &engine.Result{Code: cmp.Or(res.Code, engine.CodeBackgroundError), Response: res.Response})
+			})
 			switch {
 			case strings.HasSuffix(inv.Request.URL, "/stream"):
 				res.Streamed = true
@@ -621,7 +669,7 @@ func TestResponseOfARunThatGoesOn(t *testing.T) {
 			return res, nil
 		},
 		record: func(_ *engine.Invocation, res *engine.Result) error {
-			recorded <- res.Code
+			recorded <- *res
 			return nil
 		},
 	}
@@ -655,7 +703,9 @@ func TestResponseOfARunThatGoesOn(t *testing.T) {
 				end, ok := ends.Load(resp.Header.Get("X-Execution-Id"))
 				require.True(t, ok)
 				end.(func())()
-				require.Equal(t, engine.CodeBackgroundError, <-recorded)
+				of := <-recorded
+				require.NotEqual(t, engine.CodeNone, of.Code)
+				require.Equal(t, status, of.HTTPStatus())
 			}
 		}
 	}

@@ -151,6 +151,7 @@ type sink struct {
 	answer *answer
 	head   bool
 	begun  bool
+	status int // of the head that has left; 0: none
 	broken error
 }
 
@@ -159,7 +160,7 @@ func (s *sink) Head(status int, headers []string) error {
 	if length := s.answer.headers(headers); length != "" && s.head {
 		s.answer.w.Header()["Content-Length"] = []string{length}
 	}
-	s.begun = true
+	s.begun, s.status = true, status
 	s.answer.deadline()
 	s.answer.w.WriteHeader(status)
 	return s.flush()

@@ -82,6 +82,22 @@ func URL(t testing.TB) string {
 	return databaseURL
 }
 
+// Kept returns the connection string of a migrated database of this name, which no test drops: of benchmarks whose rows take minutes to make. made
+// is false where an earlier run has made it. It is not migrated again.
+func Kept(t testing.TB, name string) (databaseURL string, made bool) {
+	t.Helper()
+	tmpl := prepared(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := createDatabase(ctx, tmpl.serverURL, name, tmpl.name)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "42P04" {
+		return withDatabase(tmpl.serverURL, name), false
+	}
+	require.NoError(t, err)
+	return withDatabase(tmpl.serverURL, name), true
+}
+
 // Empty returns the connection string of a database without our schema.
 func Empty(t testing.TB) string {
 	t.Helper()

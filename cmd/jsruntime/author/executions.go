@@ -25,6 +25,10 @@ type executionListCommand struct {
 	Script  string        `arg:"" optional:"" help:"Of this script."`
 	Status  string        `name:"status" enum:",pending,running,completed,failed,timeout,cancelled" default:"" help:"With this status: pending, running, completed, failed, timeout, cancelled."`
 	Trigger string        `name:"trigger" enum:",cron,http,event,manual,api" default:"" help:"With this trigger: cron, http, event, manual, api."`
+	Error   string        `name:"error" placeholder:"CODE" help:"With this error code."`
+	Answer  string        `name:"http-status" placeholder:"5xx" help:"Answered with this status, or with one of a class such as 5xx."`
+	Path    string        `name:"path" help:"Requests to this path."`
+	Text    string        `name:"text" help:"With this text in the path, the URL, the error's message or an id."`
 	Since   time.Duration `name:"since" placeholder:"1h" help:"Accepted within this time."`
 	Limit   int           `name:"limit" default:"20" help:"At most this many."`
 }
@@ -42,21 +46,26 @@ func (c *executionListCommand) Run(ctx context.Context, p *Program) error {
 		}
 		query.Set("script_id", script.ID)
 	}
-	if c.Status != "" {
-		query.Set("status", c.Status)
-	}
-	if c.Trigger != "" {
-		query.Set("trigger_type", c.Trigger)
+	for name, value := range map[string]string{
+		"status": c.Status, "trigger_type": c.Trigger, "error_code": c.Error, "http_status": c.Answer, "path": c.Path, "q": c.Text,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
 	}
 	if c.Since > 0 {
 		query.Set("since", time.Now().Add(-c.Since).UTC().Format(time.RFC3339))
 	}
-	return showList(ctx, p, api, "/api/v1/executions", query, c.Limit, []string{"ID", "SCRIPT", "VERSION", "TRIGGER", "STATUS", "MS", "AT", "ERROR"}, func(e apiExecution) []string {
+	return showList(ctx, p, api, "/api/v1/executions", query, c.Limit, []string{"ID", "SCRIPT", "VERSION", "TRIGGER", "STATUS", "ANSWER", "MS", "AT", "ERROR"}, func(e apiExecution) []string {
 		ms := ""
 		if e.Metrics != nil && e.CompletedAt != nil {
 			ms = fmt.Sprintf("%.1f", e.Metrics.DurationMS)
 		}
-		return []string{e.ID, term.Line(e.ScriptName), fmt.Sprint(e.Version), e.TriggerType, term.Status(e.Status), ms, when(e.QueuedAt), term.Line(orEmpty(e.Error))}
+		answer := ""
+		if e.HTTPStatus != nil {
+			answer = fmt.Sprint(*e.HTTPStatus)
+		}
+		return []string{e.ID, term.Line(e.ScriptName), fmt.Sprint(e.Version), e.TriggerType, term.Status(e.Status), answer, ms, when(e.QueuedAt), term.Line(orEmpty(e.Error))}
 	})
 }
 

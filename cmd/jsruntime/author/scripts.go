@@ -62,6 +62,7 @@ type apiExecution struct {
 	TriggerData json.RawMessage `json:"trigger_data,omitempty"`
 	Input       json.RawMessage `json:"input,omitempty"`
 	Output      json.RawMessage `json:"output,omitempty"`
+	HTTPStatus  *int            `json:"http_status"`
 	Error       *string         `json:"error"`
 	ErrorCode   *string         `json:"error_code"`
 	Attempt     int             `json:"attempt"`
