@@ -77,6 +77,9 @@ func (a *API) activity(ctx context.Context, in *activityIn) (*found[Activity], e
 		p.BelowIds = append(p.BelowIds, idFloor(at.Add(span)))
 	}
 	err := a.list(ctx, func(q *sqlc.Queries) error {
+		if err := q.PlanByRows(ctx); err != nil {
+			return err
+		}
 		rows, err := q.ExecutionActivity(ctx, p)
 		if err != nil {
 			return err

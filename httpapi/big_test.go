@@ -171,9 +171,22 @@ func bigQueries(script, execution string) []string {
 		"/api/v1/executions?trigger_type=http", "/api/v1/executions?trigger_type=event", "/api/v1/executions?trigger_type=manual", "/api/v1/executions?script_id=" + script, "/api/v1/executions?script_id=" + script + "&status=failed",
 		"/api/v1/executions?since=" + since, "/api/v1/executions?until=" + since + "&limit=200", "/api/v1/executions?status=failed&trigger_type=http&since=" + since,
 		"/api/v1/executions?error_code=exception", "/api/v1/executions?error_code=exceeded_memory&status=failed", "/api/v1/executions?event_id=none", "/api/v1/executions?path=/none",
+		"/api/v1/executions?http_status=5xx", "/api/v1/executions?http_status=404", "/api/v1/executions?http_status=418", "/api/v1/executions?http_status=2xx",
+		"/api/v1/executions?q=orders/12", "/api/v1/executions?q=nowhere", "/api/v1/executions?q=customer&status=failed", "/api/v1/executions?status=cancelled",
 		"/api/v1/executions?path=/none&script_id=" + script, "/api/v1/executions?fields=id,input,output", "/api/v1/scripts?name=none", "/api/v1/scripts?fields=id,source",
 		"/api/v1/executions/" + execution, "/api/v1/executions/" + execution + "/logs",
 		"/api/v1/scripts", "/api/v1/scripts?status=active", "/api/v1/scripts?type=oneoff&status=archived", "/api/v1/scripts?tag=tag8", "/api/v1/scripts?search=script+1234", "/api/v1/scripts/" + script,
+	}
+}
+
+// otherLists are the lists of what is neither a script nor an execution, and what the console's overview asks for.
+func otherLists(script string) []string {
+	return []string{
+		"/api/v1/activity", "/api/v1/activity?hours=24", "/api/v1/activity?hours=168", "/api/v1/health/report", "/api/v1/usage", "/api/v1/usage?script_id=" + script,
+		"/api/v1/dead-letters", "/api/v1/dead-letters?event_type=none", "/api/v1/dead-letters?script_id=" + script, "/api/v1/audit-log",
+		"/api/v1/audit-log?object_id=" + script, "/api/v1/audit-log?action=none", "/api/v1/kv", "/api/v1/kv?prefix=cart/", "/api/v1/schedules",
+		"/api/v1/http-endpoints", "/api/v1/event-subscriptions", "/api/v1/quotas", "/api/v1/secrets", "/api/v1/vars", "/api/v1/webhooks", "/api/v1/api-keys",
+		"/api/v1/scripts?search=none", "/api/v1/organizations", "/api/v1/users",
 	}
 }
 
@@ -257,9 +270,10 @@ func BenchmarkAdmin(b *testing.B) {
 	require.NoError(b, err)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(b, err)
-	for _, path := range bigQueries(page[0]["script_id"].(string), page[0]["id"].(string)) {
+	script, execution := page[0]["script_id"].(string), page[0]["id"].(string)
+	for _, path := range append(bigQueries(script, execution), otherLists(script)...) {
 		name, query, _ := strings.Cut(strings.TrimPrefix(path, "/api/v1/"), "?")
-		for _, id := range []string{page[0]["script_id"].(string), page[0]["id"].(string)} {
+		for _, id := range []string{script, execution} {
 			name, query = strings.ReplaceAll(name, id, "ID"), strings.ReplaceAll(query, id, "ID")
 		}
 		b.Run(strings.ReplaceAll(name, "/", ".")+"?"+query, func(b *testing.B) {

@@ -419,6 +419,8 @@ export interface Execution {
   error_code: string | null;
   error_stack: string | null;
   event_id: string | null;
+  /** Of the answer to a request: what its client got, or what the script gave where no client waited for it. null: there was none. */
+  http_status: number | null;
   id: string;
   input: unknown;
   metrics: Metrics;
@@ -454,6 +456,8 @@ export interface ExecutionItem {
   error_code?: string | null;
   error_stack?: string | null;
   event_id?: string | null;
+  /** Of the answer to a request: what its client got, or what the script gave where no client waited for it. null: there was none. */
+  http_status?: number | null;
   id?: string;
   input?: unknown;
   metrics?: Metrics;
@@ -477,6 +481,8 @@ export interface ExecutionItem {
 
 export interface ExecutionPage {
   items: ExecutionItem[];
+  /** The page ended before it was full: it has looked at 20,000 executions, the newest that one of its filters finds by an index, and the others left most of them out. next_cursor goes on from this time. null: the page is full, or there are no more. */
+  looked_back_to: string | null;
   /** Give this as cursor for the next page; null on the last one. */
   next_cursor: string | null;
 }
@@ -2153,7 +2159,7 @@ export interface Operations {
   };
   "GET /executions": {
     path: {};
-    query: { limit?: number | ""; cursor?: string | ""; fields?: string | ""; script_id?: string | ""; status?: string; trigger_type?: string; error_code?: string; event_id?: string | ""; path?: string | ""; since?: string | ""; until?: string | "" };
+    query: { limit?: number | ""; cursor?: string | ""; fields?: string | ""; script_id?: string | ""; status?: string; trigger_type?: string; error_code?: string; event_id?: string | ""; path?: string | ""; http_status?: string | ""; q?: string | ""; since?: string | ""; until?: string | "" };
     body: undefined;
     answer: ExecutionPage;
   };
