@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -99,9 +100,13 @@ func pageQuery(q *sqlc.Queries, p sqlc.ExecutionPageParams) func(context.Context
 		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
 			return pageRows(q.ExecutionPageOfStatus(ctx, sqlc.ExecutionPageOfStatusParams(p)))
 		}
-	case p.HttpClass != nil && *p.HttpClass >= 4:
+	case p.HttpFrom != nil && *p.HttpFrom >= http.StatusInternalServerError:
 		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
-			return pageRows(q.ExecutionPageOfAnswer(ctx, sqlc.ExecutionPageOfAnswerParams(p)))
+			return pageRows(q.ExecutionPageOf5xx(ctx, sqlc.ExecutionPageOf5xxParams(p)))
+		}
+	case p.HttpFrom != nil && *p.HttpFrom >= http.StatusBadRequest:
+		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
+			return pageRows(q.ExecutionPageOf4xx(ctx, sqlc.ExecutionPageOf4xxParams(p)))
 		}
 	case p.ScriptID != nil:
 		return func(ctx context.Context, p sqlc.ExecutionPageParams) ([]sqlc.ExecutionPageRow, error) {
@@ -117,7 +122,7 @@ func pageQuery(q *sqlc.Queries, p sqlc.ExecutionPageParams) func(context.Context
 
 // pageRow is a row of each of the queries of a page.
 type pageRow interface {
-	sqlc.ExecutionPageOfEventRow | sqlc.ExecutionPageOfErrorRow | sqlc.ExecutionPageOfStatusRow | sqlc.ExecutionPageOfScriptRow | sqlc.ExecutionPageOfTriggerRow | sqlc.ExecutionPageOfAnswerRow
+	sqlc.ExecutionPageOfEventRow | sqlc.ExecutionPageOfErrorRow | sqlc.ExecutionPageOfStatusRow | sqlc.ExecutionPageOfScriptRow | sqlc.ExecutionPageOfTriggerRow | sqlc.ExecutionPageOf4xxRow | sqlc.ExecutionPageOf5xxRow
 }
 
 func pageRows[R pageRow](rows []R, err error) ([]sqlc.ExecutionPageRow, error) {
@@ -136,12 +141,12 @@ func pageParams(ctx context.Context, in *executionListIn, script *uuid.UUID, who
 		Wanted: likePattern(in.Q), Urls: mayReadBodies(ctx),
 	}
 	if in.HTTPStatus != "" {
-		class := int32(in.HTTPStatus[0] - '0')
-		p.HttpClass = &class
-		if n, err := strconv.ParseInt(in.HTTPStatus, 10, 32); err == nil {
-			status := int32(n)
-			p.HttpStatus = &status
+		first := int32(in.HTTPStatus[0]-'0') * 100
+		last := first + 99
+		if n, err := strconv.ParseInt(in.HTTPStatus, 10, 32); err == nil { // one status, and not a class
+			first, last = int32(n), int32(n)
 		}
+		p.HttpFrom, p.HttpUntil = &first, &last
 	}
 	return p
 }
@@ -157,7 +162,7 @@ func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, sc
 	p := pageParams(ctx, in, script, whole)
 	other, err := q.ExecutionPageOtherIDs(ctx, sqlc.ExecutionPageOtherIDsParams{
 		TenantID: p.TenantID, BeforeAt: at.at, BeforeID: at.id, ScriptID: p.ScriptID, Status: p.Status, TriggerType: p.TriggerType, ErrorCode: p.ErrorCode,
-		EventID: p.EventID, Since: p.Since, Until: p.Until, Path: p.Path, HttpClass: p.HttpClass, HttpStatus: p.HttpStatus, Wanted: p.Wanted, Urls: p.Urls,
+		EventID: p.EventID, Since: p.Since, Until: p.Until, Path: p.Path, HttpFrom: p.HttpFrom, HttpUntil: p.HttpUntil, Wanted: p.Wanted, Urls: p.Urls,
 		Whole: whole, LookAt: p.LookAt, RowLimit: int32(limit),
 	})
 	if err != nil {
@@ -183,7 +188,7 @@ func executionPage(ctx context.Context, q *sqlc.Queries, in *executionListIn, sc
 	if len(rows) > limit {
 		rows = rows[:limit]
 	}
-	return rows, next, q.PlanByValues(ctx)
+	return rows, next, nil
 }
 
 // datedPage is executionPage for the executions whose ids are below the given one and hold the time.

@@ -79,6 +79,7 @@ CREATE TABLE audit_log (
     created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW()
 );
 CREATE INDEX idx_audit_log_tenant ON audit_log(tenant_id, created_at DESC, id DESC);
+CREATE INDEX idx_audit_log_object ON audit_log(tenant_id, object_id, created_at DESC, id DESC);
 CREATE INDEX idx_audit_log_created ON audit_log(created_at DESC, id DESC);
 CREATE INDEX idx_audit_log_operator ON audit_log(created_at DESC, id DESC) WHERE tenant_id IS NULL OR actor_role = 'superadmin';
 

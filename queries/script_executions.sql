@@ -66,7 +66,7 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
@@ -89,7 +89,7 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
@@ -112,7 +112,7 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
@@ -135,7 +135,7 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
@@ -158,7 +158,7 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
@@ -181,7 +181,7 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
@@ -193,7 +193,7 @@ FROM (
 WHERE x.hit OR x.final OR x.looked = @look_at::integer
 ORDER BY x.id DESC LIMIT @row_limit;
 
--- name: ExecutionPageOfAnswer :many
+-- name: ExecutionPageOf4xx :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
         + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
@@ -204,13 +204,36 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
                 OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.http_status / 100 = sqlc.narg(http_class)::integer AND e.http_status >= 400
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.http_status >= 400 AND e.http_status <= 499
+    ORDER BY e.id DESC LIMIT @look_at::integer
+) x
+WHERE x.hit OR x.final OR x.looked = @look_at::integer
+ORDER BY x.id DESC LIMIT @row_limit;
+
+-- name: ExecutionPageOf5xx :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN @whole::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = @look_at::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE((sqlc.narg(script_id)::uuid IS NULL OR e.script_id = sqlc.narg(script_id))
+            AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
+            AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
+            AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
+            AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
+            AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
+                OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
+                OR COALESCE(@urls::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE sqlc.narg(wanted), false))) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = @tenant_id AND e.id >= @from_id::uuid AND e.id < @below_id::uuid AND e.http_status >= 500 AND e.http_status <= 599
     ORDER BY e.id DESC LIMIT @look_at::integer
 ) x
 WHERE x.hit OR x.final OR x.looked = @look_at::integer
@@ -229,7 +252,7 @@ FROM (
             AND (sqlc.narg(status)::text IS NULL OR e.status = sqlc.narg(status)) AND (sqlc.narg(trigger_type)::text IS NULL OR e.trigger_type = sqlc.narg(trigger_type))
             AND (sqlc.narg(error_code)::text IS NULL OR e.error_code = sqlc.narg(error_code)) AND (sqlc.narg(event_id)::text IS NULL OR e.event_id = sqlc.narg(event_id))
             AND (sqlc.narg(since)::timestamptz IS NULL OR e.queued_at >= sqlc.narg(since)) AND (sqlc.narg(until)::timestamptz IS NULL OR e.queued_at < sqlc.narg(until))
-            AND (sqlc.narg(http_class)::integer IS NULL OR e.http_status / 100 = sqlc.narg(http_class)) AND (sqlc.narg(http_status)::integer IS NULL OR e.http_status = sqlc.narg(http_status))
+            AND (sqlc.narg(http_from)::integer IS NULL OR e.http_status >= sqlc.narg(http_from)) AND (sqlc.narg(http_until)::integer IS NULL OR e.http_status <= sqlc.narg(http_until))
             AND (sqlc.narg(path)::text IS NULL OR e.trigger_data->>'path' = sqlc.narg(path)), false)
             AND (sqlc.narg(wanted)::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE sqlc.narg(wanted), false) OR COALESCE(e.error ILIKE sqlc.narg(wanted), false)
                 OR COALESCE(e.event_id ILIKE sqlc.narg(wanted), false) OR e.id::text ILIKE sqlc.narg(wanted)
@@ -258,17 +281,18 @@ SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
 -- name: PlanByValues :exec
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
--- ExecutionGetMany without inputs and outputs.
+-- ExecutionGetMany without inputs and outputs. Of each id one partition is read, and with values those are planned which first_id and last_id, the
+-- least and the greatest of the ids, leave.
 -- name: ExecutionGetManyLean :many
 SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
     e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, e.http_status, s.name AS script_name
-FROM script_executions e JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = @tenant_id AND e.id = ANY(@ids::uuid[]);
+FROM unnest(@ids::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = @tenant_id AND e.id >= @first_id::uuid AND e.id <= @last_id::uuid;
 
 -- name: ExecutionGetMany :many
 SELECT sqlc.embed(e), s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
-FROM script_executions e JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = @tenant_id AND e.id = ANY(@ids::uuid[]);
+FROM unnest(@ids::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = @tenant_id AND e.id >= @first_id::uuid AND e.id <= @last_id::uuid;
 
 -- name: ExecutionGet :one
 SELECT sqlc.embed(e), s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input

@@ -784,13 +784,15 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 
 const executionGetMany = `-- name: ExecutionGetMany :many
 SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, e.http_status, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
-FROM script_executions e JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
+FROM unnest($1::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = $2 AND e.id >= $3::uuid AND e.id <= $4::uuid
 `
 
 type ExecutionGetManyParams struct {
-	TenantID uuid.UUID
 	Ids      []uuid.UUID
+	TenantID uuid.UUID
+	FirstID  uuid.UUID
+	LastID   uuid.UUID
 }
 
 type ExecutionGetManyRow struct {
@@ -801,7 +803,12 @@ type ExecutionGetManyRow struct {
 }
 
 func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyParams) ([]ExecutionGetManyRow, error) {
-	rows, err := q.db.Query(ctx, executionGetMany, arg.TenantID, arg.Ids)
+	rows, err := q.db.Query(ctx, executionGetMany,
+		arg.Ids,
+		arg.TenantID,
+		arg.FirstID,
+		arg.LastID,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -857,13 +864,15 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 const executionGetManyLean = `-- name: ExecutionGetManyLean :many
 SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
     e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, e.http_status, s.name AS script_name
-FROM script_executions e JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
+FROM unnest($1::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = $2 AND e.id >= $3::uuid AND e.id <= $4::uuid
 `
 
 type ExecutionGetManyLeanParams struct {
-	TenantID uuid.UUID
 	Ids      []uuid.UUID
+	TenantID uuid.UUID
+	FirstID  uuid.UUID
+	LastID   uuid.UUID
 }
 
 type ExecutionGetManyLeanRow struct {
@@ -890,9 +899,15 @@ type ExecutionGetManyLeanRow struct {
 	ScriptName   string
 }
 
-// ExecutionGetMany without inputs and outputs.
+// ExecutionGetMany without inputs and outputs. Of each id one partition is read, and with values those are planned which first_id and last_id, the
+// least and the greatest of the ids, leave.
 func (q *Queries) ExecutionGetManyLean(ctx context.Context, arg ExecutionGetManyLeanParams) ([]ExecutionGetManyLeanRow, error) {
-	rows, err := q.db.Query(ctx, executionGetManyLean, arg.TenantID, arg.Ids)
+	rows, err := q.db.Query(ctx, executionGetManyLean,
+		arg.Ids,
+		arg.TenantID,
+		arg.FirstID,
+		arg.LastID,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -995,7 +1010,7 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
@@ -1018,8 +1033,8 @@ type ExecutionPageParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1058,8 +1073,8 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,
@@ -1093,7 +1108,7 @@ func (q *Queries) ExecutionPage(ctx context.Context, arg ExecutionPageParams) ([
 	return items, nil
 }
 
-const executionPageOfAnswer = `-- name: ExecutionPageOfAnswer :many
+const executionPageOf4xx = `-- name: ExecutionPageOf4xx :many
 SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
         COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
         + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
@@ -1104,20 +1119,20 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
                 OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
     FROM script_executions e
-    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.http_status / 100 = $10::integer AND e.http_status >= 400
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.http_status >= 400 AND e.http_status <= 499
     ORDER BY e.id DESC LIMIT $2::integer
 ) x
 WHERE x.hit OR x.final OR x.looked = $2::integer
 ORDER BY x.id DESC LIMIT $18
 `
 
-type ExecutionPageOfAnswerParams struct {
+type ExecutionPageOf4xxParams struct {
 	Whole       bool
 	LookAt      int32
 	ScriptID    *uuid.UUID
@@ -1127,8 +1142,8 @@ type ExecutionPageOfAnswerParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1138,7 +1153,7 @@ type ExecutionPageOfAnswerParams struct {
 	RowLimit    int32
 }
 
-type ExecutionPageOfAnswerRow struct {
+type ExecutionPageOf4xxRow struct {
 	ID       uuid.UUID
 	QueuedAt time.Time
 	Bytes    int64
@@ -1147,8 +1162,8 @@ type ExecutionPageOfAnswerRow struct {
 	Last     bool
 }
 
-func (q *Queries) ExecutionPageOfAnswer(ctx context.Context, arg ExecutionPageOfAnswerParams) ([]ExecutionPageOfAnswerRow, error) {
-	rows, err := q.db.Query(ctx, executionPageOfAnswer,
+func (q *Queries) ExecutionPageOf4xx(ctx context.Context, arg ExecutionPageOf4xxParams) ([]ExecutionPageOf4xxRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOf4xx,
 		arg.Whole,
 		arg.LookAt,
 		arg.ScriptID,
@@ -1158,8 +1173,8 @@ func (q *Queries) ExecutionPageOfAnswer(ctx context.Context, arg ExecutionPageOf
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,
@@ -1172,9 +1187,109 @@ func (q *Queries) ExecutionPageOfAnswer(ctx context.Context, arg ExecutionPageOf
 		return nil, err
 	}
 	defer rows.Close()
-	items := []ExecutionPageOfAnswerRow{}
+	items := []ExecutionPageOf4xxRow{}
 	for rows.Next() {
-		var i ExecutionPageOfAnswerRow
+		var i ExecutionPageOf4xxRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.QueuedAt,
+			&i.Bytes,
+			&i.Hit,
+			&i.Looked,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const executionPageOf5xx = `-- name: ExecutionPageOf5xx :many
+SELECT x.id, x.queued_at, (COALESCE(pg_column_size(x.trigger_data), 0) + CASE WHEN $1::boolean THEN
+        COALESCE(pg_column_size(x.input), 0) + CASE WHEN x.trigger_type = 'event' THEN COALESCE((SELECT pg_column_size(v.data) FROM script_events v WHERE v.tenant_id = x.tenant_id AND v.id = x.event_id), 0) ELSE 0 END
+        + COALESCE(pg_column_size(x.output), 0) + COALESCE((x.metrics->>'output_bytes')::numeric, 0) ELSE 0 END)::bigint AS bytes, x.hit::boolean AS hit, x.looked::bigint AS looked, (x.looked = $2::integer)::boolean AS last
+FROM (
+    SELECT e.id, e.tenant_id, e.queued_at, e.trigger_type, e.trigger_data, e.input, e.output, e.metrics, e.event_id,
+        row_number() OVER (ORDER BY e.id DESC) AS looked, lead(e.id) OVER (ORDER BY e.id DESC) IS NULL AS final,
+        (COALESCE(($3::uuid IS NULL OR e.script_id = $3)
+            AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
+            AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
+            AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
+            AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
+            AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
+                OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
+                OR COALESCE($14::boolean AND pg_column_size(e.input) < 4000 AND e.input->>'url' ILIKE $13, false))) AS hit
+    FROM script_executions e
+    WHERE e.tenant_id = $15 AND e.id >= $16::uuid AND e.id < $17::uuid AND e.http_status >= 500 AND e.http_status <= 599
+    ORDER BY e.id DESC LIMIT $2::integer
+) x
+WHERE x.hit OR x.final OR x.looked = $2::integer
+ORDER BY x.id DESC LIMIT $18
+`
+
+type ExecutionPageOf5xxParams struct {
+	Whole       bool
+	LookAt      int32
+	ScriptID    *uuid.UUID
+	Status      *string
+	TriggerType *string
+	ErrorCode   *string
+	EventID     *string
+	Since       *time.Time
+	Until       *time.Time
+	HttpFrom    *int32
+	HttpUntil   *int32
+	Path        *string
+	Wanted      *string
+	Urls        bool
+	TenantID    uuid.UUID
+	FromID      uuid.UUID
+	BelowID     uuid.UUID
+	RowLimit    int32
+}
+
+type ExecutionPageOf5xxRow struct {
+	ID       uuid.UUID
+	QueuedAt time.Time
+	Bytes    int64
+	Hit      bool
+	Looked   int64
+	Last     bool
+}
+
+func (q *Queries) ExecutionPageOf5xx(ctx context.Context, arg ExecutionPageOf5xxParams) ([]ExecutionPageOf5xxRow, error) {
+	rows, err := q.db.Query(ctx, executionPageOf5xx,
+		arg.Whole,
+		arg.LookAt,
+		arg.ScriptID,
+		arg.Status,
+		arg.TriggerType,
+		arg.ErrorCode,
+		arg.EventID,
+		arg.Since,
+		arg.Until,
+		arg.HttpFrom,
+		arg.HttpUntil,
+		arg.Path,
+		arg.Wanted,
+		arg.Urls,
+		arg.TenantID,
+		arg.FromID,
+		arg.BelowID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ExecutionPageOf5xxRow{}
+	for rows.Next() {
+		var i ExecutionPageOf5xxRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.QueuedAt,
@@ -1204,7 +1319,7 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
@@ -1227,8 +1342,8 @@ type ExecutionPageOfErrorParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1258,8 +1373,8 @@ func (q *Queries) ExecutionPageOfError(ctx context.Context, arg ExecutionPageOfE
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,
@@ -1304,7 +1419,7 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
@@ -1327,8 +1442,8 @@ type ExecutionPageOfEventParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1358,8 +1473,8 @@ func (q *Queries) ExecutionPageOfEvent(ctx context.Context, arg ExecutionPageOfE
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,
@@ -1404,7 +1519,7 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
@@ -1427,8 +1542,8 @@ type ExecutionPageOfScriptParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1458,8 +1573,8 @@ func (q *Queries) ExecutionPageOfScript(ctx context.Context, arg ExecutionPageOf
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,
@@ -1504,7 +1619,7 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
@@ -1527,8 +1642,8 @@ type ExecutionPageOfStatusParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1558,8 +1673,8 @@ func (q *Queries) ExecutionPageOfStatus(ctx context.Context, arg ExecutionPageOf
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,
@@ -1604,7 +1719,7 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
@@ -1627,8 +1742,8 @@ type ExecutionPageOfTriggerParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1658,8 +1773,8 @@ func (q *Queries) ExecutionPageOfTrigger(ctx context.Context, arg ExecutionPageO
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,
@@ -1704,7 +1819,7 @@ FROM (
             AND ($4::text IS NULL OR e.status = $4) AND ($5::text IS NULL OR e.trigger_type = $5)
             AND ($6::text IS NULL OR e.error_code = $6) AND ($7::text IS NULL OR e.event_id = $7)
             AND ($8::timestamptz IS NULL OR e.queued_at >= $8) AND ($9::timestamptz IS NULL OR e.queued_at < $9)
-            AND ($10::integer IS NULL OR e.http_status / 100 = $10) AND ($11::integer IS NULL OR e.http_status = $11)
+            AND ($10::integer IS NULL OR e.http_status >= $10) AND ($11::integer IS NULL OR e.http_status <= $11)
             AND ($12::text IS NULL OR e.trigger_data->>'path' = $12), false)
             AND ($13::text IS NULL OR COALESCE(e.trigger_data->>'path' ILIKE $13, false) OR COALESCE(e.error ILIKE $13, false)
                 OR COALESCE(e.event_id ILIKE $13, false) OR e.id::text ILIKE $13
@@ -1728,8 +1843,8 @@ type ExecutionPageOtherIDsParams struct {
 	EventID     *string
 	Since       *time.Time
 	Until       *time.Time
-	HttpClass   *int32
-	HttpStatus  *int32
+	HttpFrom    *int32
+	HttpUntil   *int32
 	Path        *string
 	Wanted      *string
 	Urls        bool
@@ -1760,8 +1875,8 @@ func (q *Queries) ExecutionPageOtherIDs(ctx context.Context, arg ExecutionPageOt
 		arg.EventID,
 		arg.Since,
 		arg.Until,
-		arg.HttpClass,
-		arg.HttpStatus,
+		arg.HttpFrom,
+		arg.HttpUntil,
 		arg.Path,
 		arg.Wanted,
 		arg.Urls,

@@ -48,7 +48,7 @@ INSERT INTO script_vars (tenant_id, name, value) SELECT id, 'V', 'v' FROM tenant
 INSERT INTO idempotency_keys (scope, key, route, fingerprint, created_at)
     SELECT lpad(to_hex(1 + k % 1000), 32, '0')::uuid::text, 'key-' || k, 'r', '', now() - k * interval '10 seconds' FROM generate_series(1, 5000) k;
 INSERT INTO audit_log (id, tenant_id, actor_name, actor_role, action, object_type, object_id, created_at)
-    SELECT gen_random_uuid(), lpad(to_hex(1 + a % 1000), 32, '0')::uuid, 'a', 'admin', 'x', 'y', 'z', now() - a * interval '1 minute' FROM generate_series(1, 10000) a;
+    SELECT gen_random_uuid(), lpad(to_hex(1 + a % 10), 32, '0')::uuid, 'a', 'admin', 'x', 'y', 'z' || a, now() - a * interval '1 minute' FROM generate_series(1, 10000) a;
 INSERT INTO script_usage_daily (tenant_id, script_id, day, outcome) SELECT tenant_id, id, current_date - d, 'completed' FROM scripts, generate_series(1, 4) d;
 INSERT INTO webhooks (id, tenant_id, url, events, nonce, ciphertext, created_at)
     SELECT gen_random_uuid(), lpad(to_hex(1 + w % 1000), 32, '0')::uuid, 'https://example.org', '{script.failing}', '', '', now() - w * interval '1 minute' FROM generate_series(1, 3000) w;
