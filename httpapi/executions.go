@@ -283,18 +283,19 @@ func executionsByID(ctx context.Context, q *sqlc.Queries, ids []uuid.UUID, whole
 	if len(ids) == 0 {
 		return nil, nil, nil // the statement would be planned for every partition
 	}
-	first, last := ids[0], ids[0]
-	for _, id := range ids {
-		first, last = lowerID(first, id), higherID(last, id)
-	}
-	plan := q.PlanByValues
-	if idTime(last).Sub(idTime(first)) > plannedRange {
-		plan = q.PlanOnce
-	}
-	if err := plan(ctx); err != nil {
+	if err := q.PlanByValues(ctx); err != nil {
 		return nil, nil, err
 	}
 	if !whole {
+		first, last := ids[0], ids[0]
+		for _, id := range ids {
+			first, last = lowerID(first, id), higherID(last, id)
+		}
+		if idTime(last).Sub(idTime(first)) > plannedRange {
+			if err := q.PlanOnce(ctx); err != nil {
+				return nil, nil, err
+			}
+		}
 		rows, err := q.ExecutionGetManyLean(ctx, sqlc.ExecutionGetManyLeanParams{TenantID: tenantOf(ctx), Ids: ids, FirstID: first, LastID: last})
 		slices.SortFunc(rows, func(x, y sqlc.ExecutionGetManyLeanRow) int { return slices.Index(ids, x.ID) - slices.Index(ids, y.ID) })
 		for _, e := range rows {
@@ -306,7 +307,7 @@ func executionsByID(ctx context.Context, q *sqlc.Queries, ids []uuid.UUID, whole
 		}
 		return out, make([]json.RawMessage, len(out)), err
 	}
-	rows, err := q.ExecutionGetMany(ctx, sqlc.ExecutionGetManyParams{TenantID: tenantOf(ctx), Ids: ids, FirstID: first, LastID: last})
+	rows, err := q.ExecutionGetMany(ctx, sqlc.ExecutionGetManyParams{TenantID: tenantOf(ctx), Ids: ids})
 	slices.SortFunc(rows, func(x, y sqlc.ExecutionGetManyRow) int {
 		return slices.Index(ids, x.ScriptExecution.ID) - slices.Index(ids, y.ScriptExecution.ID)
 	})

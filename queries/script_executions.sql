@@ -281,18 +281,20 @@ SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
 -- name: PlanByValues :exec
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
--- ExecutionGetMany without inputs and outputs. Of each id one partition is read, and with values those are planned which first_id and last_id, the
--- least and the greatest of the ids, leave.
+-- ExecutionGetMany without inputs and outputs. The rows are read one after the other, each in its partition (LIMIT 1 leaves no other join); with
+-- values, those partitions are planned that are between first_id and last_id, the least and the greatest of the ids.
 -- name: ExecutionGetManyLean :many
 SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
     e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, e.http_status, s.name AS script_name
-FROM unnest(@ids::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = @tenant_id AND e.id >= @first_id::uuid AND e.id <= @last_id::uuid;
+FROM unnest(@ids::uuid[]) wanted(id) CROSS JOIN LATERAL (
+    SELECT x.* FROM script_executions x
+    WHERE x.tenant_id = @tenant_id AND x.id = wanted.id AND x.id >= @first_id::uuid AND x.id <= @last_id::uuid LIMIT 1
+) e JOIN scripts s ON s.id = e.script_id;
 
 -- name: ExecutionGetMany :many
 SELECT sqlc.embed(e), s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
-FROM unnest(@ids::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = @tenant_id AND e.id >= @first_id::uuid AND e.id <= @last_id::uuid;
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = @tenant_id AND e.id = ANY(@ids::uuid[]);
 
 -- name: ExecutionGet :one
 SELECT sqlc.embed(e), s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input

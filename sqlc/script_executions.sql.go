@@ -784,15 +784,13 @@ func (q *Queries) ExecutionGet(ctx context.Context, arg ExecutionGetParams) (Exe
 
 const executionGetMany = `-- name: ExecutionGetMany :many
 SELECT e.id, e.script_id, e.tenant_id, e.status, e.trigger_type, e.trigger_data, e.input, e.output, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.lost_count, e.error_code, e.error_stack, e.queued_at, e.run_at, e.handler, e.depth, e.event_id, e.scheduled_for, e.dead_letter_id, e.replay_of, e.parent_id, e.node_id, e.traceparent, e.attended, e.http_status, s.name AS script_name, s.history AS script_history, jsruntime_input(e.tenant_id, e.event_id, e.trigger_type, e.input) AS full_input
-FROM unnest($1::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = $2 AND e.id >= $3::uuid AND e.id <= $4::uuid
+FROM script_executions e JOIN scripts s ON s.id = e.script_id
+WHERE e.tenant_id = $1 AND e.id = ANY($2::uuid[])
 `
 
 type ExecutionGetManyParams struct {
-	Ids      []uuid.UUID
 	TenantID uuid.UUID
-	FirstID  uuid.UUID
-	LastID   uuid.UUID
+	Ids      []uuid.UUID
 }
 
 type ExecutionGetManyRow struct {
@@ -803,12 +801,7 @@ type ExecutionGetManyRow struct {
 }
 
 func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyParams) ([]ExecutionGetManyRow, error) {
-	rows, err := q.db.Query(ctx, executionGetMany,
-		arg.Ids,
-		arg.TenantID,
-		arg.FirstID,
-		arg.LastID,
-	)
+	rows, err := q.db.Query(ctx, executionGetMany, arg.TenantID, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
@@ -864,8 +857,10 @@ func (q *Queries) ExecutionGetMany(ctx context.Context, arg ExecutionGetManyPara
 const executionGetManyLean = `-- name: ExecutionGetManyLean :many
 SELECT e.id, e.script_id, e.status, e.trigger_type, e.trigger_data, e.error, e.metrics, e.started_at, e.completed_at, e.version, e.attempt, e.error_code,
     e.error_stack, e.queued_at, e.run_at, e.event_id, e.scheduled_for, e.replay_of, e.parent_id, e.http_status, s.name AS script_name
-FROM unnest($1::uuid[]) wanted(id) JOIN script_executions e ON e.id = wanted.id JOIN scripts s ON s.id = e.script_id
-WHERE e.tenant_id = $2 AND e.id >= $3::uuid AND e.id <= $4::uuid
+FROM unnest($1::uuid[]) wanted(id) CROSS JOIN LATERAL (
+    SELECT x.id, x.script_id, x.tenant_id, x.status, x.trigger_type, x.trigger_data, x.input, x.output, x.error, x.metrics, x.started_at, x.completed_at, x.version, x.attempt, x.lost_count, x.error_code, x.error_stack, x.queued_at, x.run_at, x.handler, x.depth, x.event_id, x.scheduled_for, x.dead_letter_id, x.replay_of, x.parent_id, x.node_id, x.traceparent, x.attended, x.http_status FROM script_executions x
+    WHERE x.tenant_id = $2 AND x.id = wanted.id AND x.id >= $3::uuid AND x.id <= $4::uuid LIMIT 1
+) e JOIN scripts s ON s.id = e.script_id
 `
 
 type ExecutionGetManyLeanParams struct {
@@ -899,8 +894,8 @@ type ExecutionGetManyLeanRow struct {
 	ScriptName   string
 }
 
-// ExecutionGetMany without inputs and outputs. Of each id one partition is read, and with values those are planned which first_id and last_id, the
-// least and the greatest of the ids, leave.
+// ExecutionGetMany without inputs and outputs. The rows are read one after the other, each in its partition (LIMIT 1 leaves no other join); with
+// values, those partitions are planned that are between first_id and last_id, the least and the greatest of the ids.
 func (q *Queries) ExecutionGetManyLean(ctx context.Context, arg ExecutionGetManyLeanParams) ([]ExecutionGetManyLeanRow, error) {
 	rows, err := q.db.Query(ctx, executionGetManyLean,
 		arg.Ids,

@@ -160,7 +160,9 @@ export const Check = ({ label, checked, onChange, disabled }: { label: Component
 /** SearchInput tells of what was typed when the person stops typing. */
 export function SearchInput({ value, onSearch, placeholder = "Search", label = placeholder }: { value: string; onSearch: (v: string) => void; placeholder?: string; label?: string }) {
   const timer = useRef(0);
-  return <input class="input" type="search" defaultValue={value} placeholder={placeholder} aria-label={label} spellcheck={false}
+  const box = useRef<HTMLInputElement>(null);
+  useEffect(() => { if (box.current && document.activeElement !== box.current) box.current.value = value; }, [value]); // changed elsewhere
+  return <input ref={box} class="input" type="search" defaultValue={value} placeholder={placeholder} aria-label={label} spellcheck={false}
     onInput={(e) => { const v = e.currentTarget.value; clearTimeout(timer.current); timer.current = setTimeout(() => onSearch(v.trim()), 250) as unknown as number; }} />;
 }
 
