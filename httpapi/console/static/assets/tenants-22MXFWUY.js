@@ -1,1 +1,0 @@
-import{a,b,c}from"./chunk-JXTKRLUP.js";import"./chunk-67MO3MLE.js";import"./chunk-5DXLPSNQ.js";import"./chunk-LRX2WIMD.js";import"./chunk-IQNW4XMJ.js";import"./chunk-SESEK43D.js";export{c as PlanOf,a as default,b as suspend};

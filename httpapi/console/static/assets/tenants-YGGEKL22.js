@@ -1,0 +1,1 @@
+import{a,b,c}from"./chunk-POBWCUCN.js";import"./chunk-67MO3MLE.js";import"./chunk-5DXLPSNQ.js";import"./chunk-UGPQNPQB.js";import"./chunk-KAHH5H76.js";import"./chunk-SESEK43D.js";export{c as PlanOf,a as default,b as suspend};
