@@ -437,7 +437,7 @@ func authorRuns(t *testing.T, n *process, s *someone) {
 	}, time.Minute, 50*time.Millisecond)
 	id := failed["id"].(string)
 	require.Contains(t, s.must("executions", "list", "--since", "1h", "--limit", "500"), id)
-	require.Len(t, s.answer("executions", "list", "sum", "--error", "exception", "--text", "B IS noth")["items"], 1)
+	require.Len(t, s.answer("executions", "list", "sum", "--error", "exception", "--text", "B IS not")["items"], 1)
 	require.Empty(t, s.answer("executions", "list", "sum", "--http-status", "5xx", "--path", "/none")["items"])
 	require.Contains(t, s.must("executions", "get", id), "b is nothing")
 	require.NotEmpty(t, s.answer("executions", "replay", id)["id"])
