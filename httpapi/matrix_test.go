@@ -307,7 +307,7 @@ func TestListsShowOneTenant(t *testing.T) {
 		if r.method != "GET" || strings.Contains(r.path, "{") || r.permission == "operate" || r.id == "log-tail" {
 			continue
 		}
-		a := mine.get(r.path)
+		a := mine.get(withQuery(r.id, r.path))
 		if r.id == "session-get" {
 			a = n.signIn(mine.key).get(r.path)
 		}
