@@ -185,7 +185,7 @@ func otherLists(script string) []string {
 		"/api/v1/activity", "/api/v1/activity?hours=24", "/api/v1/activity?hours=168", "/api/v1/health/report", "/api/v1/usage", "/api/v1/usage?script_id=" + script,
 		"/api/v1/dead-letters", "/api/v1/dead-letters?event_type=none", "/api/v1/dead-letters?script_id=" + script, "/api/v1/audit-log",
 		"/api/v1/audit-log?object_id=" + script, "/api/v1/audit-log?action=none", "/api/v1/kv", "/api/v1/kv?prefix=cart/", "/api/v1/schedules",
-		"/api/v1/http-endpoints", "/api/v1/event-subscriptions", "/api/v1/quotas", "/api/v1/secrets", "/api/v1/vars", "/api/v1/webhooks", "/api/v1/api-keys",
+		"/api/v1/http-endpoints", "/api/v1/event-subscriptions", "/api/v1/secrets", "/api/v1/vars", "/api/v1/webhooks", "/api/v1/api-keys",
 		"/api/v1/scripts?search=none", "/api/v1/organizations", "/api/v1/users",
 	}
 }
