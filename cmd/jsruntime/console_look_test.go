@@ -93,7 +93,7 @@ func TestConsoleShowsWhatIsHidden(t *testing.T) {
 	v.open("scripts/" + id + "?tab=versions&version=2&against=1")
 	v.until(`[...document.querySelectorAll(".diff-view, .diff-view *")].some((e) => e.shadowRoot?.querySelectorAll(".cm-specialChar").length === 6)`)
 	v.open("executions/" + run)
-	v.until(`document.querySelector(".log .message")?.textContent.includes("said x<U+202E>y<U+200B>z")`)
+	v.until(`[...document.querySelectorAll(".log .message")].some((e) => e.textContent.includes("said x<U+202E>y<U+200B>z"))`)
 	v.until(`document.querySelector(".stack-view .message")?.textContent.includes("of x<U+202E>y<U+200B>z")`)
 	v.until(`document.querySelector(".excerpt .here")?.textContent.includes("<U+2068><U+202A><U+202E>")`)
 	v.until(`document.querySelector('[aria-label="Input"]')?.textContent.includes("x<U+202E>y<U+200B>z")`)
