@@ -27,15 +27,20 @@ static uint64_t dataBytes(void) {
   return value * (uint64_t)page;
 }
 
-static void onCrash(int sig, siginfo_t *info, void *context) {
-  (void)info;
-  (void)context;
+// jsr_memory_gone ends the process as one that exceeded its memory, where its data segment is near its limit.
+void jsr_memory_gone(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
     uint64_t used = dataBytes();
     // A failed allocation is at most as large as what is left; 1/8 of the limit catches those that crash V8 or ICU.
     if (used + limit.rlim_cur / 8 >= limit.rlim_cur) _exit(87);
   }
+}
+
+static void onCrash(int sig, siginfo_t *info, void *context) {
+  (void)info;
+  (void)context;
+  jsr_memory_gone();
   char text[] = "worker: fatal signal 00 in native code\n";
   text[21] = (char)('0' + sig / 10);
   text[22] = (char)('0' + sig % 10);

@@ -14,6 +14,8 @@
 
 #include "v8abi_linux.h"
 
+extern "C" void jsr_memory_gone(void);
+
 int isolateIndex, valueIndex, compiles;
 
 namespace {
@@ -96,13 +98,16 @@ void onOutOfMemory(const char*, const v8::OOMDetails&) { _exit(kExitMemory); }
 
 void onNoMemory() { _exit(kExitMemory); }
 
-// onFatal ends the process where V8 would abort. An array or string that is larger than V8 can make at all is a want of memory too.
+// onFatal ends the process where V8 would abort. An array or string that is larger than V8 can make at all is a want of memory too. Another message
+// is judged as a fatal signal is: where V8 says that ICU made no object, ICU may have been refused memory.
 void onFatal(const char*, int, const char* message) {
-  if (message == nullptr) _exit(kExitCrash);
-  if (strstr(message, "invalid size") != nullptr || strstr(message, "out of memory") != nullptr || strstr(message, "llocation failed") != nullptr) {
-    _exit(kExitMemory);
+  if (message != nullptr) {
+    if (strstr(message, "invalid size") != nullptr || strstr(message, "out of memory") != nullptr || strstr(message, "llocation failed") != nullptr) {
+      _exit(kExitMemory);
+    }
   }
-  complain(message);
+  jsr_memory_gone();
+  if (message != nullptr) complain(message);
   _exit(kExitCrash);
 }
 
