@@ -39,6 +39,20 @@ type author struct {
 	base, key, slug string
 }
 
+// startForAuthor starts a node with one endpoint, and makes a tenant with a key there. The caller stops the node.
+func startForAuthor(ctx context.Context, o *options, name string) (*node, *author, error) {
+	n, err := startNode(ctx, o, name, content{tenants: 1, scripts: 1, source: endpoint})
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := n.newAuthor(ctx, "authors")
+	if err != nil {
+		n.stop()
+		return nil, nil, err
+	}
+	return n, a, nil
+}
+
 // newAuthor makes a tenant with a key.
 func (n *node) newAuthor(ctx context.Context, slug string) (*author, error) {
 	a := &author{base: "http://" + n.address, key: n.admin, slug: slug}
@@ -95,15 +109,11 @@ func (a *author) live(ctx context.Context, path, text string) error {
 
 // upload measures how long a new source of 500 KB takes from its upload to the first answer of the new version: sent to the API, and by jsruntime deploy.
 func upload(ctx context.Context, o *options) error {
-	n, err := startNode(ctx, o, "upload", content{tenants: 1, scripts: 1, source: endpoint})
+	n, a, err := startForAuthor(ctx, o, "upload")
 	if err != nil {
 		return err
 	}
 	defer n.stop()
-	a, err := n.newAuthor(ctx, "authors")
-	if err != nil {
-		return err
-	}
 	id, err := a.endpoint(ctx, "/big", bundle(0))
 	if err != nil {
 		return err
@@ -219,15 +229,11 @@ func devLoop(ctx context.Context, o *options) error {
 
 // rollout measures an endpoint of which a candidate has half of the executions beside the same endpoint with one version, in turns.
 func rollout(ctx context.Context, o *options) error {
-	n, err := startNode(ctx, o, "rollout", content{tenants: 1, scripts: 1, source: endpoint})
+	n, a, err := startForAuthor(ctx, o, "rollout")
 	if err != nil {
 		return err
 	}
 	defer n.stop()
-	a, err := n.newAuthor(ctx, "authors")
-	if err != nil {
-		return err
-	}
 	id, err := a.endpoint(ctx, "/rolled", endpoint)
 	if err != nil {
 		return err

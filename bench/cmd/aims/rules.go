@@ -24,15 +24,11 @@ func token(key string) string {
 // rules measures an endpoint with a jwt, a rate limit and egress rules by the same endpoint without, in turns: the p99 at a rate that leaves
 // processors idle, and in a closed loop the node's CPU of a request.
 func rules(ctx context.Context, o *options) error {
-	n, err := startNode(ctx, o, "rules", content{tenants: 1, scripts: 1, source: endpoint})
+	n, a, err := startForAuthor(ctx, o, "rules")
 	if err != nil {
 		return err
 	}
 	defer n.stop()
-	a, err := n.newAuthor(ctx, "authors")
-	if err != nil {
-		return err
-	}
 	const key = "a key of at least thirty-two bytes"
 	if err := a.call(ctx, http.MethodPut, "/api/v1/secrets/SHARED", map[string]any{"value": key}, nil); err != nil {
 		return err
