@@ -31,7 +31,7 @@
 // A worker executes one at a time. Executions of a script that are short and make no host calls queue at its worker, up to half a
 // millisecond's worth; a further worker is used when the queue is full. Executions that are long get a worker each. So do executions that
 // wait for the host for 5 ms and more, until MaxWorkers have something to do; then up to 64 of one tenant wait in one worker, each in an isolate of
-// its own. Those that wait for less share as few isolates as begin all calls within a millisecond. A thousand that each wait a second on fetch all waited at one time in 18 workers of a node with MaxWorkers 8, with 2.7 MiB
+// its own. Executions that wait for less share isolates: as few as begin each call within a millisecond. A thousand that each wait a second on fetch all waited at one time in 18 workers of a node with MaxWorkers 8, with 2.7 MiB
 // an execution: 1.6 to 1.9 s where the isolates were there, 7 to 24 s where all of them were made first, on two cores of which
 // others took the larger part. A script is served by at most its share of max_concurrent_runs, a tenant by at most its share of its concurrency, all by
 // MaxWorkers, not counting workers whose execution waits for a host call: a chain of scripts that invoke each other always comes to

@@ -110,7 +110,7 @@ func TestKeptRequestsOverNodes(t *testing.T) {
 	resp, text = send(nodes[1], "/t/acme/job", "now")
 	require.Equal(t, 201, resp.StatusCode, text)
 
-	// The history has the status of each answer: of those that were waited for, and of the one from the queue.
+	// The history has the status of each answer: of synchronous requests, and of executions from the queue.
 	require.Eventually(t, func() bool {
 		answers := map[any]int{}
 		for _, item := range nodes[0].must(200, "GET", "/api/v1/executions?http_status=2xx&limit=200", key, nil)["items"].([]any) {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A browser is opened for a person at a terminal with a display, and for nobody else.
+// A browser is opened only where standard output is a terminal and there is a display.
 func TestBrowserIsForPeople(t *testing.T) {
 	t.Parallel()
 	master, terminal, err := pty.Open()

@@ -328,9 +328,9 @@ func TestEstimateOfSleep(t *testing.T) {
 	require.True(t, first.Short(), "a cold worker that had to wait for a processor")
 }
 
-// Where the node is full, the worker goes first that its tenant has beside another one. Where the one that was idle longest went, a tenant's
-// second worker cost another tenant its only one, whose next call cost a third tenant its own, and so on: with 1,000 tenants, three of a
-// hundred requests began with a start.
+// A full node evicts a tenant's second worker before another tenant's only worker. When it evicted the worker that had been idle longest, a
+// tenant's second worker cost another tenant its only one, whose next call cost a third tenant its own, and so on: with 1,000 tenants, three of
+// a hundred requests began with a start.
 func TestSecondWorkersAreEvictedFirst(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t, 3, 2)

@@ -301,8 +301,8 @@ func (m *Placement) share(t *tenant) (lane *Lane, later bool) {
 	return lane, true
 }
 
-// evict retires an idle worker of a tenant other than t, and returns it: the one that has been idle longest of those that their tenants have
-// beside others and did not need for surplusAfter, else of all. A tenant whose only worker goes pays for another start at its next call,
+// evict retires an idle worker of a tenant other than t, and returns it. A worker whose tenant has another one, and did not need it for
+// surplusAfter, is evicted first; among equals, the worker that has been idle longest. A tenant that loses its only worker pays for another start at its next call,
 // which evicts the next one where the node is full.
 func (m *Placement) evict(t *tenant, now time.Time) *Worker {
 	var oldest *Worker

@@ -86,7 +86,7 @@ type Ledger struct {
 	mu       sync.Mutex
 	closed   bool
 	waiting  []*row              // in the order of their numbers
-	sums     map[sumKey]*row     // of waiting: those that stand for further executions
+	sums     map[sumKey]*row     // the rows of waiting that stand for further executions
 	since    time.Time           // when the first of waiting came
 	urgent   int                 // how many of waiting are to be on record within 100 ms: all but the sums
 	urgentAt time.Time           // when the first of these came

@@ -67,7 +67,8 @@ func (l *Ledger) watchRunning(ctx context.Context) {
 	}
 }
 
-// show writes rows of those that have none, and returns the executions that have one. running: an execution runs, however long.
+// show writes a row for each long execution that has none, and returns the ids of the executions that have one. running says whether any execution
+// runs, however short.
 func (l *Ledger) show(ctx context.Context) (ids []uuid.UUID, running bool) {
 	var p sqlc.ExecutionShowParams
 	l.mu.Lock()

@@ -31,7 +31,7 @@ func (r *row) summed() (sumKey, bool) {
 	return sumKey{r.usage, r.version}, r.absent && r.code == engine.CodeNone && r.rollout == uuid.Nil && !r.shown && r.metered.executions == 0
 }
 
-// addToSum counts an execution with those that wait already, if it can be. It takes no room.
+// addToSum adds an execution to a waiting sum, if there is one of its kind, and reports whether it did. That takes no room.
 func (l *Ledger) addToSum(inv *engine.Invocation, res *engine.Result) bool {
 	if res.Code != engine.CodeNone || inv.Script.Deployment != uuid.Nil || !absent(inv, res) {
 		return false

@@ -12,7 +12,7 @@ import (
 // mostApart bounds worker.apart.
 const mostApart = 64
 
-// mayWarm reports whether the loop may take what comes next: the worker has a tenant. What waits it must be able to take too: see lend.
+// mayWarm reports whether the loop may take the next frame: the worker has a tenant. The loop must be able to take waiting executions too: see lend.
 func (w *worker) mayWarm() bool {
 	if w.apart > 0 && len(w.open) > 0 {
 		w.apart--
@@ -32,8 +32,8 @@ func (w *worker) tried(ran bool) {
 	w.apart = w.idle
 }
 
-// lend gives what waits to the loop: executions, and Runs for their slots. False: not all of it is the loop's kind, and it has none. The inbox is
-// locked.
+// lend gives the waiting executions, and the Runs for their slots, to the loop. It returns false, and gives none, where the loop cannot handle all
+// of them. The caller holds the inbox's lock.
 func (w *worker) lend() bool {
 	if w.in.err != nil || len(w.cancelled) > 0 || slices.ContainsFunc(w.in.back, func(f frame) bool { return f.kind != wire.KindRun }) {
 		return false
@@ -67,8 +67,8 @@ func (w *worker) lend() bool {
 	return true
 }
 
-// reclaim takes what waits back from the loop. The inbox and w.cur are locked, and the loop has nothing in front that is not adopted. The main
-// thread calls reopen afterwards.
+// reclaim takes the waiting executions and Runs back from the loop. The caller holds the locks of the inbox and of w.cur, and the loop runs nothing,
+// or Go has adopted it. The main thread calls reopen afterwards.
 func (w *worker) reclaim() {
 	if w.loop.Waits() > 0 {
 		for id, s := range w.slots {
