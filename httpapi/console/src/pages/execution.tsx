@@ -8,7 +8,7 @@ import { useTail } from "../lib/tail";
 import { Button, Dialog, Empty, Facts, Field, Form, JSONBlock, type LogRow, LogRows, Meter, Notice, PageHead, Panel, Shown, Status, Table, Tag, TextArea, Time, toast } from "../ui";
 import { Stack } from "../ui/stack";
 
-const isOpen = (e: Execution | undefined) => e?.status === "pending" || e?.status === "running";
+const isOpen = (e: { status?: string | undefined } | undefined) => e?.status === "pending" || e?.status === "running";
 
 export default function ExecutionPage({ params }: { params: { id?: string } }) {
   const id = params.id ?? "";
@@ -135,6 +135,8 @@ function Output({ e }: { e: Execution }) {
 function Chain({ e }: { e: Execution }) {
   const attempts = usePages("GET /executions", { query: { event_id: e.event_id ?? "", limit: 50 } }, { skip: !e.event_id });
   const letters = usePages("GET /dead-letters", { query: { script_id: e.script_id, limit: 100 } }, { skip: !e.event_id || e.status === "completed" || !may("GET /dead-letters") });
+  // An attempt under way, or the dead letter that is sent again, ends while the page is looked at.
+  useEvery(attempts.items?.some(isOpen) ? 1500 : 0, () => Promise.all([attempts.reload(), letters.reload()]));
   const letter = letters.items?.find((d) => d.event_id === e.event_id);
   const steps: ComponentChildren[] = [];
   const trigger = (e.trigger_data ?? {}) as { event_type?: string; redacted?: string[] };
