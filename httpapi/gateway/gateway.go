@@ -292,7 +292,7 @@ func (a *answer) ended(inv *engine.Invocation, result *engine.Result, sink *sink
 	}
 	h := a.w.Header()
 	switch {
-	case sink.begun:
+	case sink.status != 0:
 		// The status is out. What is left to say is whether the body is whole.
 		if result.Code != engine.CodeNone || recorded != nil {
 			panic(http.ErrAbortHandler)

@@ -150,7 +150,6 @@ func printable(text string) string {
 type sink struct {
 	answer *answer
 	head   bool
-	begun  bool
 	status int // of the head that has left; 0: none
 	broken error
 }
@@ -160,7 +159,7 @@ func (s *sink) Head(status int, headers []string) error {
 	if length := s.answer.headers(headers); length != "" && s.head {
 		s.answer.w.Header()["Content-Length"] = []string{length}
 	}
-	s.begun, s.status = true, status
+	s.status = status
 	s.answer.deadline()
 	s.answer.w.WriteHeader(status)
 	return s.flush()
