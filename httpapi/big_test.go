@@ -44,8 +44,7 @@ func fillBig(tb testing.TB, pool *pgxpool.Pool, scripts, executions int) {
 	type index struct{ Name, Definition string }
 	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[index])
 	require.NoError(tb, err)
-	run(`SELECT jsruntime_make_partition('script_executions', day, day + interval '1 day') FROM generate_series(date_trunc('day', now(), 'UTC') - $1::int * interval '1 day',
-		date_trunc('day', now(), 'UTC') - interval '1 day', interval '1 day') day`, executions/86_400+1)
+	dbtest.PastDays(tb, conn, executions/86_400+1, "script_executions")
 	run("SET session_replication_role = replica") // no foreign keys, no notifications
 	for _, i := range indexes {
 		run("DROP INDEX " + i.Name)

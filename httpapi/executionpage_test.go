@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"example.com/jsruntime/migrations/dbtest"
 )
 
 // TestAListGoesThroughPartitions: executions of a year, in partitions and in the default one, with ids that hold the time and with random
@@ -20,10 +22,8 @@ func TestAListGoesThroughPartitions(t *testing.T) {
 	c := n.tenant("acme")
 	script := c.script("s", nil)
 	ctx := context.Background()
-	_, err := n.pool.Exec(ctx, `SELECT jsruntime_make_partition('script_executions', day, day + interval '1 day')
-		FROM generate_series(date_trunc('day', now(), 'UTC') - interval '20 days', date_trunc('day', now(), 'UTC') - interval '1 day', interval '1 day') day`)
-	require.NoError(t, err)
-	_, err = n.pool.Exec(ctx, `INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, error_code, queued_at, run_at, started_at, completed_at, http_status, trigger_data, input, error)
+	dbtest.PastDays(t, n.pool, 20, "script_executions")
+	_, err := n.pool.Exec(ctx, `INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, error_code, queued_at, run_at, started_at, completed_at, http_status, trigger_data, input, error)
 		SELECT CASE WHEN e % 4 = 0 THEN ('f' || substr(gen_random_uuid()::text, 2))::uuid ELSE (substr(jsruntime_id_floor(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid END,
 			s.id, s.tenant_id, CASE WHEN e % 9 = 0 THEN 'failed' ELSE 'completed' END, (ARRAY['http', 'event', 'cron'])[1 + e % 3], CASE WHEN e % 9 = 0 THEN 'exception' END, at, at, at, at,
 			CASE e % 5 WHEN 0 THEN 500 WHEN 1 THEN 503 WHEN 2 THEN 201 END, jsonb_build_object('path', '/orders/' || e),

@@ -217,6 +217,7 @@ func TestEveryQueryHasItsIndex(t *testing.T) {
 	conn, err := pgx.Connect(ctx, dbtest.URL(t))
 	require.NoError(t, err)
 	defer conn.Close(ctx)
+	dbtest.PastDays(t, conn, 3, "script_executions", "script_execution_logs", "script_execution_calls")
 	_, err = conn.Exec(ctx, filled)
 	require.NoError(t, err)
 	all := explainAll(t, conn)

@@ -82,6 +82,18 @@ func URL(t testing.TB) string {
 	return databaseURL
 }
 
+// PastDays makes partitions of history tables, one for each of so many days before today. A template database that was migrated before midnight has
+// yesterday's.
+func PastDays(t testing.TB, db interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}, days int, tables ...string) {
+	t.Helper()
+	_, err := db.Exec(t.Context(), `SELECT jsruntime_make_partition(parent, day, day + interval '1 day')
+		FROM unnest($1::text[]) parent, generate_series(date_trunc('day', now(), 'UTC') - $2::int * interval '1 day', date_trunc('day', now(), 'UTC') - interval '1 day', interval '1 day') day
+		WHERE to_regclass(parent || '_' || to_char(day AT TIME ZONE 'UTC', 'YYYYMMDDHH24')) IS NULL`, tables, days)
+	require.NoError(t, err)
+}
+
 // Kept returns the connection string of a migrated database of this name, which no test drops: of benchmarks whose rows take minutes to make. made
 // is false where an earlier run has made it. It is not migrated again.
 func Kept(t testing.TB, name string) (databaseURL string, made bool) {

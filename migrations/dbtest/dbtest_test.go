@@ -77,3 +77,14 @@ func TestInvariantsSeeAViolation(t *testing.T) {
 	_, err = db.Exec(ctx, "DELETE FROM script_usage_daily")
 	require.NoError(t, err)
 }
+
+// A template that was migrated yesterday has yesterday's partition.
+func TestPastDaysMakesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	db := dbtest.DB(t)
+	dbtest.PastDays(t, db, 1, "script_executions")
+	dbtest.PastDays(t, db, 3, "script_executions", "script_execution_logs")
+	var n int
+	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM pg_inherits WHERE inhparent = 'script_executions'::regclass").Scan(&n))
+	require.GreaterOrEqual(t, n, 6, "three days before, today, two ahead, and the default one")
+}

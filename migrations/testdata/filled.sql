@@ -23,8 +23,6 @@ INSERT INTO script_scheduled_jobs (script_id, tenant_id, cron_expression, next_r
     FROM (SELECT s.*, row_number() OVER () AS n FROM scripts s) s;
 INSERT INTO script_schedule_ticks (script_id, tenant_id, scheduled_for, outcome, decided_at)
     SELECT id, tenant_id, now() - i * interval '1 hour', 'started', now() - i * interval '1 hour' FROM scripts, generate_series(1, 2) i;
-SELECT jsruntime_make_partition(parent, day, day + interval '1 day') FROM unnest(ARRAY['script_executions', 'script_execution_logs', 'script_execution_calls']) parent,
-    generate_series(date_trunc('day', now(), 'UTC') - interval '3 days', date_trunc('day', now(), 'UTC') - interval '1 day', interval '1 day') day;
 INSERT INTO script_executions (id, script_id, tenant_id, status, trigger_type, error_code, event_id, queued_at, run_at, started_at, completed_at, trigger_data, input)
     SELECT CASE WHEN e % 20 = 0 THEN gen_random_uuid() ELSE (substr(jsruntime_id_floor(at)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid END,
         lpad(to_hex(1 + e % 5000), 32, '0')::uuid, lpad(to_hex(1 + (1 + e % 5000) % 1000), 32, '0')::uuid,
